@@ -1,0 +1,1 @@
+"""Settings, policy packs, regions and calendars. Imports no other package of ours."""
