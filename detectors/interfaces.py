@@ -1,0 +1,220 @@
+"""What the engine hands to detectors and what it asks of them.
+
+Two kinds of detector live behind these protocols; stalls are a third, compiled into the parcel stage
+(`monitor/engine`), with their learned durations in `detectors/survival.py`.
+
+* A **place detector** judges facilities, regions, carriers, lanes, couriers, feeds, customers. It runs at ticks, each
+  `every` milliseconds, and is handed a `Window`: everything since its own last run.
+* A **parcel detector** judges single parcels in bulk. The sweep brings each live parcel to it every few hours
+  (`look`), and every parcel that ended teaches it (`learn`).
+
+Both are deterministic, score before they learn, never look ahead, keep bounded state, and keep quiet ("not ready")
+until they have seen enough. Frames are small polars frames with names, not codes; times are Int64 milliseconds UTC;
+an absent value is null. No frame carries personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import polars as pl
+
+from detectors.findings import Finding, Instant
+
+SCHEMAS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
+    # one row a feed that ever spoke; counts since the last run, newest times ever
+    "feeds": {
+        "feed": pl.String,
+        "events": pl.Int64,
+        "newest_occurred": pl.Int64,
+        "newest_received": pl.Int64,
+        "live": pl.Int64,
+    },
+    # one row a facility with traffic since the last run or parcels in it now
+    "facilities": {
+        "facility": pl.String,
+        "region": pl.String,
+        "carrier": pl.String,
+        "arrived": pl.Int64,
+        "departed": pl.Int64,
+        "delivered": pl.Int64,
+        "stock": pl.Int64,
+        "stalled": pl.Int64,
+    },
+    # one row a lane and segment in which something ended: residual is the sum over the parcels of
+    # log(duration / the learned median), for drift detection
+    "lanes": {
+        "carrier": pl.String,
+        "origin": pl.String,
+        "destination": pl.String,
+        "segment": pl.UInt8,
+        "finished": pl.Int64,
+        "residual": pl.Float64,
+        "residual_squared": pl.Float64,
+        "open": pl.Int64,
+        "stalled": pl.Int64,
+    },
+    # one row a destination region and carrier with traffic
+    "regions": {
+        "region": pl.String,
+        "carrier": pl.String,
+        "shipped": pl.Int64,
+        "delivered": pl.Int64,
+        "live": pl.Int64,
+    },
+    # one row a sign-off (status delivered or collected), in stream order
+    "signoffs": {
+        "tracking_number": pl.String,
+        "occurred": pl.Int64,
+        "received": pl.Int64,
+        "carrier": pl.String,
+        "origin": pl.String,
+        "destination": pl.String,
+        "region": pl.String,
+        "facility": pl.String,
+        "courier": pl.String,
+        "feed": pl.String,
+        "delivered_to": pl.UInt8,
+        "status": pl.UInt8,
+        "previous_status": pl.UInt8,
+        "previous_occurred": pl.Int64,
+        "previous_region": pl.String,
+        "out_for_delivery": pl.Int64,
+        "accepted": pl.Int64,
+        "ordered": pl.Int64,
+        "promised": pl.Int64,
+        "scan_latitude": pl.Float32,
+        "scan_longitude": pl.Float32,
+        "latitude": pl.Float32,
+        "longitude": pl.Float32,
+    },
+    # one row a scan that cannot be: before the order, before an earlier stage, after the end, too fast
+    "oddities": {
+        "tracking_number": pl.String,
+        "occurred": pl.Int64,
+        "received": pl.Int64,
+        "carrier": pl.String,
+        "status": pl.UInt8,
+        "previous_status": pl.UInt8,
+        "previous_occurred": pl.Int64,
+        "region": pl.String,
+        "previous_region": pl.String,
+        "facility": pl.String,
+        "courier": pl.String,
+        "feed": pl.String,
+        "oddity": pl.String,
+    },
+    # one row a complaint event, sorted by received and id; region, carrier, facility, courier taken from the parcel
+    # or order where the complaint has none
+    "complaints": {
+        "complaint_id": pl.String,
+        "status": pl.String,
+        "occurred": pl.Int64,
+        "received": pl.Int64,
+        "customer_id": pl.String,
+        "order_id": pl.String,
+        "tracking_number": pl.String,
+        "region": pl.String,
+        "carrier": pl.String,
+        "facility": pl.String,
+        "courier": pl.String,
+        "category": pl.String,
+        "reason": pl.String,
+        "severity": pl.String,
+        "feed": pl.String,
+        "delivered_at": pl.Int64,
+    },
+    # one row a parcel that is due for a look; ages are milliseconds of business time
+    "parcels": {
+        "tracking_number": pl.String,
+        "carrier": pl.String,
+        "origin": pl.String,
+        "destination": pl.String,
+        "facility": pl.String,
+        "feed": pl.String,
+        "segment": pl.UInt8,
+        "status": pl.UInt8,
+        "ordered": pl.Int64,
+        "accepted": pl.Int64,
+        "segment_since": pl.Int64,
+        "last_scan": pl.Int64,
+        "promised": pl.Int64,
+        "estimated": pl.Int64,
+        "open": pl.Boolean,
+    },
+    # one row a parcel that ended (delivered, collected, returned, lost) or passed its promise still open
+    "finished": {
+        "tracking_number": pl.String,
+        "carrier": pl.String,
+        "origin": pl.String,
+        "destination": pl.String,
+        "ordered": pl.Int64,
+        "accepted": pl.Int64,
+        "promised": pl.Int64,
+        "ended": pl.Int64,
+        "status": pl.UInt8,
+    },
+}
+
+
+def empty(name: str) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(SCHEMAS[name]))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened between `since` and `until` (by the engine's clock), as frames of `SCHEMAS`."""
+
+    since: Instant
+    until: Instant
+    feeds: pl.DataFrame
+    facilities: pl.DataFrame
+    lanes: pl.DataFrame
+    regions: pl.DataFrame
+    signoffs: pl.DataFrame
+    oddities: pl.DataFrame
+    complaints: pl.DataFrame
+
+
+class PlaceDetector(Protocol):
+    """`run` may not assume that ticks are evenly spaced: a daemon that was down sees one wide window."""
+
+    name: str
+    every: int
+
+    def run(self, window: Window) -> list[Finding]: ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers, strings, bytes, lists and dicts, for msgpack: never library objects."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of row `row` of the frame given to `look`: whether an episode should be open now, how sure, and why."""
+
+    row: int
+    open: bool
+    score: float
+    evidence: Mapping[str, Any]
+
+
+class ParcelDetector(Protocol):
+    """The engine keeps the episodes (the `open` column says what is open); the detector only judges."""
+
+    name: str
+    every: int
+
+    def look(self, parcels: pl.DataFrame, now: Instant) -> Sequence[Verdict]:
+        """Verdicts that change something: rows that stay as they are need none."""
+        ...
+
+    def learn(self, finished: pl.DataFrame, now: Instant) -> None: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
