@@ -1,0 +1,144 @@
+"""From a TOML file and the environment to `Settings`, or to a list of what is wrong and where.
+
+`FORESTALL_HTTP__TOKEN=...` sets `[http] token`; the environment wins over the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from config.settings import Settings
+
+ENV_PREFIX = "FORESTALL_"
+NOT_SETTINGS = {"FORESTALL_CONFIG", "FORESTALL_REQUIRE_SYSTEM"}
+
+
+class ConfigError(Exception):
+    """The config cannot be used; `problems` has one line each: where, what, and what to do."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    settings: Settings
+    origins: Mapping[str, str]  # dotted key -> "file" or the environment variable; absent: default
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
+    environ = os.environ if environ is None else environ
+    name = str(path) if path else "environment"
+    values = _read(path) if path else {}
+    origins = dict.fromkeys(_leaves(values), name)
+    for variable, keys in _variables(environ):
+        _put(values, keys, environ[variable], variable)
+        origins[".".join(keys)] = variable
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError([_line(name, one, origins) for one in error.errors(include_url=False)]) from None
+    return Loaded(settings, origins)
+
+
+def shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
+    """Each key, its value with secrets hidden, and where it comes from."""
+    for key, value in _values(loaded.settings):
+        text = "<secret>" if isinstance(value, SecretStr) else str(value)
+        yield key, text, loaded.origins.get(key, "default")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: no such file; `forestall config show` prints every key"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    for variable in sorted(environ):
+        if variable.startswith(ENV_PREFIX) and variable not in NOT_SETTINGS:
+            yield variable, variable.removeprefix(ENV_PREFIX).lower().split("__")
+
+
+def _put(values: dict[str, Any], keys: list[str], value: str, variable: str) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise ConfigError([f"{variable}: {key} is a value, not a section"])
+    values[keys[-1]] = value
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def _values(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key in type(section).model_fields:
+        yield from _flat(prefix + key, getattr(section, key))
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, BaseModel):
+        yield from _values(value, key + ".")
+    elif isinstance(value, Mapping) and any(isinstance(one, BaseModel) for one in value.values()):
+        for name, one in value.items():
+            yield from _flat(f"{key}.{name}", one)
+    else:
+        yield key, value
+
+
+def _line(name: str, error: Any, origins: Mapping[str, str]) -> str:
+    keys = [str(key) for key in error["loc"]]
+    where = ".".join(keys)
+    source = origins.get(where, name)
+    if error["type"] == "extra_forbidden":
+        known = _known(keys[:-1])
+        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+        )
+        return f"{source}: {where}: no such key; {hint}"
+    return f"{source}: {where}: {_sentence(error)}"
+
+
+def _sentence(error: Any) -> str:
+    # Pydantic repeats the value in some messages only; a secret's value must never appear, so none does.
+    message = str(error["msg"])
+    return message[:1].lower() + message[1:]
+
+
+def _known(keys: list[str]) -> list[str]:
+    model: Any = Settings
+    for key in keys:
+        fields = getattr(model, "model_fields", {})
+        if key not in fields:
+            return []
+        model = _model_of(fields[key].annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_of(inner)) is not None:
+            return found
+    return None

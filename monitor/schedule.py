@@ -1,0 +1,87 @@
+"""APScheduler's one seam: jobs by name and period, every missed run counted, none dropped silently.
+
+A job is handed the time at which it runs; what it did not do in a missed run it must be able to do in the next one
+(ticks, sweeps, checkpoints and reconciliation all can), so missed runs are merged into one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Schedule:
+    def __init__(self, clock: Callable[[], int], metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._periods: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            # One run at a time, late runs merged into one, and never dropped for being late.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
+
+    def every(
+        self, seconds: float, name: str, job: Callable[[int], Awaitable[object]], *, jitter: float = 0.0
+    ) -> None:
+        """Run `job(now)` each `seconds`, first after one period (spread by `jitter` of it, so that many daemons
+        do not act in step).
+        """
+        self._metrics.counter("schedule_missed").labels(job=name)
+        self._metrics.counter("schedule_failed").labels(job=name)
+        self._periods[name] = round(seconds * 1000)
+        first = datetime.fromtimestamp(self._clock() / 1000, UTC) + timedelta(
+            seconds=seconds * (1 + jitter * random.random())
+        )
+        self._scheduler.add_job(
+            self._run,
+            IntervalTrigger(seconds=seconds, timezone=UTC),
+            args=(name, job),
+            id=name,
+            next_run_time=first,
+        )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _run(self, name: str, job: Callable[[int], Awaitable[object]]) -> None:
+        now = self._clock()
+        merged = (now - self._last.get(name, now)) // self._periods[name] - 1
+        if merged > 0:
+            self._count_missed(name, merged)
+        self._last[name] = now
+        await job(now)
+
+    def _missed(self, event: Any) -> None:
+        self._count_missed(event.job_id, 1)
+
+    def _count_missed(self, name: str, runs: int) -> None:
+        self._metrics.counter("schedule_missed").labels(job=name).inc(runs)
+        log.warning("schedule.missed", job=name, runs=runs)
+
+    def _failed(self, event: Any) -> None:
+        self._metrics.counter("schedule_failed").labels(job=event.job_id).inc()
+        log.error(
+            "schedule.failed",
+            job=event.job_id,
+            error=type(event.exception).__name__,
+            exc_info=event.exception,
+        )

@@ -1,0 +1,65 @@
+"""What an operator sees when a config is wrong, and what nobody may see: secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.loading import ConfigError, load, shown
+
+
+def problems(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
+    path = tmp_path / "forestall.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ or {})
+    return [line.replace(str(path), "FILE") for line in caught.value.problems]
+
+
+def test_no_file_means_defaults_and_shadow_mode() -> None:
+    loaded = load(None, {})
+    assert loaded.settings.shadow
+    assert not loaded.origins
+
+
+def test_an_unknown_key_names_its_place_and_the_nearest_one(tmp_path: Path) -> None:
+    lines = problems(tmp_path, "[engine]\ntick_secnds = 1\n")
+    assert lines == ["FILE: engine.tick_secnds: no such key; did you mean 'tick_seconds'?"]
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    lines = problems(tmp_path, 'shadow = "perhaps"\n[http]\nport = 70000\nhots = "x"\n')
+    assert len(lines) == 3
+    assert any("http.port" in line and "65535" in line for line in lines)
+
+
+def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, "shadow = = true")
+    assert line.startswith("FILE: not valid TOML")
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_the_environment_wins_and_is_named_as_the_origin(tmp_path: Path) -> None:
+    path = tmp_path / "forestall.toml"
+    path.write_text("[http]\nport = 1\n", encoding="utf-8")
+    loaded = load(path, {"FORESTALL_HTTP__PORT": "2", "HOME": "/"})
+    assert loaded.settings.http.port == 2
+    assert ("http.port", "2", "FORESTALL_HTTP__PORT") in list(shown(loaded))
+
+
+def test_a_wrong_variable_is_blamed_by_its_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"FORESTALL_HTTP__PORT": "many"})
+    assert caught.value.problems[0].startswith("FORESTALL_HTTP__PORT: http.port:")
+
+
+def test_secrets_are_never_shown() -> None:
+    loaded = load(None, {"FORESTALL_HTTP__TOKEN": "swordfish-1"})
+    assert "swordfish" not in "".join(str(row) for row in shown(loaded))
+    assert "swordfish" not in repr(loaded)
+    assert ("http.token", "<secret>", "FORESTALL_HTTP__TOKEN") in list(shown(loaded))
