@@ -1,0 +1,244 @@
+"""Names as numbers: interners for what repeats, packing for tracking numbers and order ids.
+
+    names.carriers.code("sf") -> 7          names.carriers.text(7) -> "sf"
+    names.pack("SF1234567890123") -> (key0, key1)          names.unpack(key0, key1) -> "SF1234567890123"
+
+Code 0 is "absent or unknown". Interners are bounded: a name that does not fit gets 0 and is counted in `overflow`.
+A number that base 40 cannot hold (lower case, Unicode, more than 24 characters) gets a hashed key of 123 bits, and
+its text waits in `sides` until `release`; the engine releases with the parcel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from monitor import packing
+from monitor.columns import I64, U8, U32, U64
+
+LONGEST_NUMBER: Final = 100  # characters; the decoder refuses longer ones as too_long
+LONGEST_NAME: Final = 200  # bytes
+NO_KEY: Final = (0, 0)
+_ORDER: Final = b"order\0"
+_PARCEL: Final = b"parcel\0"
+_HALF: Final = 1 << 59  # hashed keys of orders begin here above `packing.HASHED`
+
+
+def joined(texts: Sequence[str | None]) -> tuple[U8, I64]:
+    """A column of strings as the UTF-8 bytes of all and the n + 1 offsets between them; None is empty."""
+    encoded = [text.encode("utf-8", "surrogatepass") if text else b"" for text in texts]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+
+class Interner:
+    """Strings to small integers, for ever: bounded by `limit`, dumped with the checkpoint."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.overflow = 0
+        self._codes: dict[str, int] = {}
+        self._texts: list[str] = [""]
+        self._arena = np.zeros(1 << 12, np.uint8)
+        self._ends = np.zeros(1 << 8, np.int64)
+        self._table = np.zeros(1 << 9, np.uint32)
+
+    def __len__(self) -> int:
+        return len(self._texts) - 1
+
+    def text(self, code: int) -> str | None:
+        return self._texts[code] if 0 < code < len(self._texts) else None
+
+    def texts(self) -> list[str | None]:
+        """By code: what `text` answers, for taking many at once."""
+        return [None, *self._texts[1:]]
+
+    def known(self, text: str | None) -> int:
+        """As `code`, but learns nothing."""
+        return self._codes.get(text, 0) if text else 0
+
+    def code(self, text: str | None) -> int:
+        if not text:
+            return 0
+        code = self._codes.get(text)
+        return self._enter(text) if code is None else code
+
+    def codes(self, texts: Iterable[str | None]) -> list[int]:
+        get = self._codes.get
+        return [
+            0 if not text else (code if (code := get(text)) is not None else self._enter(text))
+            for text in texts
+        ]
+
+    def codes_of(self, buffer: U8, offsets: I64) -> U32:
+        """Codes of a joined column (UTF-8 bytes, n + 1 offsets); zero-length is absent."""
+        rows = len(offsets) - 1
+        codes = np.empty(rows, np.uint32)
+        slow = np.empty(rows, np.int64)
+        misses = packing.find_names(buffer, offsets, self._table, self._arena, self._ends, codes, slow)
+        for row in slow[:misses].tolist():
+            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+            codes[row] = self.code(text)
+        return codes
+
+    def _enter(self, text: str) -> int:
+        encoded = text.encode("utf-8", "surrogatepass")
+        if len(self) >= self.limit or len(encoded) > LONGEST_NAME:
+            self.overflow += 1
+            return 0
+        code = len(self._texts)
+        self._codes[text] = code
+        self._texts.append(text)
+        self._mirror(code, encoded)
+        return code
+
+    def _mirror(self, code: int, encoded: bytes) -> None:
+        """The same name where the kernels see it."""
+        if code >= len(self._ends):
+            self._ends = np.concatenate([self._ends, np.zeros_like(self._ends)])
+        end = int(self._ends[code - 1]) + len(encoded)
+        while end > len(self._arena):
+            self._arena = np.concatenate([self._arena, np.zeros_like(self._arena)])
+        self._arena[end - len(encoded) : end] = np.frombuffer(encoded, np.uint8)
+        self._ends[code] = end
+        if 2 * code > len(self._table):
+            self._table = np.zeros(2 * len(self._table), np.uint32)
+            packing.enter_names(code, self._table, self._arena, self._ends)
+        else:
+            packing.enter_name(code, self._table, self._arena, self._ends)
+
+    def dump(self) -> list[str]:
+        return self._texts[1:]
+
+    def load(self, texts: Sequence[str]) -> None:
+        self.__init__(self.limit)  # type: ignore[misc]
+        for text in texts:
+            self._enter(text)
+
+
+class Names:
+    """All names of one engine. `sides` bounds the hashed keys that are remembered at one time."""
+
+    def __init__(self, *, places: int = 2_000_000, sides: int = 1_000_000) -> None:
+        self.carriers = Interner(65_535)
+        self.sources = Interner(65_535)
+        self.regions = Interner(places)
+        self.facilities = Interner(places)
+        self.couriers = Interner(places)
+        self.side_limit = sides
+        self.side_overflow = 0
+        self.sides: dict[tuple[int, int], str] = {}
+
+    # -- keys --------------------------------------------------------------------------------------------------
+
+    def key(self, text: str, *, order: bool = False) -> tuple[int, int]:
+        """The key of a tracking number or order id, without remembering its text; (0, 0) for the empty one."""
+        exact = _exact(text, packing.LONGEST - order)
+        if exact is None:
+            return _hashed(text, order=order)
+        return exact if not order else (exact[0] // packing.BASE, _shifted(exact))
+
+    def pack(self, text: str, *, order: bool = False) -> tuple[int, int]:
+        """As `key`, and `unpack` will know it. (0, 0) where there is no room for another hashed key."""
+        key = self.key(text, order=order)
+        return key if key[0] < packing.HASHED or self._remember(key, text) else NO_KEY
+
+    def pack_many(self, texts: Sequence[str]) -> tuple[U64, U64]:
+        return self.pack_joined(*joined(texts))
+
+    def pack_joined(self, buffer: U8, offsets: I64) -> tuple[U64, U64]:
+        """Keys of a joined column of tracking numbers (UTF-8 bytes, n + 1 offsets)."""
+        rows = len(offsets) - 1
+        key0, key1 = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
+        slow = np.empty(rows, np.int64)
+        misses = packing.pack_rows(buffer, offsets, packing.DIGIT, key0, key1, slow)
+        for row in slow[:misses].tolist():
+            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+            key0[row], key1[row] = self.pack(text)
+        return key0, key1
+
+    def unpack(self, key0: int, key1: int) -> str:
+        """The tracking number or order id of a key; KeyError for a hashed key that was released."""
+        if key0 >= packing.HASHED:
+            return self.sides[key0, key1]
+        return self.unpack_many(np.array([key0], np.uint64), np.array([key1], np.uint64))[0]
+
+    def unpack_many(self, key0: U64, key1: U64) -> list[str]:
+        out = np.zeros((len(key0), packing.LONGEST), np.uint8)
+        packing.unpack_rows(key0, key1, packing.CHARACTER, out)
+        # An order's first character is the missing one: NUL, which is cut off here like the padding behind.
+        texts = [row.strip(b"\0").decode("ascii") for row in map(bytes, out)]
+        for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
+            texts[row] = self.sides[int(key0[row]), int(key1[row])]
+        return texts
+
+    def release(self, key0: int, key1: int) -> None:
+        """The parcel or order has left: a hashed key's text goes with it. Exact keys need no release."""
+        self.sides.pop((key0, key1), None)
+
+    def _remember(self, key: tuple[int, int], text: str) -> bool:
+        if key in self.sides:
+            return True
+        if len(self.sides) >= self.side_limit or len(text) > LONGEST_NUMBER:
+            self.side_overflow += 1
+            return False
+        self.sides[key] = text
+        return True
+
+    # -- the checkpoint ----------------------------------------------------------------------------------------
+
+    def _interners(self) -> dict[str, Interner]:
+        return {
+            "carriers": self.carriers,
+            "sources": self.sources,
+            "regions": self.regions,
+            "facilities": self.facilities,
+            "couriers": self.couriers,
+        }
+
+    def dump(self) -> dict[str, Any]:
+        """For msgpack. Order matters: codes are in every dumped slot."""
+        state: dict[str, Any] = {name: interner.dump() for name, interner in self._interners().items()}
+        state["sides"] = sorted((first, second, text) for (first, second), text in self.sides.items())
+        return state
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        for name, interner in self._interners().items():
+            interner.load(state[name])
+        self.sides = {(first, second): text for first, second, text in state["sides"]}
+
+
+def is_order(key0: int) -> bool:
+    return key0 < packing.ORDERS or key0 >= packing.HASHED + _HALF
+
+
+def _exact(text: str, longest: int) -> tuple[int, int] | None:
+    if not text:
+        return NO_KEY
+    if len(text) > longest or not text.isascii():
+        return None
+    digits = [int(packing.DIGIT[ord(character)]) for character in text]
+    if packing.ILLEGAL in digits:
+        return None
+    digits += [0] * (packing.LONGEST - len(digits))
+    words = [0, 0]
+    for place, digit in enumerate(digits):
+        words[place // packing.WORD] = words[place // packing.WORD] * packing.BASE + digit
+    return words[0], words[1]
+
+
+def _shifted(key: tuple[int, int]) -> int:
+    """The second word after the number moved one character to the right."""
+    return key[0] % packing.BASE * packing.ORDERS + key[1] // packing.BASE
+
+
+def _hashed(text: str, *, order: bool) -> tuple[int, int]:
+    digest = hashlib.blake2b(
+        (_ORDER if order else _PARCEL) + text.encode("utf-8", "surrogatepass"), digest_size=16
+    ).digest()
+    first = int.from_bytes(digest[:8]) % _HALF + (_HALF if order else 0)
+    return packing.HASHED + first, int.from_bytes(digest[8:])
