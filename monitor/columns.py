@@ -60,3 +60,6 @@ class Batch:
     orders: list[Order] = field(default_factory=list)
     complaints: list[Complaint] = field(default_factory=list)
     engagements: list[Engagement] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # tracking number, order id: where a scan names its order

@@ -1,0 +1,188 @@
+"""What is needed only when acting: order, customer, amount, contact, open tickets. It lives in the store.
+
+The parcel table knows no customer. Every write is idempotent and independent of order: a status keeps the time at
+which it was reached, and the newest one counts, so late and repeated events change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from monitor.columns import Batch
+from monitor.events import Complaint, Order
+from notifier.sending import Contact
+from notifier.store import Pipeline, Store
+
+KEPT_MS: Final = 400 * 86_400_000
+FINISHED: Final = frozenset({"completed", "cancelled", "refunded"})
+CLOSED_TICKET: Final = frozenset({"resolved", "withdrawn"})
+_TEXTS: Final = (
+    "customer_id",
+    "region",
+    "origin_region",
+    "carrier",
+    "currency",
+    "locale",
+    "customer_tier",
+    "category",
+    "supplier",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEntry:
+    """What the directory knows of one order; no contact data."""
+
+    order_id: str
+    customer_id: str | None = None
+    status: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    locale: str | None = None
+    tier: str | None = None
+    region: str | None = None
+    promised_at: int | None = None
+    has_contact: bool = False
+    open_tickets: int = 0
+    opted_out: bool = False
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+
+class Directory:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def remember(self, batch: Batch) -> None:
+        pipe = self._store.pipeline(atomic=False)
+        for order in batch.orders:
+            self._order(pipe, order)
+        for complaint in batch.complaints:
+            self._ticket(pipe, complaint)
+        for tracking_number, order_id in batch.links:
+            self._link(pipe, tracking_number, order_id)
+        for engagement in batch.engagements:
+            if engagement.status == "opted_out":
+                pipe.call("SADD", self._store.key("opted-out"), engagement.customer_id)
+        await pipe.run()
+
+    async def orders_of(self, tracking_numbers: Sequence[str]) -> dict[str, str]:
+        """Tracking number to order id, where known."""
+        if not tracking_numbers:
+            return {}
+        found = await self._store.call(
+            "MGET", *[self._store.key("parcel", number) for number in tracking_numbers]
+        )
+        return {
+            number: order.decode() for number, order in zip(tracking_numbers, found, strict=True) if order
+        }
+
+    async def orders(self, order_ids: Iterable[str]) -> dict[str, OrderEntry]:
+        ids = list(dict.fromkeys(order_ids))
+        if not ids:
+            return {}
+        pipe = self._store.pipeline(atomic=False)
+        for order_id in ids:
+            pipe.call("HGETALL", self._store.key("order", order_id))
+            pipe.call("SCARD", self._store.key("tickets", "order", order_id))
+        answers = await pipe.run()
+        entries = {}
+        for place, order_id in enumerate(ids):
+            fields = {name.decode(): value for name, value in answers[2 * place].items()}
+            if fields:
+                entries[order_id] = _entry(order_id, fields, answers[2 * place + 1])
+        return await self._with_customers(entries)
+
+    async def contact(self, order_id: str | None, customer_id: str | None) -> Contact | None:
+        """Personal data: read at the moment of sending, never kept by the caller."""
+        raw = None
+        if order_id:
+            raw = await self._store.hash_get(self._store.key("order", order_id), "contact")
+        elif customer_id:
+            newest = await self._store.get(self._store.key("customer-order", customer_id))
+            raw = (
+                await self._store.hash_get(self._store.key("order", newest.decode()), "contact")
+                if newest
+                else None
+            )
+        if not raw:
+            return None
+        fields = msgspec.json.decode(raw, type=dict[str, Any])
+        texts = {name: str(fields[name]) for name in ("phone", "email", "openid") if fields.get(name)}
+        return Contact(**texts) if texts else None
+
+    async def _with_customers(self, entries: dict[str, OrderEntry]) -> dict[str, OrderEntry]:
+        customers = sorted({entry.customer_id for entry in entries.values() if entry.customer_id})
+        if not customers:
+            return entries
+        pipe = self._store.pipeline(atomic=False)
+        for customer in customers:
+            pipe.call("SISMEMBER", self._store.key("opted-out"), customer)
+            pipe.call("SCARD", self._store.key("tickets", "customer", customer))
+        answers = await pipe.run()
+        opted = dict(zip(customers, answers[::2], strict=True))
+        tickets = dict(zip(customers, answers[1::2], strict=True))
+        return {order_id: _with_customer(entry, opted, tickets) for order_id, entry in entries.items()}
+
+    def _order(self, pipe: Pipeline, order: Order) -> None:
+        key = self._store.key("order", order.order_id)
+        fields: dict[str, str | bytes | int] = {f"at:{order.status}": order.occurred_at}
+        for name in _TEXTS:
+            if (value := getattr(order, name)) is not None:
+                fields[name] = value
+        if order.amount is not None:
+            fields["amount"] = order.amount
+        if order.promised_at is not None:
+            fields["promised_at"] = order.promised_at
+        if order.contact:
+            fields["contact"] = msgspec.json.encode(order.contact)
+        pipe.call("HSET", key, *[part for pair in fields.items() for part in pair])
+        pipe.call("PEXPIRE", key, KEPT_MS)
+        pipe.call("SET", self._store.key("customer-order", order.customer_id), order.order_id, "PX", KEPT_MS)
+        if order.status in FINISHED:
+            pipe.call("HDEL", key, "contact")
+        if order.tracking_number:
+            self._link(pipe, order.tracking_number, order.order_id)
+
+    def _link(self, pipe: Pipeline, tracking_number: str, order_id: str) -> None:
+        pipe.call("SET", self._store.key("parcel", tracking_number), order_id, "PX", KEPT_MS)
+
+    def _ticket(self, pipe: Pipeline, complaint: Complaint) -> None:
+        command = "SREM" if complaint.status in CLOSED_TICKET else "SADD"
+        for kind, identity in (("order", complaint.order_id), ("customer", complaint.customer_id)):
+            if identity:
+                key = self._store.key("tickets", kind, identity)
+                pipe.call(command, key, complaint.complaint_id)
+                pipe.call("PEXPIRE", key, KEPT_MS)
+
+
+def _entry(order_id: str, fields: Mapping[str, bytes], tickets: int) -> OrderEntry:
+    texts = {name: fields[name].decode() for name in _TEXTS if name in fields}
+    statuses = {name[3:]: int(value) for name, value in fields.items() if name.startswith("at:")}
+    return OrderEntry(
+        order_id=order_id,
+        customer_id=texts.get("customer_id"),
+        status=max(statuses, key=lambda name: statuses[name], default=None),
+        amount=int(fields["amount"]) if "amount" in fields else None,
+        currency=texts.get("currency"),
+        locale=texts.get("locale"),
+        tier=texts.get("customer_tier"),
+        region=texts.get("region"),
+        promised_at=int(fields["promised_at"]) if "promised_at" in fields else None,
+        has_contact="contact" in fields,
+        open_tickets=tickets,
+        statuses=statuses,
+    )
+
+
+def _with_customer(entry: OrderEntry, opted_out: Mapping[str, int], tickets: Mapping[str, int]) -> OrderEntry:
+    if entry.customer_id is None:
+        return entry
+    return replace(
+        entry,
+        opted_out=bool(opted_out[entry.customer_id]),
+        open_tickets=max(entry.open_tickets, tickets[entry.customer_id]),
+    )

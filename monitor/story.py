@@ -1,0 +1,65 @@
+"""What `explain` and the console tell of a subject: each finding and each decision about it, kept some months.
+
+A record's field is its identity, so a replay after a crash writes the same fields again and nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from detectors.findings import Finding
+from monitor.records import action_record, finding_record
+from notifier.actions import Decided
+from notifier.store import Pipeline, Store
+
+KEPT_MS: Final = 90 * 86_400_000
+
+
+class Story:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def findings(self, findings: Iterable[Finding]) -> None:
+        pipe = self._store.pipeline(atomic=False)
+        for finding in findings:
+            subject = f"{finding.subject.type}:{finding.subject.id}"
+            field = f"{finding.as_of:015d}:{finding.finding_id}:{finding.state}"
+            self._put(pipe, subject, field, {"what": "finding", **finding_record(finding)})
+            pipe.call("SET", self._store.key("subject", finding.finding_id), subject, "PX", KEPT_MS)
+        await pipe.run()
+
+    async def decisions(self, decisions: Iterable[Decided]) -> None:
+        pipe = self._store.pipeline(atomic=False)
+        for decided in decisions:
+            record = action_record(decided)
+            field = f"{decided.decided_at:015d}:{record['action_id']}:{decided.outcome}:{decided.reason}"
+            self._put(pipe, decided.proposal.subject, field, {"what": "action", **record})
+            pipe.call(
+                "SET",
+                self._store.key("subject", record["action_id"]),
+                decided.proposal.subject,
+                "PX",
+                KEPT_MS,
+            )
+        await pipe.run()
+
+    async def of(self, subject_or_id: str) -> tuple[str, list[Mapping[str, Any]]] | None:
+        """The subject and its records, oldest first; by subject ("parcel:SF1"), bare number, finding or action id."""
+        for subject in await self._subjects(subject_or_id):
+            fields = await self._store.hash_all(self._store.key("story", subject))
+            if fields:
+                return subject, [msgspec.json.decode(fields[name]) for name in sorted(fields)]
+        return None
+
+    async def _subjects(self, given: str) -> list[str]:
+        known = await self._store.get(self._store.key("subject", given))
+        guesses = [given, f"parcel:{given}", f"order:{given}", f"customer:{given}"]
+        return [known.decode()] if known else guesses
+
+    def _put(self, pipe: Pipeline, subject: str, field: str, record: Mapping[str, Any]) -> None:
+        key = self._store.key("story", subject)
+        pipe.call("HSET", key, field, msgspec.json.encode(record))
+        pipe.call("PEXPIRE", key, KEPT_MS)
