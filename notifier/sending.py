@@ -140,6 +140,10 @@ class Coupon:
     minimum_order: int = 0
 
 
+class CouponsUnavailableError(Exception):
+    """The shop did not list its codes: nothing may be concluded from what is missing."""
+
+
 class CouponProvider(Protocol):
     name: str
     limits: Limits
@@ -148,10 +152,12 @@ class CouponProvider(Protocol):
         """DONE also where the code exists already and is verified as ours."""
         ...
 
-    async def find(self, code: str) -> bool | None:
+    async def find(self, code: str, now: Instant) -> bool | None:
         """Whether the code exists at the shop and is ours; None where the shop did not answer."""
         ...
 
-    def codes(self, prefix: str) -> AsyncIterator[str]:
-        """All codes of ours at the shop, for reconciliation after a restore."""
+    def codes(self, prefix: str, now: Instant) -> AsyncIterator[str]:
+        """All codes of ours at the shop, in upper case, for reconciliation after a restore. Raises
+        `CouponsUnavailableError` where the list is not whole.
+        """
         ...
