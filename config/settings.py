@@ -6,9 +6,11 @@ the name says otherwise; money is decimal text in major units ("50.00") and inte
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Section(BaseModel):
@@ -16,18 +18,13 @@ class Section(BaseModel):
 
 
 class StoreSettings(Section):
-    url: SecretStr | None = Field(
-        None, description="redis://, rediss:// or unix://, with its password; none: the embedded Valkey"
-    )
+    url: str | None = Field(None, description="redis://, rediss:// or unix://; none: the embedded Valkey")
     prefix: str = Field(
         "forestall", pattern=r"^[a-z0-9_-]{1,32}$", description="first part of every key, one per shop"
     )
     shards: int = Field(1, ge=1, le=256, description="event streams; more than one only for several machines")
     maxmemory_mb: int = Field(
         1024, ge=16, description="of the embedded store; full means refused, never evicted"
-    )
-    allow_unsafe_folder: bool = Field(
-        default=False, description="keep the embedded store on tmpfs or a network file system all the same"
     )
 
 
@@ -59,6 +56,144 @@ class EngineSettings(Section):
     checkpoint_seconds: int = Field(60, ge=1)
 
 
+class IncidentRule(Section):
+    """When findings of one family become an alert, and when it is over."""
+
+    for_seconds: int = Field(0, ge=0, description="how long it must last before it fires")
+    keep_firing_seconds: int = Field(300, ge=0, description="how long it must be gone before it resolves")
+    min_members: int = Field(
+        1, ge=1, description="open findings it takes to fire; it resolves below half of them"
+    )
+    severity: Literal["critical", "warning", "info"] = "warning"
+
+
+class InhibitRule(Section):
+    """While a source fires, targets whose `equal` labels agree are not told to anyone (missing equals empty)."""
+
+    source: tuple[str, ...] = Field(description="matchers of the incident that speaks")
+    target: tuple[str, ...] = Field(description="matchers of the incidents that keep quiet")
+    equal: tuple[str, ...] = ()
+
+
+class Maintenance(Section):
+    """A planned time in which matching incidents are recorded and not told; their endings still are."""
+
+    name: str
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    yearly: bool = Field(False, description="the same days every year: 11.11, 6.18")
+    match: tuple[str, ...] = ()
+
+
+class EscalationStep(Section):
+    after_seconds: int = Field(ge=1, description="firing so long and acknowledged by nobody")
+    receivers: tuple[str, ...] = ()
+    mention: tuple[str, ...] = ()
+
+
+class IncidentSettings(Section):
+    rules: Mapping[str, IncidentRule] = Field(
+        {
+            "parcels_stalled": IncidentRule(min_members=10, for_seconds=60),
+            "parcels_late": IncidentRule(min_members=50, for_seconds=300, severity="info"),
+            "orders_stalled": IncidentRule(min_members=10, for_seconds=60),
+            "signatures": IncidentRule(min_members=3),
+            "customers": IncidentRule(min_members=3, severity="info"),
+            "facility_congested": IncidentRule(severity="critical"),
+            "carrier_degraded": IncidentRule(severity="critical"),
+            "complaint_spike": IncidentRule(severity="critical", keep_firing_seconds=900),
+            "backlog_forecast": IncidentRule(),
+            "feed_silent": IncidentRule(severity="critical"),
+        },
+        description="by family of incident; a family not named has the defaults of a rule",
+    )
+    inhibit: tuple[InhibitRule, ...] = Field(
+        (
+            InhibitRule(source=('kind="feed_silent"',), target=('kind!="feed_silent"',), equal=("feed",)),
+            InhibitRule(
+                source=('kind="carrier_degraded"', 'place_type="carrier"'),
+                target=('kind=~"facility_congested|parcels_stalled|parcels_late|backlog_forecast"',),
+                equal=("carrier",),
+            ),
+            InhibitRule(
+                source=('kind="facility_congested"',),
+                target=('kind=~"backlog_forecast|parcels_stalled|parcels_late"',),
+                equal=("facility",),
+            ),
+        )
+    )
+    maintenance: tuple[Maintenance, ...] = ()
+    escalation: tuple[EscalationStep, ...] = ()
+    max_incidents: int = Field(5000, ge=10, description="open at once; more are folded into one per family")
+    max_members: int = Field(
+        100_000, ge=100, description="open findings known one by one; more are only counted"
+    )
+    history: int = Field(500, ge=0, description="resolved incidents kept for the console")
+    people_rate: float = Field(120.0, gt=0, description="parcels one person sorts in an hour")
+    vehicle_load: float = Field(800.0, gt=0, description="parcels one vehicle takes")
+
+
+class Route(Section):
+    """Who is told of which incidents, and how often; the first that matches, and the next where `go_on`."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,40}$")
+    receivers: tuple[str, ...] = Field(description="names of [channels.NAME]")
+    match: tuple[str, ...] = Field((), description='such as kind="facility_congested" or region=~"33.*"')
+    go_on: bool = Field(False, description="later routes are asked as well")
+    group_by: tuple[str, ...] = Field(("incident",), description="incidents equal in these share a message")
+    group_wait_seconds: int = Field(30, ge=0)
+    group_interval_seconds: int = Field(300, ge=1)
+    repeat_interval_seconds: int = Field(14_400, ge=1)
+    send_resolved: bool = True
+    locale: Literal["zh-CN", "en"] | None = None
+
+
+class NotifySettings(Section):
+    routes: tuple[Route, ...] = ()
+    locale: Literal["zh-CN", "en"] = "zh-CN"
+    per_minute: Mapping[str, int] = Field(
+        {}, description="messages a receiver takes in a minute; more become one digest (default 18)"
+    )
+    link_hours: int = Field(72, ge=1, description="how long a button works")
+    heartbeat_url: SecretStr | None = Field(
+        None, description="fetched while all is well: its silence is the alarm"
+    )
+    heartbeat_seconds: int = Field(60, ge=5)
+    daily_digest_hour: int | None = Field(9, ge=0, le=23, description="in the shop's time zone")
+    weekly_digest_day: int | None = Field(0, ge=0, le=6, description="Monday is 0")
+    digest_receivers: tuple[str, ...] = ()
+
+
+class ChannelSettings(Section):
+    """One [channels.NAME]: `type` names the channel, whose own class checks the rest.
+
+    Every text in it may be a secret (URLs of robots are), so every text is kept as one.
+    """
+
+    type: str
+    options: Mapping[str, SecretStr | int | float | bool | tuple[SecretStr, ...] | None] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "options" not in value:
+            return {
+                "type": value.get("type"),
+                "options": {name: item for name, item in value.items() if name != "type"},
+            }
+        return value
+
+    def reveal(self) -> dict[str, Any]:
+        """The options as written, for the channel's own check; never to be printed."""
+
+        def plain(item: Any) -> Any:
+            if isinstance(item, SecretStr):
+                return item.get_secret_value()
+            return [plain(part) for part in item] if isinstance(item, tuple) else item
+
+        return {name: plain(item) for name, item in self.options.items()}
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -70,3 +205,6 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     intake: IntakeSettings = IntakeSettings()
     engine: EngineSettings = EngineSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    notify: NotifySettings = NotifySettings()
+    channels: Mapping[str, ChannelSettings] = {}
