@@ -183,6 +183,7 @@ class PlaceDetector(Protocol):
 
     name: str
     every: int
+    wants: frozenset[str]  # the frames of the window it reads; the others may be empty
 
     def run(self, window: Window) -> list[Finding]: ...
 

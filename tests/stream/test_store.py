@@ -1,0 +1,196 @@
+"""The one door to the store: raw replies, scripts by digest, errors that say one line and quote nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from monitor.embedded import EmbeddedStore
+from notifier.store import (
+    Script,
+    Store,
+    StoreError,
+    StoreFullError,
+    StoreRefusedError,
+    StoreUnreachableError,
+    safe_url,
+)
+
+pytestmark = pytest.mark.anyio
+PERSONAL = "13800138000"
+
+
+@pytest.fixture
+async def either(tmp_path: Path, server_binary: Path | None, anyio_backend: object) -> AsyncIterator[Store]:
+    """A store on each of the two servers."""
+    keeper = EmbeddedStore(tmp_path, maxmemory_mb=64, allow_unsafe_folder=True, binary=server_binary)
+    await keeper.start()
+    async with Store(keeper.url, "shop") as store:
+        await store.check()
+        yield store
+    await keeper.stop()
+
+
+async def test_every_key_has_the_tenants_hash_tag(store: Store) -> None:
+    assert store.key("events", 3) == "{forestall}:events:3"
+
+
+async def test_streams_are_read_from_positions(either: Store) -> None:
+    stream = either.key("s")
+    assert await either.stream_read({stream: "0"}, count=10) == {}
+    first = await either.stream_add(stream, {"e": b"1"})
+    second = await either.stream_add(stream, {"batch": b"2", "n": 5})
+    found = await either.stream_read({stream: first}, count=10)
+    assert [entry.id for entry in found[stream]] == [second]
+    assert found[stream][0].get(b"batch") == b"2"
+    assert found[stream][0].mapping() == {"batch": b"2", "n": b"5"}
+    assert await either.stream_trim(stream, second) == 1
+    assert [entry.id for entry in await either.stream_range(stream)] == [second]
+    assert [entry.id for entry in await either.stream_newest(stream)] == [second]
+    assert await either.stream_read({stream: second}, count=10, seconds=0.01) == {}
+
+
+async def test_a_waiting_reader_wakes_when_an_entry_comes(either: Store) -> None:
+    stream = either.key("s")
+    reader = asyncio.create_task(either.stream_read({stream: "0"}, count=10, seconds=30))
+    await asyncio.sleep(0)
+    added = await either.stream_add(stream, {"e": b"1"})
+    assert [entry.id for entry in (await reader)[stream]] == [added]
+
+
+async def test_groups_hand_over_what_a_consumer_left(either: Store) -> None:
+    stream = either.key("s")
+    await either.group_create(stream, "g")
+    await either.group_create(stream, "g")
+    added = await either.stream_add(stream, {"e": b"1"})
+    assert (await either.group_read("g", "a", [stream], count=9))[stream][0].id == added
+    assert [one[:2] for one in await either.group_pending(stream, "g")] == [(added, "a")]
+    _, claimed = await either.group_claim(stream, "g", "b", idle_ms=0, count=9)
+    assert [entry.id for entry in claimed] == [added]
+    assert await either.acknowledge(stream, "g", added) == 1
+    assert await either.group_pending(stream, "g") == []
+
+
+async def test_hashes_sets_and_strings(either: Store) -> None:
+    key = either.key
+    await either.hash_set(key("h"), {"a": 1, "b": "x"})
+    assert await either.hash_all(key("h")) == {"a": b"1", "b": b"x"}
+    assert await either.hash_get_many(key("h"), ["b", "c"]) == [b"x", None]
+    assert await either.hash_delete(key("h"), "a") == 1
+    assert await either.set_add(key("set"), "a", "b") == 2
+    assert await either.set_members(key("set")) == {b"a", b"b"}
+    await either.sorted_add(key("z"), {"late": 9, "early": 1.5})
+    assert await either.sorted_range(key("z"), "-inf", "(9") == [b"early"]
+    assert await either.put(key("one"), "x", only_new=True)
+    assert not await either.put(key("one"), "y", only_new=True)
+    assert await either.increment(key("n"), 5) == 5
+    assert sorted([name async for name in either.keys("*")]) == sorted(
+        map(key, ["h", "set", "z", "one", "n"])
+    )
+    assert await either.delete(key("one"), key("n")) == 2
+
+
+async def test_a_script_runs_by_digest_and_again_after_the_server_forgot_it(either: Store) -> None:
+    script = Script("return {KEYS[1], tonumber(ARGV[1]) + 1}")
+    assert await either.script(script, ["k"], 41) == [b"k", 42]
+    await either.call("SCRIPT", "FLUSH")
+    assert await either.script(script, ["k"], 1) == [b"k", 2]
+
+
+async def test_an_atomic_pipeline_does_all_or_nothing(either: Store) -> None:
+    key = either.key("n")
+    assert await either.pipeline().call("INCR", key).script(Script("return 7"), [key]).run() == [1, 7]
+    with pytest.raises(StoreRefusedError):
+        await either.pipeline().call("INCR", key).call("NOSUCHCOMMAND", PERSONAL).run()
+    assert await either.get(key) == b"1"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("LPUSH", "{shop}:string", PERSONAL), "another type"),
+        (("NOSUCHCOMMAND", PERSONAL), "the store answered ERR"),
+        (("EVAL", "return redis.call('SET', ARGV[1])", 0, PERSONAL), "the store answered ERR"),
+        (("EVAL", "return 1 < ARGV[1]", 0, PERSONAL), "script line 1: attempt to compare"),
+        (("EVAL", "return redis.error_reply('HOLD ' .. ARGV[1])", 0, PERSONAL), "the store answered HOLD"),
+        (("XADD", "{shop}:string", "1-1", "e", PERSONAL), "another type"),
+    ],
+)
+async def test_an_error_says_what_is_wrong_and_quotes_nothing(
+    either: Store, command: tuple[str | int, ...], says: str
+) -> None:
+    await either.put("{shop}:string", "x")
+    with pytest.raises(StoreRefusedError) as caught:
+        await either.call(*command)
+    assert says in str(caught.value)
+    assert PERSONAL not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_full_store_says_so_and_still_reads(either: Store) -> None:
+    stream = either.key("s")
+    await either.stream_add(stream, {"e": b"1"})
+    await either.call("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreFullError, match="full"):
+        await either.stream_add(stream, {"e": b"2"})
+    assert len((await either.stream_read({stream: "0"}, count=9))[stream]) == 1
+
+
+async def test_a_wrong_or_missing_password_is_named(either: Store, tmp_path: Path) -> None:
+    await either.call("CONFIG", "SET", "requirepass", "right")
+    socket = either.url.removeprefix("unix://")
+    for url, says in [
+        (f"unix://:wrong@{socket}", "refuses the user name or password"),
+        (f"unix://{socket}", "asks for a password"),
+    ]:
+        async with Store(url) as other:
+            with pytest.raises(StoreRefusedError, match=says) as caught:
+                await other.ping()
+            assert "wrong" not in f"{caught.value}"
+    async with Store(f"unix://:right@{socket}") as other:
+        await other.ping()
+
+
+async def test_an_unreachable_store_is_named_without_its_password() -> None:
+    async with Store("redis://user:secret@127.0.0.1:1/0") as other:
+        with pytest.raises(StoreUnreachableError) as caught:
+            await other.ping()
+    assert str(caught.value) == "the store at redis://127.0.0.1:1/0 does not answer"
+    assert safe_url("rediss://u:p@host:6380/1?ssl_ca_certs=x") == "rediss://host:6380/1"
+
+
+async def test_a_url_of_another_kind_is_refused() -> None:
+    with pytest.raises(StoreRefusedError, match="redis://, rediss:// or unix://"):
+        Store("https://example.com")
+
+
+async def test_a_store_too_old_or_a_replica_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def old(*_: str) -> dict[str, str]:
+        return {"redis_version": "5.0.14"}
+
+    monkeypatch.setattr(store, "info", old)
+    with pytest.raises(StoreRefusedError, match=r"Redis 5\.0\.14; 6\.2 or newer"):
+        await store.check()
+
+    async def replica(*_: str) -> dict[str, str]:
+        return {"redis_version": "7.2.4", "role": "slave"}
+
+    monkeypatch.setattr(store, "info", replica)
+    with pytest.raises(StoreRefusedError, match="replica"):
+        await store.check()
+
+
+async def test_a_store_that_goes_away_is_unreachable_and_comes_back(tmp_path: Path) -> None:
+    keeper = EmbeddedStore(tmp_path, maxmemory_mb=64, allow_unsafe_folder=True)
+    await keeper.start()
+    async with Store(keeper.url) as store:
+        await store.ping()
+        await keeper.stop()
+        with pytest.raises(StoreError):
+            await store.ping()
+        await keeper.start()
+        await store.ping()
+    await keeper.stop()
