@@ -46,7 +46,7 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError([_line(name, one, origins) for one in error.errors(include_url=False)]) from None
+        raise ConfigError(explain(error, name, Settings, origins)) from None
     return Loaded(settings, origins)
 
 
@@ -55,6 +55,13 @@ def shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
     for key, value in _values(loaded.settings):
         text = "<secret>" if isinstance(value, SecretStr) else str(value)
         yield key, text, loaded.origins.get(key, "default")
+
+
+def explain(
+    error: ValidationError, name: str, model: type[BaseModel], origins: Mapping[str, str] | None = None
+) -> list[str]:
+    """One line a problem: where, what, and the nearest key that exists."""
+    return [_line(name, one, origins or {}, model) for one in error.errors(include_url=False)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -105,12 +112,12 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _line(name: str, error: Any, origins: Mapping[str, str]) -> str:
+def _line(name: str, error: Any, origins: Mapping[str, str], model: type[BaseModel]) -> str:
     keys = [str(key) for key in error["loc"]]
     where = ".".join(keys)
     source = origins.get(where, name)
     if error["type"] == "extra_forbidden":
-        known = _known(keys[:-1])
+        known = _known(keys[:-1], model)
         near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
         hint = (
             f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known)) or 'nothing'}"
@@ -125,9 +132,10 @@ def _sentence(error: Any) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _known(keys: list[str]) -> list[str]:
-    model: Any = Settings
+def _known(keys: list[str], model: Any) -> list[str]:
     for key in keys:
+        if key.isdigit():  # a place in a list of the model before it
+            continue
         fields = getattr(model, "model_fields", {})
         if key not in fields:
             return []

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     TICKET_OPEN = "ticket_open"  # the customer already talks to a person
     CUSTOMER_CAUSE = "customer_cause"  # wrong address, refused: not our delay
     SUPERSEDED = "superseded"  # another action speaks for the same cause
+    CLOSED = "closed"  # the episode is over before anything was decided
     # ledger
     SHADOW = "shadow"  # decided and recorded, nothing leaves
     HOLDOUT = "holdout"
@@ -106,11 +107,27 @@ class Proposal:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     expires_at: Instant | None = None
     depends_on: str | None = None  # action_id of the coupon that the words speak of
+    fallback: str | None = None  # template where that coupon does not come: words without an offer
+    capped: bool = True  # counts as an apology: one a customer in 90 days
+    holdout: bool = True  # the holdout arm is kept silent
+    not_before: Instant | None = None  # the rule's own patience: customs over 7 days
+    coupon_days: int = 30
+    minimum_order: int = 0
+    timezone: str | None = None  # of the customer, for quiet hours; none: the shop's
+    contact_hashes: tuple[str, ...] = ()  # keyed hashes of phone and address (`notifier.identity`)
     suppressed: Reason | None = None  # policy's own no: recorded by the ledger, never sent
 
     @property
     def action_id(self) -> str:
-        key = (self.kind, self.customer_id or self.subject, self.order_id or "", self.cause, self.template)
+        key: tuple[str, ...] = (
+            self.kind,
+            self.customer_id or self.subject,
+            self.order_id or "",
+            self.cause,
+            self.template,
+        )
+        if self.kind is ActionKind.OPS_ALERT:  # one alert may go to several rooms
+            key = (*key, self.channel)
         return "A" + hashlib.blake2b("\0".join(key).encode(), digest_size=12).hexdigest()
 
 

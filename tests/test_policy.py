@@ -1,0 +1,207 @@
+"""What policy says about a finding, and why not: the mission's own rules, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from config.loading import ConfigError
+from config.policies import ACTIONS, KINDS, load_pack
+from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
+from monitor.policy import OrderFacts, decide, explain
+from notifier.actions import ActionKind, Proposal, Reason
+
+DAY = 86_400_000
+NOW = 1_795_334_400_000
+PACK = load_pack()
+FACTS = OrderFacts(
+    customer_id="c-1",
+    order_id="1001",
+    tracking_number="SF1",
+    amount=12_900,
+    currency="CNY",
+    locale="zh-CN",
+    has_contact=True,
+)
+
+
+def finding(kind: Kind = Kind.PROMISE_BROKEN, **changes: Any) -> Finding:
+    base = Finding(
+        detector="stall",
+        kind=kind,
+        subject=Subject(SubjectType.PARCEL, "SF1"),
+        started_at=NOW - 2 * DAY,
+        opened_at=NOW,
+        as_of=NOW,
+        state=State.OPENED,
+        score=0.9,
+        evidence={"carrier": "SF", "age_hours": 48.0},
+    )
+    return replace(base, **changes)
+
+
+def by_kind(proposals: list[Proposal]) -> dict[ActionKind, Proposal]:
+    return {proposal.kind: proposal for proposal in proposals}
+
+
+def test_a_late_parcel_brings_five_yuan_faster_shipping_and_one_message() -> None:
+    proposals = by_kind(decide(finding(), FACTS, PACK, NOW))
+    assert set(proposals) == {ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING, ActionKind.MESSAGE}
+    assert proposals[ActionKind.COUPON].amount == 500
+    assert proposals[ActionKind.COUPON].purpose == "offer"
+    message = proposals[ActionKind.MESSAGE]
+    assert (message.template, message.fallback) == ("late_coupon", "late")
+    assert message.depends_on == proposals[ActionKind.COUPON].action_id
+    assert all(proposal.suppressed is None for proposal in proposals.values())
+
+
+def test_the_coupon_stands_before_the_message_that_speaks_of_it() -> None:
+    kinds = [proposal.kind for proposal in decide(finding(), FACTS, PACK, NOW)]
+    assert kinds.index(ActionKind.COUPON) < kinds.index(ActionKind.MESSAGE)
+
+
+def test_customs_waits_for_its_seven_days_and_then_pays_ten_with_priority_clearance() -> None:
+    started = NOW - 3 * DAY
+    proposals = by_kind(decide(finding(Kind.CUSTOMS_STALLED, started_at=started), FACTS, PACK, NOW))
+    assert proposals[ActionKind.COUPON].amount == 1000
+    assert proposals[ActionKind.UPGRADE_SHIPPING].template == "priority_clearance"
+    assert {proposal.not_before for proposal in proposals.values()} == {started + 7 * DAY}
+    later = decide(finding(Kind.CUSTOMS_STALLED, started_at=NOW - 8 * DAY), FACTS, PACK, NOW)
+    assert {proposal.not_before for proposal in later} == {None}
+
+
+def test_two_delays_of_one_order_are_one_cause() -> None:
+    late = by_kind(decide(finding(), FACTS, PACK, NOW))[ActionKind.COUPON]
+    customs = by_kind(decide(finding(Kind.CUSTOMS_STALLED), FACTS, PACK, NOW))[ActionKind.COUPON]
+    other = by_kind(decide(finding(Kind.LINEHAUL_STALLED, detector="other"), FACTS, PACK, NOW))[
+        ActionKind.COUPON
+    ]
+    assert late.cause == customs.cause
+    assert late.action_id == other.action_id
+
+
+def test_a_slow_refund_brings_words_and_a_ticket() -> None:
+    proposals = by_kind(decide(finding(Kind.REFUND_STALLED), FACTS, PACK, NOW))
+    assert set(proposals) == {ActionKind.TICKET, ActionKind.MESSAGE}
+
+
+def test_an_odd_signature_brings_a_question_and_no_money() -> None:
+    (question,) = decide(finding(Kind.SIGNATURE_SUSPECT), FACTS, PACK, NOW)
+    assert (question.kind, question.template, question.amount) == (
+        ActionKind.MESSAGE,
+        "signature_question",
+        0,
+    )
+    assert not question.capped
+
+
+def test_a_repeated_complaint_brings_care_even_while_a_ticket_is_open() -> None:
+    repeat = finding(Kind.REPEAT_COMPLAINER, subject=Subject(SubjectType.CUSTOMER, "c-1"))
+    proposals = decide(repeat, replace(FACTS, order_id=None, open_ticket=True), PACK, NOW)
+    assert [proposal.kind for proposal in proposals] == [ActionKind.HIGH_CARE, ActionKind.TICKET]
+    assert {proposal.suppressed for proposal in proposals} == {None}
+
+
+def test_a_jammed_hub_is_told_to_ops_and_told_again_when_it_is_over() -> None:
+    hub = finding(Kind.FACILITY_CONGESTED, subject=Subject(SubjectType.FACILITY, "沈阳"))
+    (opened,) = decide(hub, None, PACK, NOW, incident_id="I7")
+    (closed,) = decide(replace(hub, state=State.CLOSED, close_reason=CloseReason.RECOVERED), None, PACK, NOW)
+    assert opened.kind is closed.kind is ActionKind.OPS_ALERT
+    assert opened.incident_id == "I7"
+    assert opened.action_id != closed.action_id
+    assert not opened.holdout
+
+
+def test_every_kind_of_finding_has_a_rule() -> None:
+    assert {kind for rule in PACK.rules for kind in rule.kinds} == {str(kind) for kind in Kind}
+    assert set(get_args(KINDS)) == {str(kind) for kind in Kind}
+    assert set(get_args(ACTIONS)) == {str(kind) for kind in ActionKind}
+
+
+@pytest.mark.parametrize(
+    ("order_value", "tier", "amount"),
+    [
+        (0, None, 500),
+        (49_999, None, 500),
+        (50_000, None, 1000),
+        (200_000, None, 2000),
+        (1_000_000, None, 8000),
+        (12_900, "gold", 750),
+        (50_000, "platinum", 2000),
+        (12_900, "tin", 500),
+    ],
+)
+def test_the_ladder_rises_with_the_order_and_the_tier(
+    order_value: int, tier: str | None, amount: int
+) -> None:
+    facts = replace(FACTS, amount=order_value, tier=tier)
+    assert by_kind(decide(finding(), facts, PACK, NOW))[ActionKind.COUPON].amount == amount
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "reason"),
+    [
+        (None, {}, Reason.ORDER_UNKNOWN),
+        (OrderFacts(), {}, Reason.ORDER_UNKNOWN),
+        (replace(FACTS, cancelled=True), {}, Reason.RECOVERED),
+        (replace(FACTS, open_ticket=True), {}, Reason.TICKET_OPEN),
+        (replace(FACTS, customer_cause=True), {}, Reason.CUSTOMER_CAUSE),
+        (FACTS, {"score": 0.2}, Reason.BELOW_SCORE),
+    ],
+)
+def test_every_no_has_its_name(facts: OrderFacts | None, changes: dict[str, Any], reason: Reason) -> None:
+    proposals = decide(finding(**changes), facts, PACK, NOW)
+    assert {proposal.suppressed for proposal in proposals} == {reason}
+    steps = explain(finding(**changes), facts, PACK, NOW)
+    assert reason in {step.reason for step in steps if not step.passed}
+
+
+@pytest.mark.parametrize("reason", [Reason.HISTORY, Reason.LEARNING, Reason.FEED_SILENT, Reason.INHIBITED])
+def test_what_is_held_back_is_recorded_with_the_reason(reason: Reason) -> None:
+    proposals = decide(finding(), FACTS, PACK, NOW, held_back=reason)
+    assert proposals
+    assert {proposal.suppressed for proposal in proposals} == {reason}
+
+
+def test_without_a_contact_the_coupon_goes_to_the_account_and_no_message_leaves() -> None:
+    proposals = by_kind(decide(finding(), replace(FACTS, has_contact=False), PACK, NOW))
+    assert proposals[ActionKind.MESSAGE].suppressed is Reason.NO_CONTACT
+    assert proposals[ActionKind.COUPON].suppressed is None
+
+
+def test_an_order_in_another_currency_gets_no_coupon_of_this_pack() -> None:
+    proposals = by_kind(decide(finding(), replace(FACTS, currency="USD"), PACK, NOW))
+    assert proposals[ActionKind.COUPON].suppressed is Reason.NO_RULE
+
+
+def test_an_arrival_is_mentioned_to_those_who_had_the_apology() -> None:
+    closed = finding(state=State.CLOSED, close_reason=CloseReason.DELIVERED)
+    (arrived,) = decide(closed, FACTS, PACK, NOW)
+    apology = by_kind(decide(finding(), FACTS, PACK, NOW))[ActionKind.MESSAGE]
+    assert arrived.template == "arrived"
+    assert arrived.depends_on == apology.action_id
+    assert decide(finding(state=State.CLOSED, close_reason=CloseReason.MOVED), FACTS, PACK, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('amount = "5.00"', "amount = 5.00"), "rules.0.actions.0.amount: value error, write money as text"),
+        (('amount = "5.00"', 'amount = "5.001"'), "finer than the smallest unit of CNY"),
+        (("min_score = 0.7", "min_scor = 0.7"), "rules.2.min_scor: no such key; did you mean 'min_score'?"),
+        (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.1.kinds.0"),
+        (('kinds = ["customs_stalled"]', 'kinds = ["promise_broken"]'), "both speak of promise_broken"),
+        (('version = "1"', 'version = "1'), "not valid TOML"),
+    ],
+)
+def test_a_wrong_pack_says_where_and_what(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    text = (Path(__file__).parent.parent / "config" / "policies" / "default.toml").read_text(encoding="utf-8")
+    assert change[0] in text
+    path = tmp_path / "pack.toml"
+    path.write_text(text.replace(*change, 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"{path.name}.*") as caught:
+        load_pack(path)
+    assert said in str(caught.value)
