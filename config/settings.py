@@ -18,13 +18,18 @@ class Section(BaseModel):
 
 
 class StoreSettings(Section):
-    url: str | None = Field(None, description="redis://, rediss:// or unix://; none: the embedded Valkey")
+    url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix://, with its password; none: the embedded Valkey"
+    )
     prefix: str = Field(
         "forestall", pattern=r"^[a-z0-9_-]{1,32}$", description="first part of every key, one per shop"
     )
     shards: int = Field(1, ge=1, le=256, description="event streams; more than one only for several machines")
     maxmemory_mb: int = Field(
         1024, ge=16, description="of the embedded store; full means refused, never evicted"
+    )
+    allow_unsafe_folder: bool = Field(
+        default=False, description="keep the embedded store on tmpfs or a network file system all the same"
     )
 
 
