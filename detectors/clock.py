@@ -1,0 +1,38 @@
+"""Local time from milliseconds UTC: hours of the week for habits, days for promises."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from detectors.findings import Instant
+
+MINUTE: Final = 60_000
+HOUR: Final = 3_600_000
+DAY: Final = 86_400_000
+HOURS_A_WEEK: Final = 168
+_EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday; Monday is 0
+
+
+@lru_cache(maxsize=4096)
+def _offset_in_hour(hour: int, timezone: str) -> int:
+    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(timezone)).utcoffset()
+    return int(offset.total_seconds() * 1000) if offset is not None else 0
+
+
+def offset_of(now: Instant, timezone: str) -> int:
+    """Milliseconds to add to UTC for the wall clock of `timezone` at `now`."""
+    return _offset_in_hour(now // HOUR, timezone)
+
+
+def hour_of_week(now: Instant, timezone: str) -> int:
+    """0 is Monday 00:00 to 01:00 local time."""
+    local = now + offset_of(now, timezone)
+    return int((local // HOUR + _EPOCH_WEEKDAY * 24) % HOURS_A_WEEK)
+
+
+def stamp(now: Instant, timezone: str) -> str:
+    """Minutes, local, as people read them in a sentence."""
+    return datetime.fromtimestamp(now / 1000, ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")

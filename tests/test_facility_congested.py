@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from detectors.clock import DAY, HOUR, MINUTE
+from detectors.facility_congested import FacilityCongested
+from detectors.findings import CloseReason, Finding, State
+from detectors.interfaces import SCHEMAS, Window, empty
+
+MONDAY = 1_767_542_400_000  # 2026-01-05 00:00 in Shanghai
+STEP = 10 * MINUTE
+HUBS = tuple(f"H-{number}" for number in range(8))
+
+
+def window(since: int, until: int, **frames: pl.DataFrame) -> Window:
+    names = ("feeds", "facilities", "lanes", "regions", "signoffs", "oddities", "complaints")
+    return Window(since=since, until=until, **{name: frames.get(name, empty(name)) for name in names})
+
+
+class Network:
+    """Hubs with a daily curve; `factor` multiplies traffic, `jam` adds parcels to the first hub."""
+
+    def __init__(self, detector: FacilityCongested, seed: int = 7) -> None:
+        self.detector, self.now, self.rng = detector, MONDAY, np.random.default_rng(seed)
+
+    def frame(self, factor: float, jam: float, stalled: int) -> pl.DataFrame:
+        hour = (self.now - MONDAY) / HOUR % 24
+        curve = 1 + 0.5 * np.sin(2 * np.pi * hour / 24)
+        rows: list[dict[str, Any]] = []
+        for number, hub in enumerate(HUBS):
+            level = 50.0 * (number + 1) * curve * factor
+            extra = jam if number == 0 else 0
+            rows.append(
+                {
+                    "facility": hub,
+                    "region": "440000",
+                    "carrier": "SF",
+                    "arrived": int(self.rng.poisson(level / 30)),
+                    "departed": int(self.rng.poisson(level / 30)),
+                    "delivered": 0,
+                    "stock": int(self.rng.poisson(level)) + int(extra),
+                    "stalled": int(self.rng.poisson(level * 0.01)) + (stalled if number == 0 else 0),
+                }
+            )
+        return pl.DataFrame(rows, schema=dict(SCHEMAS["facilities"]))
+
+    def live(self, days: float, *, factor: float = 1.0, jam: float = 0, stalled: int = 0) -> list[Finding]:
+        found: list[Finding] = []
+        for _ in range(int(days * DAY / STEP)):
+            frame = self.frame(factor, jam, stalled)
+            found += self.detector.run(window(self.now, self.now + STEP, facilities=frame))
+            self.now += STEP
+        return found
+
+
+def test_a_jammed_hub_is_one_finding_with_its_numbers_and_ends_when_it_recovers() -> None:
+    network = Network(FacilityCongested())
+    assert network.live(10) == []
+    jammed = network.live(0.5, jam=400)
+    assert [finding.state for finding in jammed].count(State.OPENED) == 1
+    opened = jammed[0]
+    assert opened.subject.id == "H-0"
+    assert opened.opened_at - opened.started_at <= 40 * MINUTE
+    assert opened.evidence["stock"] > 4 * opened.evidence["usual"]
+    assert "H-0" in opened.evidence["zh"]
+    assert "times the usual" in opened.evidence["en"]
+    calm = network.live(0.5)
+    assert [(f.state, f.close_reason) for f in calm if f.state is State.CLOSED] == [
+        (State.CLOSED, CloseReason.RECOVERED)
+    ]
+    assert {f.finding_id for f in jammed + calm} == {opened.finding_id}
+
+
+def test_a_sale_that_multiplies_traffic_by_ten_is_no_jam() -> None:
+    network = Network(FacilityCongested())
+    network.live(10)
+    assert network.live(1, factor=10) == []
+
+
+def test_parcels_that_stand_still_are_found_before_the_stock_is_known() -> None:
+    network = Network(FacilityCongested())
+    network.live(1.2)
+    found = network.live(0.2, stalled=60)
+    assert found[0].state is State.OPENED
+    assert "stand still" in found[0].evidence["en"]
+
+
+def test_a_cold_start_says_nothing_whatever_it_sees() -> None:
+    assert Network(FacilityCongested()).live(0.5, jam=5000) == []
+
+
+def test_a_lasting_change_becomes_the_usual() -> None:
+    network = Network(FacilityCongested())
+    network.live(8)
+    network.live(40, jam=300)
+    assert network.live(2, jam=300) == []
+
+
+def test_a_day_without_data_and_a_jumping_clock_are_survived() -> None:
+    network = Network(FacilityCongested())
+    network.live(8)
+    network.now += 30 * DAY
+    assert network.live(0.2) == []
+    assert network.detector.run(window(network.now, network.now - DAY)) == []
+    quiet = network.detector.run(window(network.now, network.now + DAY))
+    assert quiet == []
+
+
+def test_a_constant_hub_of_zero_variance_needs_more_than_a_flicker() -> None:
+    detector = FacilityCongested()
+    now = MONDAY
+
+    def frame(stock: int) -> pl.DataFrame:
+        row = {"facility": "H", "region": None, "carrier": None, "arrived": 0, "departed": 0, "delivered": 0}
+        return pl.DataFrame([{**row, "stock": stock, "stalled": 0}], schema=dict(SCHEMAS["facilities"]))
+
+    for step in range(1000):
+        stock = 100 if step < 990 else 110
+        assert detector.run(window(now, now + STEP, facilities=frame(stock))) == []
+        now += STEP
+
+
+@pytest.mark.parametrize("days", [0.5, 9.0, 10.2])
+def test_a_restored_detector_goes_on_as_if_nothing_had_happened(days: float) -> None:
+    first = Network(FacilityCongested())
+    first.live(days, jam=400 if days > 10 else 0)
+    second = Network(FacilityCongested())
+    second.detector.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.detector.state())))
+    second.now, second.rng = first.now, np.random.default_rng(3)
+    first.rng = np.random.default_rng(3)
+    assert first.live(0.4, jam=400) == second.live(0.4, jam=400)
