@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detectors.clock import HOUR, hour_of_week, stamp
+from detectors.clock import DAY, HOUR, hour_of_week, stamp
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -39,6 +39,7 @@ class CongestionLimits:
     stalled_ratio: float = 4.0  # of the usual share of stalled parcels
     hold_minutes: float = 20.0  # how long a sign must last
     calm_minutes: float = 120.0
+    accept_days: float = 10.0  # after which a jam begins to be the usual
     ready_days: float = 3.0  # of the facility's own stock
     ready_network_days: float = 1.0  # of all facilities' stalled share
 
@@ -187,9 +188,13 @@ class FacilityCongested:
         return found
 
     def _learn(self, judged: _Judged, now: Instant, hours: float) -> None:
-        """What looks wrong teaches a tenth: a jam must not become the usual, a rebuilt hub must in time."""
+        """What looks wrong teaches a tenth for a while: a jam must not become the usual, a rebuilt hub must."""
         days = min(hours, 6.0) / 24
         weight = np.where(judged.hot | judged.warm, 0.1, 1.0)
+        lasting = [
+            name for name, since in self._hot_since.items() if now - since > self._limits.accept_days * DAY
+        ]
+        weight[np.isin(judged.rows, self._stock.rows(lasting))] = 1.0
         hour = hour_of_week(now, self._timezone)
         self._stock.learn(judged.rows, hour, judged.stock / judged.traffic, days, weight)
         gain = weight * (1.0 - np.exp(-days / 7.0))
