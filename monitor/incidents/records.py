@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from detectors.findings import Evidence, Instant, Subject
+from monitor.records import money, when
 
 
 class Phase(StrEnum):
@@ -152,12 +153,12 @@ def records(transitions: Iterable[Transition]) -> list[dict[str, Any]]:
             "place": {"type": view.place.type.value, "id": view.place.id},
             "state": state,
             "reason": change.reason.value,
-            "at": change.at,
-            "since": view.since,
+            "at": when(change.at),
+            "since": when(view.since),
             "severity": view.severity,
             "open": view.open,
             "total": view.total,
-            "money": dict(sorted(view.money.items())),
+            "money": {name: money(view.money[name], name) for name in sorted(view.money)},
             "kinds": dict(sorted(view.kinds.items())),
             "labels": dict(sorted(view.labels.items())),
             "muted": [[mute.value, by] for mute, by in view.mutes],

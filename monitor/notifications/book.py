@@ -1,0 +1,293 @@
+"""Who is told when: group, wait, interval, repeat, as in Alertmanager; a full receiver gets a digest. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from config.settings import EscalationStep, NotifySettings, Route
+from detectors.findings import Instant
+from monitor.incidents import Phase, Transition, View, Why
+from monitor.incidents.matchers import Matcher, match_all, parse_all
+from monitor.notifications.groups import Group, GroupKey, Ready, digest, urgency
+from monitor.notifications.log import Told, Wish, needed
+from monitor.notifications.records import Held, Notification, SendReason, key_of
+
+MINUTE = 60_000
+PER_MINUTE = 18  # DingTalk and WeCom block a robot for ten minutes above 20
+DIGEST_STEP = 20_000
+SINGLE_SHARE = 2 / 3  # of a minute's messages that incidents may have one by one
+REMEMBERED = 2_000
+ENDINGS_WAIT = 86_400_000  # an all-clear is worth sending late
+Lookup: TypeAlias = Callable[[str], View | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a receiver takes now: so many messages of one group, and whether a digest."""
+
+    single: int
+    digest: bool
+
+
+class Notifications:
+    """Wiring, once a tick after `Incidents.advance`: `observe(transitions)`, then `due(now, incidents.get)`; each
+    notification becomes a proposal (`monitor.notifications.proposals`) and so a claim under its `key`, which is the
+    same after a crash and a replay. `failed(key)` when delivery gave a message up: it is said again at the group's
+    next interval. `per_minute` by receiver from the channels' own limits.
+    """
+
+    def __init__(
+        self,
+        settings: NotifySettings,
+        escalation: tuple[EscalationStep, ...] = (),
+        per_minute: Mapping[str, int] | None = None,
+    ) -> None:
+        self._groups: dict[GroupKey, Group] = {}
+        self._groups_of: dict[str, dict[GroupKey, None]] = {}
+        self._sent: dict[str, deque[Instant]] = {}
+        self._digested: dict[str, Instant] = {}
+        self._keys: dict[str, list[GroupKey]] = {}
+        self._held: dict[str, tuple[Instant, Held]] = {}
+        self.held_counts: dict[Held, int] = dict.fromkeys(Held, 0)
+        self._per_minute = dict(per_minute or {})
+        self.reload(settings, escalation)
+
+    def reload(self, settings: NotifySettings, escalation: tuple[EscalationStep, ...] = ()) -> None:
+        """New routes for what comes; what was told stays known, so a reload repeats nothing."""
+        self._settings = settings
+        self._escalation = escalation
+        self._routes: list[tuple[Route, tuple[Matcher, ...]]] = [
+            (route, parse_all(route.match)) for route in settings.routes
+        ]
+        self._by_name = {route.name: route for route in settings.routes}
+
+    def observe(self, transitions: Iterable[Transition]) -> None:
+        for change in transitions:
+            if change.old is not Phase.FIRING and change.new is Phase.FIRING:
+                self._fired(change)
+            elif change.reason is Why.ESCALATED:
+                self._escalated(change)
+            elif change.old is Phase.FIRING:
+                self._changed(change)
+
+    def due(self, now: Instant, lookup: Lookup) -> list[Notification]:
+        waiting: dict[str, list[GroupKey]] = {}
+        for key, group in self._groups.items():
+            if group.next_flush <= now:
+                waiting.setdefault(key[0], []).append(key)
+        out: list[Notification] = []
+        for receiver in sorted(waiting):
+            keys, room = waiting[receiver], self._room(receiver, now)
+            if len(keys) <= room.single or room.digest:  # otherwise they wait some seconds for a digest
+                flushed = (self._flush(key, self._groups[key], now, lookup) for key in keys)
+                out += self._within_limits([one for one in flushed if one is not None], room, now)
+        return out
+
+    def failed(self, key: str, now: Instant) -> bool:
+        """A message that was given up: its groups count as never told of it."""
+        groups = self._keys.pop(key, [])
+        for group_key in groups:
+            group = self._groups.get(group_key)
+            if group is not None and group.told is not None:
+                before = group.before or Told()
+                group.told = replace(before, sequence=group.told.sequence - 1, attempt=group.told.attempt + 1)
+                group.next_flush = max(
+                    group.next_flush, now + 1000 * self._route(group_key).group_interval_seconds
+                )
+        return bool(groups)
+
+    def why_not(self, incident_id: str) -> tuple[Instant, Held] | None:
+        """Why nobody heard of this incident when somebody last could have."""
+        return self._held.get(incident_id)
+
+    # incidents
+
+    def _fired(self, change: Transition) -> None:
+        labels, matched = change.view.labels, False
+        for route, matchers in self._routes:
+            if not match_all(matchers, labels):
+                continue
+            matched = True
+            values = "\0".join(f"{name}={labels.get(name, '')}" for name in route.group_by)
+            for receiver in route.receivers:
+                self._join((receiver, route.name, values), change, 1000 * route.group_wait_seconds)
+            if not route.go_on:
+                break
+        if not matched:
+            self._hold(change.incident_id, Held.NO_ROUTE, change.at)
+
+    def _join(self, key: GroupKey, change: Transition, wait: int) -> None:
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(change.at, change.at + wait)
+        group.members[change.incident_id] = None
+        self._groups_of.setdefault(change.incident_id, {})[key] = None
+        if group.told is None:
+            self._hold(change.incident_id, Held.WAITING, change.at)
+
+    def _escalated(self, change: Transition) -> None:
+        step = self._escalation[int(change.note) - 1]
+        for receiver in step.receivers:
+            self._join((receiver, f"escalation-{change.note}", f"incident={change.incident_id}"), change, 0)
+
+    def _changed(self, change: Transition) -> None:
+        for key in self._groups_of.get(change.incident_id, ()):
+            group = self._groups[key]
+            if change.new is Phase.RESOLVED:
+                group.over[change.incident_id] = change.view
+            elif change.reason is Why.GREW:
+                group.grew = True
+            elif change.reason in {Why.WOKE, Why.HEARD_AGAIN}:
+                group.woke = True
+
+    # one group
+
+    def _route(self, key: GroupKey) -> Route:
+        route = self._by_name.get(key[1])
+        return route or Route(name="gone", receivers=(key[0],), match=(), group_wait_seconds=0)
+
+    def _flush(self, key: GroupKey, group: Group, now: Instant, lookup: Lookup) -> Ready | None:
+        route = self._route(key)
+        views = [lookup(name) for name in group.members if name not in group.over]
+        firing = [view for view in views if view is not None and view.phase is Phase.FIRING]
+        heard = [view for view in firing if not view.muted]
+        told = group.told or Told()
+        over = [view for name, view in group.over.items() if name in told.firing]
+        wish = Wish(
+            firing={view.incident_id for view in heard},
+            resolved={view.incident_id for view in over},
+            grew=group.grew,
+            woke=group.woke and bool(told.firing),
+            acknowledged=all(view.acknowledged_by is not None for view in heard),
+            send_resolved=route.send_resolved,
+        )
+        reason = needed(group.told, wish, now, 1000 * route.repeat_interval_seconds)
+        if reason is None:
+            self._explain(group, firing, wish, now, told)
+            self._quiet(key, group, route, now)
+            return None
+        if key[1].startswith("escalation-") and reason is SendReason.FIRST:
+            reason = SendReason.ESCALATED
+        next_told = Told(
+            frozenset(wish.firing), frozenset(wish.resolved), now, told.sequence + 1, told.attempt
+        )
+        interval = 1000 * route.group_interval_seconds
+        notification = Notification(
+            key=key_of(*key, group.opened_at, told.sequence, told.attempt),
+            receiver=key[0],
+            route=key[1],
+            group=key[2],
+            reason=reason,
+            at=now,
+            expires_at=now + (max(2 * interval, 10 * MINUTE) if heard else ENDINGS_WAIT),
+            firing=tuple(heard),
+            resolved=tuple(over) if route.send_resolved else (),
+            locale=route.locale or self._settings.locale,
+            mention=self._mention(key[1]),
+        )
+        return Ready(key, group, notification, next_told)
+
+    def _mention(self, route: str) -> tuple[str, ...]:
+        if not route.startswith("escalation-"):
+            return ()
+        level = int(route.removeprefix("escalation-"))
+        return self._escalation[level - 1].mention if level <= len(self._escalation) else ()
+
+    def _quiet(self, key: GroupKey, group: Group, route: Route, now: Instant) -> None:
+        """Nothing to say: what ended is forgotten, and the entry with it, as it would have been had it been sent."""
+        if group.over and group.told is not None:
+            group.told = replace(group.told, firing=group.told.firing - group.over.keys())
+        self._settle(key, group, route, now)
+
+    def _settle(self, key: GroupKey, group: Group, route: Route, now: Instant) -> None:
+        for name in group.over:
+            group.members.pop(name, None)
+            of = self._groups_of.get(name, {})
+            of.pop(key, None)
+            if not of:
+                self._groups_of.pop(name, None)
+        group.over = {}
+        group.grew = group.woke = False
+        interval = 1000 * route.group_interval_seconds
+        group.next_flush += interval * max(1, -(-(now + 1 - group.next_flush) // interval))
+        if not group.members:
+            del self._groups[key]
+
+    def _explain(self, group: Group, firing: list[View], wish: Wish, now: Instant, told: Told) -> None:
+        for view in firing:
+            if view.mutes:
+                self._hold(view.incident_id, Held(view.mutes[0][0].value), now)
+            elif wish.acknowledged:
+                self._hold(view.incident_id, Held.ACKNOWLEDGED, now)
+        for name in group.over:
+            untold = name not in told.firing
+            self._hold(name, Held.ENDED_UNTOLD if untold else Held.NOT_RESOLVED_WANTED, now)
+
+    def _hold(self, incident_id: str, held: Held, at: Instant) -> None:
+        self._held.pop(incident_id, None)
+        self._held[incident_id] = (at, held)
+        self.held_counts[held] += 1
+        if len(self._held) > REMEMBERED:
+            del self._held[next(iter(self._held))]
+
+    # one receiver
+
+    def _room(self, receiver: str, now: Instant) -> _Room:
+        limit = self._settings.per_minute.get(receiver) or self._per_minute.get(receiver, PER_MINUTE)
+        sent = self._sent.setdefault(receiver, deque())
+        while sent and sent[0] <= now - MINUTE:
+            sent.popleft()
+        apart = now - self._digested.get(receiver, 0) >= DIGEST_STEP
+        return _Room(max(0, int(limit * SINGLE_SHARE) - len(sent)), len(sent) < limit and apart)
+
+    def _within_limits(self, ready: list[Ready], room: _Room, now: Instant) -> list[Notification]:
+        if len(ready) <= room.single:
+            return [self._send([one], one.notification, now) for one in ready]
+        ready.sort(key=urgency)
+        alone = ready[: max(0, room.single - 1)]
+        rest = ready[len(alone) :]
+        out = [self._send([one], one.notification, now) for one in alone]
+        self._digested[rest[0].notification.receiver] = now
+        whole = rest[0].notification if len(rest) == 1 else digest(rest, now)
+        return [*out, self._send(rest, whole, now)]
+
+    def _send(self, ready: list[Ready], notification: Notification, now: Instant) -> Notification:
+        for one in ready:
+            one.group.before, one.group.told = one.group.told, one.told
+            self._settle(one.key, one.group, self._route(one.key), now)
+        for view in (*notification.firing, *notification.resolved):
+            self._held.pop(view.incident_id, None)
+        self._sent[notification.receiver].append(now)
+        self._keys[notification.key] = [one.key for one in ready]
+        if len(self._keys) > REMEMBERED:
+            del self._keys[next(iter(self._keys))]
+        return notification
+
+    # the checkpoint
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "groups": [[*key, group.plain()] for key, group in self._groups.items()],
+            "sent": {receiver: list(times) for receiver, times in self._sent.items()},
+            "digested": dict(self._digested),
+            "keys": [[key, [list(group) for group in groups]] for key, groups in self._keys.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if state["version"] != 1:
+            raise ValueError(f"a notification log of version {state['version']} is not readable here")
+        self._groups = {
+            (receiver, route, values): Group.of_plain(plain)
+            for receiver, route, values, plain in state["groups"]
+        }
+        self._groups_of = {}
+        for key, group in self._groups.items():
+            for name in group.members:
+                self._groups_of.setdefault(name, {})[key] = None
+        self._sent = {receiver: deque(times) for receiver, times in state["sent"].items()}
+        self._digested = dict(state["digested"])
+        self._keys = {key: [(a, b, c) for a, b, c in groups] for key, groups in state["keys"]}
