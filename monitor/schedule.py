@@ -6,9 +6,8 @@ A job is handed the time at which it runs; what it did not do in a missed run it
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import structlog
@@ -22,11 +21,13 @@ log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    def __init__(self, clock: Callable[[], int], metrics: Metrics) -> None:
+    def __init__(self, clock: Callable[[], int], uptime: Callable[[], float], metrics: Metrics) -> None:
+        """`clock` is the time that jobs are handed, which a demo may run fast; `uptime` is in real seconds."""
         self._clock = clock
+        self._uptime = uptime
         self._metrics = metrics
-        self._periods: dict[str, int] = {}
-        self._last: dict[str, int] = {}
+        self._periods: dict[str, float] = {}
+        self._last: dict[str, float] = {}
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             # One run at a time, late runs merged into one, and never dropped for being late.
@@ -38,22 +39,15 @@ class Schedule:
     def every(
         self, seconds: float, name: str, job: Callable[[int], Awaitable[object]], *, jitter: float = 0.0
     ) -> None:
-        """Run `job(now)` each `seconds`, first after one period (spread by `jitter` of it, so that many daemons
-        do not act in step).
+        """Run `job(now)` each `seconds`, first after one period, spread by `jitter` of it, so that many daemons
+        do not act in step.
         """
         self._metrics.counter("schedule_missed").labels(job=name)
         self._metrics.counter("schedule_failed").labels(job=name)
-        self._periods[name] = round(seconds * 1000)
-        first = datetime.fromtimestamp(self._clock() / 1000, UTC) + timedelta(
-            seconds=seconds * (1 + jitter * random.random())
-        )
-        self._scheduler.add_job(
-            self._run,
-            IntervalTrigger(seconds=seconds, timezone=UTC),
-            args=(name, job),
-            id=name,
-            next_run_time=first,
-        )
+        self._periods[name] = seconds
+        # Its own clock, not ours: how fast our time goes does not change how often a job runs.
+        trigger = IntervalTrigger(seconds=seconds, timezone=UTC, jitter=seconds * jitter or None)
+        self._scheduler.add_job(self._run, trigger, args=(name, job), id=name)
 
     def start(self) -> None:
         self._scheduler.start()
@@ -63,12 +57,12 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     async def _run(self, name: str, job: Callable[[int], Awaitable[object]]) -> None:
-        now = self._clock()
-        merged = (now - self._last.get(name, now)) // self._periods[name] - 1
+        up = self._uptime()
+        merged = round((up - self._last.get(name, up)) / self._periods[name]) - 1
         if merged > 0:
             self._count_missed(name, merged)
-        self._last[name] = now
-        await job(now)
+        self._last[name] = up
+        await job(self._clock())
 
     def _missed(self, event: Any) -> None:
         self._count_missed(event.job_id, 1)

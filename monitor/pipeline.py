@@ -1,0 +1,173 @@
+"""From stream entries to durable decisions, in one place and one order.
+
+    decode | directory.remember | engine.feed / engine.tick | incidents.advance | policy.decide | ledger.claim_all
+        | publish
+
+It owns no loop and reads no clock: the daemon, `replay` and the tests drive it, and get the same decisions from the
+same entries. Everything after the engine is idempotent, so entries that are taken again after a crash change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from config.policies import PolicyPack
+from detectors.findings import Finding, Instant, SubjectType
+from monitor.columns import Batch
+from monitor.directory import Directory, OrderEntry
+from monitor.incidents import Command, Incidents, Transition
+from monitor.policy import OrderFacts, decide
+from notifier.actions import Decided, Proposal, Reason
+
+CHUNK = 500
+PARCEL_LIKE = frozenset({SubjectType.PARCEL, SubjectType.ORDER, SubjectType.CUSTOMER})
+DEAD_ORDERS = frozenset({"cancelled", "refunded"})
+
+
+class Engine(Protocol):
+    def feed(self, batch: Batch) -> list[Finding]: ...
+    def tick(self, now: Instant) -> list[Finding]: ...
+
+
+class Ledger(Protocol):
+    async def claim_all(self, proposals: Sequence[Proposal], now: Instant) -> list[Decided]: ...
+
+
+class Notices(Protocol):
+    """Turns transitions of incidents into alerts when they are due."""
+
+    def advance(self, transitions: Sequence[Transition], now: Instant) -> Sequence[Proposal]: ...
+
+
+class Sink(Protocol):
+    """Where what happened is told: metrics and stories in the daemon, files in `replay`."""
+
+    async def findings(self, findings: Sequence[Finding]) -> None: ...
+    async def decisions(self, decisions: Sequence[Decided]) -> None: ...
+    async def transitions(self, transitions: Sequence[Transition]) -> None: ...
+
+
+@dataclass(slots=True)
+class Pipeline:
+    directory: Directory
+    engine: Engine
+    incidents: Incidents
+    notices: Notices
+    pack: PolicyPack
+    ledger: Ledger
+    sink: Sink
+    now: Instant = 0
+
+    async def take(self, batch: Batch) -> None:
+        await self.directory.remember(batch)
+        await self._act(self.engine.feed(batch), self.now)
+
+    async def tick(self, now: Instant) -> None:
+        self.now = max(self.now, now)
+        await self._act(self.engine.tick(self.now), self.now, settle=True)
+
+    async def command(self, command: Command) -> None:
+        await self._tell(self.incidents.apply(command), command.at)
+
+    async def _act(self, findings: Sequence[Finding], now: Instant, *, settle: bool = False) -> None:
+        if not findings and not settle:
+            return
+        facts = await self._facts(findings)
+        amounts = {
+            one.finding_id: (known.amount, known.currency or "")
+            for one in findings
+            if (known := facts.get(one.finding_id)) is not None and known.amount is not None
+        }
+        transitions = self.incidents.advance(findings, now, amounts)
+        await self.sink.findings(findings)
+        for start in range(0, len(findings), CHUNK):
+            await self._decide(findings[start : start + CHUNK], facts, now)
+        await self._tell(transitions, now)
+
+    async def _tell(self, transitions: Sequence[Transition], now: Instant) -> None:
+        if transitions:
+            await self.sink.transitions(transitions)
+        alerts = self.notices.advance(transitions, now)
+        if alerts:
+            await self.sink.decisions(_new(await self.ledger.claim_all(alerts, now)))
+
+    async def _decide(
+        self, findings: Iterable[Finding], facts: Mapping[str, OrderFacts], now: Instant
+    ) -> None:
+        proposals: list[Proposal] = []
+        for finding in findings:
+            if finding.subject.type not in PARCEL_LIKE:
+                continue  # ops hear of places through incidents, once for many findings
+            proposals += decide(
+                finding,
+                facts.get(finding.finding_id),
+                self.pack,
+                now,
+                held_back=_held_back(finding),
+                incident_id=self.incidents.incident_of(finding.finding_id),
+            )
+        if proposals:
+            await self.sink.decisions(_new(await self.ledger.claim_all(proposals, now)))
+
+    async def _facts(self, findings: Sequence[Finding]) -> dict[str, OrderFacts]:
+        parcels = [one.subject.id for one in findings if one.subject.type is SubjectType.PARCEL]
+        order_of = await self.directory.orders_of(parcels)
+        wanted: dict[str, str] = {}
+        for one in findings:
+            order_id = _order_of(one, order_of)
+            if order_id:
+                wanted[one.finding_id] = order_id
+        orders = await self.directory.orders(wanted.values())
+        facts = {
+            one.finding_id: _facts_of(orders[order_id], one)
+            for one in findings
+            if (order_id := wanted.get(one.finding_id)) in orders
+        }
+        return facts | {
+            one.finding_id: OrderFacts(customer_id=one.subject.id, has_contact=True)
+            for one in findings
+            if one.subject.type is SubjectType.CUSTOMER and one.finding_id not in facts
+        }
+
+
+def _order_of(finding: Finding, order_of: Mapping[str, str]) -> str | None:
+    if finding.subject.type is SubjectType.PARCEL:
+        return order_of.get(finding.subject.id)
+    if finding.subject.type is SubjectType.ORDER:
+        return finding.subject.id
+    if finding.subject.type is SubjectType.CUSTOMER:
+        order_id = finding.evidence.get("order_id")
+        return str(order_id) if order_id else None
+    return None
+
+
+def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
+    return OrderFacts(
+        tracking_number=finding.subject.id if finding.subject.type is SubjectType.PARCEL else None,
+        customer_id=order.customer_id,
+        order_id=order.order_id,
+        amount=order.amount,
+        currency=order.currency,
+        locale=order.locale,
+        tier=order.tier,
+        region=order.region,
+        promised_at=order.promised_at,
+        has_contact=order.has_contact,
+        open_ticket=order.open_tickets > 0,
+        cancelled=order.status in DEAD_ORDERS,
+    )
+
+
+def _held_back(finding: Finding) -> Reason | None:
+    """Places that are jammed or silenced keep ops quiet, never a customer's apology; history and silent feeds do."""
+    if finding.evidence.get("history"):
+        return Reason.HISTORY
+    if finding.evidence.get("learning"):
+        return Reason.LEARNING
+    return None
+
+
+def _new(decisions: Iterable[Decided]) -> list[Decided]:
+    return [one for one in decisions if not one.repeated]

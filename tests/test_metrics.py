@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+from prometheus_client import generate_latest
+
+from monitor.metrics import CATALOGUE, Metrics
+
+
+def test_every_name_of_the_catalogue_is_exposed_once() -> None:
+    text = generate_latest(Metrics(process=False).registry).decode()
+    for metric in CATALOGUE:
+        name = f"forestall_{metric.name}" + {"counter": "_total", "info": "_info"}.get(metric.type, "")
+        assert text.count(f"# TYPE {name} ") == 1
+
+
+def test_promtool_finds_nothing_to_say(requires: Callable[[str], str]) -> None:
+    text = generate_latest(Metrics(process=False).registry)
+    done = subprocess.run(
+        [requires("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_labels_name_no_subject() -> None:
+    forbidden = {"parcel", "order", "customer", "tracking_number", "phone", "courier", "facility", "subject"}
+    assert not [metric.name for metric in CATALOGUE if forbidden & set(metric.labels)]

@@ -1,0 +1,71 @@
+"""Jobs run, late runs are merged and counted, failures are counted and do not end the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from monitor.metrics import Metrics
+from monitor.schedule import Schedule
+
+pytestmark = pytest.mark.anyio
+
+
+def reading(*values: float) -> Callable[[], float]:
+    left: Iterator[float] = iter(values)
+    last = values[-1]
+    return lambda: next(left, last)
+
+
+def scheduled(metrics: Metrics, *uptimes: float) -> Schedule:
+    return Schedule(lambda: 1_000, reading(*uptimes), metrics)
+
+
+def count(metrics: Metrics, name: str, job: str) -> float:
+    value = metrics.registry.get_sample_value(f"forestall_{name}_total", {"job": job})
+    assert value is not None
+    return value
+
+
+async def runs(schedule: Schedule, job_runs: asyncio.Queue[int], times: int) -> list[int]:
+    schedule.start()
+    try:
+        async with asyncio.timeout(20):
+            return [await job_runs.get() for _ in range(times)]
+    finally:
+        schedule.stop()
+
+
+async def test_a_job_is_handed_the_time_of_its_run() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics(process=False)
+    schedule = scheduled(metrics, 0.01, 0.02)
+    schedule.every(0.01, "tick", queue.put)
+    assert await runs(schedule, queue, 2) == [1_000, 1_000]
+    assert count(metrics, "schedule_missed", "tick") == 0
+
+
+async def test_a_run_that_comes_late_is_counted_with_all_it_merged() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics(process=False)
+    schedule = scheduled(metrics, 0.01, 0.06)
+    schedule.every(0.01, "tick", queue.put)
+    await runs(schedule, queue, 2)
+    assert count(metrics, "schedule_missed", "tick") == 4
+
+
+async def test_a_job_that_raises_is_counted_and_runs_again() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics(process=False)
+    schedule = scheduled(metrics, 0.01)
+
+    async def fails_once(now: int) -> None:
+        await queue.put(now)
+        if queue.qsize() == 1:
+            raise RuntimeError("no")
+
+    schedule.every(0.01, "job", fails_once)
+    await runs(schedule, queue, 2)
+    assert count(metrics, "schedule_failed", "job") >= 1
