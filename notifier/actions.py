@@ -52,6 +52,7 @@ class Reason(StrEnum):
     CUSTOMER_CAUSE = "customer_cause"  # wrong address, refused: not our delay
     SUPERSEDED = "superseded"  # another action speaks for the same cause
     CLOSED = "closed"  # the episode is over before anything was decided
+    DEPENDENCY = "dependency"  # what it would speak of did not happen
     # ledger
     SHADOW = "shadow"  # decided and recorded, nothing leaves
     HOLDOUT = "holdout"

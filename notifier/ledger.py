@@ -1,0 +1,476 @@
+"""The ledger: one script decides each claim, reserves its money and queues its entry, or records the no.
+
+    exists? -> kill switch -> opt-out, consent -> compensated already, caps -> holdout -> budgets
+        -> hold, breaker, approval -> written: claim, reservations, outbox entry, audit chain
+
+A claim is for ever (400 days, longer than an order can be compensated): asked again, it answers as before, whatever
+the policy, the limits or the clock say by then. In shadow mode everything is decided, with caps and budgets of a
+shadow's own, and nothing is queued. Amounts are integer minor units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from notifier.actions import ActionKind, Arm, Decided, Outcome, Proposal, Reason
+from notifier.identity import Identity
+from notifier.sending import Instant
+from notifier.store import Script, Store, StoreRefusedError
+
+DAY_MS: Final = 86_400_000
+LUA: Final = Path(__file__).parent / "lua"
+WITH_CODE: Final = frozenset({ActionKind.COUPON})
+WORDS: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
+
+
+def script(name: str) -> Script:
+    common = (LUA / "common.lua").read_text(encoding="utf-8")
+    return Script(common + (LUA / f"{name}.lua").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What limits every claim. Budgets are minor units of their own currency; 0 switches one off."""
+
+    shadow: bool = True
+    holdout: int = 1_000  # of 10,000 customers
+    cap: int = 1  # apologies a customer in `cap_days`
+    cap_days: int = 90
+    yearly: int = 3
+    contact_cap: int = 1  # orders' worth of apologies a phone, e-mail or address in `cap_days`
+    budget_tenant: int = 0  # a calendar month
+    budget_day: int = 0
+    budget_incident: int = 0
+    budget_customer: int = 0  # in 400 days
+    burst: float = 2.0  # how far an hour may run ahead of an even pace; 0: no pacing
+    approval_above: int = 5_000  # a single compensation; 0: never asks
+    breaker: int = 600  # decisions a minute that are never too many; 0: no breaker
+    breaker_factor: float = 10.0  # times the usual rate
+    explicit_consent: bool = False  # offers only to those who said yes
+    timezone: str = "Asia/Shanghai"  # whose days and hours budgets have
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the ledger had come: kept with every checkpoint, so that a store put back shows."""
+
+    ledger: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who decides, why, and from where (cli, link, console): what the audit log asks of every change."""
+
+    who: str
+    why: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One action as the store has it now: the decision, and how far its delivery is."""
+
+    action_id: str
+    proposal: Proposal
+    outcome: Outcome
+    reason: Reason
+    decided_at: Instant
+    arm: Arm | None
+    coupon_code: str | None
+    state: str
+    attempts: int
+    due: Instant
+    why: str
+    detail: str
+    provider_id: str | None
+    sent_at: Instant | None
+    reserved: int
+    checksum_holds: bool
+
+
+class Ledger:
+    def __init__(self, store: Store, identity: Identity, rules: Rules) -> None:
+        self._store = store
+        self._identity = identity
+        self._rules = rules
+        self._zone = ZoneInfo(rules.timezone)
+        self._root = store.key("ledger")
+        self._claim = script("claim")
+        self._decide = script("decide")
+        self._switch = script("switch")
+        self._consent = script("consent")
+        self._resolve = script("resolve")
+        self._loaded = False
+
+    @property
+    def rules(self) -> Rules:
+        return self._rules
+
+    def reload(self, rules: Rules) -> None:
+        """New limits for new claims; what is decided stays decided."""
+        self._rules, self._zone = rules, ZoneInfo(rules.timezone)
+
+    def key(self, *parts: str | int) -> str:
+        return ":".join((self._root, *map(str, parts)))
+
+    # Start
+
+    async def open(self, saved: Head | None, now: Instant) -> Head:
+        """Called once at the start. A store that knows less than the saved head (restored, torn, replaced, failed over
+        to an old replica) goes into hold: nothing is spent until the shop has been asked which codes exist.
+        """
+        fresh = secrets.token_hex(8)
+        await self._store.call("HSETNX", self.key("chain"), "id", fresh)
+        head = await self.head()
+        if saved is not None and (saved.ledger != head.ledger or saved.seq > head.seq):
+            await self.hold(Person("forestall", "the store knows less than the checkpoint", "start"), now)
+            head = await self.head()
+        return head
+
+    async def head(self) -> Head:
+        got = await self._store.hash_get_many(self.key("chain"), ["id", "seq"])
+        return Head((got[0] or b"").decode(), int(got[1] or 0))
+
+    # Claims
+
+    async def claim(self, proposal: Proposal, now: Instant) -> Decided:
+        return (await self.claim_all([proposal], now))[0]
+
+    async def claim_all(self, proposals: Sequence[Proposal], now: Instant) -> list[Decided]:
+        """In order, in one round trip: a coupon stands before the message that depends on it. Where the reply is lost
+        it raises, and asking again is safe.
+        """
+        if not proposals:
+            return []
+        commands = [self._command(proposal, now) for proposal in proposals]
+        answers = await self._run(commands)
+        return [
+            self._decided(proposal, answer, now) for proposal, answer in zip(proposals, answers, strict=True)
+        ]
+
+    async def _run(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        if not self._loaded:
+            await self._store.call("SCRIPT", "LOAD", self._claim.text)
+            self._loaded = True
+        try:
+            return await self._store.run(commands, atomic=False)
+        except StoreRefusedError as error:
+            if error.code != "NOSCRIPT":
+                raise
+        # A new server behind the same address. Some of the pipeline may have run: claims are idempotent.
+        await self._store.call("SCRIPT", "LOAD", self._claim.text)
+        return await self._store.run(commands, atomic=False)
+
+    def _command(self, proposal: Proposal, now: Instant) -> tuple[Any, ...]:
+        action = self.key("action", proposal.action_id)
+        if proposal.suppressed is not None:  # policy's no is recorded, not claimed: it may be a yes tomorrow
+            return ("HMGET", action, "outcome", "reason", "arm", "code", "at")
+        record = msgspec.json.encode(replace(proposal, suppressed=None))
+        keys = self._keys(proposal, action, now)
+        parameters = msgspec.json.encode(
+            {name: value for name, value in self._parameters(proposal, now).items() if value is not None}
+        )
+        return (
+            "EVALSHA",
+            self._claim.sha,
+            len(keys),
+            *keys,
+            parameters,
+            record,
+            self._identity.checksum(record),
+        )
+
+    def _keys(self, proposal: Proposal, action: str, now: Instant) -> list[str]:
+        local = datetime.fromtimestamp(now / 1000, self._zone)
+        space = "shadow" if self._rules.shadow else "live"
+        money = (space, "budget", proposal.currency)
+        who = self._who(proposal)
+        cause = hashlib.blake2b(
+            f"{who}\0{proposal.order_id or ''}\0{proposal.cause}".encode(), digest_size=12
+        ).hexdigest()
+        return [
+            self._root,
+            action,
+            self.key("consent", who),
+            self.key(space, "cap", who),
+            self.key(space, "paid", cause),
+            self.key("action", proposal.depends_on or "none"),
+            self.key(*money, "month", f"{local:%Y-%m}"),
+            self.key(*money, "day", f"{local:%Y-%m-%d}"),
+            self.key(*money, "hour", f"{local:%Y-%m-%dT%H}"),
+            self.key(*money, "incident", proposal.incident_id or "none"),
+            self.key(*money, "customer", who),
+            *(self.key(space, "contact-cap", one) for one in proposal.contact_hashes),
+        ]
+
+    def _who(self, proposal: Proposal) -> str:
+        return self._identity.pseudonym(proposal.customer_id) if proposal.customer_id else "none"
+
+    def _parameters(self, proposal: Proposal, now: Instant) -> dict[str, Any]:
+        rules, customer = self._rules, proposal.customer_id
+        hour = datetime.fromtimestamp(now / 1000, self._zone).hour
+        return {
+            "id": proposal.action_id,
+            "now": now,
+            "kind": proposal.kind,
+            "lane": "ops" if proposal.kind is ActionKind.OPS_ALERT else "customer",
+            "ch": proposal.channel,
+            "policy": proposal.policy_version,
+            "purpose": proposal.purpose,
+            "words": proposal.kind in WORDS,
+            "amount": proposal.amount,
+            "cur": proposal.currency,
+            "capped": proposal.capped and customer is not None,
+            "group": f"{proposal.order_id or ''}|{proposal.cause}",
+            "dep": proposal.depends_on,
+            "fb": proposal.fallback,
+            "exp": proposal.expires_at,
+            "nb": proposal.not_before,
+            "who": customer,
+            "cid": self._who(proposal) if customer else None,
+            "code": self._identity.coupon_code(proposal.action_id) if proposal.kind in WITH_CODE else None,
+            "arm": self._arm(proposal),
+            "opted_out_key": self._store.key("opted-out") if customer else None,
+            "has_incident": proposal.incident_id is not None,
+            "shadow": rules.shadow,
+            "explicit": rules.explicit_consent,
+            "cap": rules.cap,
+            "cap_ms": rules.cap_days * DAY_MS,
+            "yearly": rules.yearly,
+            "contact_cap": rules.contact_cap,
+            "tenant": rules.budget_tenant,
+            "day": rules.budget_day,
+            "incident": rules.budget_incident if proposal.incident_id else 0,
+            "customer": rules.budget_customer,
+            "burst": rules.burst,
+            "hours_left": 24 - hour,
+            "approval": rules.approval_above,
+            "breaker": rules.breaker,
+            "factor": rules.breaker_factor,
+        }
+
+    def _arm(self, proposal: Proposal) -> Arm | None:
+        if proposal.customer_id is None or not proposal.holdout:
+            return None
+        return (
+            Arm.HOLDOUT if self._identity.bucket(proposal.customer_id) < self._rules.holdout else Arm.TREATED
+        )
+
+    @staticmethod
+    def _decided(proposal: Proposal, answer: Any, now: Instant) -> Decided:
+        if proposal.suppressed is not None:
+            if answer[0] is None:
+                return Decided(proposal, Outcome.SUPPRESSED, proposal.suppressed, now)
+            answer = [1, *answer]
+        repeated, outcome, reason, arm, code, at = answer
+        return Decided(
+            proposal=proposal,
+            outcome=Outcome(outcome.decode()),
+            reason=Reason(reason.decode()),
+            decided_at=int(at),
+            arm=Arm(arm.decode()) if arm else None,
+            coupon_code=code.decode() if code else None,
+            repeated=bool(repeated),
+        )
+
+    async def get(self, action_id: str) -> Claim | None:
+        fields = await self._store.hash_all(self.key("action", action_id))
+        return self._read(action_id, fields) if "outcome" in fields else None
+
+    async def claims(self, action_ids: Sequence[str]) -> list[Claim]:
+        """Those that exist, in the order asked for."""
+        if not action_ids:
+            return []
+        commands = [("HGETALL", self.key("action", one)) for one in action_ids]
+        found = await self._store.run(commands, atomic=False)
+        readable = [
+            (one, {name.decode(): value for name, value in fields.items()})
+            for one, fields in zip(action_ids, found, strict=True)
+        ]
+        return [self._read(one, fields) for one, fields in readable if "outcome" in fields]
+
+    async def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterator[Claim]:
+        """By time of decision, page by page."""
+        low, offset = since, 0
+        high = "+inf" if until is None else str(until)
+        while True:
+            ids = await self._store.call(
+                "ZRANGEBYSCORE", self.key("actions"), low, high, "LIMIT", offset, 500
+            )
+            for claim in await self.claims([one.decode() for one in ids]):
+                yield claim
+            if len(ids) < 500:
+                return
+            offset += 500
+
+    def _read(self, action_id: str, fields: Mapping[str, bytes]) -> Claim:
+        record = fields["p"]
+        text = {name: value.decode() for name, value in fields.items() if name != "p"}
+        return Claim(
+            action_id=action_id,
+            proposal=msgspec.json.decode(record, type=Proposal),
+            outcome=Outcome(text["outcome"]),
+            reason=Reason(text["reason"]),
+            decided_at=int(text["at"]),
+            arm=Arm(text["arm"]) if text["arm"] else None,
+            coupon_code=text["code"] or None,
+            state=text["state"],
+            attempts=int(text.get("n", 0)),
+            due=int(float(text.get("due", 0))),
+            why=text.get("why", ""),
+            detail=text.get("detail", ""),
+            provider_id=text.get("pid"),
+            sent_at=int(text["sent"]) if "sent" in text else None,
+            reserved=int(text.get("money", 0)),
+            checksum_holds="erased" in text or text["sum"] == self._identity.checksum(record),
+        )
+
+    # A person's word
+
+    async def approve(self, action_id: str, person: Person, now: Instant) -> str:
+        """`done`, `absent`, `not_held` or `expired` (then it is rejected: too old to be welcome)."""
+        return await self._word(action_id, "approve", person, now)
+
+    async def reject(self, action_id: str, person: Person, now: Instant) -> str:
+        return await self._word(action_id, "reject", person, now)
+
+    async def held(self) -> list[Claim]:
+        ids = await self._store.call("ZRANGE", self.key("held"), 0, -1)
+        return await self.claims([one.decode() for one in ids])
+
+    async def _word(self, action_id: str, word: str, person: Person, now: Instant, only: str = "") -> str:
+        answer: bytes = await self._store.script(
+            self._decide, [self._root], action_id, word, now, person.who, person.why, person.source, only
+        )
+        return answer.decode()
+
+    async def hold(self, person: Person, now: Instant) -> bool:
+        """Nothing that costs or speaks to customers leaves; claims wait, held. False where it was on already."""
+        return await self._turn("hold", "on", person, now)
+
+    async def release(self, person: Person, now: Instant) -> int:
+        """Ends hold and breaker, and lets go what they held (not what waits for approval); how many."""
+        await self._turn("hold", "off", person, now)
+        await self._turn("breaker", "off", person, now)
+        released = 0
+        for claim in await self.held():
+            if claim.reason in {Reason.HOLD, Reason.BREAKER}:
+                word = await self._word(claim.action_id, "approve", person, now, str(claim.reason))
+                released += word in {"done", "not_held"}  # not held any more: went along with its coupon
+        return released
+
+    async def kill(self, person: Person, now: Instant) -> bool:
+        return await self._turn("kill", "on", person, now)
+
+    async def revive(self, person: Person, now: Instant) -> bool:
+        return await self._turn("kill", "off", person, now)
+
+    async def switches(self) -> dict[str, Instant]:
+        """Which of kill, hold and breaker are on, and since when."""
+        found = await self._store.hash_all(self.key("switch"))
+        return {name: int(float(value)) for name, value in found.items()}
+
+    async def _turn(self, name: str, to: str, person: Person, now: Instant) -> bool:
+        return bool(
+            await self._store.script(
+                self._switch, [self._root], name, to, now, person.who, person.why, person.source
+            )
+        )
+
+    async def resolve(self, action_id: str, word: str, person: Person, now: Instant) -> bool:
+        """Ends an `unknown`: `done`, `failed`, or `again` (send it once more). False where it is not unknown."""
+        return bool(
+            await self._store.script(
+                self._resolve, [self._root], action_id, word, now, person.who, person.why, person.source
+            )
+        )
+
+    # Consent
+
+    async def consent(
+        self,
+        customer_id: str,
+        purpose: str,
+        *,
+        allowed: bool,
+        now: Instant,
+        source: str,
+        text_version: str,
+        who: str,
+    ) -> None:
+        """`purpose` is service, offer or all (only a refusal of all means anything)."""
+        pseudonym = self._identity.pseudonym(customer_id)
+        await self._store.script(
+            self._consent,
+            [self._root, self.key("consent", pseudonym)],
+            purpose,
+            "in" if allowed else "out",
+            now,
+            source,
+            text_version,
+            pseudonym,
+            who,
+        )
+
+    async def refuses(self, customer_id: str, purpose: str) -> Reason | None:
+        """Asked again at sending: somebody may have opted out since the claim."""
+        pseudonym = self._identity.pseudonym(customer_id)
+        consent, opted = await self._store.run(
+            [
+                ("HMGET", self.key("consent", pseudonym), "all", purpose),
+                ("SISMEMBER", self._store.key("opted-out"), customer_id),
+            ],
+            atomic=False,
+        )
+        if opted or b"out" in consent:
+            return Reason.OPTED_OUT
+        if self._rules.explicit_consent and purpose == "offer" and consent[1] != b"in":
+            return Reason.NO_CONSENT
+        return None
+
+    # Money
+
+    async def budgets(self, currency: str, now: Instant) -> dict[str, tuple[int, int]]:
+        """Scope -> (spent, limit), of the current month, day and hour; limit 0 is none."""
+        local = datetime.fromtimestamp(now / 1000, self._zone)
+        space = "shadow" if self._rules.shadow else "live"
+        base = (space, "budget", currency)
+        names = {
+            "month": (self.key(*base, "month", f"{local:%Y-%m}"), self._rules.budget_tenant),
+            "day": (self.key(*base, "day", f"{local:%Y-%m-%d}"), self._rules.budget_day),
+            "hour": (self.key(*base, "hour", f"{local:%Y-%m-%dT%H}"), 0),
+        }
+        values = await self._store.call("MGET", *(name for name, _ in names.values()))
+        return {
+            scope: (int(value or 0), limit)
+            for (scope, (_, limit)), value in zip(names.items(), values, strict=True)
+        }
+
+    async def counts(self) -> dict[str, int]:
+        """Actions by state: none, held, waiting, pending, sending, done, failed, unknown."""
+        found = await self._store.hash_all(self.key("counts"))
+        return {name: int(value) for name, value in found.items()}
+
+    async def oldest_due(self) -> Instant | None:
+        """When the oldest entry that waits for delivery was or will be due."""
+        found = await self._store.run(
+            [("ZRANGE", self.key("due", lane), 0, 0, "WITHSCORES") for lane in ("ops", "customer")],
+            atomic=False,
+        )
+        scores = [int(float(score)) for entries in found for score in _scores(entries)]
+        return min(scores, default=None)
+
+
+def _scores(entries: Any) -> list[float]:
+    """RESP3 pairs member and score."""
+    return [entry[1] for entry in entries]

@@ -1,0 +1,79 @@
+-- Shared by every script of the ledger. One action is one hash, `<root>:action:<id>`:
+--   p, sum       the proposal as JSON, its keyed checksum; never rewritten while the customer is not erased
+--   outcome, reason, arm, code, at          the decision
+--   state        none | held | waiting | pending | sending | done | failed | unknown   (the outbox)
+--   due, exp, lane, dep, deps, tpl, fb      when, until when, which queue, whom it waits for, who waits for it, templates
+--   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
+--   money, cur, budgets, caps, group, comp  what is reserved, and where
+-- Every script reads all it needs before it writes, and writes the claim first: a store that refuses writes refuses
+-- the first, and a script on disk is whole or absent.
+local root = KEYS[1]
+local KEEP = 34560000000 -- 400 days
+
+local function key(name, id) return root .. ':' .. name .. (id and (':' .. id) or '') end
+local function action(id) return key('action', id) end
+
+-- The chain: each entry's hash covers the one before it, so a flipped bit, a lost or a moved entry shows.
+local function audit(entry)
+  local seq = redis.call('HINCRBY', key('chain'), 'seq', 1)
+  local last = redis.call('HGET', key('chain'), 'hash') or ''
+  entry.seq = seq
+  local body = cjson.encode(entry)
+  local hash = redis.sha1hex(last .. body)
+  redis.call('HSET', key('chain'), 'hash', hash)
+  redis.call('XADD', key('audit'), '*', 'body', body, 'hash', hash)
+end
+
+local function count(from, to)
+  if from ~= to then
+    if from and from ~= '' then redis.call('HINCRBY', key('counts'), from, -1) end
+    if to then redis.call('HINCRBY', key('counts'), to, 1) end
+  end
+end
+
+local function queue(lane) return key('due', lane) end
+
+local function enter(id, lane, from, to, due)
+  count(from, to)
+  redis.call('HSET', action(id), 'state', to, 'due', due or 0)
+  if to == 'pending' then redis.call('ZADD', queue(lane), due, id) else redis.call('ZREM', queue(lane), id) end
+  if to == 'held' then redis.call('ZADD', key('held'), due or 0, id) else redis.call('ZREM', key('held'), id) end
+  if to == 'unknown' then redis.call('ZADD', key('unknown'), due or 0, id) else redis.call('ZREM', key('unknown'), id) end
+end
+
+-- Money and caps go back: nothing was given, and nothing was said.
+local function release(id)
+  local got = redis.call('HMGET', action(id), 'money', 'budgets', 'caps', 'group', 'comp')
+  local money = tonumber(got[1] or '0')
+  if money > 0 then
+    for name in string.gmatch(got[2] or '', '%S+') do redis.call('DECRBY', name, string.format('%d', money)) end
+  end
+  for name in string.gmatch(got[3] or '', '%S+') do
+    if redis.call('HINCRBY', name, '#' .. got[4], -1) <= 0 then redis.call('HDEL', name, '#' .. got[4], '@' .. got[4]) end
+  end
+  if got[5] and got[5] ~= '' and redis.call('GET', got[5]) == id then redis.call('DEL', got[5]) end
+  redis.call('HSET', action(id), 'money', 0, 'budgets', '', 'caps', '', 'comp', '')
+end
+
+-- What waits for `id`, now that it is done or will never be: words without the offer, or nothing.
+local function settle(id, done, now)
+  local deps = redis.call('HGET', action(id), 'deps')
+  for dep in string.gmatch(deps or '', '%S+') do
+    local got = redis.call('HMGET', action(dep), 'state', 'lane', 'nb', 'fb')
+    if got[1] == 'waiting' then
+      local due = math.max(now, tonumber(got[3] or '0'))
+      if done then
+        enter(dep, got[2], 'waiting', 'pending', due)
+      elseif got[4] and got[4] ~= '' then
+        redis.call('HSET', action(dep), 'tpl', got[4])
+        enter(dep, got[2], 'waiting', 'pending', due)
+      else
+        enter(dep, got[2], 'waiting', 'failed', 0)
+        redis.call('HSET', action(dep), 'why', 'dependency')
+        release(dep)
+        audit({at = now, id = dep, event = 'failed', reason = 'dependency'})
+        settle(dep, false, now)
+      end
+    end
+  end
+end
