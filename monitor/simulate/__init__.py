@@ -7,6 +7,7 @@ bytes.
 from __future__ import annotations
 
 from monitor.simulate.faults import SCENARIOS
+from monitor.simulate.stream import Announcement, World
 from monitor.simulate.write import Summary, simulate
 
-__all__ = ["SCENARIOS", "Summary", "simulate"]
+__all__ = ["SCENARIOS", "Announcement", "Summary", "World", "simulate"]
