@@ -94,6 +94,7 @@ def member_of(finding: Finding, amount: int = 0, currency: str = "") -> Member:
     evidence, subject = finding.evidence, finding.subject
     own = {subject.type.value: subject.id}
     worth = evidence.get("amount")
+    amount = amount or (worth if isinstance(worth, int) else 0)
     return Member(
         kind=finding.kind,
         subject=subject,
@@ -105,8 +106,8 @@ def member_of(finding: Finding, amount: int = 0, currency: str = "") -> Member:
         feed=own.get("feed") or _text(evidence, "feed"),
         courier=own.get("courier") or _text(evidence, "courier"),
         supplier=own.get("supplier") or _text(evidence, "supplier") or _text(evidence, "warehouse"),
-        amount=amount or (worth if isinstance(worth, int) else 0),
-        currency=currency or _text(evidence, "currency"),
+        amount=amount,
+        currency=currency or _text(evidence, "currency") or ("CNY" if amount else ""),
     )
 
 

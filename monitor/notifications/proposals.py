@@ -1,0 +1,188 @@
+"""A notification as a proposal to the ledger: its content as plain JSON, so that delivery renders what was decided.
+
+The claim's identity comes from the notification's key, so a crash between deciding and recording sends nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from config.settings import IncidentSettings
+from detectors.findings import Instant
+from monitor.incidents import View
+from monitor.links import Act, Link, Links, nonce
+from monitor.notifications.advice import advise
+from monitor.notifications.records import Notification
+from notifier.actions import ActionKind, Proposal
+
+LISTED = 40
+TOP = 5
+BUTTONS = (Act.ACKNOWLEDGE, Act.SILENCE, Act.USEFUL, Act.NOISE)
+EVIDENCE = (
+    "zh",
+    "en",
+    "stock",
+    "usual",
+    "ratio",
+    "stalled",
+    "arrivals_per_hour",
+    "departures_per_hour",
+    "cases",
+    "expected",
+    "observed",
+    "forecast",
+    "low",
+    "high",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What proposals need to know of this installation. No `links` or `public_url`: messages have no buttons."""
+
+    incidents: IncidentSettings
+    policy_version: str
+    timezone: str = "Asia/Shanghai"
+    public_url: str | None = None
+    links: Links | None = None
+    link_ms: int = 72 * 3_600_000
+
+
+def propose(notification: Notification, desk: Desk) -> Proposal:
+    incident = notification.incident_id
+    return Proposal(
+        kind=ActionKind.OPS_ALERT,
+        finding_id=incident or notification.key,
+        subject=f"incident:{incident or notification.group}",
+        cause=notification.key,
+        template="ops/digest" if notification.digest else "ops/incident",
+        channel=notification.receiver,
+        rule=notification.route,
+        policy_version=desk.policy_version,
+        incident_id=incident,
+        locale=notification.locale,
+        variables=content(notification, desk),
+        expires_at=notification.expires_at,
+    )
+
+
+def content(notification: Notification, desk: Desk) -> dict[str, Any]:
+    views = (*notification.firing, *notification.resolved)
+    single = views[0] if len(views) == 1 else None
+    money: dict[str, int] = {}
+    for view in notification.firing:
+        for currency, amount in view.money.items():
+            money[currency] = money.get(currency, 0) + amount
+    ordered = sorted(views, key=lambda view: (view.resolved_at is not None, -view.open, view.incident_id))
+    return {
+        "key": notification.key,
+        "reason": notification.reason.value,
+        "digest": notification.digest,
+        "severity": notification.severity,
+        "at": notification.at,
+        "timezone": desk.timezone,
+        "incidents": [_incident(view, desk) for view in ordered[:LISTED]],
+        "more": max(0, len(ordered) - LISTED),
+        "totals": {
+            "firing": len(notification.firing),
+            "resolved": len(notification.resolved),
+            "open": sum(view.open for view in notification.firing),
+            "money": money,
+            "families": _totals(notification.firing, "family"),
+        },
+        "thread": single.incident_id if single else None,
+        "mention": list(notification.mention),
+        "link": _page(desk, single),
+        "buttons": _buttons(notification, single, desk) if single else [],
+        "series": [list(point) for point in single.series] if single else [],
+        "labels": dict(single.labels) if single else {},
+    }
+
+
+def _incident(view: View, desk: Desk) -> dict[str, Any]:
+    return {
+        "id": view.incident_id,
+        "fingerprint": view.fingerprint,
+        "family": view.family,
+        "severity": view.severity,
+        "place_type": view.place.type.value,
+        "place": clean(view.place.id),
+        "phase": view.phase.value,
+        "since": view.since,
+        "fired_at": view.fired_at,
+        "resolved_at": view.resolved_at,
+        "open": view.open,
+        "total": view.total,
+        "money": dict(view.money),
+        "kinds": _top(view.kinds),
+        "carriers": _top(view.carriers),
+        "regions": _top(view.regions),
+        "facilities": _top(view.facilities),
+        "score": round(view.score, 4),
+        "evidence": {
+            name: clean(value, 400) if isinstance(value, str) else value
+            for name in EVIDENCE
+            if isinstance(value := view.evidence.get(name), str | int | float)
+        },
+        "advice": [_cleaned(step) for step in advise(view, desk.incidents)],
+        "acknowledged_by": clean(view.acknowledged_by or ""),
+        "note": clean(view.note, 400),
+        "url": _page(desk, view),
+        "labels": dict(view.labels),
+    }
+
+
+def clean(text: str, longest: int = 80) -> str:
+    """Names come from carriers and shops: no markup, no mention, no line of its own in anybody's chat."""
+    safe = "".join(char if char.isprintable() else " " for char in text[: 2 * longest])
+    safe = safe.translate(_UNMARKED)
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+_UNMARKED = str.maketrans(
+    {"<": "‹", ">": "›", "[": "［", "]": "］", "@": "＠", "`": "'", "|": "¦", "*": "＊"}
+)
+
+
+def _cleaned(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in step.items()}
+
+
+def _top(counts: Mapping[str, int]) -> list[list[Any]]:
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [[clean(name), number] for name, number in ranked[:TOP]]
+
+
+def _totals(views: Sequence[View], name: str) -> list[list[Any]]:
+    totals: dict[str, list[int]] = {}
+    for view in views:
+        entry = totals.setdefault(getattr(view, name), [0, 0])
+        entry[0] += 1
+        entry[1] += view.open
+    return [[key, *totals[key]] for key in sorted(totals, key=lambda key: (-totals[key][1], key))]
+
+
+def _page(desk: Desk, view: View | None) -> str | None:
+    if not desk.public_url:
+        return None
+    base = desk.public_url.rstrip("/")
+    return f"{base}/incidents/{view.incident_id}" if view else f"{base}/"
+
+
+def _buttons(notification: Notification, view: View, desk: Desk) -> list[dict[str, str]]:
+    if desk.links is None or not desk.public_url or view.resolved_at is not None:
+        return []
+    expires_at: Instant = notification.at + desk.link_ms
+    base = desk.public_url.rstrip("/")
+    return [
+        {
+            "act": act.value,
+            "url": f"{base}/a/"
+            + desk.links.sign(
+                Link(act, view.incident_id, expires_at, nonce(notification.key, act.value), view.family)
+            ),
+        }
+        for act in BUTTONS
+    ]

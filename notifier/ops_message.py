@@ -1,0 +1,143 @@
+"""From the content of an ops alert (`Proposal.variables`, plain JSON) to the message that channels carry.
+
+Called at the moment of sending. Titles and bodies come from `templates/ops/`, in Chinese and English; bodies are a
+small Markdown that every chat can be given: paragraphs, `- ` lists and `**bold**`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+from babel.numbers import format_currency, get_currency_precision
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from notifier.sending import Button, Message
+
+TEMPLATES = Path(__file__).parent / "templates" / "ops"
+LOCALES = ("zh-CN", "en")
+_STYLES = {"acknowledge": "primary", "approve": "primary", "noise": "danger", "reject": "danger"}
+_BLANK = re.compile(r"\n{3,}")
+
+
+@cache
+def words() -> Mapping[str, Mapping[str, Any]]:
+    """The fixed words of ops messages and the console, by locale."""
+    loaded: Mapping[str, Mapping[str, Any]] = json.loads((TEMPLATES / "words.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=False,
+    )
+
+
+def ops_message(
+    variables: Mapping[str, Any], *, key: str, locale: str = "zh-CN", image: bytes | None = None
+) -> Message:
+    """`key` is the idempotency key of the outbox entry; `image` a PNG of `variables["series"]`, where wanted."""
+    locale = locale if locale in LOCALES else "en"
+    say = words()[locale]
+    incidents = variables["incidents"]
+    single = incidents[0] if len(incidents) == 1 and not variables["digest"] else None
+    return Message(
+        key=key,
+        title=_render(f"title.{locale}.j2", variables, say),
+        body=_BLANK.sub("\n\n", _render(f"body.{locale}.j2", variables, say)).strip(),
+        locale=locale,
+        severity=variables["severity"],
+        fields=_fields(single, variables, say, locale) if single else _totals(variables, say, locale),
+        link=variables["link"],
+        buttons=tuple(
+            Button(say["act"][item["act"]], item["url"], _STYLES.get(item["act"], "default"))
+            for item in variables["buttons"]
+        ),
+        image=image,
+        thread=variables["thread"],
+        why=say["reason"][variables["reason"]],
+        mention=tuple(variables["mention"]),
+        labels=dict(variables["labels"]),
+        started_at=single["since"] if single else None,
+        ended_at=single["resolved_at"] if single else None,
+        template="ops/digest" if variables["digest"] else "ops/incident",
+        variables=variables,
+    )
+
+
+def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> str:
+    environment = _environment()
+    template = environment.get_template(name)
+
+    def place(one: Mapping[str, Any]) -> str:
+        return place_name(one, say)
+
+    def family(one: Mapping[str, Any]) -> str:
+        return str(say["family"].get(one["family"], one["family"]))
+
+    zone = variables["timezone"]
+    environment.filters["moment"] = lambda at: moment(at, zone)
+    return template.render({**variables, "words": say, "place": place, "family": family}).strip()
+
+
+def place_name(one: Mapping[str, Any], say: Mapping[str, Any]) -> str:
+    if not one["place"]:
+        return str(say["nowhere"])
+    return f"{say['place_type'].get(one['place_type'], one['place_type'])} {one['place']}"
+
+
+def moment(at: int, timezone: str) -> str:
+    return datetime.fromtimestamp(at / 1000, ZoneInfo(timezone)).strftime("%m-%d %H:%M")
+
+
+def money_text(money: Mapping[str, int], locale: str) -> str:
+    tag = locale.replace("-", "_")
+    return " + ".join(
+        format_currency(amount / 10 ** get_currency_precision(currency), currency, locale=tag)
+        for currency, amount in sorted(money.items())
+    )
+
+
+def _fields(
+    one: Mapping[str, Any], variables: Mapping[str, Any], say: Mapping[str, Any], locale: str
+) -> tuple[tuple[str, str], ...]:
+    zone, names = variables["timezone"], say["field"]
+    kinds = ", ".join(f"{say['kind'].get(name, name)} {number:,}" for name, number in one["kinds"])
+    rows = (
+        (names["place"], place_name(one, say)),
+        (names["since"], moment(one["since"], zone)),
+        (names["until"], moment(one["resolved_at"], zone) if one["resolved_at"] else ""),
+        (names["parcels"], f"{one['open']:,} / {one['total']:,}" if one["total"] else ""),
+        (names["money"], money_text(one["money"], locale)),
+        (names["carriers"], ", ".join(f"{name} {number:,}" for name, number in one["carriers"])),
+        (
+            names["hubs"],
+            ", ".join(f"{name} {number:,}" for name, number in one["facilities"])
+            if one["place_type"] != "facility"
+            else "",
+        ),
+        (names["kinds"], kinds),
+        (names["claimed"], one["acknowledged_by"]),
+        (names["note"], one["note"]),
+    )
+    return tuple((name, value) for name, value in rows if value)
+
+
+def _totals(variables: Mapping[str, Any], say: Mapping[str, Any], locale: str) -> tuple[tuple[str, str], ...]:
+    totals = variables["totals"]
+    rows = (
+        (say["field"]["parcels"], f"{totals['open']:,}"),
+        (say["field"]["money"], money_text(totals["money"], locale)),
+    )
+    return tuple((name, value) for name, value in rows if value)

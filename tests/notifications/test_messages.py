@@ -1,0 +1,161 @@
+"""What ops people read: what, where, since when, how many, how much, what to do, why now; and the buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config.settings import IncidentRule, IncidentSettings
+from monitor.links import Act, BadLink, Link, LinkFault, Links
+from monitor.notifications import Notification
+from monitor.notifications.proposals import Desk, clean, propose
+from notifier.ops_message import ops_message, words
+from notifier.sending import Message
+from tests.incidents.story import HOUR, MINUTE, T0, closed, jam, silent, stuck
+from tests.notifications.test_notifications import World
+
+LINKS = Links(b"k" * 32)
+DESK = Desk(IncidentSettings(), "p1", public_url="https://forestall.example/", links=LINKS)
+JAM: dict[str, Any] = {
+    "stock": 8000,
+    "usual": 2000.0,
+    "traffic_ratio": 1.0,
+    "arrivals_per_hour": 500.0,
+    "departures_per_hour": 300.0,
+    "zh": "网点 HUB-1 积压 8,000 件",
+    "en": "hub HUB-1 holds 8,000 parcels",
+}
+
+
+def said(world: World) -> list[Notification]:
+    return world.wait(MINUTE)
+
+
+def message(notification: Notification, locale: str = "zh-CN") -> Message:
+    return ops_message(propose(notification, DESK).variables, key="K1", locale=locale)
+
+
+def a_jam() -> Notification:
+    world = World()
+    world.tick(jam(**JAM), *(stuck(number, amount=1999) for number in range(30)))
+    return said(world)[0]
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "advice", "why"),
+    [
+        ("zh-CN", "【严重】网点积压：网点 HUB-1 · 30 件", "需增 13 人", "首次触发"),
+        ("en", "[critical] Facility jammed: facility HUB-1 · 30 parcels", "13 more people", "first alert"),
+    ],
+)
+def test_a_capacity_alert_says_what_to_do(locale: str, title: str, advice: str, why: str) -> None:
+    text = message(a_jam(), locale)
+    assert text.title == title
+    assert JAM[locale[:2]] in text.body
+    assert advice in text.body
+    assert text.why == why
+    assert "599.70" in dict(text.fields)[words()[locale]["field"]["money"]]
+    assert text.started_at == T0 - HOUR
+
+
+def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
+    world = World()
+    hub = jam(**JAM)
+    world.tick(hub)
+    said(world)
+    world.tick(closed(hub, world.now))
+    (over,) = world.wait(10 * MINUTE)
+    text = message(over)
+    assert (text.severity, text.buttons) == ("resolved", ())
+    assert "建议" not in text.body
+    assert text.ended_at is not None
+
+
+def test_a_digest_counts_everything_and_lists_the_largest() -> None:
+    world = World(incidents_settings=IncidentSettings(rules={"parcels_stalled": IncidentRule()}))
+    world.tick(
+        *(stuck(n, facility=f"HUB-{n % 100}") for n in range(500)), *(stuck(n + 900) for n in range(9))
+    )
+    digest = next(notification for notification in said(world) if notification.digest)
+    text = message(digest, "en")
+    total = sum(view.open for view in digest.firing)
+    assert f"{len(digest.firing)} incidents, {total:,} parcels" in text.title
+    assert f"{len(digest.firing) - 40} more, see the console" in text.body
+
+
+@pytest.mark.parametrize(
+    "name", ["<!channel>", "<at id=all></at>", "@all", "[x](http://evil)", "a\nb\u202e`*|"]
+)
+def test_a_name_from_outside_cannot_mention_link_or_break_a_line(name: str) -> None:
+    world = World()
+    world.tick(jam(name, zh=f"网点 {name} 积压"))
+    text = message(said(world)[0])
+    shown = text.title + text.body + str(text.fields)
+    assert not set("<>[]@`|\n\u202e") & set(text.title)
+    assert name not in shown
+    assert len(clean("长" * 500)) == 80
+
+
+def test_every_family_has_words_in_both_languages() -> None:
+    for locale in ("zh-CN", "en"):
+        world = World()
+        world.tick(silent(), jam(), *(stuck(n, feed="f2", facility="X") for n in range(30)))
+        for notification in world.wait(5 * MINUTE):
+            text = message(notification, locale)
+            assert text.title
+            assert notification.firing[0].family not in text.title
+
+
+def test_buttons_carry_their_right_and_nothing_else() -> None:
+    text = message(a_jam())
+    assert [button.label for button in text.buttons] == ["认领", "静默 1 小时", "有用", "误报"]
+    token = text.buttons[0].url.removeprefix("https://forestall.example/a/")
+    link = LINKS.verify(token, T0)
+    assert (link.act, link.subject, link.rule) == (Act.ACKNOWLEDGE, text.thread, "facility_congested")
+
+
+def test_the_same_message_after_a_replay_is_the_same_claim_with_the_same_buttons() -> None:
+    first, second = propose(a_jam(), DESK), propose(a_jam(), DESK)
+    assert first.action_id == second.action_id
+    assert first.variables == second.variables
+
+
+def test_no_public_address_no_buttons() -> None:
+    bare = Desk(IncidentSettings(), "p1", links=LINKS)
+    content = propose(a_jam(), bare).variables
+    assert (content["buttons"], content["link"]) == ([], None)
+
+
+LINK = Link(Act.SILENCE, "I1", T0 + HOUR, "n1", "facility_congested")
+
+
+def fault(token: str, now: int = T0, links: Links = LINKS) -> LinkFault:
+    with pytest.raises(BadLink) as caught:
+        links.verify(token, now)
+    return caught.value.fault
+
+
+def test_a_link_expires_and_cannot_be_changed() -> None:
+    token = LINKS.sign(LINK)
+    assert LINKS.verify(token, T0) == LINK
+    assert fault(token, T0 + HOUR) is LinkFault.EXPIRED
+    payload, _, mac = token.partition(".")
+    assert fault(f"{payload}.{mac[:-2]}AA") is LinkFault.FORGED
+    assert fault(f"{payload[:-4]}AAAA.{mac}") is LinkFault.FORGED
+    assert fault(token, links=Links(b"o" * 32)) is LinkFault.FORGED
+
+
+@pytest.mark.parametrize("token", ["", ".", "a.b", "é.é", "x" * 4000, "!!.!!"])
+def test_nonsense_is_no_link(token: str) -> None:
+    assert fault(token) in {LinkFault.MALFORMED, LinkFault.FORGED}
+
+
+def test_old_links_work_while_the_secret_is_changed() -> None:
+    token = Links(b"old secret of enough bytes").sign(LINK)
+    assert Links(b"new secret of enough bytes", b"old secret of enough bytes").verify(token, T0) == LINK
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        Links(b"short")
