@@ -17,12 +17,11 @@ import numpy as np
 from detectors.counts import F64, Fit, Marks, closed, fit, harmonics
 from detectors.rises import Rises, Verdicts, plateau, ramp
 
-
 HELD = 1e4  # precision of a coefficient that may not leave its prior
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Pattern:
     """What the calendar of a step is, and how far the usual looks back.
 
     A cell's own season is fitted once it knows `season_after` years: from less, it would be made of noise.
@@ -82,11 +81,11 @@ class Judgement:
 
 
 class Usual:
-    def __init__(self, rhythm: Rhythm, cells: int, step: int = 0) -> None:
-        self.rhythm = rhythm
+    def __init__(self, pattern: Pattern, cells: int, step: int = 0) -> None:
+        self.pattern = pattern
         self.step = step  # the number of the running step
-        self.counts = np.zeros((cells, rhythm.history))
-        self.exposure = np.zeros((cells, rhythm.history))
+        self.counts = np.zeros((cells, pattern.history))
+        self.exposure = np.zeros((cells, pattern.history))
         self.fit: Fit | None = None
         self.fitted_at = 0
         self.catch_up = np.ones(cells)
@@ -100,23 +99,23 @@ class Usual:
 
     def load(self, counts: F64, exposure: F64) -> None:
         """A whole history at once, oldest first; as learning it step by step."""
-        width = min(counts.shape[1], self.rhythm.history)
+        width = min(counts.shape[1], self.pattern.history)
         self.counts[:, -width:] = counts[:, -width:]
         self.exposure[:, -width:] = exposure[:, -width:]
         self.step += counts.shape[1]
 
     def refit(self, prior: F64 | None = None) -> None:
-        rhythm = self.rhythm
-        steps = np.arange(self.step - rhythm.history, self.step - rhythm.guard + 1)
+        pattern = self.pattern
+        steps = np.arange(self.step - pattern.history, self.step - pattern.guard + 1)
         counts, exposure = self.counts[:, : len(steps)], self.exposure[:, : len(steps)]
         after = self._after_closure(steps)
         exposure = exposure * np.where(after, self.catch_up[:, None], 1.0)
         start = None
         if self.fit is not None:
             start = self.fit.coefficients.copy()
-            start[:, 0] += start[:, rhythm.trend_column] * (self.step - self.fitted_at) / rhythm.year
-        calendar = rhythm.calendar(steps, self.step)
-        precision = rhythm.precision((exposure > 0).sum(axis=1).astype(np.float64))
+            start[:, 0] += start[:, pattern.trend_column] * (self.step - self.fitted_at) / pattern.year
+        calendar = pattern.calendar(steps, self.step)
+        precision = pattern.precision((exposure > 0).sum(axis=1).astype(np.float64))
         self.fit = fit(counts, exposure, calendar, precision, prior=prior, start=start)
         self.fitted_at = self.step
         usual = np.exp(self.fit.log_rate(calendar)) * self.exposure[:, : len(steps)]
@@ -124,33 +123,33 @@ class Usual:
         self.catch_up = ((counts * after).sum(axis=1) + 20) / ((usual * after).sum(axis=1) + 20)
 
     def due(self) -> bool:
-        return self.fit is None or self.step - self.fitted_at >= self.rhythm.refit_every
+        return self.fit is None or self.step - self.fitted_at >= self.pattern.refit_every
 
     def judge(self, counts: F64, exposure: F64) -> Judgement:
         """Of the running step with the counts so far; `exposure` is scaled to the part of the step that has passed."""
-        rhythm, look = self.rhythm, self.rhythm.rises.steps
+        pattern, look = self.pattern, self.pattern.rises.steps
         if self.fit is None:
             raise RuntimeError("judged before the first fit")
-        span = max(look, rhythm.level_guard + rhythm.level_steps)
+        span = max(look, pattern.level_guard + pattern.level_steps)
         steps = np.arange(self.step - span + 1, self.step + 1)
         seen = np.concatenate([self.counts[:, -span + 1 :], counts[:, None]], axis=1)
         exposed = np.concatenate([self.exposure[:, -span + 1 :], exposure[:, None]], axis=1)
-        calendar = rhythm.calendar(steps, self.fitted_at)
+        calendar = pattern.calendar(steps, self.fitted_at)
         usual = np.exp(self.fit.log_rate(calendar))
         mean = usual * exposed
         shut = closed(seen, mean, self.fit.dispersion) | (exposed <= 0)
         mean = mean * np.where(_after(shut, usual), self.catch_up[:, None], 1.0)
-        if rhythm.level_steps:
-            mean = mean * self._level(seen, mean, shut)[:, None]
+        if pattern.level_steps:
+            mean = mean * self._level(self.fit, seen, mean, shut)[:, None]
         recent = slice(span - look, span)
-        verdicts = rhythm.rises.judge(
+        verdicts = pattern.rises.judge(
             seen[:, recent],
             mean[:, recent],
             self.fit.dispersion,
             self.fit.log_variance(calendar[recent]),
             shut[:, recent],
         )
-        ready = (self.exposure > 0).sum(axis=1) >= rhythm.minimum
+        ready = (self.exposure > 0).sum(axis=1) >= pattern.minimum
         return Judgement(
             ready,
             mean[:, -1],
@@ -160,11 +159,10 @@ class Usual:
             np.where(shut, 0.0, mean)[:, recent],
         )
 
-    def _level(self, seen: F64, mean: F64, shut: Marks) -> F64:
-        window = slice(-self.rhythm.level_guard - self.rhythm.level_steps, -self.rhythm.level_guard)
+    def _level(self, fitted: Fit, seen: F64, mean: F64, shut: Marks) -> F64:
+        window = slice(-self.pattern.level_guard - self.pattern.level_steps, -self.pattern.level_guard)
         open_days = ~shut[:, window]
-        assert self.fit is not None
-        doubt = self.rhythm.level_cases * self.fit.dispersion
+        doubt = self.pattern.level_cases * fitted.dispersion
         level: F64 = ((seen[:, window] * open_days).sum(axis=1) + doubt) / (
             (mean[:, window] * open_days).sum(axis=1) + doubt
         )
@@ -173,7 +171,7 @@ class Usual:
     def _after_closure(self, steps: np.ndarray[Any, np.dtype[np.int64]]) -> Marks:
         if self.fit is None:
             return np.zeros((len(self.counts), len(steps)), dtype=np.bool_)
-        usual = np.exp(self.fit.log_rate(self.rhythm.calendar(steps, self.fitted_at)))
+        usual = np.exp(self.fit.log_rate(self.pattern.calendar(steps, self.fitted_at)))
         counts, exposure = self.counts[:, : len(steps)], self.exposure[:, : len(steps)]
         return _after(closed(counts, usual * exposure, self.fit.dispersion) | (exposure <= 0), usual)
 
@@ -191,11 +189,11 @@ def _after(shut: Marks, usual: F64) -> Marks:
 
 
 # A year of weeks is 52.18 of them; sizes and limits are tuned on generated series (`benchmarks/detection`).
-WEEKS = Rhythm(
+WEEKS = Pattern(
     Rises((plateau(2), plateau(3), (1.0, 0.5, 0.25)), (1.0, 2.0, 4.0), fresh=4.0), year=365.25 / 7
 )
 WEEKS_ALARM = 2.45
-DAYS = Rhythm(
+DAYS = Pattern(
     Rises((plateau(7), plateau(14), ramp(12, 4)), (1.0, 2.0, 4.0, 8.0), fresh=3.0, step_limit=3.5),
     year=365.25,
     week=7,

@@ -1,8 +1,8 @@
 """What every registered detector must keep, whatever it detects.
 
-A detector's data is its module of recordings, `tests/recordings/<name>.py`: `build()` makes it, and `WINDOWS` (place
-detectors: a list of `Window`) or `FRAMES` (parcel detectors: a list of (finished, parcels, now)) is its recorded
-stream, which must make it speak. A registered detector without one fails here. The golden findings lie beside it in
+A detector's data is its module of recordings, `tests/recordings/<name>.py`: `WINDOWS` (place detectors: a list of
+`Window`) or `FRAMES` (parcel detectors: a list of (finished, parcels, now)) is its recorded stream, which must make it
+speak. `OPTIONS` are its constructor's keywords there; `SPEAKS_COLD = True` is for those that need no learning. A registered detector without one fails here. The golden findings lie beside it in
 `<name>.json`; FORESTALL_REWRITE_GOLDEN=1 writes them anew.
 """
 
@@ -22,10 +22,11 @@ import pytest
 
 from detectors.findings import Finding, State
 from detectors.interfaces import SCHEMAS, ParcelDetector, PlaceDetector, Verdict, Window
-from detectors.registry import PARCEL, PLACE
+from detectors.registry import PARCEL, PLACE, parcel, place
 
 RECORDINGS = Path(__file__).parent / "recordings"
 FRAME_NAMES = [field.name for field in fields(Window) if field.name in SCHEMAS]
+SHOP = {"timezone": "Asia/Shanghai"}
 STATE_LIMIT = 64_000_000  # bytes of any detector's checkpoint
 
 
@@ -33,6 +34,12 @@ def recording(name: str) -> Any:
     if not (RECORDINGS / f"{name}.py").exists():
         pytest.fail(f"detector {name} is registered and has no recording tests/recordings/{name}.py")
     return import_module(f"tests.recordings.{name}")
+
+
+def build(name: str) -> Any:
+    """As the program builds it, with the options of its recording."""
+    options = getattr(recording(name), "OPTIONS", {})
+    return place(name, SHOP, **options) if name in PLACE else parcel(name, SHOP, **options)
 
 
 def run(detector: PlaceDetector, windows: Sequence[Window]) -> Iterator[list[Finding]]:
@@ -67,16 +74,16 @@ def rounded(value: Any) -> Any:
 
 def findings_of(name: str) -> list[Any]:
     module = recording(name)
-    return [rounded(plain(asdict(one))) for said in run(module.build(), module.WINDOWS) for one in said]
+    return [rounded(plain(asdict(one))) for said in run(build(name), module.WINDOWS) for one in said]
 
 
 def verdicts_of(name: str) -> list[Any]:
     module = recording(name)
-    return [rounded(plain(asdict(one))) for said in look(module.build(), module.FRAMES) for one in said]
+    return [rounded(plain(asdict(one))) for said in look(build(name), module.FRAMES) for one in said]
 
 
-place = pytest.mark.parametrize("name", sorted(PLACE))
-parcel = pytest.mark.parametrize("name", sorted(PARCEL))
+every_place = pytest.mark.parametrize("name", sorted(PLACE))
+every_parcel = pytest.mark.parametrize("name", sorted(PARCEL))
 every = pytest.mark.parametrize("name", sorted({**PLACE, **PARCEL}))
 
 
@@ -86,7 +93,9 @@ def test_it_has_a_recording_that_makes_it_speak_and_says_what_it_said_before(nam
     assert said, f"nothing in the recording of {name} makes it speak"
     golden = RECORDINGS / f"{name}.json"
     if os.environ.get("FORESTALL_REWRITE_GOLDEN"):
-        golden.write_text(json.dumps(said, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        golden.write_text(
+            json.dumps(said, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
     assert said == json.loads(golden.read_text(encoding="utf-8"))
 
 
@@ -98,10 +107,10 @@ def test_its_sentences_stand_in_both_languages(name: str) -> None:
         assert 0 <= one["score"] <= 1
 
 
-@place
+@every_place
 def test_it_leaves_its_inputs_untouched(name: str) -> None:
     module = recording(name)
-    detector = module.build()
+    detector = build(name)
     for window in module.WINDOWS:
         copies = {frame: getattr(window, frame).clone() for frame in FRAME_NAMES}
         detector.run(window)
@@ -109,10 +118,10 @@ def test_it_leaves_its_inputs_untouched(name: str) -> None:
             assert getattr(window, frame).equals(copy)
 
 
-@parcel
+@every_parcel
 def test_it_leaves_its_frames_untouched(name: str) -> None:
     module = recording(name)
-    detector = module.build()
+    detector = build(name)
     for finished, parcels, now in module.FRAMES:
         before = finished.clone(), parcels.clone()
         detector.look(parcels, now)
@@ -121,41 +130,43 @@ def test_it_leaves_its_frames_untouched(name: str) -> None:
         assert parcels.equals(before[1])
 
 
-@place
+@every_place
 def test_it_says_nothing_when_it_has_seen_nothing_before(name: str) -> None:
     module = recording(name)
-    loudest = max(module.WINDOWS, key=lambda window: sum(getattr(window, frame).height for frame in FRAME_NAMES))
-    assert getattr(module, "SPEAKS_COLD", False) or module.build().run(loudest) == []
+    loudest = max(
+        module.WINDOWS, key=lambda window: sum(getattr(window, frame).height for frame in FRAME_NAMES)
+    )
+    assert getattr(module, "SPEAKS_COLD", False) or build(name).run(loudest) == []
 
 
-@parcel
+@every_parcel
 def test_it_opens_nothing_when_it_has_seen_nothing_before(name: str) -> None:
     module = recording(name)
     _, parcels, now = max(module.FRAMES, key=lambda frame: frame[1].height)
-    assert not any(verdict.open for verdict in module.build().look(parcels, now))
+    assert not any(verdict.open for verdict in build(name).look(parcels, now))
 
 
-@place
+@every_place
 def test_it_goes_on_after_a_restart_as_if_there_had_been_none(name: str) -> None:
     module = recording(name)
-    whole = list(run(module.build(), module.WINDOWS))
+    whole = list(run(build(name), module.WINDOWS))
     half = len(module.WINDOWS) // 2
-    first = module.build()
+    first = build(name)
     said = list(run(first, module.WINDOWS[:half]))
-    second = module.build()
+    second = build(name)
     second.restore(through_checkpoint(first.state))
     said += run(second, module.WINDOWS[half:])
     assert said == whole
 
 
-@parcel
+@every_parcel
 def test_it_judges_after_a_restart_as_if_there_had_been_none(name: str) -> None:
     module = recording(name)
-    whole = look(module.build(), module.FRAMES)
+    whole = look(build(name), module.FRAMES)
     half = len(module.FRAMES) // 2
-    first = module.build()
+    first = build(name)
     said = look(first, module.FRAMES[:half])
-    second = module.build()
+    second = build(name)
     second.restore(through_checkpoint(first.state))
     assert said + look(second, module.FRAMES[half:]) == whole
 
@@ -167,31 +178,31 @@ def through_checkpoint(state: Callable[[], dict[str, Any]]) -> Any:
     return msgspec.msgpack.decode(packed)
 
 
-@place
+@every_place
 def test_later_data_never_changes_what_was_said_before(name: str) -> None:
     module = recording(name)
     half = len(module.WINDOWS) // 2
-    whole = list(run(module.build(), module.WINDOWS))
-    assert list(run(module.build(), module.WINDOWS[:half])) == whole[:half]
+    whole = list(run(build(name), module.WINDOWS))
+    assert list(run(build(name), module.WINDOWS[:half])) == whole[:half]
 
 
-@parcel
+@every_parcel
 def test_later_parcels_never_change_what_was_said_before(name: str) -> None:
     module = recording(name)
     half = len(module.FRAMES) // 2
-    whole = look(module.build(), module.FRAMES)
-    assert look(module.build(), module.FRAMES[:half]) == whole[:half]
+    whole = look(build(name), module.FRAMES)
+    assert look(build(name), module.FRAMES[:half]) == whole[:half]
 
 
-@place
+@every_place
 def test_numbers_that_are_none_neither_break_nor_poison_it(name: str) -> None:
     """NaN and infinity are refused, once and for good: what follows is judged as if they had never come."""
     module = recording(name)
     half = len(module.WINDOWS) // 2
-    detector = module.build()
+    detector = build(name)
     list(run(detector, module.WINDOWS[:half]))
     before = detector.run(module.WINDOWS[half])
-    again = module.build()
+    again = build(name)
     list(run(again, module.WINDOWS[:half]))
     assert len(again.run(poisoned(module.WINDOWS[half]))) <= len(before) + 1
     later = list(run(again, module.WINDOWS[half + 1 :]))
@@ -201,22 +212,26 @@ def test_numbers_that_are_none_neither_break_nor_poison_it(name: str) -> None:
 
 def poisoned(window: Window) -> Window:
     """Every float of one row of each frame is NaN or infinite."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for name in FRAME_NAMES:
         frame: pl.DataFrame = getattr(window, name)
         floats = [column for column, kind in frame.schema.items() if kind.is_float()]
         if floats and frame.height:
-            bad = frame.head(1).with_columns([pl.lit(float("nan")).cast(frame.schema[c]).alias(c) for c in floats])
-            worse = frame.head(1).with_columns([pl.lit(float("inf")).cast(frame.schema[c]).alias(c) for c in floats])
+            bad = frame.head(1).with_columns(
+                [pl.lit(float("nan")).cast(frame.schema[c]).alias(c) for c in floats]
+            )
+            worse = frame.head(1).with_columns(
+                [pl.lit(float("inf")).cast(frame.schema[c]).alias(c) for c in floats]
+            )
             changed[name] = pl.concat([frame, bad, worse])
     return replace(window, **changed)
 
 
-@place
+@every_place
 def test_an_episode_opens_before_it_is_updated_and_closes_once(name: str) -> None:
     module = recording(name)
     states: dict[str, list[State]] = {}
-    for said in run(module.build(), module.WINDOWS):
+    for said in run(build(name), module.WINDOWS):
         for finding in said:
             states.setdefault(finding.finding_id, []).append(finding.state)
             assert (finding.close_reason is not None) == (finding.state is State.CLOSED)

@@ -52,11 +52,11 @@ def table(options: Options) -> None:
     cost = 0.0
     for k in (5, 2, 3, 10):
         counts, cases = _series(options, k, options.series)
-        for name, rhythm in (("ours", plain), ("ours, bank holidays declared", declared)):
-            said, cost = evidence(counts, SCORED, rhythm)
+        for name, pattern in (("ours", plain), ("ours, bank holidays declared", declared)):
+            said, cost = evidence(counts, SCORED, pattern)
             found = _judged(said > DAYS_ALARM, cases, options.series)
             rows.append((name, f"k={k}", len(counts), *summary(found)))
-            if k == 5 and rhythm is plain:
+            if k == 5 and pattern is plain:
                 by_signal = [(number, *summary({number: one})) for number, one in found.items()]
     rows += _in_r(options)
     title = f"Daily syndromic signals, seed {options.seed}, {cost:.3f} ms a series and day"

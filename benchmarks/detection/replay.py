@@ -7,16 +7,16 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from detectors.usual import Rhythm, Usual
+from detectors.usual import Pattern, Usual
 
 
 def evidence(
-    series: npt.NDArray[np.int64], scored: int, rhythm: Rhythm
+    series: npt.NDArray[np.int64], scored: int, pattern: Pattern
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Log e-values of the last `scored` steps (rows are series), and the CPU milliseconds a series and step."""
     counts = series.astype(np.float64)
     exposure = np.ones(len(counts))
-    usual = Usual(rhythm, len(counts))
+    usual = Usual(pattern, len(counts))
     before = counts.shape[1] - scored
     usual.load(counts[:, :before], np.ones((len(counts), before)))
     said = np.empty((len(counts), scored))

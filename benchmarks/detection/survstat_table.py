@@ -59,9 +59,13 @@ def table(options: Options) -> None:
     exported = r.run(SCRIPT, np.zeros((1, 1))).reshape(-1, SERIES, 209)
     counts, true = exported[0].astype(np.int64), exported[1, :, -SCORED:] > 0
     said, _ = evidence(counts, SCORED, replace(WEEKS, year=52.0))
-    points = [(f"{name}, run now", *rates(exported[i + 2, :, -SCORED:] > 0, true)) for i, name in enumerate(CLASSICS)]
+    points = [
+        (f"{name}, run now", *rates(exported[i + 2, :, -SCORED:] > 0, true))
+        for i, name in enumerate(CLASSICS)
+    ]
     points += [(f"{name}, documented", sensitivity, kept) for name, sensitivity, kept in DOCUMENTED]
     rows: list[tuple[object, ...]] = [(*point, sensitivity_at(said, true, point[2])) for point in points]
-    for limit in (WEEKS_ALARM, 1.0, 0.0, -0.5):
-        rows.append((f"ours, log e > {limit}", *rates(said > limit, true), ""))
+    rows += [
+        (f"ours, log e > {limit}", *rates(said > limit, true), "") for limit in (WEEKS_ALARM, 1.0, 0.0, -0.5)
+    ]
     show(f"Labelled SurvStat series, {int(true.sum())} outbreak weeks", COLUMNS, rows)

@@ -30,15 +30,17 @@ def row(name: str, alarms: npt.NDArray[np.bool_], outbreak: npt.NDArray[np.int64
 
 def table(options: Options) -> None:
     data = generate(options.seed, options.series)
-    rhythm = replace(WEEKS, year=52.0)  # the recipe's year
-    said, cost = evidence(data.counts, SCORED, rhythm)
+    pattern = replace(WEEKS, year=52.0)  # the recipe's year
+    said, cost = evidence(data.counts, SCORED, pattern)
     rows = [
         row(f"ours{'' if limit == WEEKS_ALARM else f', log e > {limit}'}", said > limit, data.outbreak)
         for limit in (WEEKS_ALARM, 1.0, 2.0, 3.0, 4.0)
     ]
     if r.wanted(options.r_series):
         first = np.arange(0, len(data.counts), options.series)
-        some = np.concatenate([first + (np.arange(len(first)) + n) % options.series for n in range(options.r_series)])
+        some = np.concatenate(
+            [first + (np.arange(len(first)) + n) % options.series for n in range(options.r_series)]
+        )
         alarms = r.farrington_flexible(data.counts[some].astype(np.float64), SCORED, 5)
         rows.append(row("ours, on the series of the next row", said[some] > WEEKS_ALARM, data.outbreak[some]))
         rows.append(row("R farringtonFlexible, run now", alarms, data.outbreak[some]))
