@@ -1,0 +1,142 @@
+"""Stream entries to batches.
+
+A frame is decoded by the thousand; only where something in it is wrong it is taken apart line by line, so that the
+one bad event goes to the dead letters with its reason and nothing else is lost. What a line becomes does not depend
+on the lines beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor import arrow
+from monitor.checked import NO_SCANS, Checked, check_all
+from monitor.columns import Batch
+from monitor.names import Names
+from monitor.scancolumns import to_scans
+from monitor.stream import Frame
+from monitor.vocabulary import DeadReason
+from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
+
+CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
+CHUNK_LINES: Final = 10_000
+MAX_EVENT_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that could not be taken, as it came; personal data may be in `raw`, nowhere else."""
+
+    reason: DeadReason
+    detail: str
+    raw: bytes
+    index: int = 0  # of the line in its request or frame
+
+
+@dataclass(slots=True)
+class Decoded:
+    batch: Batch
+    dead: list[DeadEvent] = field(default_factory=list)
+    events: int = 0  # good ones
+
+
+class Decoder:
+    def __init__(self, names: Names, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.names = names
+        self.max_event_bytes = max_event_bytes
+
+    def decode(self, frames: Iterable[Frame], latest: int | None = None) -> Iterator[Decoded]:
+        """The events of the frames in their order, in pieces of bounded size. Ticks are not events.
+
+        `latest`: refuse times after it; None in everything that must be repeatable.
+        """
+        lines: list[bytes] = []
+        size = 0
+        for frame in frames:
+            if frame.kind == "arrow":
+                if lines:
+                    yield self._lines(b"\n".join(lines), latest)
+                    lines, size = [], 0
+                yield from self._arrow(frame.data, latest)
+            elif frame.kind in {"e", "batch"}:
+                for piece in pieces(frame.data):
+                    if size + len(piece) > CHUNK_BYTES and lines:
+                        yield self._lines(b"\n".join(lines), latest)
+                        lines, size = [], 0
+                    lines.append(piece)
+                    size += len(piece)
+            elif frame.kind != "tick":
+                dead = DeadEvent(
+                    DeadReason.BAD_FRAME, "the entry has none of e, batch, arrow, tick", frame.data
+                )
+                yield Decoded(Batch(to_scans(NO_SCANS, self.names)), [dead])
+        if lines:
+            yield self._lines(b"\n".join(lines), latest)
+
+    def _lines(self, data: bytes, latest: int | None) -> Decoded:
+        good, dead = decode_lines(data, self.max_event_bytes, latest)
+        return Decoded(good.batch(self.names), dead, good.events)
+
+    def _arrow(self, data: bytes, latest: int | None) -> Iterator[Decoded]:
+        try:
+            texts, lines = arrow.read(data, latest)
+        except DeadEventError as error:
+            yield Decoded(
+                Batch(to_scans(NO_SCANS, self.names)), [DeadEvent(error.reason, error.detail, data)]
+            )
+            return
+        if texts is not None and len(texts.occurred):
+            yield Decoded(Batch(to_scans(texts, self.names)), events=len(texts.occurred))
+        for start in range(0, len(lines), CHUNK_LINES):
+            yield self._lines(b"\n".join(lines[start : start + CHUNK_LINES]), latest)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """A frame cut at line ends into pieces of at most `CHUNK_BYTES`, or of one line where that is longer."""
+    start = 0
+    while len(data) - start > CHUNK_BYTES:
+        end = data.rfind(b"\n", start, start + CHUNK_BYTES)
+        if end < 0:
+            end = data.find(b"\n", start)
+        if end < 0:
+            break
+        yield data[start:end]
+        start = end + 1
+    yield data[start:] if start else data
+
+
+def longer_line(data: bytes, limit: int) -> bool:
+    """Whether some line is longer than `limit`: looks only at one line in each `limit` bytes."""
+    start = 0
+    while len(data) - start > limit:
+        end = data.rfind(b"\n", start, start + limit + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Checked, list[DeadEvent]]:
+    """The good events and the dead ones of NDJSON text."""
+    data = data.removesuffix(b"\n")
+    if not longer_line(data, max_bytes):
+        try:
+            events: list[Wire] = DECODER.decode_lines(data)
+        except NOT_DECODED:
+            events = []
+        # The library reads value after value; the contract, line after line.
+        if len(events) == data.count(b"\n") + 1 and (good := check_all(events, latest)) is not None:
+            return good, []
+    events, dead = [], []
+    for index, line in enumerate(data.split(b"\n")):
+        if not line.strip():
+            continue
+        try:
+            events.append(examine(line, max_bytes=max_bytes, latest=latest))
+        except DeadEventError as error:
+            dead.append(DeadEvent(error.reason, error.detail, line, index))
+    checked = check_all(events, latest)
+    assert checked is not None, "both ways of checking say the same"  # noqa: S101
+    return checked, dead

@@ -1,0 +1,179 @@
+"""Tracking events as columns: first with their names still text, then as codes of `monitor.names`.
+
+Both decoders (JSON, Arrow) fill `ScanTexts`; one set of checks and one way to codes serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from monitor.columns import F32, I64, U8, U64, Scans
+from monitor.names import Names
+from monitor.times import DAY, EARLIEST, LATEST, parse_times
+from monitor.vocabulary import DeliveredTo, Status
+from monitor.wire import LONGEST, LONGEST_NAME, WireScan
+
+Column: TypeAlias = tuple[U8, I64]  # the UTF-8 bytes of all texts, and the n + 1 offsets between them
+
+STATUS: Final = {status.name.lower(): int(status) for status in Status}
+DELIVERED: Final = {place.name.lower(): int(place) for place in DeliveredTo}
+
+
+@dataclass(slots=True)
+class ScanTexts:
+    event_id: Column
+    source: Column
+    tracking_number: Column
+    carrier: Column
+    facility: Column
+    region: Column
+    courier: Column
+    occurred: I64
+    received: I64  # equal to `occurred` where the event has none
+    estimated: I64
+    status: U8
+    delivered_to: U8
+    latitude: F32
+    longitude: F32
+
+
+def join(texts: Sequence[str]) -> Column:
+    everything = "".join(texts)
+    data = everything.encode()
+    encoded = texts if len(data) == len(everything) else [text.encode() for text in texts]
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(texts)), out=offsets[1:])
+    return np.frombuffer(data, np.uint8), offsets
+
+
+def times(texts: Sequence[str]) -> I64 | None:
+    """0 where a text is empty; None where one is no time or out of range."""
+    return parsed(join(texts))
+
+
+def parsed(column: Column) -> I64 | None:
+    moments = np.empty(len(column[1]) - 1, np.int64)
+    return moments if parse_times(*column, moments) else None
+
+
+def in_range(moments: I64) -> bool:
+    return not len(moments) or (int(moments.min()) >= EARLIEST and int(moments.max()) < LATEST)
+
+
+def texts_of(scans: Sequence[WireScan]) -> ScanTexts | None:
+    """None where a time of one of them is wrong."""
+    occurred = times([scan.occurred_at for scan in scans])
+    received = times([scan.received_at for scan in scans])
+    estimated = times([scan.estimated_at for scan in scans])
+    if occurred is None or received is None or estimated is None:
+        return None
+    return ScanTexts(
+        event_id=join([scan.event_id for scan in scans]),
+        source=join([scan.source for scan in scans]),
+        tracking_number=join([scan.tracking_number for scan in scans]),
+        carrier=join([scan.carrier for scan in scans]),
+        facility=join([scan.facility for scan in scans]),
+        region=join([scan.region for scan in scans]),
+        courier=join([scan.courier_id for scan in scans]),
+        occurred=occurred,
+        received=np.where(received == 0, occurred, received),
+        estimated=estimated,
+        status=np.array([STATUS[scan.status] for scan in scans], np.uint8),
+        delivered_to=np.array([DELIVERED[scan.delivered_to] for scan in scans], np.uint8),
+        latitude=degrees([scan.latitude for scan in scans], 90),
+        longitude=degrees([scan.longitude for scan in scans], 180),
+    )
+
+
+def degrees(values: Sequence[float] | npt.NDArray[np.float64], most: int) -> F32:
+    """Beyond the globe is absent: the contract takes any number, and a place that is none helps nobody."""
+    numbers = np.asarray(values, np.float64)
+    return np.where(np.abs(numbers) <= most, numbers, np.nan).astype(np.float32)
+
+
+def lengths_of(column: Column) -> tuple[int, int]:
+    """The shortest and the longest text, in bytes."""
+    lengths = np.diff(column[1])
+    return (int(lengths.min()), int(lengths.max())) if len(lengths) else (1, 0)
+
+
+def fits(texts: ScanTexts, latest: int | None) -> bool:
+    """Whether every row passes the checks of `monitor.wire.examine`."""
+    for column, longest, empty in (
+        (texts.event_id, LONGEST["event_id"], False),
+        (texts.tracking_number, LONGEST["tracking_number"], False),
+        (texts.source, LONGEST_NAME, True),
+        (texts.carrier, LONGEST_NAME, True),
+        (texts.facility, LONGEST_NAME, True),
+        (texts.region, LONGEST_NAME, True),
+        (texts.courier, LONGEST_NAME, True),
+    ):
+        low, high = lengths_of(column)
+        if high > longest or (low == 0 and not empty):
+            return False
+    return moments_fit(texts.occurred, texts.received, latest)
+
+
+def moments_fit(occurred: I64, received: I64, latest: int | None) -> bool:
+    """Whether all happened, by their own times, no more than a day after they were received, and none in the future."""
+    if not len(occurred):
+        return True
+    if int(occurred.min()) == 0 or bool((occurred - received > DAY).any()):
+        return False
+    return latest is None or max(int(occurred.max()), int(received.max())) <= latest
+
+
+def to_scans(texts: ScanTexts, names: Names) -> Scans:
+    key0, key1 = names.pack_joined(*texts.tracking_number)
+    return Scans(
+        key0=key0,
+        key1=key1,
+        event=identities(texts.source, texts.event_id),
+        occurred=texts.occurred,
+        received=texts.received,
+        status=texts.status,
+        delivered_to=texts.delivered_to,
+        carrier=names.carriers.codes_of(*texts.carrier).astype(np.uint16),
+        source=names.sources.codes_of(*texts.source).astype(np.uint16),
+        region=names.regions.codes_of(*texts.region),
+        facility=names.facilities.codes_of(*texts.facility),
+        courier=names.couriers.codes_of(*texts.courier),
+        estimated=texts.estimated,
+        latitude=texts.latitude,
+        longitude=texts.longitude,
+    )
+
+
+def identities(sources: Column, events: Column) -> U64:
+    """What a repeated event has in common with its first: a hash of source and event id."""
+    out = np.empty(len(events[1]) - 1, np.uint64)
+    _identify(*sources, *events, out)
+    return out
+
+
+def identity(source: str, event_id: str) -> int:
+    """Of one event of any kind."""
+    return int(identities(join([source]), join([event_id]))[0])
+
+
+@njit(cache=True, nogil=True)
+def _identify(sources: U8, source_ends: I64, events: U8, event_ends: I64, out: U64) -> None:
+    """FNV-1a of source, a byte that UTF-8 never has, and event id, with a finisher. Part of the checkpoint format."""
+    prime = np.uint64(0x100000001B3)
+    for row in range(len(out)):
+        value = np.uint64(0xCBF29CE484222325)
+        for place in range(source_ends[row], source_ends[row + 1]):
+            value = (value ^ np.uint64(sources[place])) * prime
+        value = (value ^ np.uint64(0xFF)) * prime
+        for place in range(event_ends[row], event_ends[row + 1]):
+            value = (value ^ np.uint64(events[place])) * prime
+        value ^= value >> np.uint64(32)
+        value *= np.uint64(0xD6E8FEB86659FD93)
+        value ^= value >> np.uint64(32)
+        out[row] = value

@@ -1,0 +1,141 @@
+"""RFC 3339 times to milliseconds since 1970, UTC: one by one, and a column at once.
+
+Both say the same of every text: a zone is required, fractions beyond the millisecond are cut, the 60th second of a
+leap second counts as the next minute's first.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from monitor.columns import I64, U8
+
+EARLIEST: Final = 946_684_800_000  # 2000-01-01
+LATEST: Final = 4_102_444_800_000  # 2100-01-01, excluded
+DAY: Final = 86_400_000
+BAD: Final = -1  # not a time; every time in range is positive
+
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+
+
+def parse_time(text: str) -> int | None:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.group(1, 2, 3, 4, 5, 6))
+    away_hours, away_minutes = int(found[9] or 0), int(found[10] or 0)
+    if second > 60 or hour > 23 or minute > 59 or away_hours > 23 or away_minutes > 59:
+        return None
+    try:
+        midnight = datetime(year, month, day, tzinfo=UTC)
+    except ValueError:
+        return None
+    seconds = round(midnight.timestamp()) + hour * 3600 + minute * 60 + second
+    away = (away_hours * 60 + away_minutes) * (-60 if found[8] == "-" else 60)
+    return (seconds - away) * 1000 + int((found[7] or "0")[:3].ljust(3, "0"))
+
+
+def format_time(milliseconds: int) -> str:
+    """In UTC, with milliseconds only where there are some."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    parts = "milliseconds" if milliseconds % 1000 else "seconds"
+    return moment.isoformat(timespec=parts).replace("+00:00", "Z")
+
+
+@njit(cache=True, nogil=True)
+def _two(buffer: U8, at: int) -> np.int64:
+    """Two digits, or a number too large for every field."""
+    high, low = np.int64(buffer[at]) - 48, np.int64(buffer[at + 1]) - 48
+    if high < 0 or high > 9 or low < 0 or low > 9:
+        return np.int64(1000)
+    return high * 10 + low
+
+
+@njit(cache=True, nogil=True)
+def _moment(buffer: U8, at: int, end: int) -> np.int64:
+    """The time in `buffer[at:end]`, or -1 (`BAD`); -1 ms itself is out of range and of no interest."""
+    if end - at < 20:
+        return np.int64(BAD)
+    century, years = _two(buffer, at), _two(buffer, at + 2)
+    month, day = _two(buffer, at + 5), _two(buffer, at + 8)
+    hour, minute, second = _two(buffer, at + 11), _two(buffer, at + 14), _two(buffer, at + 17)
+    year = century * 100 + years
+    separator = buffer[at + 10]
+    if (
+        buffer[at + 4] != 45
+        or buffer[at + 7] != 45
+        or separator | 32 != 116
+        or buffer[at + 13] != 58
+        or buffer[at + 16] != 58
+        or century > 99
+        or years > 99
+        or year == 0
+        or month < 1
+        or month > 12
+        or day < 1
+        or hour > 23
+        or minute > 59
+        or second > 60
+    ):
+        return np.int64(BAD)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if day > _DAYS[month - 1] + (1 if leap and month == 2 else 0):
+        return np.int64(BAD)
+    place = at + 19
+    thousandths, digits = np.int64(0), 0
+    if buffer[place] == 46:
+        place += 1
+        while place < end and 48 <= buffer[place] <= 57:
+            if digits < 3:
+                thousandths = thousandths * 10 + np.int64(buffer[place]) - 48
+            digits += 1
+            place += 1
+        if digits == 0:
+            return np.int64(BAD)
+        while digits < 3:
+            thousandths *= 10
+            digits += 1
+    if place >= end:
+        return np.int64(BAD)
+    zone = np.int64(buffer[place])
+    away = np.int64(0)
+    if zone | 32 == 122:
+        place += 1
+    elif abs(44 - zone) == 1 and end - place == 6 and buffer[place + 3] == 58:
+        hours, minutes = _two(buffer, place + 1), _two(buffer, place + 4)
+        if hours > 23 or minutes > 59:
+            return np.int64(BAD)
+        away = (hours * 60 + minutes) * 60 * (44 - zone)
+        place += 6
+    if place != end:
+        return np.int64(BAD)
+    # Days since 1970 of the proleptic Gregorian calendar, years beginning in March.
+    shifted = year - (1 if month <= 2 else 0)
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+    return (days * 86400 + hour * 3600 + minute * 60 + second - away) * 1000 + thousandths
+
+
+@njit(cache=True, nogil=True)
+def parse_times(buffer: U8, offsets: I64, out: I64) -> bool:
+    """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
+    for row in range(len(out)):
+        start, end = offsets[row], offsets[row + 1]
+        if start == end:
+            out[row] = 0
+            continue
+        moment = _moment(buffer, start, end)
+        if moment < EARLIEST or moment >= LATEST:
+            return False
+        out[row] = moment
+    return True
