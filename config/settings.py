@@ -199,6 +199,44 @@ class ChannelSettings(Section):
         return {name: plain(item) for name, item in self.options.items()}
 
 
+class FeedSettings(Section):
+    """One [feeds.NAME]: `type` names the feed (NAME where absent), whose own class checks the rest.
+
+    Every text in it may be a secret, so every text is kept as one, however deep.
+    """
+
+    type: str | None = None
+    options: Mapping[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "options" not in value:
+            hidden = {name: _hide(item) for name, item in value.items() if name != "type"}
+            return {"type": value.get("type"), "options": hidden}
+        return value
+
+    def reveal(self) -> dict[str, Any]:
+        """The options as written, for the feed's own check; never to be printed."""
+        return {name: _reveal(item) for name, item in self.options.items()}
+
+
+def _hide(item: Any) -> Any:
+    if isinstance(item, str):
+        return SecretStr(item)
+    if isinstance(item, Mapping):
+        return {name: _hide(part) for name, part in item.items()}
+    return [_hide(part) for part in item] if isinstance(item, list | tuple) else item
+
+
+def _reveal(item: Any) -> Any:
+    if isinstance(item, SecretStr):
+        return item.get_secret_value()
+    if isinstance(item, Mapping):
+        return {name: _reveal(part) for name, part in item.items()}
+    return [_reveal(part) for part in item] if isinstance(item, list | tuple) else item
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -213,3 +251,4 @@ class Settings(Section):
     incidents: IncidentSettings = IncidentSettings()
     notify: NotifySettings = NotifySettings()
     channels: Mapping[str, ChannelSettings] = {}
+    feeds: Mapping[str, FeedSettings] = {}

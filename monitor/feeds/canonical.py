@@ -101,11 +101,13 @@ class Drafts:
         zone: tzinfo,
         code: Code | None,
         raw_code: str,
+        own_code: str | None = None,
         key: Iterable[str | None] = (),
         **fields: Any,
     ) -> None:
-        """One tracking event. `code` None: the table has no entry for `raw_code`. `key` is what tells this scan from
-        another one of the same second and code; it must not change when the provider sends the scan again.
+        """One tracking event. `code` None: the table has no entry for `raw_code`. `own_code` is the line's own code where
+        `raw_code` is lent by the parcel's newest state. `key` is what tells this scan from another one of the same
+        second and code; it must not change when the provider sends the scan again.
         """
         if not number or not carrier:
             return self.dead(DeadReason.MISSING_FIELD, "tracking_number" if not number else "carrier", line)
@@ -114,8 +116,9 @@ class Drafts:
             return self.dead(
                 DeadReason.BAD_TIME if at else DeadReason.MISSING_FIELD, "time of the scan", line
             )
-        event_id = f"{number}.{digest([number, occurred, raw_code, *(part or '' for part in key)])}"
         status, to = code or Code("unknown")
+        said = [number, occurred, status, raw_code if own_code is None else own_code]
+        event_id = f"{number}.{digest([*said, *(part or '' for part in key)])}"
         event = self._event(
             "tracking",
             event_id,

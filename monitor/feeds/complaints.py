@@ -71,7 +71,7 @@ def ticket_event(ticket: Ticket, body: Any, drafts: Drafts, options: ComplaintOp
     severities = [one.severity for one in meanings if one.severity]
     if ticket.priority and ticket.priority != "general":
         severities.append(ticket.priority)  # type: ignore[arg-type]  # a value of the same three
-    event_id = ticket.event or digest([ticket.id, ticket.status, str(ticket.at), text])
+    event_id = ticket.event or digest([ticket.id, ticket.status, str(ticket.at)])
     drafts.record(
         body,
         "complaint",

@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from config.regions import Regions
+from config.settings import FeedSettings
 from monitor.feeds.base import Feed
 
 FEEDS: Mapping[str, str] = {
@@ -43,13 +44,11 @@ def plugin(kind: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def build(name: str, section: Mapping[str, Any], places: Regions) -> Feed:
-    """`section` is `[feeds.NAME]` of the config; its `kind` is the name where it has none. Raises `FeedConfigError`."""
-    values = uncover(section)
-    kind = values.pop("kind", name)
-    feed = plugin(str(kind))
+def build(name: str, section: FeedSettings, places: Regions) -> Feed:
+    """Raises `FeedConfigError`."""
+    feed = plugin(section.type or name)
     try:
-        return cast("Feed", feed(name, feed.Options.model_validate(values), places))
+        return cast("Feed", feed(name, feed.Options.model_validate(section.reveal()), places))
     except ValidationError as error:
         lines = [_line(name, one) for one in error.errors(include_url=False, include_input=False)]
         raise FeedConfigError(lines) from None
@@ -57,7 +56,7 @@ def build(name: str, section: Mapping[str, Any], places: Regions) -> Feed:
         raise FeedConfigError([f"feeds.{name}: {error}"]) from None
 
 
-def build_all(sections: Mapping[str, Mapping[str, Any]], places: Regions) -> dict[str, Feed]:
+def build_all(sections: Mapping[str, FeedSettings], places: Regions) -> dict[str, Feed]:
     """Every feed of the config, or every problem of all of them."""
     feeds: dict[str, Feed] = {}
     problems: list[str] = []
@@ -69,17 +68,6 @@ def build_all(sections: Mapping[str, Mapping[str, Any]], places: Regions) -> dic
     if problems:
         raise FeedConfigError(problems)
     return feeds
-
-
-def uncover(value: Any) -> Any:
-    """Settings wrap every text of a feed's section, as any of it may be a secret; the feed knows which is."""
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, Mapping):
-        return {name: uncover(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [uncover(one) for one in value]
-    return value
 
 
 def _line(name: str, error: Any) -> str:

@@ -72,9 +72,7 @@ class Gorgias(Base):
                 event=None,
                 status=status,
                 status_raw=text_of(ticket.get("status")) or "",
-                at=message.get("created_datetime")
-                or ticket.get("updated_datetime")
-                or ticket.get("created_datetime"),
+                at=_time(status, ticket, message),
                 customer=text_of(dict_of(ticket.get("customer")).get("id")),
                 channel=text_of(ticket.get("channel")),
                 tags=ticket.get("tags"),
@@ -88,3 +86,10 @@ class Gorgias(Base):
             self._options,
             self._options.zone,
         )
+
+
+def _time(status: str | None, ticket: Mapping[str, Any], message: Mapping[str, Any]) -> Any:
+    """An open ticket opened when it was created, however often it is sent again."""
+    if status == "opened":
+        return ticket.get("created_datetime")
+    return (status == "responded" and message.get("created_datetime")) or ticket.get("updated_datetime")

@@ -6,6 +6,7 @@ so the URL must be https. An event carries the carrier's own code: only the newe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,18 @@ from monitor.feeds.signing import given, hmac_hex, same
 from monitor.feeds.zones import end_of_day, zone_of
 
 SIGNED, IN_CLEAR = "x-karrio-signature", "x-event-id"
+
+
+_TWELVE = re.compile(r"(\d{1,2}):(\d{2})\s*([AP])\.?M\.?", re.IGNORECASE)
+
+
+def _clock(text: str | None) -> str | None:
+    """15:21 as it is; newer versions write 03:21 PM."""
+    match = _TWELVE.fullmatch(text) if text else None
+    if match is None:
+        return text
+    hour = int(match[1]) % 12 + (12 if match[3].upper() == "P" else 0)
+    return f"{hour:02d}:{match[2]}"
 
 
 class Karrio(Base):
@@ -71,13 +84,14 @@ class Karrio(Base):
             code = Code("unknown")
         location = text_of(line.get("location"))
         region = self.places.find(location) if location else None
-        day, hour = text_of(line.get("date")), text_of(line.get("time"))
+        day, hour = text_of(line.get("date")), _clock(text_of(line.get("time")))
         drafts.scan(
             line,
             at=f"{day}T{hour or '00:00'}" if day else None,
             zone=zone_of(region, self._zone),
             code=code,
             raw_code=said or raw or newest,
+            own_code=said or raw,
             key=(text_of(line.get("description"), 1000), location),
             facility=location,
             region=region or drafts.place(None, location),

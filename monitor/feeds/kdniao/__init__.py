@@ -97,7 +97,8 @@ class Kdniao(Base):
 
     def _scan(self, line: Mapping[str, Any], drafts: Drafts, about: dict[str, Any], state: str) -> None:
         context = text_of(line.get("AcceptStation"), 1000) or ""
-        raw = text_of(line.get("Action")) or state
+        own = text_of(line.get("Action")) or ""
+        raw = own or state
         code = CODES.get(raw) if raw else chinese.stage(context) or Code("unknown")
         if raw in IN_TRANSIT:
             code = chinese.movement(context) or code
@@ -108,6 +109,7 @@ class Kdniao(Base):
             zone=CHINA,
             code=code,
             raw_code=raw,
+            own_code=own,
             key=(context,),
             facility=facility or location,
             region=drafts.find(location, facility),

@@ -64,7 +64,7 @@ class Kuaidi100(Base):
         for field in ("lastResult", "destResult"):  # the second: the leg after the border
             self.read(dict_of(param.get(field)), drafts, order_id)
         number = text_of(dict_of(param.get("lastResult")).get("nu"))
-        if number and param.get("status") in {"abort", "shutdown"}:
+        if number and text_of(param.get("status")) in {"abort", "shutdown"}:
             drafts.parsed.unwatched.append(number)
         return drafts.parsed
 
@@ -83,7 +83,8 @@ class Kuaidi100(Base):
     def _scan(self, line: Mapping[str, Any], drafts: Drafts, about: dict[str, Any], state: str) -> None:
         context = text_of(line.get("context"), 1000) or ""
         written = text_of(line.get("status")) or ""
-        raw = text_of(line.get("statusCode")) or written or state
+        own = text_of(line.get("statusCode")) or written
+        raw = own or state
         digits = NAMES.get(raw, raw)
         code = CODES.get(digits) if raw else chinese.stage(context) or Code("unknown")
         if digits in IN_TRANSIT:
@@ -98,6 +99,7 @@ class Kuaidi100(Base):
             zone=CHINA,
             code=code,
             raw_code=raw,
+            own_code=own,
             key=(context,),
             facility=facility or location,
             region=drafts.find(

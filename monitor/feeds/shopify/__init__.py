@@ -169,7 +169,7 @@ class Shopify(Base):
 
     def _refund(self, refund: Mapping[str, Any], drafts: Drafts, about: Mapping[str, Any]) -> None:
         order_id = about.get("order_id")
-        said = {name: about[name] for name in ("order_id", "customer_id", "region") if about.get(name)}
+        said = {name: about[name] for name in ("customer_id", "region") if about.get(name)}
         paid_back = [
             dict_of(one)
             for one in list_of(refund.get("transactions"))
@@ -177,6 +177,7 @@ class Shopify(Base):
         ]
         amounts = [amount for one in paid_back if (amount := number_of(one.get("amount"))) is not None]
         said |= {
+            "order_id": order_id,
             "amount": round(sum(amounts), 2) if amounts else None,
             "currency": text_of(paid_back[0].get("currency")) if paid_back else None,
         }

@@ -101,7 +101,7 @@ class WooCommerce(Base):
         if status not in STATUSES and status not in NO_STEP:
             drafts.foreign_status(status, order)
         for meta in map(dict_of, list_of(order.get("meta_data"))):
-            if meta.get("key") in TRACKING:
+            if text_of(meta.get("key")) in TRACKING:
                 self._shipped(list_of(meta.get("value")), drafts, about, order)
 
     def _shipped(

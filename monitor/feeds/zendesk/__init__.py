@@ -36,9 +36,7 @@ PRIORITIES: Mapping[str, str] = {
     "high": "important",
     "urgent": "major",
 }
-EVENTS = frozenset(
-    {"ticket.created", "ticket.status_changed", "ticket.comment_added", "ticket.priority_changed"}
-)
+DONE = frozenset({"solved", "closed"})
 
 
 class ZendeskOptions(ComplaintOptions):
@@ -83,25 +81,43 @@ class Zendesk(Base):
         kind = text_of(body.get("type")) or ""
         if not kind.startswith("zen:"):
             self._trigger(body, drafts)
-        elif kind.removeprefix("zen:event-type:") in EVENTS:
-            self._event(body, drafts)
+        else:
+            self._event(kind.removeprefix("zen:event-type:"), body, drafts)
         return drafts.parsed
 
-    def _event(self, body: Mapping[str, Any], drafts: Drafts) -> None:
-        detail = dict_of(body.get("detail"))
-        status = (text_of(detail.get("status")) or "").lower()
-        comment = text_of(dict_of(dict_of(body.get("event")).get("comment")).get("body"), 4000)
+    def _event(self, kind: str, body: Mapping[str, Any], drafts: Drafts) -> None:
+        detail, event = dict_of(body.get("detail")), dict_of(body.get("event"))
+        raw = (text_of(detail.get("status")) or "").lower()
+        customer = text_of(detail.get("requester_id"))
+        status: str | None
+        if kind == "ticket.created":
+            status = "opened"
+        elif kind == "ticket.status_changed":
+            raw = (text_of(event.get("current")) or raw).lower()
+            status = STATUSES.get(raw)
+            if status == "opened":
+                if (text_of(event.get("previous")) or "").lower() not in DONE:
+                    return  # new to open: somebody took it, nobody answered
+                status = "reopened"
+        elif kind == "ticket.comment_added":
+            comment = dict_of(event.get("comment"))
+            author = text_of(dict_of(comment.get("author")).get("id"))
+            if comment.get("is_public") is not True or author == customer:
+                return
+            status = "responded"
+        else:
+            return
         ticket = Ticket(
             id=text_of(detail.get("id")),
             event=text_of(body.get("id")),
-            status=STATUSES.get(status),
-            status_raw=status,
+            status=status,
+            status_raw=raw,
             at=body.get("time") or detail.get("updated_at"),
-            customer=text_of(detail.get("requester_id")),
+            customer=customer,
             channel=text_of(dict_of(detail.get("via")).get("channel")),
             tags=detail.get("tags"),
             priority=PRIORITIES.get((text_of(detail.get("priority")) or "").lower()),
-            texts=(detail.get("subject"), comment or detail.get("description")),
+            texts=(detail.get("subject"), detail.get("description")),
             reference=text_of(detail.get("external_id")),
         )
         ticket_event(ticket, body, drafts, self._options, UTC)
@@ -113,7 +129,7 @@ class Zendesk(Base):
             event=None,
             status=STATUSES.get(status),
             status_raw=status,
-            at=body.get("updated_at") or body.get("created_at"),
+            at=body.get("created_at" if STATUSES.get(status) == "opened" else "updated_at"),
             customer=text_of(body.get("customer_id")),
             channel=text_of(body.get("channel")),
             tags=body.get("tags"),
