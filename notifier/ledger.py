@@ -123,6 +123,9 @@ class Ledger:
     def key(self, *parts: str | int) -> str:
         return ":".join((self._root, *map(str, parts)))
 
+    def intact(self, record: bytes, checksum: bytes) -> bool:
+        return checksum.decode() == self._identity.checksum(record)
+
     # Start
 
     async def open(self, saved: Head | None, now: Instant) -> Head:

@@ -12,8 +12,9 @@ for _, lane in ipairs({'ops', 'customer'}) do
     for _, id in ipairs(ids) do
       redis.call('ZADD', queue(lane), now + tonumber(ARGV[4]), id)
       redis.call('HSET', action(id), 'fence', token)
-      local leases = redis.call('HINCRBY', action(id), 'leases', 1)
-      found[#found + 1] = {id, leases, redis.call('HMGET', action(id), 'p', 'state', 'n', 'exp', 'tpl', 'code', 'amb', 'dep', 'crashes', 'at', 'sum')}
+      -- Still `sending`: an attempt that ended without a word, with its worker.
+      if redis.call('HGET', action(id), 'state') == 'sending' then redis.call('HINCRBY', action(id), 'crashes', 1) end
+      found[#found + 1] = {id, redis.call('HMGET', action(id), 'p', 'state', 'n', 'exp', 'tpl', 'code', 'amb', 'crashes', 'at', 'sum')}
     end
   end
 end

@@ -55,10 +55,11 @@ def message(customer: str = "c-1", order: str | None = "1001", **changes: Any) -
 def apology(customer: str = "c-1", order: str | None = "1001", **changes: Any) -> list[Proposal]:
     """The coupon, and the words about it."""
     gift = coupon(customer, order, **changes)
-    return [
-        gift,
-        message(customer, order, template="late_coupon", depends_on=gift.action_id, fallback="late"),
-    ]
+    shared = {name: changes[name] for name in ("variables", "not_before", "expires_at") if name in changes}
+    words = message(
+        customer, order, template="late_coupon", depends_on=gift.action_id, fallback="late", **shared
+    )
+    return [gift, words]
 
 
 def ops_alert(**changes: Any) -> Proposal:

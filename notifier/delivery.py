@@ -1,0 +1,272 @@
+"""Delivery: takes what is due, asks once more whether it should still go, sends it once, and writes what came of it.
+
+    lease -> still wanted? -> awake? -> a slot? -> begin (the trace) -> send -> done | retry | failed | unknown
+
+Delivery owns every retry, rate and deadline. A coupon is always safe to ask for again, as its code is its own; a
+message only where the channel drops repeated keys. Where it does not and the reply was lost, the entry is `unknown`,
+is looked up if the provider can be asked, and is by default not sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from notifier.actions import ActionKind, Reason
+from notifier.compose import Composer, coupon_of
+from notifier.ledger import Ledger
+from notifier.outbox import Entry, Outbox, Verdict
+from notifier.pacing import Backoff, Pacer, QuietHours
+from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
+from notifier.store import StoreError
+from notifier.templates import TemplateProblemError, Templates
+
+Recheck = Callable[[Entry, Instant], Awaitable[Reason | None]]
+Contacts = Callable[[str | None, str | None], Awaitable[Contact | None]]
+BUSY_MS: Final = 1_000
+FINAL: Final[Mapping[Cause, Reason]] = {
+    Cause.OPTED_OUT: Reason.OPTED_OUT,
+    Cause.NO_CONTACT: Reason.NO_CONTACT,
+}
+RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
+
+
+class Sender(Protocol):
+    """What channels and coupon shops have in common here."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    quiet: QuietHours = field(default_factory=QuietHours)
+    backoff: Backoff = field(default_factory=Backoff)
+    lease_ms: int = 90_000  # longer than any exchange with a provider
+    concurrency: int = 32
+    per_channel: int = 8  # at once: one that hangs must not hold up the others
+    poison_after: int = 20  # attempts that ended with our own failure
+    resend_unknown: bool = False  # rather twice than never; ops alerts always
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One step of delivery, for metrics and the story of an action. No personal data."""
+
+    entry: Entry
+    channel: str
+    verdict: Verdict
+    result: SendResult | None  # None where nothing was sent
+    now: Instant
+
+
+class Delivery:
+    """`start`, then `run_once` again and again; `drain` at shutdown. Every method but these is internal."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        ledger: Ledger,
+        templates: Templates,
+        channels: Mapping[str, Channel],
+        coupons: Mapping[str, CouponProvider],
+        *,
+        recheck: Recheck,
+        contacts: Contacts,
+        rules: DeliveryRules | None = None,
+        observe: Callable[[Sent], None] | None = None,
+        decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._ledger = ledger
+        self._composer = Composer(ledger, templates)
+        self._channels = channels
+        self._coupons = coupons
+        self._recheck = recheck
+        self._contacts = contacts
+        self._rules = rules or DeliveryRules()
+        self._observe = observe or (lambda _: None)
+        self._decorate = decorate
+        self._pacers = {name: Pacer(one.limits) for name, one in channels.items()}
+        self._pacers |= {name: Pacer(one.limits) for name, one in coupons.items()}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: Counter[str] = Counter()
+        self._failure: BaseException | None = None
+
+    async def start(self) -> None:
+        await self._outbox.take_over()
+
+    async def run_once(self, now: Instant) -> int:
+        """Starts what is due, as far as there is room, and returns how many; it waits for none of them. An error of
+        the store inside an attempt is raised here, at the next call; the entry comes back when its lease ends.
+        Raises `FencedError` when another daemon has taken over.
+        """
+        self._raise()
+        room = self._rules.concurrency - len(self._tasks)
+        if room <= 0:
+            return 0
+        entries = await self._outbox.lease(now, room, self._rules.lease_ms)
+        for entry in entries:
+            task = asyncio.create_task(self._handle(entry, now), name=f"delivery-{entry.action_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        return len(entries)
+
+    async def idle(self) -> None:
+        """Until everything started has ended."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        self._raise()
+
+    async def drain(self, seconds: float) -> int:
+        """At shutdown: what is under way may end; how many did not (they are due again when their lease ends)."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return len(left)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+
+    def _raise(self) -> None:
+        if (failure := self._failure) is not None:
+            self._failure = None
+            raise failure
+
+    async def _handle(self, entry: Entry, now: Instant) -> None:
+        name = entry.proposal.channel
+        if self._busy[name] >= self._rules.per_channel:
+            verdict: Verdict | None = Verdict("defer", Reason.RATE_LIMITED, now + BUSY_MS)
+            result: SendResult | None = None
+        else:
+            self._busy[name] += 1
+            try:
+                verdict, result = await self._attempt(entry, now)
+            finally:
+                self._busy[name] -= 1
+        if verdict is None:
+            return
+        if result is None and entry.sending:  # the attempt before this one ended without a word
+            verdict = replace(verdict, ambiguous=True)
+        if await self._outbox.finish(entry, verdict, now):
+            self._observe(Sent(entry, name, verdict, result, now))
+
+    async def _attempt(self, entry: Entry, now: Instant) -> tuple[Verdict | None, SendResult | None]:
+        """The verdict, None where the entry was taken from us; and the answer, where something was sent."""
+        try:
+            if (early := await self._before(entry, now)) is not None:
+                return early, None
+            return await self._send(entry, now)
+        except StoreError:
+            raise
+        except TemplateProblemError as error:
+            return Verdict("failed", Reason.CHANNEL_REJECTED, detail=str(error)[:200]), None
+        except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is counted and ends
+            due = now + self._rules.backoff.after(entry.action_id, entry.crashes + 1)
+            return Verdict("retry", Reason.UNKNOWN, due, detail=type(error).__name__, crashed=True), None
+
+    async def _before(self, entry: Entry, now: Instant) -> Verdict | None:
+        """Why it does not go now, if so."""
+        sender: Sender | None = self._channels.get(entry.proposal.channel)
+        if entry.kind is ActionKind.COUPON:
+            sender = self._coupons.get(entry.proposal.channel)
+        if sender is None or not entry.intact:
+            return await self._give_up(
+                entry, Reason.CHANNEL_REJECTED, "record" if sender else "no_channel", now
+            )
+        if entry.sending and not self._repeatable(entry):
+            return Verdict("unknown", Reason.UNKNOWN, now, detail="interrupted", ambiguous=True)
+        if entry.crashes >= self._rules.poison_after:
+            return await self._give_up(entry, Reason.CHANNEL_REJECTED, "poison", now)
+        if (reason := await self._unwanted(entry, now)) is not None:
+            return await self._give_up(entry, reason, "", now)
+        if entry.kind is ActionKind.MESSAGE:
+            awake = self._rules.quiet.until(now, entry.proposal.timezone)
+            if awake > now:
+                return Verdict("defer", Reason.QUIET_HOURS, awake)
+        slot = self._pacers[entry.proposal.channel].slot(entry.action_id, now)
+        return Verdict("defer", Reason.RATE_LIMITED, slot) if slot > now else None
+
+    async def _unwanted(self, entry: Entry, now: Instant) -> Reason | None:
+        if entry.expires_at is not None and entry.expires_at < now:
+            return Reason.EXPIRED
+        proposal = entry.proposal
+        if entry.ops or proposal.customer_id is None:
+            return None
+        if entry.kind in {ActionKind.MESSAGE, ActionKind.COUPON}:
+            refusal = await self._ledger.refuses(proposal.customer_id, proposal.purpose)
+            if refusal is not None:
+                return refusal
+        return await self._recheck(entry, now)
+
+    async def _give_up(self, entry: Entry, reason: Reason, detail: str, now: Instant) -> Verdict:
+        """Failed, which gives money and cap back; but what may have happened is looked up first, never guessed."""
+        if not (entry.ambiguous or entry.sending):
+            return Verdict("failed", reason, detail=detail)
+        provider = self._coupons.get(entry.proposal.channel)
+        if entry.kind is not ActionKind.COUPON or provider is None or entry.coupon_code is None:
+            return Verdict("unknown", reason, now, detail=detail)
+        exists = await provider.find(entry.coupon_code, now)
+        if exists is None:
+            due = now + self._rules.backoff.after(entry.action_id, entry.attempts + 1)
+            return Verdict("retry", reason, due, detail="find")
+        return (
+            Verdict("done", Reason.OK, detail="found") if exists else Verdict("failed", reason, detail=detail)
+        )
+
+    async def _send(self, entry: Entry, now: Instant) -> tuple[Verdict | None, SendResult | None]:
+        proposal = entry.proposal
+        contact = None if entry.ops else await self._contacts(proposal.customer_id, proposal.order_id)
+        if entry.kind is ActionKind.MESSAGE and contact is None:
+            return await self._give_up(entry, Reason.NO_CONTACT, "", now), None
+        if entry.kind is ActionKind.COUPON:
+            coupon = coupon_of(entry, contact)
+            if not await self._outbox.begin(entry, now):
+                return None, None
+            attempt = self._coupons[proposal.channel].issue(coupon, now)
+        else:
+            message = await self._composer.message(
+                entry, contact if entry.kind is ActionKind.MESSAGE else None
+            )
+            if self._decorate is not None:
+                message = await self._decorate(entry, message)
+            if not await self._outbox.begin(entry, now):
+                return None, None
+            attempt = self._channels[proposal.channel].send(message, now)
+        try:
+            result = await attempt
+        except Exception as error:  # noqa: BLE001 -- a channel's own mistake, after it may have sent
+            result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
+            return replace(await self._classify(entry, result, now), crashed=True), result
+        return await self._classify(entry, result, now), result
+
+    async def _classify(self, entry: Entry, result: SendResult, now: Instant) -> Verdict:
+        backoff, pacer = self._rules.backoff, self._pacers[entry.proposal.channel]
+        wait = backoff.after(entry.action_id, entry.attempts + 1, result.retry_after)
+        if result.cause not in RESTING:
+            pacer.answered()
+        if result.answer is Answer.DONE:
+            return Verdict("done", Reason.OK, provider_id=result.provider_id, detail=result.detail)
+        if result.answer is Answer.RETRY:
+            if result.cause in RESTING:
+                pacer.rest(now + backoff.after(entry.proposal.channel, pacer.failed(), result.retry_after))
+            return Verdict("retry", Reason.RATE_LIMITED, now + wait, detail=result.detail)
+        if result.answer is Answer.PERMANENT:
+            return await self._give_up(
+                entry, FINAL.get(result.cause, Reason.CHANNEL_REJECTED), result.detail, now
+            )
+        if self._repeatable(entry):
+            return Verdict("retry", Reason.UNKNOWN, now + wait, detail=result.detail, ambiguous=True)
+        return Verdict("unknown", Reason.UNKNOWN, now, result.provider_id, result.detail, ambiguous=True)
+
+    def _repeatable(self, entry: Entry) -> bool:
+        if entry.kind is ActionKind.COUPON or entry.ops or self._rules.resend_unknown:
+            return True
+        return self._channels[entry.proposal.channel].capabilities.idempotent

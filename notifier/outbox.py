@@ -1,0 +1,137 @@
+"""The outbox: what is to leave, and how far it is.
+
+    waiting -> pending -> sending -> done | failed | unknown
+       ^          ^---------'  retry, defer
+
+An entry is its action's hash in the ledger plus a place in a set ordered by due time, not a stream entry: retries,
+quiet hours and patience all are times, and the store hands out what is due in one script. A lease is a due time, too:
+an entry whose worker died is due again when the lease ends. The fence is a number that each delivery takes at its
+start; only the newest may lease or begin, so a daemon that was paused and comes back sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from notifier.actions import ActionKind, Proposal, Reason
+from notifier.ledger import Ledger, script
+from notifier.sending import Instant
+from notifier.store import Store, StoreRefusedError
+
+FENCED: Final = "FENCED"
+
+
+class FencedError(Exception):
+    """Another delivery has taken over; this one must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a lease hands out. `attempts` counts calls begun; `sending` says that the last one ended without a word."""
+
+    action_id: str
+    proposal: Proposal
+    template: str
+    fallen_back: bool  # words without the offer: the coupon did not come
+    sending: bool
+    ambiguous: bool  # some attempt may have been done
+    attempts: int
+    crashes: int
+    expires_at: Instant | None
+    decided_at: Instant
+    coupon_code: str | None
+    intact: bool  # the record is the one that was claimed
+
+    @property
+    def kind(self) -> ActionKind:
+        return self.proposal.kind
+
+    @property
+    def ops(self) -> bool:
+        return self.kind is ActionKind.OPS_ALERT
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an entry: state is done, retry, defer, failed or unknown."""
+
+    state: str
+    reason: Reason = Reason.OK
+    due: Instant = 0
+    provider_id: str | None = None
+    detail: str = ""
+    ambiguous: bool = False
+    crashed: bool = False
+
+
+class Outbox:
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._root = ledger.key()
+        self._lease = script("lease")
+        self._begin = script("begin")
+        self._finish = script("finish")
+        self._token = ""
+
+    async def take_over(self) -> None:
+        """From here on every other delivery is fenced off."""
+        self._token = str(await self._store.increment(self._ledger.key("fence")))
+
+    async def lease(self, now: Instant, count: int, lease_ms: int) -> list[Entry]:
+        """Ops first. Raises `FencedError`."""
+        try:
+            found = await self._store.script(self._lease, [self._root], now, self._token, count, lease_ms)
+        except StoreRefusedError as error:
+            if error.code == FENCED:
+                raise FencedError("another delivery has taken over") from None
+            raise
+        return [self._entry(action_id.decode(), fields) for action_id, fields in found]
+
+    async def begin(self, entry: Entry, now: Instant) -> bool:
+        """Writes the attempt; False where the entry is not ours to send any more."""
+        return bool(await self._store.script(self._begin, [self._root], entry.action_id, self._token, now))
+
+    async def finish(self, entry: Entry, verdict: Verdict, now: Instant) -> bool:
+        return bool(
+            await self._store.script(
+                self._finish,
+                [self._root],
+                entry.action_id,
+                self._token,
+                verdict.state,
+                now,
+                verdict.due,
+                verdict.reason,
+                verdict.provider_id or "",
+                verdict.detail,
+                int(verdict.ambiguous),
+                int(verdict.crashed),
+            )
+        )
+
+    def _entry(self, action_id: str, fields: list[bytes | None]) -> Entry:
+        record, state, attempts, expires, template, code, ambiguous, crashes, decided, checksum = fields
+        assert record is not None  # noqa: S101 -- a claim is written whole
+        proposal = msgspec.json.decode(record, type=Proposal)
+        return Entry(
+            action_id=action_id,
+            proposal=proposal,
+            template=template.decode() if template else proposal.template,
+            fallen_back=bool(template),
+            sending=state == b"sending",
+            ambiguous=ambiguous == b"1",
+            attempts=_integer(attempts),
+            crashes=_integer(crashes),
+            expires_at=_integer(expires) or None,
+            decided_at=_integer(decided),
+            coupon_code=code.decode() if code else None,
+            intact=self._ledger.intact(record, checksum or b""),
+        )
+
+
+def _integer(value: Any) -> int:
+    return int(float(value)) if value else 0

@@ -1,0 +1,107 @@
+"""When something may be sent: retries, the rate of a channel, its rest after an error, the customer's night."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from notifier.sending import Instant, Limits
+
+SECOND: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Doubling from `first` to `longest` seconds, with jitter that is the same for the same entry and attempt."""
+
+    first: float = 5.0
+    longest: float = 900.0
+
+    def after(self, key: str, attempt: int, asked: float | None = None) -> int:
+        """Milliseconds. What the provider asked for is the least; jitter is added so that a crowd does not return
+        together.
+        """
+        wait = min(self.longest, self.first * 2.0 ** min(max(attempt, 1) - 1, 30))
+        jitter = random.Random(f"{key}:{attempt}").random()
+        if asked is not None:
+            return int((asked + jitter * min(wait, self.first)) * SECOND)
+        return int(wait * (0.5 + jitter / 2) * SECOND)
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Slots of one channel, evenly spaced at the slower of its limits: no minute ever holds more than it may.
+
+    Who comes too early is given a slot, and is let through when it comes back at that time.
+    """
+
+    limits: Limits
+    _next: Instant = 0
+    _rests_until: Instant = 0
+    _failures: int = 0
+    _slots: dict[str, Instant] = field(default_factory=dict)
+
+    def slot(self, entry: str, now: Instant) -> Instant:
+        """`now` where the entry may go; otherwise when to come back."""
+        if (given := self._slots.pop(entry, None)) is not None and self._rests_until <= now:
+            return now if given <= now else self._keep(entry, given)
+        start = max(now, self._next, self._rests_until)
+        self._next = start + self._spacing()
+        return now if start <= now else self._keep(entry, start)
+
+    def rest(self, until: Instant) -> None:
+        """The provider is down or asked for peace: nobody knocks before."""
+        self._rests_until = max(self._rests_until, until)
+
+    def failed(self) -> int:
+        """How many times in a row the provider was not to be had."""
+        self._failures += 1
+        return self._failures
+
+    def answered(self) -> None:
+        self._failures = 0
+
+    def _keep(self, entry: str, at: Instant) -> Instant:
+        self._slots[entry] = at
+        return at
+
+    def _spacing(self) -> int:
+        spacings = [0.0]
+        if self.limits.per_second:
+            spacings.append(SECOND / self.limits.per_second)
+        if self.limits.per_minute:
+            spacings.append(60 * SECOND / self.limits.per_minute)
+        return int(max(spacings) + 0.999)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From `start` to `end` by the customer's clock; equal ones switch it off. Across midnight is usual."""
+
+    start: time = time(21)
+    end: time = time(8)
+    timezone: str = "Asia/Shanghai"  # of customers whose own is not known
+
+    def until(self, now: Instant, timezone: str | None = None) -> Instant:
+        """`now` outside the quiet hours; otherwise when they end, by the wall clock, whatever the night does to it."""
+        zone = _zone(timezone, self.timezone)
+        local = datetime.fromtimestamp(now / SECOND, UTC).astimezone(zone)
+        clock = local.time()
+        if self.start <= self.end:
+            quiet = self.start <= clock < self.end
+        else:
+            quiet = clock >= self.start or clock < self.end
+        if not quiet:
+            return now
+        day = local.date() + timedelta(days=1) if clock >= self.end else local.date()
+        return int(datetime.combine(day, self.end, zone).timestamp() * SECOND)
+
+
+def _zone(name: str | None, otherwise: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or otherwise)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(otherwise)
