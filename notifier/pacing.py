@@ -39,18 +39,25 @@ class Pacer:
     """
 
     limits: Limits
-    _next: Instant = 0
+    _last: Instant = -(10**9)  # when something last went
+    _next: Instant = 0  # the first slot that is not given away
     _rests_until: Instant = 0
     _failures: int = 0
     _slots: dict[str, Instant] = field(default_factory=dict)
 
     def slot(self, entry: str, now: Instant) -> Instant:
-        """`now` where the entry may go; otherwise when to come back."""
-        if (given := self._slots.pop(entry, None)) is not None and self._rests_until <= now:
-            return now if given <= now else self._keep(entry, given)
-        start = max(now, self._next, self._rests_until)
-        self._next = start + self._spacing()
-        return now if start <= now else self._keep(entry, start)
+        """`now` where the entry may go; otherwise when to come back. Slots that passed unused are not saved up."""
+        given, spacing = self._slots.pop(entry, None), self._spacing()
+        free = max(self._last + spacing, self._rests_until)
+        if free <= now and (given is not None or self._next <= now):
+            self._last = now
+            self._next = max(self._next, now + spacing)
+            return now
+        if given is None or given <= now or given < free:
+            given = max(now, free, self._next)
+            self._next = given + spacing
+        self._slots[entry] = given
+        return given
 
     def rest(self, until: Instant) -> None:
         """The provider is down or asked for peace: nobody knocks before."""
@@ -63,10 +70,6 @@ class Pacer:
 
     def answered(self) -> None:
         self._failures = 0
-
-    def _keep(self, entry: str, at: Instant) -> Instant:
-        self._slots[entry] = at
-        return at
 
     def _spacing(self) -> int:
         spacings = [0.0]
