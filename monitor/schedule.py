@@ -28,6 +28,7 @@ class Schedule:
         self._metrics = metrics
         self._periods: dict[str, float] = {}
         self._last: dict[str, float] = {}
+        self._skipped: dict[str, int] = {}  # since the last run, and counted already
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             # One run at a time, late runs merged into one, and never dropped for being late.
@@ -58,13 +59,14 @@ class Schedule:
 
     async def _run(self, name: str, job: Callable[[int], Awaitable[object]]) -> None:
         up = self._uptime()
-        merged = round((up - self._last.get(name, up)) / self._periods[name]) - 1
+        merged = round((up - self._last.get(name, up)) / self._periods[name]) - 1 - self._skipped.pop(name, 0)
         if merged > 0:
             self._count_missed(name, merged)
         self._last[name] = up
         await job(self._clock())
 
     def _missed(self, event: Any) -> None:
+        self._skipped[event.job_id] = self._skipped.get(event.job_id, 0) + 1
         self._count_missed(event.job_id, 1)
 
     def _count_missed(self, name: str, runs: int) -> None:
