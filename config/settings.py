@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+from config.money import DeliverySettings, MoneySettings, PolicySettings
+from config.section import Section
 
 
 class StoreSettings(Section):
@@ -40,6 +39,7 @@ class HttpSettings(Section):
         None, description="bearer token of everything that changes something; none: refused"
     )
     max_body_bytes: int = Field(2_000_000, ge=1024)
+    ready_lag_seconds: float = Field(30.0, gt=0, description="further behind than this, /readyz says no")
     public_url: str | None = Field(
         None, description="how a browser reaches the console; links in alerts begin with it"
     )
@@ -54,6 +54,7 @@ class IntakeSettings(Section):
 class EngineSettings(Section):
     max_live_parcels: int = Field(4_000_000, ge=1000, description="room in the parcel table; fixed at start")
     tick_seconds: int = Field(1, ge=1, le=3600)
+    replay_tick_seconds: int = Field(60, ge=1, le=3600, description="of event time, in `replay`")
     sweep_seconds: int = Field(
         60, ge=1, le=3600, description="how long one pass over the table is spread over"
     )
@@ -250,5 +251,9 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     incidents: IncidentSettings = IncidentSettings()
     notify: NotifySettings = NotifySettings()
+    money: MoneySettings = MoneySettings()
+    policy: PolicySettings = PolicySettings()
+    delivery: DeliverySettings = DeliverySettings()
     channels: Mapping[str, ChannelSettings] = {}
+    coupons: Mapping[str, ChannelSettings] = Field({}, description="coupon shops; policy speaks of `coupons`")
     feeds: Mapping[str, FeedSettings] = {}
