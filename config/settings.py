@@ -177,27 +177,35 @@ class ChannelSettings(Section):
     """
 
     type: str
-    options: Mapping[str, SecretStr | int | float | bool | tuple[SecretStr, ...] | None] = {}
+    options: Mapping[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
         if isinstance(value, Mapping) and "options" not in value:
-            return {
-                "type": value.get("type"),
-                "options": {name: item for name, item in value.items() if name != "type"},
-            }
+            options = {name: _hidden(item) for name, item in value.items() if name != "type"}
+            return {"type": value.get("type"), "options": options}
         return value
 
     def reveal(self) -> dict[str, Any]:
         """The options as written, for the channel's own check; never to be printed."""
+        return {name: _revealed(item) for name, item in self.options.items()}
 
-        def plain(item: Any) -> Any:
-            if isinstance(item, SecretStr):
-                return item.get_secret_value()
-            return [plain(part) for part in item] if isinstance(item, tuple) else item
 
-        return {name: plain(item) for name, item in self.options.items()}
+def _hidden(item: Any) -> Any:
+    if isinstance(item, str):
+        return SecretStr(item)
+    if isinstance(item, Mapping):
+        return {name: _hidden(part) for name, part in item.items()}
+    return tuple(_hidden(part) for part in item) if isinstance(item, list | tuple) else item
+
+
+def _revealed(item: Any) -> Any:
+    if isinstance(item, SecretStr):
+        return item.get_secret_value()
+    if isinstance(item, Mapping):
+        return {name: _revealed(part) for name, part in item.items()}
+    return [_revealed(part) for part in item] if isinstance(item, tuple) else item
 
 
 class FeedSettings(Section):

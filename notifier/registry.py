@@ -17,6 +17,18 @@ from notifier.sending import Channel, CouponProvider
 
 CHANNELS: Mapping[str, str] = {
     "console": "notifier.channels.console:ConsoleChannel",
+    "alertmanager": "notifier.channels.alertmanager:AlertmanagerChannel",
+    "dingtalk": "notifier.channels.dingtalk:DingTalkChannel",
+    "discord": "notifier.channels.discord:DiscordChannel",
+    "feishu": "notifier.channels.feishu:FeishuChannel",
+    "mattermost": "notifier.channels.mattermost:MattermostChannel",
+    "pagerduty": "notifier.channels.pagerduty:PagerDutyChannel",
+    "slack": "notifier.channels.slack:SlackChannel",
+    "slack_bot": "notifier.channels.slack_bot:SlackBotChannel",
+    "smtp": "notifier.channels.smtp:SmtpChannel",
+    "teams": "notifier.channels.teams:TeamsChannel",
+    "telegram": "notifier.channels.telegram:TelegramChannel",
+    "wecom": "notifier.channels.wecom:WeComChannel",
     "webhook": "notifier.channels.webhook:WebhookChannel",
 }
 COUPONS: Mapping[str, str] = {

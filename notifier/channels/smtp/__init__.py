@@ -1,0 +1,129 @@
+"""Mail over SMTP: text and HTML, the chart attached. One Message-ID a message, the same on every try.
+
+After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import smtplib
+import ssl
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Literal
+
+from pydantic import Field
+
+from notifier import chat
+from notifier.http import Http
+from notifier.options import Options, Secret
+from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
+
+
+class SmtpOptions(Options):
+    host: str = Field(min_length=1)
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: Secret | None = None
+    sender: str = Field(pattern=r"^[^@\s<>,]+@[^@\s<>,]+$")
+    to: tuple[str, ...] = Field(min_length=1)
+    timeout_seconds: float = Field(15.0, gt=0)
+    ca_file: str | None = Field(None, description="a certificate authority of your own")
+
+
+class SmtpChannel:
+    Config = SmtpOptions
+    name = "smtp"
+    capabilities = Capabilities(image=True)
+    limits = Limits(body_bytes=5_000_000, per_minute=60)
+
+    def __init__(self, config: SmtpOptions, _http: Http | None = None) -> None:
+        self._config = config
+
+    async def send(self, message: Message, now: Instant) -> SendResult:
+        mail = self._mail(message, now)
+        return await asyncio.to_thread(self._deliver, mail)
+
+    def _mail(self, message: Message, now: Instant) -> EmailMessage:
+        config = self._config
+        mail = EmailMessage()
+        mail["Subject"] = chat.cut(chat.one_line(message.title), 300)
+        mail["From"] = config.sender
+        mail["To"] = ", ".join(config.to)
+        mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
+        domain = config.sender.rpartition("@")[2]
+        mail["Message-ID"] = f"<{_token(message.key)}@{domain}>"
+        if message.thread:
+            mail["References"] = f"<{_token(message.thread)}@{domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(chat.compose(message, chat.PLAIN, 100_000))
+        text = chat.compose(message, _HTML, 200_000)
+        mail.add_alternative(
+            f'<!doctype html><html lang="{message.locale}"><body>{text}</body></html>', "html"
+        )
+        if message.image:
+            mail.add_attachment(message.image, "image", "png", filename="chart.png")
+        return mail
+
+    def _deliver(self, mail: EmailMessage) -> SendResult:
+        config, sent = self._config, False
+        try:
+            with self._connect() as server:
+                if config.security == "starttls":
+                    server.starttls(context=self._tls())
+                if config.username and config.password is not None:
+                    server.login(config.username, config.password.get_secret_value())
+                server.mail(config.sender)
+                refused = [address for address in config.to if server.rcpt(address)[0] >= 400]
+                if len(refused) == len(config.to):
+                    return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="rcpt")
+                sent = True
+                code, _ = server.data(mail.as_bytes())
+                return _of_code(code)
+        except smtplib.SMTPAuthenticationError as error:
+            return SendResult(Answer.RETRY, Cause.AUTH, detail=str(error.smtp_code))
+        except smtplib.SMTPResponseException as error:
+            return _of_code(error.smtp_code)
+        except (OSError, smtplib.SMTPException) as error:
+            if sent:
+                return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
+            return SendResult(Answer.RETRY, Cause.NETWORK, detail=type(error).__name__)
+
+    def _connect(self) -> smtplib.SMTP:
+        config = self._config
+        if config.security == "tls":
+            return smtplib.SMTP_SSL(
+                config.host, config.port, timeout=config.timeout_seconds, context=self._tls()
+            )
+        return smtplib.SMTP(config.host, config.port, timeout=config.timeout_seconds)
+
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._config.ca_file)
+
+
+_HTML = chat.Dialect(
+    escape=chat.HTML.escape,
+    bold=chat.HTML.bold,
+    link=chat.HTML.link,
+    title=lambda text: f"<h3>{text}</h3>",
+    newline="<br>\n",
+)
+
+
+def _token(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _of_code(code: int) -> SendResult:
+    if code < 400:
+        return chat.DONE
+    if code in {421, 450, 451, 452}:
+        return SendResult(Answer.RETRY, Cause.RATE if code == 450 else Cause.SERVER, detail=str(code))
+    if code in {530, 534, 535, 538}:
+        return SendResult(Answer.RETRY, Cause.AUTH, detail=str(code))
+    if code in {523, 552}:
+        return SendResult(Answer.PERMANENT, Cause.TOO_LARGE, detail=str(code))
+    return SendResult(Answer.RETRY if code < 500 else Answer.PERMANENT, Cause.REJECTED, detail=str(code))

@@ -1,0 +1,101 @@
+"""Mail against a server that speaks SMTP and can refuse, stall and hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from notifier.channels.smtp import SmtpChannel, SmtpOptions
+from notifier.sending import Answer, Cause, SendResult
+from tests.channels.case import NOW, OPS
+
+
+class MailServer:
+    """Answers by verb; `None` hangs up."""
+
+    def __init__(self, answers: Mapping[str, str | None] | None = None) -> None:
+        self.answers = {
+            "EHLO": "250-localhost\r\n250 AUTH PLAIN LOGIN",
+            "AUTH": "235 in",
+            "MAIL": "250 ok",
+            "RCPT": "250 ok",
+            "DATA": "354 go on",
+            "END": "250 queued",
+            "QUIT": "221 bye",
+            **(answers or {}),
+        }
+        self.mails: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 localhost\r\n")
+        while line := await reader.readline():
+            verb = line[:4].decode().upper()
+            answer = self.answers.get(verb, "250 ok")
+            if answer is not None:
+                writer.write(answer.encode() + b"\r\n")
+            if verb == "DATA" and answer and answer.startswith("354"):
+                self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
+                answer = self.answers["END"]
+                if answer is not None:
+                    writer.write(answer.encode() + b"\r\n")
+            if answer is None or verb == "QUIT":
+                break
+        writer.close()
+
+
+async def send(server: MailServer, *, times: int = 1, image: bytes | None = None) -> SendResult:
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    async with listening:
+        options = SmtpOptions.model_validate(
+            {
+                "host": "127.0.0.1",
+                "port": listening.sockets[0].getsockname()[1],
+                "security": "none",
+                "sender": "forestall@shop.example",
+                "to": ["ops@shop.example"],
+                "username": "u",
+                "password": "pa55word",
+                "timeout_seconds": 2,
+            }
+        )
+        channel = SmtpChannel(options)
+        for _ in range(times):
+            result = await channel.send(replace(OPS, image=image), NOW)
+        return result
+
+
+def test_a_mail_is_text_and_html_with_the_chart_and_a_fixed_id() -> None:
+    server = MailServer()
+    result = asyncio.run(send(server, times=2, image=b"\x89PNG\r\n\x1a\npicture"))
+    assert result.answer is Answer.DONE
+    first, second = (email.message_from_bytes(raw, policy=email.policy.default) for raw in server.mails)
+    assert first["Subject"] == OPS.title
+    assert first["Message-ID"] == second["Message-ID"]
+    kinds = [part.get_content_type() for part in first.walk()]
+    assert {"text/plain", "text/html", "image/png"} <= set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"AUTH": "535 no"}, (Answer.RETRY, Cause.AUTH)),
+        ({"MAIL": "451 later"}, (Answer.DONE, Cause.NONE)),
+        ({"RCPT": "550 unknown"}, (Answer.PERMANENT, Cause.NO_CONTACT)),
+        ({"DATA": "451 later"}, (Answer.RETRY, Cause.SERVER)),
+        ({"END": "552 too large"}, (Answer.PERMANENT, Cause.TOO_LARGE)),
+        ({"END": "554 spam"}, (Answer.PERMANENT, Cause.REJECTED)),
+        ({"END": None}, (Answer.AMBIGUOUS, Cause.LOST_REPLY)),
+        ({"MAIL": None}, (Answer.RETRY, Cause.NETWORK)),
+    ],
+)
+def test_every_answer_has_its_class(
+    answers: Mapping[str, str | None], expected: tuple[Answer, Cause]
+) -> None:
+    result = asyncio.run(send(MailServer(answers)))
+    assert (result.answer, result.cause) == expected
+    assert "pa55word" not in repr(result)
