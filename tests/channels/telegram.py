@@ -19,7 +19,7 @@ class Tags(HTMLParser):
         self.text = ""
         self.wrong = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 -- of the parser
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.wrong |= tag not in {"b", "a", "i", "code"}
         self.open.append(tag)
 
