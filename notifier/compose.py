@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from notifier.actions import ActionKind
 from notifier.ledger import Ledger
+from notifier.ops_message import OPS_TEMPLATES, ops_message
 from notifier.outbox import Entry
 from notifier.sending import Button, Contact, Coupon, Instant, Message
 from notifier.templates import Templates
@@ -46,6 +47,8 @@ class Composer:
         proposal = entry.proposal
         if (ready := proposal.variables.get("message")) is not None:
             return _ready(entry, ready)
+        if proposal.template in OPS_TEMPLATES:
+            return ops_message(proposal.variables, key=entry.action_id, locale=proposal.locale)
         variables = {**proposal.variables, **await self._money(entry), "customer_id": proposal.customer_id}
         words = self._templates.render(entry.template, proposal.locale, variables, proposal.timezone)
         if entry.ops:

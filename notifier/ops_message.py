@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from notifier.sending import Button, Message
 
 TEMPLATES = Path(__file__).parent / "templates" / "ops"
+OPS_TEMPLATES = frozenset({"ops/incident", "ops/digest", "ops/report"})
 LOCALES = ("zh-CN", "en")
 _STYLES = {"acknowledge": "primary", "approve": "primary", "noise": "danger", "reject": "danger"}
 _BLANK = re.compile(r"\n{3,}")

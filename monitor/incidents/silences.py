@@ -52,7 +52,12 @@ def silence_of(plain: Mapping[str, Any]) -> Silence:
     if ends_at <= starts_at:
         raise ValueError("a silence must end after it starts")
     return Silence(
-        str(plain["silence_id"]), matchers, starts_at, ends_at, str(plain["author"]), str(plain["comment"])
+        str(plain.get("silence_id") or plain["id"]),
+        matchers,
+        starts_at,
+        ends_at,
+        str(plain["author"]),
+        str(plain["comment"]),
     )
 
 
