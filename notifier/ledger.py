@@ -11,12 +11,13 @@ shadow's own, and nothing is queued. Amounts are integer minor units.
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -65,6 +66,11 @@ class Head:
 
     ledger: str
     seq: int
+
+
+class Budget(NamedTuple):
+    spent: int
+    left: float  # infinite where there is no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +397,11 @@ class Ledger:
         )
 
     async def resolve(self, action_id: str, word: str, person: Person, now: Instant) -> bool:
-        """Ends an `unknown`: `done`, `failed`, or `again` (send it once more). False where it is not unknown."""
+        """Ends an `unknown`: `done`, `failed`, or `retry` (send it once more; also words that failed, but never a
+        failed coupon, whose money has gone back). False where the entry is in no such state.
+        """
+        if word not in {"done", "failed", "retry"}:
+            raise ValueError(f"{word!r} is not done, failed or retry")
         return bool(
             await self._store.script(
                 self._resolve, [self._root], action_id, word, now, person.who, person.why, person.source
@@ -443,19 +453,17 @@ class Ledger:
 
     # Money
 
-    async def budgets(self, currency: str, now: Instant) -> dict[str, tuple[int, int]]:
-        """Scope -> (spent, limit), of the current month, day and hour; limit 0 is none."""
+    async def budgets(self, currency: str, now: Instant) -> dict[str, Budget]:
+        """Of the current month and day."""
         local = datetime.fromtimestamp(now / 1000, self._zone)
-        space = "shadow" if self._rules.shadow else "live"
-        base = (space, "budget", currency)
+        base = ("shadow" if self._rules.shadow else "live", "budget", currency)
         names = {
             "month": (self.key(*base, "month", f"{local:%Y-%m}"), self._rules.budget_tenant),
             "day": (self.key(*base, "day", f"{local:%Y-%m-%d}"), self._rules.budget_day),
-            "hour": (self.key(*base, "hour", f"{local:%Y-%m-%dT%H}"), 0),
         }
         values = await self._store.call("MGET", *(name for name, _ in names.values()))
         return {
-            scope: (int(value or 0), limit)
+            scope: Budget(int(value or 0), max(0, limit - int(value or 0)) if limit else math.inf)
             for (scope, (_, limit)), value in zip(names.items(), values, strict=True)
         }
 

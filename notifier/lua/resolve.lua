@@ -1,10 +1,13 @@
 -- The end of an `unknown`, from a look-up at the provider or a person's word; or another try of what failed.
--- ARGV: id, 'done' | 'failed' | 'again', now, who, why, from.
+-- ARGV: id, 'done' | 'failed' | 'retry', now, who, why, from.
 local id, word, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local got = redis.call('HMGET', action(id), 'state', 'lane', 'outcome')
-if got[1] ~= 'unknown' then return 0 end
-if word == 'again' then
-  enter(id, got[2], 'unknown', 'pending', now)
+local got = redis.call('HMGET', action(id), 'state', 'lane', 'amount', 'exp')
+local words_again = got[1] == 'failed' and word == 'retry' and tonumber(got[3] or '0') == 0
+if got[1] ~= 'unknown' and not words_again then return 0 end
+if word == 'retry' then
+  enter(id, got[2], got[1], 'pending', now)
+  -- A person who says so now means now: the entry gets a new day.
+  if tonumber(got[4] or '0') > 0 then redis.call('HSET', action(id), 'exp', math.max(tonumber(got[4]), now + 86400000)) end
   redis.call('HSET', action(id), 'amb', '')
 else
   enter(id, got[2], 'unknown', word, 0)

@@ -114,7 +114,7 @@ def test_a_message_on_a_channel_without_keys_is_not_sent_twice(valkey: Valkey, p
             await run_dry(delivery, NOW + hour * HOUR)
         assert await world.state(sms.proposal.action_id) == "unknown"
         assert len(world.customer.read) == 1
-        assert await world.ledger.resolve(sms.proposal.action_id, "again", ANNA, NOW + 5 * HOUR)
+        assert await world.ledger.resolve(sms.proposal.action_id, "retry", ANNA, NOW + 5 * HOUR)
         await run_dry(delivery, NOW + 5 * HOUR)
         assert len(world.customer.read) == 2, "a person may say: send it again"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from notifier.actions import Arm, Decided, Outcome, Proposal, Reason
-from notifier.ledger import Head, Ledger, Rules
+from notifier.ledger import Budget, Head, Ledger, Rules
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
 from tests.money.shop import (
@@ -63,7 +63,7 @@ def test_shadow_decides_and_counts_but_queues_nothing(valkey: Valkey, prefix: st
     assert reasons(decided) == [Reason.SHADOW, Reason.SHADOW, Reason.BUDGET_DAY, Reason.SHADOW]
     assert {one.coupon_code for one in decided} == {None}
 
-    async def story(ledger: Ledger) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
+    async def story(ledger: Ledger) -> tuple[dict[str, int], dict[str, Budget]]:
         return await ledger.counts(), await ledger.budgets("CNY", NOW)
 
     counts, budgets = with_ledger(valkey, prefix, story)

@@ -1,0 +1,39 @@
+"""What delivery asks the rest of the program at the moment of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from detectors.findings import Instant
+from monitor.directory import Directory
+from notifier.actions import ActionKind, Proposal, Reason
+from notifier.outbox import Entry
+
+DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
+SPEAKING: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING})
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Whether an action is still wanted at the moment of sending: the state is read again, from the store and from
+    the engine. `is_open` answers None where it cannot know; then the action goes.
+    """
+
+    directory: Directory
+    is_open: Callable[[Proposal], bool | None]
+
+    async def __call__(self, entry: Entry, _now: Instant) -> Reason | None:
+        proposal = entry.proposal
+        if entry.kind not in SPEAKING:
+            return None
+        if proposal.order_id is not None:
+            order = (await self.directory.orders([proposal.order_id])).get(proposal.order_id)
+            if order is not None and order.status in DEAD_ORDERS:
+                return Reason.RECOVERED
+            if order is not None and order.open_tickets and entry.kind is ActionKind.MESSAGE:
+                return Reason.TICKET_OPEN
+        if proposal.variables.get("state") == "closed":  # a word about the end itself
+            return None
+        return Reason.RECOVERED if self.is_open(proposal) is False else None
