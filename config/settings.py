@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
+from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
 from config.section import Section
 
@@ -257,6 +258,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     intake: IntakeSettings = IntakeSettings()
     engine: EngineSettings = EngineSettings()
+    detection: DetectionSettings = DetectionSettings()
     incidents: IncidentSettings = IncidentSettings()
     notify: NotifySettings = NotifySettings()
     money: MoneySettings = MoneySettings()

@@ -14,6 +14,7 @@ from typing import Any, cast
 from detectors.interfaces import ParcelDetector, PlaceDetector
 
 PLACE: Mapping[str, str] = {
+    "feed_silent": "detectors.feed_silent:FeedSilent",
     "facility_congested": "detectors.facility_congested:FacilityCongested",
     "repeat_complainer": "detectors.repeat_complainer:RepeatComplainer",
 }

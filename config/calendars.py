@@ -1,0 +1,140 @@
+"""When carriers work: calendars as rules, compiled to tables of worked seconds.
+
+A calendar is a table `worked[hour]`: the seconds worked from the start of 2015 to the start of that UTC hour. The
+business time between two moments is a difference of two readings. Years outside 2015..2039 count every second.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+import holidays
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from config.section import Section
+
+FIRST_YEAR: Final = 2015
+LAST_YEAR: Final = 2039
+HOUR: Final = 3600
+EPOCH: Final = int(dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
+HOURS: Final = int((dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp() - EPOCH) // HOUR)
+_SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers stop or thin out
+
+Worked: TypeAlias = npt.NDArray[np.uint32]
+
+
+class Season(Section):
+    """Days on which work goes at another pace: 0 is rest, 0.5 means a day counts for half a day."""
+
+    name: str
+    first: dt.date | None = Field(None, description="with last: these very days")
+    last: dt.date | None = None
+    every_year: str | None = Field(None, pattern=r"^\d\d-\d\d/\d\d-\d\d$", description="as 11-11/11-15")
+    spring_festival: bool = Field(False, description="from two days before the lunar new year to six after")
+    pace: float = Field(0.0, ge=0, le=1)
+
+
+class CalendarRule(Section):
+    """The first rule that fits a carrier and a region counts; empty lists fit all."""
+
+    carriers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = Field((), description="prefixes of region codes")
+    timezone: str = "Asia/Shanghai"
+    weekend: tuple[int, ...] = Field((), description="days of rest, Monday is 0; empty: works all seven")
+    country: str | None = Field(None, description="rests on this country's public holidays")
+    seasons: tuple[Season, ...] = ()
+
+    def fits(self, carrier: str | None, region: str | None) -> bool:
+        by_carrier = not self.carriers or carrier in self.carriers
+        return by_carrier and (not self.regions or (region or "").startswith(self.regions))
+
+
+CHINA: Final = (
+    Season(name="Spring Festival", spring_festival=True, pace=0.25),
+    Season(name="Singles' Day", every_year="11-11/11-16", pace=0.6),
+    Season(name="618", every_year="06-18/06-20", pace=0.75),
+)
+DEFAULT_RULES: Final = (
+    CalendarRule(regions=("US",), timezone="America/New_York", weekend=(6,), country="US"),
+    CalendarRule(regions=("BR",), timezone="America/Sao_Paulo", weekend=(5, 6), country="BR"),
+    CalendarRule(regions=("DE",), timezone="Europe/Berlin", weekend=(6,), country="DE"),
+    CalendarRule(seasons=CHINA),
+)
+
+
+def which(rules: Sequence[CalendarRule], carrier: str | None, region: str | None) -> int:
+    """The index of the rule that counts; the last rule counts where none fits."""
+    for index, rule in enumerate(rules):
+        if rule.fits(carrier, region):
+            return index
+    return len(rules) - 1
+
+
+def compiled(rules: Sequence[CalendarRule]) -> Worked:
+    """One row a rule, HOURS + 1 columns."""
+    return np.stack([worked(rule) for rule in rules])
+
+
+@cache
+def worked(rule: CalendarRule) -> Worked:
+    days = _days()
+    pace = np.ones(len(days))
+    weekday = np.array([day.weekday() for day in days])
+    pace[np.isin(weekday, rule.weekend)] = 0.0
+    if rule.country:
+        rest = holidays.country_holidays(rule.country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
+        pace[np.array([day in rest for day in days])] = 0.0
+    for season in rule.seasons:
+        inside = np.array([_in_season(season, day) for day in days])
+        pace[inside] = np.minimum(pace[inside], season.pace)
+    hourly = pace[_local_day_of_hours(rule.timezone)]
+    seconds = np.zeros(HOURS + 1, np.uint32)
+    np.cumsum(np.rint(hourly * HOUR).astype(np.uint32), out=seconds[1:])
+    return seconds
+
+
+def _days() -> list[dt.date]:
+    """From the day before the first to the day after the last: local days at the edges."""
+    first = dt.date(FIRST_YEAR - 1, 12, 31)
+    count = (dt.date(LAST_YEAR + 1, 1, 1) - first).days + 1
+    return [first + dt.timedelta(days=number) for number in range(count)]
+
+
+@cache
+def _local_day_of_hours(timezone: str) -> npt.NDArray[np.int64]:
+    """For each UTC hour since EPOCH the index of its local day in `_days()`; offsets are read once a day."""
+    zone = ZoneInfo(timezone)
+    starts = EPOCH + np.arange(0, HOURS, 24, dtype=np.int64) * HOUR
+    offset = [
+        int((dt.datetime.fromtimestamp(start, zone).utcoffset() or dt.timedelta()).total_seconds())
+        for start in starts.tolist()
+    ]
+    seconds = np.arange(HOURS, dtype=np.int64) * HOUR + np.repeat(np.array(offset), 24)[:HOURS]
+    days: npt.NDArray[np.int64] = seconds // 86_400 + 1
+    return days
+
+
+@cache
+def _lunar_new_years() -> dict[int, dt.date]:
+    years = holidays.country_holidays("CN", years=range(FIRST_YEAR, LAST_YEAR + 1), observed=False)
+    found: dict[int, dt.date] = {}
+    for day, name in sorted(years.items()):
+        if "Spring Festival" in name:
+            found.setdefault(day.year, day)
+    return found
+
+
+def _in_season(season: Season, day: dt.date) -> bool:
+    if season.spring_festival and (start := _lunar_new_years().get(day.year)):
+        before, after = _SPRING_FESTIVAL_DAYS
+        return before <= (day - start).days <= after
+    if season.every_year:
+        first, last = season.every_year.split("/")
+        return first <= f"{day:%m-%d}" <= last
+    return bool(season.first and season.last and season.first <= day <= season.last)

@@ -1,0 +1,105 @@
+"""What an operator can set about detection. The defaults' sources are in `docs/detection.md`."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from config.calendars import DEFAULT_RULES, CalendarRule
+from config.section import Section
+
+
+class SegmentLimits(Section):
+    """Hours of business time without a scan: `default_hours` until enough cases taught better."""
+
+    floor_hours: float = Field(gt=0)
+    default_hours: float = Field(gt=0)
+    ceiling_hours: float = Field(gt=0, le=24 * 60)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SegmentLimits:
+        if not self.floor_hours <= self.default_hours <= self.ceiling_hours:
+            raise ValueError("floor_hours <= default_hours <= ceiling_hours must hold")
+        return self
+
+
+def _limits(floor: float, default: float, ceiling: float) -> SegmentLimits:
+    return SegmentLimits(floor_hours=floor, default_hours=default, ceiling_hours=ceiling)
+
+
+class StallSettings(Section):
+    alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="a parcel is stalled when fewer than this share stay so long"
+    )
+    stuck_share: float = Field(
+        0.02, gt=0, lt=1, description="of legs that truly stall: turns a survival into a probability"
+    )
+    half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
+    shrink_cases: float = Field(
+        50,
+        ge=0,
+        description="cases a lane needs to weigh as much as its carrier, and a carrier as its segment",
+    )
+    ready_cases: float = Field(30, ge=1, description="cases of a segment before anything learned is used")
+    census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
+    fulfilment: SegmentLimits = _limits(24, 72, 240)
+    pickup: SegmentLimits = _limits(24, 48, 120)
+    facility: SegmentLimits = _limits(12, 48, 168)
+    linehaul: SegmentLimits = _limits(12, 48, 168)
+    customs: SegmentLimits = _limits(48, 120, 360)
+    delivery: SegmentLimits = _limits(12, 24, 96)
+    collection: SegmentLimits = _limits(24, 48, 240)
+    returns: SegmentLimits = _limits(72, 168, 480)
+    refund: SegmentLimits = _limits(48, 72, 360)
+
+    def by_segment(self) -> tuple[SegmentLimits, ...]:
+        """In the order of `monitor.vocabulary.Segment`, from its second member on."""
+        return (
+            self.fulfilment,
+            self.pickup,
+            self.facility,
+            self.linehaul,
+            self.customs,
+            self.delivery,
+            self.collection,
+            self.returns,
+            self.refund,
+        )
+
+
+class FeedSilenceSettings(Section):
+    floor_minutes: float = Field(45, gt=0, description="no feed is called silent sooner")
+    surprise: float = Field(
+        1e-4, gt=0, lt=0.1, description="how improbable the silence must be for this hour of the week"
+    )
+    ready_events: int = Field(200, ge=1, description="events of a feed before its silence means anything")
+    ready_hours: float = Field(24, ge=0)
+
+
+class DetectionSettings(Section):
+    lane_level: int = Field(2, ge=1, le=6, description="digits of a region code that make a lane's ends")
+    max_lanes: int = Field(16_384, ge=16, description="lanes learned apart; more share one")
+    lost_days: float = Field(7, gt=0, description="since the last scan")
+    lost_days_abroad: float = Field(20, gt=0, description="likewise, once customs have seen it")
+    forget_days: float = Field(60, gt=1, description="a parcel without a scan for so long leaves")
+    finished_days: float = Field(
+        5, ge=0, description="an ended parcel stays so long, for scans after the end"
+    )
+    reuse_days: float = Field(
+        30, gt=0, description="a first scan after so long is a new parcel of that number"
+    )
+    too_fast_minutes: float = Field(20, ge=0, description="scans in two provinces closer than this cannot be")
+    learning_hours: float = Field(
+        24, ge=0, description="findings of a feed first heard less long ago are marked `learning`"
+    )
+    catch_up_minutes: float = Field(
+        15, gt=0, description="a feed has caught up when its newest event is no older than this"
+    )
+    catch_up_limit_hours: float = Field(12, gt=0, description="the longest hold after the daemon was down")
+    look_hours: float = Field(6, gt=0, description="between two looks of the parcel detectors at a parcel")
+    refresh_minutes: float = Field(60, gt=0, description="between two estimates of what is usual")
+    remembered_events: int = Field(1_048_576, ge=4096, description="event ids kept to know repeats by")
+    stalls: StallSettings = StallSettings()
+    feed_silence: FeedSilenceSettings = FeedSilenceSettings()
+    calendars: tuple[CalendarRule, ...] = Field(
+        DEFAULT_RULES, min_length=1, max_length=200, description="the last rule counts where none fits"
+    )

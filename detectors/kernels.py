@@ -1,0 +1,132 @@
+"""Compiled arithmetic of learned durations: log bins, Kaplan-Meier with shrinkage, limits.
+
+Durations are seconds of business time, counted in `BINS` bins: bin 0 is below `FIRST`, then eight bins an octave
+up to some 78 days; the last bin is open. Bin edges are whole seconds, so that every machine bins alike.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+BINS: Final = 104
+FIRST: Final = 900
+PER_OCTAVE: Final = 8
+# EDGES[b] is the lowest duration of bin b + 1.
+EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def bin_of(seconds: int) -> int:
+    if seconds < FIRST:
+        return 0
+    guess = min(int(math.log2(seconds / FIRST) * PER_OCTAVE) + 1, BINS - 1)
+    while guess > 1 and seconds < EDGES[guess - 1]:
+        guess -= 1
+    while guess < BINS - 1 and seconds >= EDGES[guess]:
+        guess += 1
+    return guess
+
+
+@njit(cache=True, nogil=True)
+def hazards(ends: Any, still: Any, prior: Any, weight: float, out: Any) -> float:
+    """Of one cell: the share of those that reached a bin that ended in it, shrunk towards `prior`.
+
+    `ends` are durations that ended, `still` the open ones by their age now (censored there). A prior with weight w
+    counts as w more cases at risk in each bin. Returns the cases that ended.
+    """
+    at_risk = 0.0
+    cases = 0.0
+    for place in range(BINS - 1, -1, -1):
+        at_risk += ends[place] + still[place]
+        cases += ends[place]
+        denominator = at_risk + weight
+        out[place] = min((ends[place] + weight * prior[place]) / denominator, 1.0) if denominator > 0 else 0.0
+    return cases
+
+
+@njit(cache=True, nogil=True)
+def when_below(hazard: Any, share: float) -> float:
+    """The duration at which the survival falls below `share`, between the edges by the hazard's logarithm; inf: never."""
+    alive = 1.0
+    for place in range(BINS):
+        after = alive * (1.0 - hazard[place])
+        if after < share:
+            low = 0.0 if place == 0 else float(EDGES[place - 1])
+            if place == BINS - 1:
+                return low
+            high = float(EDGES[place])
+            if after <= 0.0:
+                part = (alive - share) / alive
+            else:
+                part = math.log(alive / share) / math.log(alive / after)
+            return low + part * (high - low)
+        alive = after
+    return math.inf
+
+
+@njit(cache=True, nogil=True)
+def estimate(
+    ends: Any,
+    still: Any,
+    carrier_of: Any,
+    lanes: int,
+    shares: Any,
+    weight: float,
+    ready: float,
+    floor: Any,
+    default: Any,
+    ceiling: Any,
+    by_segment: Any,
+    by_carrier: Any,
+    limit: Any,
+    median: Any,
+    cases: Any,
+) -> None:
+    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and carriers, limits, medians, cases.
+
+    `ends`, `still` [lane, segment, bin]; `shares` per segment the survival at which a leg is a stall. A segment with
+    fewer than `ready` cases has its default as limit and no median.
+    """
+    segments = ends.shape[1]
+    carriers = by_carrier.shape[0]
+    nothing = np.zeros(BINS)
+    row = np.zeros(BINS)
+    for segment in range(segments):
+        all_ends = np.zeros(BINS)
+        all_still = np.zeros(BINS)
+        carrier_ends = np.zeros((carriers, BINS))
+        carrier_still = np.zeros((carriers, BINS))
+        for lane in range(lanes + 1):
+            carrier = carrier_of[lane]
+            for place in range(BINS):
+                ended = ends[lane, segment, place]
+                opened = still[lane, segment, place]
+                all_ends[place] += ended
+                all_still[place] += opened
+                carrier_ends[carrier, place] += ended
+                carrier_still[carrier, place] += opened
+        total = hazards(all_ends, all_still, nothing, 0.0, by_segment[segment])
+        for carrier in range(carriers):
+            hazards(
+                carrier_ends[carrier],
+                carrier_still[carrier],
+                by_segment[segment],
+                weight,
+                by_carrier[carrier, segment],
+            )
+        for lane in range(lanes + 1):
+            parent = by_carrier[carrier_of[lane], segment]
+            cases[lane, segment] = hazards(ends[lane, segment], still[lane, segment], parent, weight, row)
+            if total < ready:
+                limit[lane, segment] = default[segment]
+                median[lane, segment] = 0.0
+                continue
+            found = when_below(row, shares[segment])
+            limit[lane, segment] = np.uint32(min(max(found, floor[segment]), ceiling[segment]))
+            middle = when_below(row, 0.5)
+            median[lane, segment] = middle if middle < math.inf else 0.0

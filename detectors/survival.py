@@ -1,0 +1,196 @@
+"""Learned durations of legs: an online Kaplan-Meier estimate a segment, carrier and lane, in business time.
+
+A *case* is a leg that ended: the time from one scan to the next in a segment. Legs still open are counted by their
+age now and again (the census) and censored there. Cases fade with a half-life, and the census is always the latest,
+so the estimate follows the last weeks. A lane's hazard in each bin is drawn towards its carrier's, and that towards
+the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
+a thousand speaks for itself.
+
+A leg is stalled when the survival at its age falls below `alpha`; floors and ceilings hold whatever was learned, and
+a segment with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors import kernels
+from detectors.kernels import BINS, EDGES
+
+NAME: Final = "stall"
+WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
+HOUR: Final = 3600.0
+_DAY_MS: Final = 86_400_000
+
+
+class Limits(Protocol):
+    """As `config.detection.SegmentLimits`: hours."""
+
+    @property
+    def floor_hours(self) -> float: ...
+    @property
+    def default_hours(self) -> float: ...
+    @property
+    def ceiling_hours(self) -> float: ...
+
+
+class Options(Protocol):
+    """As `config.detection.StallSettings`."""
+
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def stuck_share(self) -> float: ...
+    @property
+    def half_life_days(self) -> float: ...
+    @property
+    def shrink_cases(self) -> float: ...
+    @property
+    def ready_cases(self) -> float: ...
+    def by_segment(self) -> Sequence[Limits]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual for one lane and segment. Times are seconds; `expected` is the median, None when not known."""
+
+    expected: float | None
+    limit: float
+    cases: int
+    survival: float  # of the age that was asked about
+
+
+class Durations:
+    """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
+
+    def __init__(self, lanes: int, segments: int, options: Options) -> None:
+        self._options = options
+        shape = (lanes, segments)
+        self.ends = np.zeros((*shape, BINS), np.float32)
+        self.still = np.zeros((*shape, BINS), np.float32)  # the latest whole census
+        self.counting = np.zeros((*shape, BINS), np.float32)  # the one under way
+        self.limit = np.zeros(shape, np.uint32)
+        self.median = np.zeros(shape, np.float32)
+        self.cases = np.zeros(shape, np.float32)
+        self._by_segment = np.zeros((segments, BINS))
+        self._by_carrier = np.zeros((1, segments, BINS))
+        self._carriers = np.zeros(lanes, np.int64)
+        self.estimated_at = 0
+        limits = options.by_segment()
+        far = float(np.iinfo(np.uint32).max)
+        self._floor = np.array([far] + [limit.floor_hours * HOUR for limit in limits])
+        self._default = np.array([far] + [limit.default_hours * HOUR for limit in limits])
+        self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
+        self.limit[:] = self._default.astype(np.uint32)
+
+    def finish_census(self, lanes: int) -> None:
+        self.still, self.counting = self.counting, self.still
+        self.counting[: lanes + 1] = 0
+
+    def estimate(self, now: int, carrier_of: npt.NDArray[Any], lanes: int) -> None:
+        """Fade to `now` (milliseconds) and estimate lanes 0..lanes; `carrier_of` gives each lane's carrier."""
+        if self.estimated_at:
+            days = (now - self.estimated_at) / _DAY_MS
+            self.ends[: lanes + 1] *= np.float32(0.5 ** (days / self._options.half_life_days))
+        self.estimated_at = now
+        carriers, compact = np.unique(carrier_of[: lanes + 1], return_inverse=True)
+        self._carriers[: lanes + 1] = compact
+        segments = self.ends.shape[1]
+        self._by_carrier = np.zeros((len(carriers), segments, BINS))
+        kernels.estimate(
+            self.ends,
+            self.still,
+            self._carriers,
+            lanes,
+            np.full(segments, self._options.alpha),
+            float(self._options.shrink_cases),
+            float(self._options.ready_cases),
+            self._floor,
+            self._default,
+            self._ceiling,
+            self._by_segment,
+            self._by_carrier,
+            self.limit,
+            self.median,
+            self.cases,
+        )
+
+    def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
+        """Per bin, of one lane as it is now, drawn towards its carrier as last estimated."""
+        out = np.zeros(BINS)
+        parent = self._by_carrier[min(int(self._carriers[lane]), len(self._by_carrier) - 1), segment]
+        weight = float(self._options.shrink_cases)
+        kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
+        return out
+
+    def usual(self, lane: int, segment: int, age: float) -> Usual:
+        middle = float(self.median[lane, segment])
+        learned = middle > 0
+        return Usual(
+            expected=middle if learned else None,
+            limit=float(self.limit[lane, segment]),
+            cases=round(float(self.cases[lane, segment])) if learned else 0,
+            survival=alive_at(self.hazard(lane, segment), age) if learned else 1.0,
+        )
+
+    def probability_stuck(self, survival: float) -> float:
+        """That a leg of this survival is truly stuck: `stuck_share` of legs are, and those never end of themselves."""
+        share = self._options.stuck_share
+        return share / (share + (1.0 - share) * survival)
+
+    def remaining(self, lane: int, segment: int, age: float, shares: Sequence[float]) -> list[float] | None:
+        """Durations at which these shares of the legs that reached `age` have ended; None: too little is known."""
+        hazard = self.hazard(lane, segment)
+        alive = alive_at(hazard, age)
+        if not self.median[lane, segment] or alive < 1e-6:
+            return None
+        times = [kernels.when_below(hazard, alive * (1.0 - share)) for share in shares]
+        return times if all(map(math.isfinite, times)) else None
+
+    def state(self, lanes: int) -> dict[str, Any]:
+        """For msgpack: lanes 0..lanes, sparse cells as they are."""
+        return {
+            "lanes": lanes,
+            "bins": BINS,
+            "ends": self.ends[: lanes + 1].tobytes(),
+            "still": self.still[: lanes + 1].tobytes(),
+            "counting": self.counting[: lanes + 1].tobytes(),
+            "limit": self.limit[: lanes + 1].tobytes(),
+            "median": self.median[: lanes + 1].tobytes(),
+            "cases": self.cases[: lanes + 1].tobytes(),
+            "estimated_at": self.estimated_at,
+            "carriers": self._carriers[: lanes + 1].tobytes(),
+            "by_segment": self._by_segment.tobytes(),
+            "by_carrier": self._by_carrier.tobytes(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if state["bins"] != BINS:
+            raise ValueError(f"a checkpoint of {state['bins']} duration bins, and this version has {BINS}")
+        rows = state["lanes"] + 1
+        for name in ("ends", "still", "counting", "limit", "median", "cases"):
+            array = getattr(self, name)
+            array[:rows] = np.frombuffer(state[name], array.dtype).reshape(rows, *array.shape[1:])
+        self._carriers[:rows] = np.frombuffer(state["carriers"], np.int64)
+        segments = self.ends.shape[1]
+        self._by_segment = np.frombuffer(state["by_segment"]).reshape(segments, BINS).copy()
+        self._by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, segments, BINS).copy()
+        self.estimated_at = state["estimated_at"]
+
+
+def alive_at(hazard: npt.NDArray[np.float64], age: float) -> float:
+    """The survival at an age, between the edges by the hazard's logarithm."""
+    place = kernels.bin_of(int(age))
+    survival = float(np.prod(1.0 - hazard[:place]))
+    low = 0.0 if place == 0 else float(EDGES[place - 1])
+    if place == BINS - 1 or hazard[place] >= 1.0:
+        return survival
+    part = (age - low) / (float(EDGES[place]) - low)
+    inside: float = (1.0 - float(hazard[place])) ** part
+    return survival * inside

@@ -1,0 +1,171 @@
+"""The engine's state as bytes: whole, or one bucket. Versioned, checksummed, refused when anything is off.
+
+A dump holds the stream position that its caller names; loading answers with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+import zstandard
+
+from monitor.engine.kernels import state as fields
+from monitor.engine.kernels.scans import lane_of, region_pair
+from monitor.engine.layout import BACKGROUND, BUCKETS, FACILITY, FEED, LANE, PASSED, REGION, SLOT
+from monitor.engine.stage import ParcelStage
+
+if TYPE_CHECKING:
+    from monitor.engine.engine import Engine
+
+MAGIC: Final = b"FORESTALL-ENGINE\n"
+VERSION: Final = 1
+_SUM: Final = 16
+_LEVEL: Final = 1  # zstd: three times smaller at half a gigabyte a second
+# What a slot looks like: a dump of another shape is refused by name, not misread.
+SHAPE: Final = hashlib.blake2b(repr((SLOT.descr, BACKGROUND.descr)).encode(), digest_size=8).hexdigest()
+_TOTALS: Final = {"lanes": LANE, "passed": PASSED, "facilities": FACILITY, "feeds": FEED, "regions": REGION}
+
+
+class DumpError(Exception):
+    """Bytes that are no dump of this version; the message says why."""
+
+
+def seal(content: Mapping[str, Any]) -> bytes:
+    body = zstandard.ZstdCompressor(_LEVEL).compress(
+        msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, **content})
+    )
+    return MAGIC + hashlib.blake2b(body, digest_size=_SUM).digest() + body
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    if not data.startswith(MAGIC):
+        raise DumpError("these bytes are no dump of an engine")
+    start = len(MAGIC) + _SUM
+    body = data[start:]
+    if hashlib.blake2b(body, digest_size=_SUM).digest() != data[len(MAGIC) : start]:
+        raise DumpError("the checksum does not fit: the dump is torn or was changed")
+    content: dict[str, Any] = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(body))
+    if content["version"] != VERSION:
+        raise DumpError(f"a dump of version {content['version']}; this program reads {VERSION}")
+    if content["shape"] != SHAPE:
+        raise DumpError("a dump whose slots have another shape than this program's")
+    return content
+
+
+def dump_bucket(stage: ParcelStage, bucket: int, position: str = "") -> bytes:
+    """The slots and remembered ids of one bucket. Codes in it are of the engine's names."""
+    return seal({"position": position, "bucket": bucket, "slots": _bucket(stage, bucket)})
+
+
+def load_bucket(stage: ParcelStage, data: bytes) -> tuple[int, str]:
+    """Into the bucket it came from; returns bucket and position. Totals of places are not part of a bucket."""
+    content = unseal(data)
+    before = _lives(stage)
+    _put_bucket(stage, content["bucket"], content["slots"])
+    _recount(stage, before)
+    return content["bucket"], content["position"]
+
+
+def _lives(stage: ParcelStage) -> int:
+    return int(stage.table.used.sum())
+
+
+def _recount(stage: ParcelStage, before: int) -> None:
+    counts = stage.world.counts
+    counts[fields.USED_SLOTS] += _lives(stage) - before
+    counts[fields.LIVE_PARCELS] = sum(
+        int(np.count_nonzero(stage.used_slots(bucket)[0]["state"] & 3 == 1)) for bucket in range(BUCKETS)
+    )
+
+
+def _bucket(stage: ParcelStage, bucket: int) -> list[bytes]:
+    slots, background = stage.used_slots(bucket)
+    return [
+        slots.tobytes(),
+        background.tobytes(),
+        *(generation.tobytes() for generation in stage.seen(bucket)),
+    ]
+
+
+def _put_bucket(stage: ParcelStage, bucket: int, parts: list[bytes]) -> None:
+    slots = np.frombuffer(parts[0], SLOT)
+    if not stage.put_slots(bucket, slots, np.frombuffer(parts[1], BACKGROUND)):
+        raise DumpError("the dump has more parcels than max_live_parcels leaves room for")
+    stage.put_seen(bucket, [np.frombuffer(part, np.uint64) for part in parts[2:]])
+
+
+def dump(engine: Engine, position: str) -> bytes:
+    stage = engine.stage
+    world = stage.world
+    rows = {
+        "lanes": stage.lane_count + 1,
+        "passed": stage.lane_count + 1,
+        "facilities": len(engine.names.facilities) + 1,
+        "feeds": len(engine.names.sources) + 1,
+        "regions": stage.region_pairs + 1,
+    }
+    return seal(
+        {
+            "position": position,
+            "now": engine.now,
+            "names": engine.names.dump(),
+            "zones": stage.places.zones.dump(),
+            "buckets": [_bucket(stage, bucket) for bucket in range(BUCKETS)],
+            "totals": {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
+            "outcomes": world.outcomes.tolist(),
+            "counts": world.counts.tolist(),
+            "learned": stage.learned.state(stage.lane_count),
+            "census": [engine.census_at, sorted(engine.census_left)],
+            "place": engine.place.state(),
+            "watching": engine.watching.state(),
+            "holding": engine.holding.state(),
+            "episodes": engine.episodes.state(),
+            "complaints": engine.complaints.state(),
+        }
+    )
+
+
+def load(engine: Engine, data: bytes) -> str:
+    content = unseal(data)
+    stage = engine.stage
+    engine.names.load(content["names"])
+    stage.places.reload(content["zones"])
+    engine.frames.forget()
+    for bucket, parts in enumerate(content["buckets"]):
+        _put_bucket(stage, bucket, parts)
+    _put_totals(stage, content["totals"])
+    stage.world.outcomes[: len(content["outcomes"])] = content["outcomes"]
+    stage.world.counts[:] = content["counts"]
+    stage.learned.restore(content["learned"])
+    engine.now = content["now"]
+    engine.census_at, left = content["census"]
+    engine.census_left = set(left)
+    engine.place.restore(content["place"])
+    engine.watching.restore(content["watching"])
+    engine.holding.restore(content["holding"])
+    engine.holding.settle(engine.now)
+    engine.episodes.restore(content["episodes"])
+    engine.complaints.restore(content["complaints"])
+    position: str = content["position"]
+    return position
+
+
+def _put_totals(stage: ParcelStage, totals: Mapping[str, bytes]) -> None:
+    """The totals, and the maps from pairs to codes, entered in the order of their codes."""
+    world = stage.world
+    for name, dtype in _TOTALS.items():
+        array = getattr(world, name)
+        flat = np.frombuffer(totals[name], dtype)
+        array[: len(flat) // max(array[0].size, 1)] = flat.reshape(-1, *array.shape[1:])
+    lanes = len(totals["lanes"]) // LANE.itemsize
+    if lanes > len(world.lanes):
+        raise DumpError("the dump has more lanes than max_lanes leaves room for")
+    for lane in world.lanes[1:lanes].tolist():
+        lane_of(world, *lane)
+    pairs = len(totals["regions"]) // REGION.itemsize
+    for region, carrier, *_ in world.regions[1:pairs].tolist():
+        region_pair(world, region, carrier)

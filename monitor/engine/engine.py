@@ -1,0 +1,278 @@
+"""The engine: batches and ticks in, findings out. Deterministic, without a clock of its own.
+
+feed: orders -> scans -> marks close episodes; endings, oddities, complaints -> place stage
+tick: place detectors -> holding -> sweep of the buckets due -> dues open episodes -> parcel detectors look
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from config.detection import DetectionSettings
+from config.settings import EngineSettings
+from detectors import registry
+from detectors.findings import Finding, Instant
+from detectors.interfaces import ParcelDetector, PlaceDetector
+from monitor import packing
+from monitor.columns import Batch, Scans
+from monitor.engine import dumping
+from monitor.engine.complaints import Complaints
+from monitor.engine.episodes import ParcelEpisodes
+from monitor.engine.holding import Holding
+from monitor.engine.judging import Judge
+from monitor.engine.layout import BUCKETS, DUE, FINISHED, HOUR, LIFE, Outcome, Records, What
+from monitor.engine.order_rows import order_rows
+from monitor.engine.place_stage import PlaceStage
+from monitor.engine.stage import ParcelStage
+from monitor.engine.watching import Watching
+from monitor.engine.windows import Frames
+from monitor.names import Names
+from monitor.vocabulary import Segment, Status
+
+_QUANTILES: Final = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelView:
+    """What an order page or `explain` may know of a live or just ended parcel. Times in milliseconds."""
+
+    tracking_number: str
+    status: Status
+    segment: Segment
+    finished: bool
+    since: Instant
+    last_scan: Instant
+    carrier: str | None
+    lane: str | None
+    facility: str | None
+    region: str | None
+    feed: str | None
+    ordered: Instant | None
+    accepted: Instant | None
+    promised: Instant | None
+    estimated: Instant | None  # the carrier's own word
+    expected: (
+        tuple[Instant, Instant, Instant] | None
+    )  # 5 %, half and 95 % of such parcels are delivered by then
+    findings: tuple[Finding, ...]
+
+
+class Engine:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        detection: DetectionSettings,
+        names: Names,
+        *,
+        timezone: str = "Asia/Shanghai",
+        place: Sequence[PlaceDetector] | None = None,
+        parcel: Sequence[ParcelDetector] | None = None,
+    ) -> None:
+        """`place`, `parcel`: detectors to run instead of every one of the registry."""
+        shop = {"timezone": timezone}
+        if place is None:
+            options = {"feed_silent": detection.feed_silence.model_dump()}
+            place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
+        if parcel is None:
+            parcel = [registry.parcel(name, shop) for name in registry.PARCEL]
+        self.names = names
+        self.now: Instant = 0
+        self.stage = ParcelStage(settings, detection, names)
+        frames = Frames(names, self.stage.places)
+        self.frames = frames
+        self.place = PlaceStage(self.stage, frames, place)
+        self.episodes = ParcelEpisodes()
+        self.judge = Judge(
+            self.stage,
+            self.episodes,
+            [detector.name for detector in parcel],
+            timezone,
+            round(detection.learning_hours * HOUR * 1000),
+        )
+        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
+        self.holding = Holding(self.stage, detection, settings.tick_seconds)
+        self.complaints = Complaints(self.stage)
+        self._history_days = settings.history_days
+        self._sweep_ms = settings.sweep_seconds * 1000
+        self._refresh_ms = round(detection.refresh_minutes * 60_000)
+        self._census_ms = round(detection.stalls.census_hours * HOUR * 1000)
+        self.census_at: Instant = 0
+        self.census_left: set[int] = set()
+
+    # -- in ----------------------------------------------------------------------------------------------------
+
+    def feed(self, batch: Batch) -> list[Finding]:
+        found: list[Finding] = []
+        complaints = self.complaints.rows(batch.complaints)
+        if batch.orders:
+            rows = order_rows(batch.orders, self.names, self.now, self._history_days)
+            told = self.stage.feed_orders(rows)
+            found += self.judge.marks(told.marks, self.now)
+            self.place.take(told.endings, told.oddities, ())
+            self._release(rows["parcel0"], rows["parcel1"])
+            self._release(rows["order0"], rows["order1"])
+        if len(batch.scans):
+            told = self.stage.feed_scans(batch.scans, self.now)
+            found += self.judge.marks(told.marks, self.now)
+            self.place.take(told.endings, told.oddities, ())
+            self.watching.take(told.endings)
+            self._release(batch.scans.key0, batch.scans.key1)
+        self.place.take(_NO_ROWS, _NO_ROWS, complaints)
+        return found
+
+    def _release(self, key0: Any, key1: Any) -> None:
+        """Hashed keys that did not stay in the table, such as parcels first heard of when delivered."""
+        for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
+            key = int(key0[row]), int(key1[row])
+            if self.stage.view(key) is None:
+                self.names.release(*key)
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def tick(self, now: Instant) -> list[Finding]:
+        """The moment that the stream tells. One that is not later than the last changes nothing."""
+        before = self.now
+        if now <= before:
+            return []
+        self.now = now
+        self.stage.places.follow()
+        self.holding.jumped(before, now)
+        found = self.place.run(now)
+        self.holding.hear(found, now)
+        self.holding.settle(now)
+        if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
+            self.stage.estimate(now)
+        if now - self.census_at >= self._census_ms and not self.census_left:
+            self.census_at = now
+            self.census_left = set(range(BUCKETS))
+        dues: list[Records] = []
+        for bucket in self._buckets_due(before, now):
+            dues += self._sweep(bucket, now, found)
+        self.watching.learn(now)
+        if dues:
+            found += self._judge_dues(np.concatenate(dues), now)
+        return found
+
+    def _buckets_due(self, before: Instant, now: Instant) -> range | list[int]:
+        """Each bucket has its moment within every `sweep_seconds`; a late tick sweeps all whose moment passed."""
+        if not before or now - before >= self._sweep_ms:
+            return range(BUCKETS)
+        first = (before * BUCKETS // self._sweep_ms) + 1
+        last = now * BUCKETS // self._sweep_ms
+        return [moment % BUCKETS for moment in range(first, last + 1)]
+
+    def _sweep(self, bucket: int, now: Instant, found: list[Finding]) -> list[Records]:
+        seconds = now // 1000
+        counting = bucket in self.census_left
+        dues = self.stage.sweep(bucket, seconds, everything=counting)
+        if counting:
+            self.stage.census(bucket, seconds)
+            self.census_left.discard(bucket)
+            if not self.census_left:
+                self.stage.learned.finish_census(self.stage.lane_count)
+        found += self.watching.look(bucket, now)
+        return [dues] if len(dues) else []
+
+    def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
+        self.watching.passed(dues)
+        found = self.judge.dues(dues, now)
+        leaving = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
+        for key0, key1 in zip(leaving["key0"].tolist(), leaving["key1"].tolist(), strict=True):
+            self.names.release(key0, key1)
+        return found
+
+    # -- asked -------------------------------------------------------------------------------------------------
+
+    @property
+    def live_parcels(self) -> int:
+        """Parcels and orders that are under way."""
+        return self.stage.live
+
+    @property
+    def table_load(self) -> float:
+        return float(self.stage.table.used.sum()) / float(self.stage.world.rules[0])
+
+    def outcomes(self) -> dict[str, int]:
+        """Events by what became of them, since the beginning; names are a metric's labels."""
+        return {outcome.name.lower(): int(self.stage.world.outcomes[outcome]) for outcome in Outcome}
+
+    def feeds(self) -> dict[str, Mapping[str, int]]:
+        """Per feed: events, newest_occurred, newest_received, live, and held (1 while its stalls are held back)."""
+        return {
+            name: {
+                "events": int(row["events"]),
+                "newest_occurred": int(row["newest_occurred"]),
+                "newest_received": int(row["newest_received"]),
+                "live": int(row["live"]),
+                "held": int(self.stage.world.hold[code]),
+            }
+            for code, name in enumerate(self.names.sources.texts())
+            if name is not None
+            for row in [self.stage.world.feeds[code]]
+        }
+
+    def parcel(self, tracking_number: str) -> ParcelView | None:
+        known = self.stage.view(self.names.key(tracking_number))
+        if known is None:
+            return None
+        slot, background = known.slot, known.background
+        evidence = self.judge.evidence(slot)
+        finished = slot.state & LIFE == FINISHED
+        return ParcelView(
+            tracking_number=tracking_number,
+            status=Status(slot.status),
+            segment=Segment(slot.segment),
+            finished=finished,
+            since=slot.segment_since * 1000,
+            last_scan=slot.last_scan * 1000,
+            carrier=evidence.get("carrier"),
+            lane=evidence.get("lane"),
+            facility=evidence.get("facility"),
+            region=evidence.get("region"),
+            feed=evidence.get("feed"),
+            ordered=background.ordered * 1000 or None,
+            accepted=slot.accepted * 1000 or None,
+            promised=slot.promised * 1000 or None,
+            estimated=background.estimated * 1000 or None,
+            expected=None if finished else self._expected(slot.lane, slot.accepted * 1000),
+            findings=tuple(self.judge.findings_of(slot.key, self.now)),
+        )
+
+    def _expected(self, lane: int, accepted: Instant) -> tuple[Instant, Instant, Instant] | None:
+        if not accepted or self.now < accepted:
+            return None
+        times = self.stage.learned.remaining(lane, 0, (self.now - accepted) / 1000, _QUANTILES)
+        if times is None:
+            return None
+        low, middle, high = (accepted + round(seconds * 1000) for seconds in times)
+        return low, middle, high
+
+    # -- the checkpoint ----------------------------------------------------------------------------------------
+
+    def dump(self, position: str = "") -> bytes:
+        """Everything, with the stream position that it stands for; see `monitor.engine.dumping`."""
+        return dumping.dump(self, position)
+
+    def load(self, data: bytes) -> str:
+        """Into a fresh engine; returns the position. Raises `dumping.DumpError` with the reason."""
+        return dumping.load(self, data)
+
+
+_NO_ROWS: Final = np.zeros(0, DUE)
+
+
+def no_scans() -> Scans:
+    """An empty column batch, for batches of orders and complaints alone."""
+    kinds = {
+        **dict.fromkeys(("key0", "key1", "event"), np.uint64),
+        **dict.fromkeys(("occurred", "received", "estimated"), np.int64),
+        **dict.fromkeys(("status", "delivered_to"), np.uint8),
+        **dict.fromkeys(("carrier", "source"), np.uint16),
+        **dict.fromkeys(("region", "facility", "courier"), np.uint32),
+        **dict.fromkeys(("latitude", "longitude"), np.float32),
+    }
+    return Scans(**{name: np.zeros(0, kind) for name, kind in kinds.items()})

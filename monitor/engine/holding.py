@@ -1,0 +1,83 @@
+"""When the stalls of a feed's parcels are held back: while it is silent, and until it has caught up.
+
+* `feed_silent` opened: the feed's parcels are held from its last word on.
+* It closed, or the daemon itself was down (a tick that jumped): held until the feed tells of something that happened
+  after that moment, or nearly now; at most `catch_up_limit_hours`.
+
+What a silence hid does not count as a parcel's own standing still: its span is left in `outage_from/until`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from config.detection import DetectionSettings
+from detectors.findings import Finding, Instant, Kind, State
+from monitor.engine.layout import HOUR
+from monitor.engine.stage import ParcelStage
+
+JUMP_MS = 300_000  # a tick later than this means that the daemon was down
+
+
+class Holding:
+    def __init__(self, stage: ParcelStage, detection: DetectionSettings, tick_seconds: int) -> None:
+        self._stage = stage
+        self._jump = max(JUMP_MS, 3000 * tick_seconds)
+        self._recent = round(detection.catch_up_minutes * 60_000)
+        self._limit = round(detection.catch_up_limit_hours * HOUR * 1000)
+        self._silent: set[int] = set()
+        self._catching: dict[int, Instant] = {}  # feed to the moment from which it has to catch up
+
+    @property
+    def held(self) -> int:
+        return len(self._silent) + len(self._catching)
+
+    def jumped(self, before: Instant, now: Instant) -> None:
+        """Two ticks in a row."""
+        if before and now - before > self._jump:
+            for feed in range(1, len(self._stage.names.sources) + 1):
+                self._catching[feed] = now
+
+    def hear(self, findings: Iterable[Finding], now: Instant) -> None:
+        world = self._stage.world
+        for finding in findings:
+            if finding.kind is not Kind.FEED_SILENT:
+                continue
+            feed = self._stage.names.sources.known(finding.subject.id)
+            if finding.state is State.CLOSED:
+                self._silent.discard(feed)
+                self._catching[feed] = now
+            elif feed not in self._silent:
+                self._silent.add(feed)
+                world.outage_from[feed] = finding.started_at // 1000
+
+    def settle(self, now: Instant) -> None:
+        """Before a sweep: which feeds' parcels may be judged."""
+        world = self._stage.world
+        for feed, since in list(self._catching.items()):
+            newest = int(world.feeds[feed]["newest_occurred"])
+            if newest >= min(since, now - self._recent) or now - since > self._limit:
+                del self._catching[feed]
+        for feed in self._silent:
+            world.outage_until[feed] = now // 1000
+        world.hold[:] = 0
+        world.hold[np.array([*self._silent, *self._catching], np.int64)] = 1
+
+    def state(self) -> dict[str, Any]:
+        world = self._stage.world
+        feeds = len(self._stage.names.sources) + 1
+        return {
+            "silent": sorted(self._silent),
+            "catching": sorted(self._catching.items()),
+            "outages": [world.outage_from[:feeds].tolist(), world.outage_until[:feeds].tolist()],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._silent = set(state["silent"])
+        self._catching = dict(state["catching"])
+        starts, ends = state["outages"]
+        self._stage.world.outage_from[: len(starts)] = starts
+        self._stage.world.outage_until[: len(ends)] = ends

@@ -1,0 +1,205 @@
+"""From what the parcel stage hands up to findings: dues open episodes, marks close them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
+from monitor.engine import wording
+from monitor.engine.episodes import LOST, PROMISE, STALL, Episode, Key, ParcelEpisodes
+from monitor.engine.kernels import state
+from monitor.engine.layout import (
+    ABROAD,
+    DETECTOR_BIT,
+    HISTORY,
+    ORDER,
+    Ended,
+    Open,
+    Records,
+    SlotRow,
+    What,
+)
+from monitor.engine.stage import ParcelStage
+from monitor.vocabulary import Segment
+
+KIND_OF: Final = {
+    Segment.FULFILMENT: Kind.FULFILMENT_STALLED,
+    Segment.PICKUP: Kind.PICKUP_STALLED,
+    Segment.FACILITY: Kind.FACILITY_STALLED,
+    Segment.LINEHAUL: Kind.LINEHAUL_STALLED,
+    Segment.CUSTOMS: Kind.CUSTOMS_STALLED,
+    Segment.DELIVERY: Kind.DELIVERY_STALLED,
+    Segment.COLLECTION: Kind.COLLECTION_STALLED,
+    Segment.RETURN: Kind.RETURN_STALLED,
+    Segment.REFUND: Kind.REFUND_STALLED,
+}
+_REASONS: Final = {
+    Ended.MOVED: CloseReason.MOVED,
+    Ended.DELIVERED: CloseReason.DELIVERED,
+    Ended.FINISHED: CloseReason.FINISHED,
+}
+CERTAIN: Final = (
+    0.99  # the promise has passed, or the carrier says so itself: a fact, but for the feed's own errors
+)
+LIKELY_LOST: Final = 0.9
+
+
+class Mark(NamedTuple):
+    key0: int
+    key1: int
+    at: int
+    closed: int
+    reason: int
+    lost: int
+
+
+class Judge:
+    def __init__(
+        self,
+        stage: ParcelStage,
+        episodes: ParcelEpisodes,
+        watchers: list[str],
+        timezone: str,
+        learning_ms: int,
+    ) -> None:
+        """`watchers`: names of the parcel detectors, in the order of their bits."""
+        self._stage = stage
+        self._episodes = episodes
+        self._bits = {int(Open.STALL): STALL, int(Open.PROMISE): PROMISE, int(Open.LOST): LOST} | {
+            DETECTOR_BIT << number: name for number, name in enumerate(watchers)
+        }
+        self._timezone = timezone
+        self._learning = learning_ms
+
+    # -- closing -----------------------------------------------------------------------------------------------
+
+    def marks(self, marks: Records, now: Instant) -> list[Finding]:
+        """In stream order."""
+        found: list[Finding] = []
+        for row in marks.tolist():
+            mark = Mark(*row)
+            key = (mark.key0, mark.key1)
+            reason = CloseReason.SUPERSEDED if mark.lost else _REASONS[Ended(mark.reason)]
+            found += self._episodes.close(key, self._named(mark.closed), now, reason)
+            if mark.lost:
+                found += self._said_lost(key, now)
+        return found
+
+    def _named(self, bits: int) -> list[str]:
+        return [name for bit, name in self._bits.items() if bits & bit]
+
+    def _said_lost(self, key: Key, now: Instant) -> Iterator[Finding]:
+        known = self._stage.view(key)
+        if known is None:
+            return
+        evidence = self.evidence(known.slot)
+        wording.said_lost(evidence, self._timezone)
+        yield self._open(known.slot, LOST, Kind.PRESUMED_LOST, evidence["since"], now, CERTAIN, evidence)
+
+    # -- opening -----------------------------------------------------------------------------------------------
+
+    def dues(self, dues: Records, now: Instant) -> list[Finding]:
+        """Sorted by key, so that where a parcel lies in the table changes nothing."""
+        order = np.lexsort((dues["slot"]["key1"], dues["slot"]["key0"]))
+        found: list[Finding] = []
+        for row, what, age in dues[order].tolist():
+            slot = SlotRow(*row)
+            if what & What.LEAVE:
+                found += self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
+                continue
+            if what & What.PROMISE:
+                found.append(self._promise(slot, now))
+            if what & What.LOST:
+                found += self._episodes.close(slot.key, (STALL,), now, CloseReason.SUPERSEDED)
+                found.append(self._lost(slot, now))
+            if what & What.STALL:
+                found.append(self._stall(slot, age, now))
+        return found
+
+    def _stall(self, slot: SlotRow, age: int, now: Instant) -> Finding:
+        segment = Segment(slot.segment)
+        usual = self._stage.learned.usual(slot.lane, slot.segment, age)
+        evidence = self.evidence(slot)
+        wording.stalled(evidence, segment, usual, age, self._timezone)
+        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(usual.survival)
+        return self._open(slot, STALL, KIND_OF[segment], evidence["since"], now, score, evidence)
+
+    def _promise(self, slot: SlotRow, now: Instant) -> Finding:
+        evidence = self.evidence(slot)
+        promised = slot.promised * 1000
+        wording.promise_broken(evidence, promised, now, Segment(slot.segment), self._timezone)
+        return self._open(slot, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, evidence)
+
+    def _lost(self, slot: SlotRow, now: Instant) -> Finding:
+        rules = self._stage.world.rules
+        limit = rules[state.LOST_ABROAD_SECONDS if slot.state & ABROAD else state.LOST_SECONDS]
+        evidence = self.evidence(slot)
+        wording.presumed_lost(evidence, now, int(limit), self._timezone)
+        return self._open(slot, LOST, Kind.PRESUMED_LOST, evidence["since"], now, LIKELY_LOST, evidence)
+
+    def watched(
+        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: dict[str, Any]
+    ) -> Finding:
+        """A parcel detector's episode, named like the detector."""
+        merged = self.evidence(slot) | evidence
+        return self._open(slot, detector, Kind(detector), slot.last_scan * 1000, now, score, merged)
+
+    def _open(
+        self,
+        slot: SlotRow,
+        detector: str,
+        kind: Kind,
+        started_at: Instant,
+        now: Instant,
+        score: float,
+        evidence: dict[str, Any],
+    ) -> Finding:
+        subject = Subject(
+            SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL,
+            self._stage.names.unpack(*slot.key),
+        )
+        if self._is_learning(slot.source, now):
+            evidence["learning"] = True
+        return self._episodes.open(
+            slot.key, detector, Episode(kind, subject, started_at, now, round(score, 6), evidence)
+        )
+
+    def _is_learning(self, source: int, now: Instant) -> bool:
+        first = int(self._stage.world.feeds[source]["first"])
+        return first > 0 and now - first < self._learning
+
+    def evidence(self, slot: SlotRow) -> dict[str, Any]:
+        """What is known of where it is; absent is left out."""
+        names = self._stage.names
+        lane = self.lane(slot)
+        known: dict[str, Any] = {
+            "carrier": names.carriers.text(slot.carrier),
+            "lane": lane,
+            "facility": names.facilities.text(slot.facility),
+            "region": names.regions.text(slot.region),
+            "destination": names.regions.text(slot.destination),
+            "feed": names.sources.text(slot.source),
+            "segment": Segment(slot.segment).name.lower(),
+            "since": slot.last_scan * 1000,
+        }
+        if slot.state & HISTORY:
+            known["history"] = True
+        return {name: value for name, value in known.items() if value is not None}
+
+    def lane(self, slot: SlotRow) -> str | None:
+        way = self._stage.world.lanes[slot.lane]
+        zones = self._stage.places.zones
+        origin, destination = zones.text(int(way["origin"])), zones.text(int(way["destination"]))
+        if origin is None and destination is None:
+            return None
+        return f"{origin or '?'}>{destination or '?'}"
+
+    def findings_of(self, key: Key, now: Instant) -> list[Finding]:
+        """What is open of a parcel."""
+        return [
+            one.finding(detector, now, State.OPENED)
+            for detector, one in sorted(self._episodes.of(key).items())
+        ]

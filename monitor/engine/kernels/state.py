@@ -1,0 +1,71 @@
+"""The arrays that kernels share, as named tuples: numba compiles these, and `self.` stays out of the loops."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Table(NamedTuple):
+    """The parcel table. Bucket b owns slots[b * room : (b + 1) * room] and uses the first size[b] of them."""
+
+    slots: Any  # SLOT
+    background: Any  # BACKGROUND, beside slots
+    room: int
+    size: Any  # i8 per bucket
+    used: Any  # i8 per bucket: live and finished
+    soonest: Any  # u4 per bucket: no slot is due earlier
+    seen: Any  # u8 [bucket, generation, place]: ids of events, open addressed
+    seen_count: Any  # i8 [bucket, generation]
+    seen_young: Any  # u1 per bucket: the generation that is being filled
+    spare: Any  # SLOT, for growing a bucket
+    spare_background: Any  # BACKGROUND
+    mixed: Any  # u8, hashes of the rows in work
+
+
+class World(NamedTuple):
+    """What parcels are judged by and what is counted."""
+
+    places: Any  # PLACE per region code
+    calendar: Any  # u1 [carrier, zone]: row of worked
+    worked: Any  # u4 [calendar, hour]
+    lane_keys: Any  # u8, open addressed; 0 is free
+    lane_codes: Any  # u4, beside lane_keys
+    lanes: Any  # LANE per lane code; 0 is every other lane
+    limit: Any  # u4 [lane, segment]: business seconds without a scan that make a stall
+    median: Any  # f4 [lane, segment]: business seconds; 0 is not known
+    ends: Any  # f4 [lane, segment, bin]: learned durations; segment NONE is the whole way
+    passed: Any  # PASSED [lane, segment]
+    facilities: Any  # FACILITY per facility code
+    feeds: Any  # FEED per source code
+    region_keys: Any  # u8, open addressed
+    region_codes: Any  # u4
+    regions: Any  # REGION per pair code; 0 is every other
+    hold: Any  # u1 per source: its parcels' stalls are held back
+    outage_from: Any  # u4 per source: its last silence
+    outage_until: Any  # u4
+    outcomes: Any  # i8 per Outcome
+    counts: Any  # i8, see below
+    rules: Any  # i8, see below
+
+
+# World.counts
+LIVE_PARCELS = 0
+USED_SLOTS = 1
+LANES = 2
+REGION_PAIRS = 3
+TOUCHED = 4  # keeps the pre-touching loads from being optimised away
+COUNTS = 5
+
+# World.rules: settings as integers, seconds
+MAX_SLOTS = 0
+HISTORY_SECONDS = 1
+LOST_SECONDS = 2
+LOST_ABROAD_SECONDS = 3
+FORGET_SECONDS = 4
+FINISHED_SECONDS = 5
+REUSE_SECONDS = 6
+TOO_FAST_SECONDS = 7
+SEEN_LIMIT = 8
+CALENDAR_START = 9
+HOLD_SECONDS = 10
+RULES = 11

@@ -1,0 +1,200 @@
+"""The sweep: what time alone says of the parcels of one bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.kernels import bin_of
+from monitor.engine.kernels import state as s
+from monitor.engine.kernels.compiled import kernel, whole
+from monitor.engine.kernels.scans import (
+    LOST,
+    NONE,
+    PROMISE,
+    STALL,
+    business,
+    count,
+    finish,
+    lost_after,
+    may_be_lost,
+    next_due,
+    other_due,
+)
+from monitor.engine.kernels.state import Table, World
+from monitor.engine.kernels.table import FULL, enter, remove
+from monitor.engine.layout import FAR, FINISHED, LIFE, LIVE, ORDER, PROMISE_TOLD, What
+from monitor.packing import HASHED
+
+DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
+LEAVE = int(What.LEAVE)
+
+
+@kernel
+def silent_age(world: World, slot: Any, now: int) -> int:
+    """Business seconds since the last scan, less what its feed's last silence hid."""
+    carrier, region = whole(slot.carrier), whole(slot.region)
+    last = whole(slot.last_scan)
+    age = business(world, carrier, region, now) - business(world, carrier, region, last)
+    low = max(last, whole(world.outage_from[slot.source]))
+    high = min(now, whole(world.outage_until[slot.source]))
+    if high > low:
+        age -= business(world, carrier, region, high) - business(world, carrier, region, low)
+    return age
+
+
+@kernel
+def _judge(world: World, slot: Any, now: int, due: Any) -> int:
+    """What is to be said of a live slot; changes its open bits, its due time and the totals. Returns What bits."""
+    what = 0
+    last = whole(slot.last_scan)
+    hold = world.hold[slot.source] != 0
+    retry = now + world.rules[s.HOLD_SECONDS]
+    if now >= last + world.rules[s.FORGET_SECONDS]:
+        return LEAVE
+    count(world, slot, -1)
+    due.age = 0
+    if not hold and slot.promised != 0 and not slot.state & PROMISE_TOLD and now >= whole(slot.promised):
+        slot.state |= np.uint8(PROMISE_TOLD)
+        slot.open |= np.uint8(PROMISE)
+        what |= DUE_PROMISE
+    if not hold and may_be_lost(slot) and now >= last + lost_after(world, slot):
+        slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
+        what |= DUE_LOST
+    wait = FAR
+    if slot.segment != NONE and not slot.open & (STALL | LOST):
+        age = silent_age(world, slot, now)
+        limit = whole(world.limit[slot.lane, slot.segment])
+        if age < limit:
+            wait = now + limit - age
+        elif hold:
+            wait = retry
+        else:
+            slot.open |= np.uint8(STALL)
+            due.age = age
+            what |= DUE_STALL
+    slot.due = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    count(world, slot, 1)
+    return what
+
+
+@kernel
+def sweep_bucket(table: Table, world: World, bucket: int, now: int, everything: bool, dues: Any) -> int:
+    """Judges every slot of a bucket that is due at `now` (seconds), or every one. Returns the rows written to `dues`.
+
+    A row is written for each finding, for each slot that leaves with episodes open, and for each that leaves with a
+    hashed key (its text is to be released). `dues` has room for a whole bucket.
+    """
+    base = bucket * table.room
+    soonest = FAR
+    written = 0
+    place = 0
+    while place < table.size[bucket]:
+        slot = table.slots[base + place]
+        if slot.state == 0:
+            place += 1
+            continue
+        if whole(slot.due) > now and not everything:
+            soonest = min(soonest, whole(slot.due))
+            place += 1
+            continue
+        due = dues[written]
+        if slot.state & LIFE == FINISHED:
+            what = LEAVE if now >= whole(slot.last_scan) + world.rules[s.FINISHED_SECONDS] else 0
+            if what == 0:
+                slot.due = next_due(world, slot)
+        else:
+            what = _judge(world, slot, now, due)
+        if what & LEAVE:
+            if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
+                due.slot = slot
+                due.what = LEAVE
+                written += 1
+            if slot.state & LIFE == LIVE:
+                finish(world, slot, whole(slot.last_scan))
+            world.counts[s.USED_SLOTS] -= 1
+            remove(table, bucket, place)
+            continue
+        if what:
+            due.slot = slot
+            due.what = what
+            written += 1
+        soonest = min(soonest, whole(slot.due))
+        place += 1
+    table.soonest[bucket] = soonest
+    return written
+
+
+@kernel
+def census(table: Table, world: World, bucket: int, now: int, still: Any) -> None:
+    """Adds the open legs of a bucket to `still` [lane, segment, bin] by their age now, and their whole ways so far."""
+    base = bucket * table.room
+    for place in range(table.size[bucket]):
+        slot = table.slots[base + place]
+        if slot.state & LIFE != LIVE:
+            continue
+        if slot.segment != NONE:
+            age = silent_age(world, slot, now)
+            if age >= 0:
+                still[slot.lane, slot.segment, bin_of(age)] += np.float32(1.0)
+        accepted = whole(slot.accepted)
+        if accepted != 0 and accepted <= now and not slot.state & ORDER:
+            still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+
+
+@kernel
+def copy_live(table: Table, bucket: int, slots: Any, background: Any) -> int:
+    """The live parcels (not orders) of a bucket, for the parcel detectors; returns how many."""
+    base = bucket * table.room
+    number = 0
+    for place in range(table.size[bucket]):
+        slot = table.slots[base + place]
+        if slot.state & LIFE == LIVE and not slot.state & ORDER:
+            slots[number] = slot
+            background[number] = table.background[base + place]
+            number += 1
+    return number
+
+
+@kernel
+def copy_used(table: Table, bucket: int, slots: Any, background: Any) -> None:
+    base = bucket * table.room
+    number = 0
+    for place in range(table.size[bucket]):
+        if table.slots[base + place].state != 0:
+            slots[number] = table.slots[base + place]
+            background[number] = table.background[base + place]
+            number += 1
+
+
+@kernel
+def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
+    """Empties a bucket and enters these; returns how many found room."""
+    base = bucket * table.room
+    for place in range(table.size[bucket]):
+        table.slots[base + place] = table.spare[table.room]
+        table.background[base + place] = table.spare_background[table.room]
+    table.used[bucket] = 0
+    soonest = FAR
+    for number in range(len(slots)):
+        index = enter(table, slots[number].key0, slots[number].key1)
+        if index == FULL:
+            return number
+        table.slots[index] = slots[number]
+        table.background[index] = background[number]
+        soonest = min(soonest, whole(slots[number].due))
+    table.soonest[bucket] = soonest
+    return len(slots)
+
+
+@kernel
+def remember(ids: Any, events: Any) -> None:
+    """Enters ids of events, each once, into an empty generation."""
+    mask = len(ids) - 1
+    for number in range(len(events)):
+        event = events[number]
+        place = whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
+        while ids[place] != 0:
+            place = (place + 1) & mask
+        ids[place] = event

@@ -1,0 +1,269 @@
+"""The parcel stage: the table's arrays and the learned durations, worked on by the kernels.
+
+    scans, orders -> marks (episodes that ended), endings (parcels that ended), oddities
+    sweep of a bucket -> dues (stalled, promise passed, lost, leaving)
+
+Nothing here knows what a finding is. `monitor.engine.plain.PlainStage` does the same with dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from config import calendars
+from config.detection import DetectionSettings
+from config.settings import EngineSettings
+from detectors import survival
+from monitor.columns import Scans
+from monitor.engine.kernels import orders as order_kernels
+from monitor.engine.kernels import scans as scan_kernels
+from monitor.engine.kernels import state, sweep
+from monitor.engine.kernels.scans import ScanColumns
+from monitor.engine.kernels.table import ABSENT, bucket_of_key, find
+from monitor.engine.layout import (
+    BACKGROUND,
+    BUCKETS,
+    DAY,
+    DUE,
+    ENDING,
+    FACILITY,
+    FAR,
+    FEED,
+    LANE,
+    MARK,
+    ODDITY,
+    PASSED,
+    REGION,
+    SEGMENTS,
+    SLOT,
+    BackgroundRow,
+    Outcome,
+    Records,
+    SlotRow,
+)
+from monitor.engine.places import Places
+from monitor.names import Names
+
+CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
+MAX_REGION_PAIRS: Final = 1 << 18
+FIRST_SIZE: Final = 64  # slots of a bucket at the start
+HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
+
+
+class Notices(NamedTuple):
+    """What a batch gave rise to, as records of the layout of the same name, in stream order."""
+
+    marks: Records
+    endings: Records
+    oddities: Records
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One slot, copied."""
+
+    slot: SlotRow
+    background: BackgroundRow
+
+
+def _power(number: float) -> int:
+    return 1 << max(int(np.ceil(np.log2(number))), 4)
+
+
+def new_table(max_slots: int, remembered: int) -> state.Table:
+    # 0.75 at the most, and room for the most crowded of 256 random buckets.
+    mean = max_slots / BUCKETS
+    room = int((mean + 4 * mean**0.5) / 0.75) + FIRST_SIZE
+    generation = max(remembered // BUCKETS, 16)
+    return state.Table(
+        slots=np.zeros(BUCKETS * room, SLOT),
+        background=np.zeros(BUCKETS * room, BACKGROUND),
+        room=room,
+        size=np.full(BUCKETS, min(FIRST_SIZE, room), np.int64),
+        used=np.zeros(BUCKETS, np.int64),
+        soonest=np.full(BUCKETS, FAR, np.uint32),
+        seen=np.zeros((BUCKETS, 2, _power(1.5 * generation)), np.uint64),
+        seen_count=np.zeros((BUCKETS, 2), np.int64),
+        seen_young=np.zeros(BUCKETS, np.uint8),
+        spare=np.zeros(room + 1, SLOT),
+        spare_background=np.zeros(room + 1, BACKGROUND),
+        mixed=np.zeros(scan_kernels.GROUP, np.uint64),
+    )
+
+
+def new_world(
+    places: Places, worked: calendars.Worked, learned: survival.Durations, rules: Mapping[int, int]
+) -> state.World:
+    lanes = len(learned.limit)
+    return state.World(
+        places=places.table,
+        calendar=places.calendar,
+        worked=worked,
+        lane_keys=np.zeros(_power(2 * lanes), np.uint64),
+        lane_codes=np.zeros(_power(2 * lanes), np.uint32),
+        lanes=np.zeros(lanes, LANE),
+        limit=learned.limit,
+        median=learned.median,
+        ends=learned.ends,
+        passed=np.zeros((lanes, SEGMENTS), PASSED),
+        facilities=np.zeros(places.facility_limit + 1, FACILITY),
+        feeds=np.zeros(places.source_limit + 1, FEED),
+        region_keys=np.zeros(2 * MAX_REGION_PAIRS, np.uint64),
+        region_codes=np.zeros(2 * MAX_REGION_PAIRS, np.uint32),
+        regions=np.zeros(MAX_REGION_PAIRS, REGION),
+        hold=np.zeros(places.source_limit + 1, np.uint8),
+        outage_from=np.zeros(places.source_limit + 1, np.uint32),
+        outage_until=np.zeros(places.source_limit + 1, np.uint32),
+        outcomes=np.zeros(len(Outcome), np.int64),
+        counts=np.zeros(state.COUNTS, np.int64),
+        rules=np.array([rules[number] for number in range(state.RULES)], np.int64),
+    )
+
+
+def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, int]:
+    return {
+        state.MAX_SLOTS: engine.max_live_parcels,
+        state.HISTORY_SECONDS: engine.history_days * DAY,
+        state.LOST_SECONDS: round(detection.lost_days * DAY),
+        state.LOST_ABROAD_SECONDS: round(detection.lost_days_abroad * DAY),
+        state.FORGET_SECONDS: round(detection.forget_days * DAY),
+        state.FINISHED_SECONDS: round(detection.finished_days * DAY),
+        state.REUSE_SECONDS: round(detection.reuse_days * DAY),
+        state.TOO_FAST_SECONDS: round(detection.too_fast_minutes * 60),
+        state.SEEN_LIMIT: max(detection.remembered_events // BUCKETS, 16),
+        state.CALENDAR_START: calendars.EPOCH,
+        state.HOLD_SECONDS: HOLD_SECONDS,
+    }
+
+
+class ParcelStage:
+    def __init__(self, engine: EngineSettings, detection: DetectionSettings, names: Names) -> None:
+        self.names = names
+        self.places = Places(names, detection.calendars, detection.lane_level)
+        self.table = new_table(engine.max_live_parcels, detection.remembered_events)
+        self.learned = survival.Durations(detection.max_lanes, SEGMENTS, detection.stalls)
+        self.world = new_world(
+            self.places, calendars.compiled(detection.calendars), self.learned, rules_of(engine, detection)
+        )
+        self._dues = np.zeros(self.table.room, DUE)
+        self._marks = np.zeros(2 * CHUNK, MARK)
+        self._endings = np.zeros(CHUNK, ENDING)
+        self._oddities = np.zeros(2 * CHUNK, ODDITY)
+
+    # -- in ----------------------------------------------------------------------------------------------------
+
+    def feed_scans(self, scans: Scans, now: int) -> Notices:
+        """`now` in milliseconds: the last tick."""
+        self.places.follow()
+        columns = ScanColumns(*(getattr(scans, name) for name in ScanColumns._fields))
+        parts = [
+            self._chunk(columns, start, min(start + CHUNK, len(scans)), now)
+            for start in range(0, len(scans), CHUNK)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return Notices(self._marks[:0], self._endings[:0], self._oddities[:0])
+        return Notices(*(np.concatenate(kind) for kind in zip(*parts, strict=True)))
+
+    def _chunk(self, columns: ScanColumns, start: int, stop: int, now: int) -> Notices:
+        marks, endings, oddities = scan_kernels.apply_scans(
+            self.table, self.world, columns, start, stop, now, self._marks, self._endings, self._oddities
+        )
+        return Notices(
+            self._marks[:marks].copy(), self._endings[:endings].copy(), self._oddities[:oddities].copy()
+        )
+
+    def feed_orders(self, rows: Records) -> Notices:
+        """Rows of ORDER_ROW."""
+        self.places.follow()
+        marks, oddities = np.zeros(2 * len(rows), MARK), np.zeros(len(rows), ODDITY)
+        n_marks, n_oddities = order_kernels.apply_orders(self.table, self.world, rows, marks, oddities)
+        return Notices(marks[:n_marks], self._endings[:0], oddities[:n_oddities])
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def sweep(self, bucket: int, now: int, *, everything: bool = False) -> Records:
+        """Rows of DUE of one bucket, in no particular order; `now` in seconds. `everything`: not only what is due."""
+        if not everything and int(self.table.soonest[bucket]) > now:
+            return self._dues[:0]
+        written = sweep.sweep_bucket(self.table, self.world, bucket, now, everything, self._dues)
+        return self._dues[:written].copy()
+
+    def census(self, bucket: int, now: int) -> None:
+        sweep.census(self.table, self.world, bucket, now, self.learned.counting)
+
+    def live_slots(self, bucket: int) -> tuple[Records, Records]:
+        """Copies of the live parcels of a bucket, sorted by key, with their background."""
+        used = int(self.table.used[bucket])
+        slots, background = np.zeros(used, SLOT), np.zeros(used, BACKGROUND)
+        number = sweep.copy_live(self.table, bucket, slots, background)
+        order = np.lexsort((slots["key1"][:number], slots["key0"][:number]))
+        return slots[:number][order], background[:number][order]
+
+    def estimate(self, now: int) -> None:
+        """What is usual, anew, for the sweep to come; `now` in milliseconds."""
+        self.learned.estimate(now, self.world.lanes["carrier"], self.lane_count)
+
+    # -- asked -------------------------------------------------------------------------------------------------
+
+    @property
+    def lane_count(self) -> int:
+        return int(self.world.counts[state.LANES])
+
+    @property
+    def region_pairs(self) -> int:
+        return int(self.world.counts[state.REGION_PAIRS])
+
+    @property
+    def live(self) -> int:
+        return int(self.world.counts[state.LIVE_PARCELS])
+
+    def view(self, key: tuple[int, int]) -> Known | None:
+        index = find(self.table, np.uint64(key[0]), np.uint64(key[1]))
+        if index == ABSENT:
+            return None
+        return Known(
+            SlotRow(*self.table.slots[index].item()), BackgroundRow(*self.table.background[index].item())
+        )
+
+    def set_open(self, key: tuple[int, int], bit: int, *, on: bool) -> None:
+        """A parcel detector's episode begins or ends."""
+        index = find(self.table, np.uint64(key[0]), np.uint64(key[1]))
+        if index != ABSENT:
+            before = int(self.table.slots[index]["open"])
+            self.table.slots[index]["open"] = before | bit if on else before & ~bit
+
+    # -- the checkpoint ----------------------------------------------------------------------------------------
+
+    def used_slots(self, bucket: int) -> tuple[Records, Records]:
+        """Copies of the slots in use and their background, in no particular order."""
+        used = int(self.table.used[bucket])
+        slots, background = np.zeros(used, SLOT), np.zeros(used, BACKGROUND)
+        sweep.copy_used(self.table, bucket, slots, background)
+        return slots, background
+
+    def put_slots(self, bucket: int, slots: Records, background: Records) -> bool:
+        """Instead of what is in the bucket; totals are not touched. False when there is no room for all."""
+        entered: int = sweep.replace(self.table, bucket, slots, background)
+        return entered == len(slots)
+
+    def seen(self, bucket: int) -> list[Any]:
+        """The ids of events that the bucket remembers, the older generation first."""
+        young = int(self.table.seen_young[bucket])
+        ids = [self.table.seen[bucket, generation] for generation in (1 - young, young)]
+        return [generation[generation != 0] for generation in ids]
+
+    def put_seen(self, bucket: int, generations: Sequence[Any]) -> None:
+        self.table.seen[bucket] = 0
+        self.table.seen_young[bucket] = 1
+        for generation, ids in enumerate(generations):
+            sweep.remember(self.table.seen[bucket, generation], ids)
+            self.table.seen_count[bucket, generation] = len(ids)
+
+
+__all__ = ["Known", "Notices", "ParcelStage", "bucket_of_key"]

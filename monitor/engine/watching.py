@@ -1,0 +1,126 @@
+"""Parcel detectors at work: the sweep brings them each live parcel every so often, endings teach them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from detectors.findings import CloseReason, Finding, Instant
+from detectors.interfaces import ParcelDetector, Verdict
+from monitor.engine.episodes import ParcelEpisodes
+from monitor.engine.judging import Judge
+from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
+from monitor.engine.stage import ParcelStage
+from monitor.engine.windows import Frames
+from monitor.vocabulary import Status
+
+MOST = 5  # bits of slot.open that are left for parcel detectors
+_ENDS = (Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST)
+
+
+class Watching:
+    def __init__(
+        self,
+        stage: ParcelStage,
+        frames: Frames,
+        judge: Judge,
+        episodes: ParcelEpisodes,
+        detectors: Sequence[ParcelDetector],
+    ) -> None:
+        if len(detectors) > MOST:
+            raise ValueError(f"at most {MOST} parcel detectors fit a slot, not {len(detectors)}")
+        self._stage = stage
+        self._frames = frames
+        self._judge = judge
+        self._episodes = episodes
+        self._detectors = detectors
+        self._looked = {detector.name: [0] * BUCKETS for detector in detectors}
+        self._endings: list[Records] = []
+
+    def take(self, endings: Records) -> None:
+        if self._detectors and len(endings):
+            ended = endings[np.isin(endings["status"], _ENDS)]
+            if len(ended):
+                self._endings.append(ended)
+
+    def passed(self, dues: Records) -> None:
+        """Parcels whose promise passed while they were on their way teach at that moment."""
+        late = dues[(dues["what"] & What.PROMISE) != 0]["slot"]
+        if not self._detectors or not len(late):
+            return
+        rows = np.zeros(len(late), ENDING)
+        for name in (
+            "key0",
+            "key1",
+            "accepted",
+            "promised",
+            "destination",
+            "lane",
+            "carrier",
+            "source",
+            "status",
+        ):
+            rows[name] = late[name]
+        self._endings.append(rows)
+
+    def learn(self, now: Instant) -> None:
+        if not self._endings:
+            return
+        rows = np.concatenate(self._endings)
+        self._endings.clear()
+        frame = self._frames.finished(rows, self._stage.world.lanes)
+        for detector in self._detectors:
+            detector.learn(frame, now)
+
+    def look(self, bucket: int, now: Instant) -> list[Finding]:
+        due = [
+            (DETECTOR_BIT << number, detector)
+            for number, detector in enumerate(self._detectors)
+            if now - self._looked[detector.name][bucket] >= detector.every
+        ]
+        if not due:
+            return []
+        slots, background = self._stage.live_slots(bucket)
+        found: list[Finding] = []
+        for bit, detector in due:
+            self._looked[detector.name][bucket] = now
+            if not len(slots):
+                continue
+            frame = self._frames.parcels(slots, background, self._stage.world.lanes, bit)
+            for verdict in sorted(detector.look(frame, now), key=lambda one: one.row):
+                found += self._act(SlotRow(*slots[verdict.row].item()), bit, detector.name, verdict, now)
+        return found
+
+    def _act(self, slot: SlotRow, bit: int, name: str, verdict: Verdict, now: Instant) -> list[Finding]:
+        opened = name in self._episodes.of(slot.key)
+        if not verdict.open:
+            if not opened:
+                return []
+            self._stage.set_open(slot.key, bit, on=False)
+            return self._episodes.close(slot.key, (name,), now, CloseReason.RECOVERED)
+        evidence: dict[str, Any] = dict(verdict.evidence)
+        if opened:
+            merged = self._judge.evidence(slot) | evidence
+            return [self._episodes.update(slot.key, name, round(verdict.score, 6), merged, now)]
+        if self._stage.world.hold[slot.source]:
+            return []
+        self._stage.set_open(slot.key, bit, on=True)
+        return [self._judge.watched(slot, name, now, verdict.score, evidence)]
+
+    def state(self) -> dict[str, Any]:
+        rows = np.concatenate(self._endings) if self._endings else np.zeros(0, ENDING)
+        return {
+            "detectors": {detector.name: detector.state() for detector in self._detectors},
+            "looked": self._looked,
+            "endings": rows.tobytes(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for detector in self._detectors:
+            if detector.name in state["detectors"]:
+                detector.restore(state["detectors"][detector.name])
+                self._looked[detector.name] = list(state["looked"][detector.name])
+        rows = np.frombuffer(state["endings"], ENDING)
+        self._endings = [rows.copy()] if len(rows) else []
