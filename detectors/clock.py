@@ -36,3 +36,11 @@ def hour_of_week(now: Instant, timezone: str) -> int:
 def stamp(now: Instant, timezone: str) -> str:
     """Minutes, local, as people read them in a sentence."""
     return datetime.fromtimestamp(now / 1000, ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
+
+
+def promise_ends(promised: Instant, offset: int) -> Instant:
+    """A promise at midnight names a day, and is kept until that day ends; any other promise is kept until it says.
+
+    Midnight of the shop's wall clock or of UTC: exports without a zone are read as UTC.
+    """
+    return promised + DAY if promised % DAY == 0 or (promised + offset) % DAY == 0 else promised

@@ -64,6 +64,7 @@ class _Judged:
 class FacilityCongested:
     name = "facility_congested"
     every = 600_000
+    wants = frozenset({"facilities"})
 
     def __init__(
         self,

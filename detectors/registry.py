@@ -18,7 +18,9 @@ PLACE: Mapping[str, str] = {
     "facility_congested": "detectors.facility_congested:FacilityCongested",
     "repeat_complainer": "detectors.repeat_complainer:RepeatComplainer",
 }
-PARCEL: Mapping[str, str] = {}
+PARCEL: Mapping[str, str] = {
+    "late_predicted": "detectors.late:LatePredicted",
+}
 
 
 def place(name: str, shop: Mapping[str, Any] | None = None, **options: Any) -> PlaceDetector:

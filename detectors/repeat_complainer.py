@@ -47,6 +47,7 @@ def family(category: str | None, reason: str | None) -> str:
 class RepeatComplainer:
     name = "repeat_complainer"
     every = 60_000
+    wants = frozenset({"complaints"})
 
     def __init__(self, *, window_days: float = 30.0, capacity: int = 200_000) -> None:
         self._window = int(window_days * DAY)

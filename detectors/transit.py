@@ -1,0 +1,226 @@
+"""How long a parcel under way still takes: a life table of the hours since hand-over, moved by today's speed.
+
+Deaths are deliveries, exposure is time spent waiting at that age, so parcels still open count for what they waited
+(censored, as Kaplan and Meier have it) and a slow week shows while its parcels are still out. The shape of the table
+is remembered for months; one speed for the shop, one a carrier (both fast) and one a lane (slow), each shrunk
+towards what stands above it, say how the present differs; a weekly curve says when nobody delivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.clock import DAY, HOUR
+from detectors.findings import Instant
+from detectors.plain import pack, unpack
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+BIN: Final = 12 * HOUR
+BINS: Final = 180  # ninety days
+SHAPE_DAYS: Final = 60.0  # half-lives
+SPEED_DAYS: Final = 5.0
+CARRIER_DAYS: Final = 30.0
+LANE_DAYS: Final = 45.0
+_SLOTS: Final = 14  # half days of a week
+QUANTILES: Final = (0.1, 0.5, 0.9, 0.95)
+
+
+class Ratios:
+    """Deliveries seen over deliveries expected, by name, decayed, shrunk towards 1; the rarest names fall out."""
+
+    def __init__(self, half_life_days: float, prior: float, capacity: int) -> None:
+        self._half_life, self._prior, self._capacity = half_life_days, prior, capacity
+        self._index: dict[str, int] = {}
+        self._seen = np.zeros(16)
+        self._expected = np.zeros(16)
+        self._factor = np.ones(16)
+
+    def rows(self, names: Sequence[str]) -> I64:
+        for name in names:
+            if name not in self._index:
+                self._add(name)
+        return np.array([self._index[name] for name in names], dtype=np.int64)
+
+    def _add(self, name: str) -> None:
+        if len(self._index) >= self._capacity:
+            live = sorted(self._index, key=lambda known: -self._expected[self._index[known]])[
+                : self._capacity // 2
+            ]
+            rows = [self._index[known] for known in live]
+            self._seen, self._expected = self._seen[rows], self._expected[rows]
+            self._factor = self._factor[rows]
+            self._index = {known: row for row, known in enumerate(live)}
+        row = self._index[name] = len(self._index)
+        if row >= len(self._seen):
+            self._seen = np.concatenate([self._seen, np.zeros(row + 16)])
+            self._expected = np.concatenate([self._expected, np.zeros(row + 16)])
+            self._factor = np.concatenate([self._factor, np.ones(row + 16)])
+        self._seen[row] = self._expected[row] = 0.0
+        self._factor[row] = 1.0
+
+    def factor(self, rows: I64) -> F64:
+        return np.asarray(self._factor[rows], dtype=np.float64)
+
+    def measure(self) -> None:
+        """Once a day: in the evening the day's deliveries are all counted and its idle night is not."""
+        ratio = (self._seen + self._prior) / (self._expected + self._prior)
+        self._factor = np.clip(ratio, 0.05, 20.0)
+
+    def cases(self, rows: I64) -> F64:
+        return self._seen[rows]
+
+    def learn(self, rows: I64, seen: F64, expected: F64) -> None:
+        np.add.at(self._seen, rows, seen)
+        np.add.at(self._expected, rows, expected)
+
+    def decay(self, days: float) -> None:
+        keep = 0.5 ** (days / self._half_life)
+        self._seen *= keep
+        self._expected *= keep
+
+    def state(self) -> dict[str, Any]:
+        size = len(self._index)
+        return {
+            "names": list(self._index),
+            "seen": pack(self._seen[:size]),
+            "expected": pack(self._expected[:size]),
+            "factor": pack(self._factor[:size]),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._index = {str(name): row for row, name in enumerate(state["names"])}
+        self._seen, self._expected = unpack(state["seen"]), unpack(state["expected"])
+        self._factor = unpack(state["factor"])
+
+
+class Transit:
+    """Ages and spans are milliseconds; `lanes` and `carriers` are names, one a parcel."""
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self._deaths = np.zeros(BINS)
+        self._exposure = np.zeros(BINS)  # in bins
+        self._week = Ratios(SHAPE_DAYS, 100.0, _SLOTS)
+        self._slots = self._week.rows([str(slot) for slot in range(_SLOTS)])
+        self._recent = np.zeros((2, BINS))  # deaths and exposure of the last days: the shop's speed
+        self._carriers = Ratios(CARRIER_DAYS, 200.0, 2_000)
+        self._lanes = Ratios(LANE_DAYS, 15.0, capacity)
+        self._speed_today = 1.0
+        self._at: Instant | None = None
+
+    @property
+    def cases(self) -> float:
+        return float(self._deaths.sum())
+
+    def base(self) -> F64:
+        return (self._deaths + 0.05) / (self._exposure + 1.0)
+
+    def pass_time(self, now: Instant, offset: int = 0) -> None:
+        """A clock that jumps back passes no time; one that jumps ahead forgets at most a month's worth."""
+        if self._at is None:
+            self._at = now
+        days = min((now - self._at) / DAY, 30.0)
+        if days <= 0:
+            return
+        if (now + offset) // DAY != (self._at + offset) // DAY:
+            self._measure()
+        self._at = now
+        keep = 0.5 ** (days / SHAPE_DAYS)
+        self._deaths *= keep
+        self._exposure *= keep
+        self._recent *= 0.5 ** (days / SPEED_DAYS)
+        for ratios in (self._week, self._carriers, self._lanes):
+            ratios.decay(days)
+
+    def wait(self, age: F64, carrier: I64, lane: I64, local: Instant, span: float) -> None:
+        """Parcels seen out at these ages by a look that comes every `span`: an unbiased count of the time waited."""
+        pieces = max(1, int(np.ceil(span / BIN)))
+        for piece in range(pieces):
+            shift = ((piece + 0.5) / pieces - 0.5) * span
+            slots = self._slot(np.full(len(age), local + shift))
+            self._count(
+                np.maximum(age + shift, 0.0), carrier, lane, slots, span / pieces / BIN, np.zeros(len(age))
+            )
+
+    def end(self, age: F64, carrier: I64, lane: I64, local_ends: F64) -> None:
+        self._count(age, carrier, lane, self._slot(local_ends), 0.0, np.ones(len(age)))
+
+    def _count(self, age: F64, carrier: I64, lane: I64, slots: I64, bins: float, deaths: F64) -> None:
+        cells = np.clip(age // BIN, 0, BINS - 1).astype(np.int64)
+        week = self._week.factor(slots)
+        expected = self.base()[cells] * bins
+        # from above down, each against what stands above it only: factors that knew of each other would swing
+        self._week.learn(slots, deaths, expected)
+        expected = expected * week
+        expected = expected * self.speed()
+        self._carriers.learn(carrier, deaths, expected)
+        expected = expected * self._carriers.factor(carrier)
+        self._lanes.learn(lane, deaths, expected)
+        np.add.at(self._deaths, cells, deaths)
+        np.add.at(self._exposure, cells, bins * week)
+        np.add.at(self._recent[0], cells, deaths)
+        np.add.at(self._recent[1], cells, bins * week)
+
+    def speed(self) -> float:
+        """Deliveries of the last days over those that the table expects: below 1 the shop is slow."""
+        return self._speed_today
+
+    def _measure(self) -> None:
+        expected = float(self._recent[1] @ self.base())
+        self._speed_today = (float(self._recent[0].sum()) + 20.0) / (expected + 20.0)
+        for ratios in (self._week, self._carriers, self._lanes):
+            ratios.measure()
+
+    def _speed(self, carrier: I64, lane: I64) -> F64:
+        return self.speed() * self._carriers.factor(carrier) * self._lanes.factor(lane)
+
+    def _slot(self, local: F64) -> I64:
+        return ((local // (12 * HOUR)).astype(np.int64) + 6) % _SLOTS  # 1970-01-01 was a Thursday
+
+    def names(self, carriers: Sequence[str], lanes: Sequence[str]) -> tuple[I64, I64]:
+        return self._carriers.rows(carriers), self._lanes.rows(lanes)
+
+    def lane_cases(self, lane: I64) -> F64:
+        return self._lanes.cases(lane)
+
+    def remaining(self, age: F64, carrier: I64, lane: I64, local: Instant) -> F64:
+        """Milliseconds still to wait, by parcel and by `QUANTILES`, given the age reached; at most ninety days."""
+        steps = np.arange(BINS)
+        cells = np.minimum((age // BIN).astype(np.int64)[:, None] + steps[None, :], BINS - 1)
+        slots = self._slot((local + (steps + 0.5) * BIN).astype(np.float64))
+        rate = self.base()[cells] * self._week.factor(slots)[None, :] * self._speed(carrier, lane)[:, None]
+        hazard = np.cumsum(rate, axis=1)
+        out = np.empty((len(age), len(QUANTILES)))
+        for column, quantile in enumerate(QUANTILES):
+            need = -np.log1p(-quantile)
+            at = np.minimum((hazard < need).sum(axis=1), BINS - 1)
+            rows = np.arange(len(age))
+            before = np.where(at > 0, hazard[rows, np.maximum(at - 1, 0)], 0.0)
+            part = np.clip((need - before) / np.maximum(rate[rows, at], 1e-12), 0.0, 1.0)
+            out[:, column] = (at + part) * BIN
+        return out
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "at": self._at,
+            "speed": self._speed_today,
+            "deaths": pack(self._deaths),
+            "exposure": pack(self._exposure),
+            "week": self._week.state(),
+            "recent": pack(self._recent),
+            "carriers": self._carriers.state(),
+            "lanes": self._lanes.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._at = None if state["at"] is None else int(state["at"])
+        self._deaths, self._exposure = unpack(state["deaths"]), unpack(state["exposure"])
+        self._speed_today = float(state["speed"])
+        self._recent = unpack(state["recent"])
+        for name in ("week", "carriers", "lanes"):
+            getattr(self, f"_{name}").restore(state[name])

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detectors.clock import DAY, HOUR, promise_ends
+from detectors.interfaces import empty
+from detectors.late import LatePredicted
+from detectors.lateness import Known, Lateness, WorkingDays, days_out
+from detectors.transit import Transit
+from tests.recordings.late_predicted import FRAMES, frames, parcels
+from tests.recordings.windows import MONDAY, rows
+
+
+def taught(stop: int | None = None) -> LatePredicted:
+    detector = LatePredicted(ready_cases=150, every_hours=6.0)
+    for finished, table, now in FRAMES[:stop]:
+        detector.look(table, now)
+        detector.learn(finished, now)
+    return detector
+
+
+def test_parcels_of_the_slow_lane_are_told_before_their_promise_and_mostly_rightly() -> None:
+    made = {one["tracking_number"]: one for one in parcels(seed=9)}
+    detector = taught()
+    told: dict[str, int] = {}
+    for _, table, now in frames(list(made.values())):
+        shifted = table.with_columns(
+            pl.col("ordered", "accepted", "segment_since", "last_scan", "promised") + 30 * DAY
+        )
+        for verdict in detector.look(shifted, now + 30 * DAY):
+            if verdict.open:
+                told.setdefault(table["tracking_number"][verdict.row], now)
+    late = {name for name, one in made.items() if one["ended"] > promise_ends(one["promised"], 8 * HOUR)}
+    early = {name for name, at in told.items() if at < made[name]["promised"] - DAY}
+    last = max(now for _, _, now in FRAMES)
+    due = {name for name in late if made[name]["promised"] < last}
+    assert len(early & late) > 0.5 * len(due)
+    assert len(early & late) > 0.6 * len(early)
+
+
+def test_nothing_is_said_before_enough_parcels_have_ended() -> None:
+    detector = LatePredicted()
+    assert all(not list(detector.look(table, now)) for _, table, now in FRAMES)
+    assert detector.interval(FRAMES[40][1].row(0, named=True), FRAMES[40][2]) is None
+
+
+def test_a_parcel_gets_a_delivery_time_with_its_interval_and_a_later_one_when_older() -> None:
+    detector, now = taught(), FRAMES[-1][2]
+    fresh = FRAMES[-1][1].row(0, named=True) | {"accepted": now - HOUR, "destination": "440000"}
+    slow = fresh | {"destination": "650000"}
+    near, far = detector.interval(fresh, now), detector.interval(slow, now)
+    assert near is not None
+    assert far is not None
+    assert now < near[0] < near[1] < near[2] < near[3]
+    assert far[1] > near[1]
+    assert detector.interval(fresh | {"accepted": None}, now) is None
+
+
+def test_a_lane_never_seen_and_a_carrier_never_seen_borrow_from_the_rest() -> None:
+    detector, now = taught(), FRAMES[-1][2]
+    row = FRAMES[-1][1].row(0, named=True) | {"carrier": None, "origin": "X", "promised": now + DAY}
+    strange = rows("parcels", [row])
+    assert 0 < detector.probability(strange, now)[0] < 1
+    assert detector.interval(row, now) is not None
+
+
+def test_parcels_without_a_promise_or_past_it_are_left_alone() -> None:
+    detector, now = taught(), FRAMES[-1][2]
+    row = FRAMES[-1][1].row(0, named=True)
+    strange = rows("parcels", [row | {"promised": None}, row | {"promised": now - 3 * DAY}])
+    assert list(detector.look(strange, now)) == []
+    assert np.isnan(detector.probability(strange, now)).all()
+
+
+def test_a_parcel_not_handed_over_on_the_eve_of_its_promise_is_judged_too() -> None:
+    detector, now = taught(), FRAMES[-1][2]
+    row = FRAMES[-1][1].row(0, named=True) | {
+        "accepted": None,
+        "promised": now + DAY,
+        "ordered": now - 5 * DAY,
+    }
+    assert np.isfinite(detector.probability(rows("parcels", [row]), now)[0])
+
+
+def test_a_promise_of_a_day_is_kept_until_that_day_ends() -> None:
+    shanghai = 8 * HOUR
+    assert promise_ends(MONDAY, shanghai) == MONDAY + DAY
+    assert promise_ends(MONDAY + 8 * HOUR, shanghai) == MONDAY + 8 * HOUR + DAY
+    assert promise_ends(MONDAY + 18 * HOUR, shanghai) == MONDAY + 18 * HOUR
+
+
+def test_a_clock_that_jumps_and_empty_frames_are_survived() -> None:
+    detector, now = taught(60), FRAMES[60][2]
+    table = FRAMES[60][1]
+    for moment in (now - 400 * DAY, now + 400 * DAY, now):
+        detector.look(table, moment)
+        detector.look(empty("parcels"), moment)
+        detector.learn(empty("finished"), moment)
+    assert np.isfinite(detector.probability(table, now)).any()
+
+
+def test_a_day_of_ten_times_the_parcels_teaches_no_nonsense() -> None:
+    detector, now = taught(), FRAMES[-1][2]
+    table, finished = FRAMES[-1][1], FRAMES[-1][0]
+    before = detector.probability(table, now)
+    for _ in range(10):
+        detector.learn(finished, now)
+    after = detector.probability(table, now)
+    judged = np.isfinite(before)
+    assert np.abs(after - before)[judged].mean() < 0.15
+
+
+def test_odds_learn_what_the_days_before_looked_like_and_nothing_later() -> None:
+    known = Known(*(np.array([value]) for value in (0, 100, 102, 110, 7, 3)))
+    told, parcel = days_out(known, np.array([107]))
+    assert told.today.tolist() == [100, 101, 102, 103, 104, 105, 106, 107]
+    assert told.handed.tolist() == [-1, -1, 102, 102, 102, 102, 102, 102]
+    assert parcel.tolist() == [0] * 8
+    odds = Lateness(WorkingDays())
+    for _ in range(200):
+        odds.learn(told, np.ones(8, dtype=np.bool_))
+    assert (odds.logit(told) > 2).all()
+
+
+def test_holidays_are_no_working_days() -> None:
+    days = WorkingDays(frozenset({20_458}))  # Tuesday 2026-01-06
+    assert days.between(np.array([20_457]), np.array([20_459])).tolist() == [1]
+    assert days.between(np.array([20_460]), np.array([20_464])).tolist() == [2]
+
+
+@pytest.mark.parametrize("slow", [1.0, 2.0])
+def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_down(slow: float) -> None:
+    """A world of exponential waits whose rate changes at once; judged a fortnight later."""
+    rng = np.random.default_rng(3)
+    table, step = Transit(), 6 * HOUR
+    carrier, lane = table.names(["SF"], ["a-b"])
+    live: list[tuple[int, int]] = []
+    for now in range(MONDAY, MONDAY + 60 * DAY, step):
+        table.pass_time(now)
+        mean = (3.0 if now < MONDAY + 45 * DAY else 3.0 * slow) * DAY
+        stay = rng.random(len(live)) < np.exp(-step / mean)
+        for (started, _), stays in zip(live, stay, strict=True):
+            if not stays:
+                table.end(np.array([float(now - started)]), carrier, lane, np.array([float(now)]))
+        live = [one for one, stays in zip(live, stay, strict=True) if stays] + [(now, 0)] * 10
+        ages = np.array([float(now - started) for started, _ in live])
+        table.wait(ages, np.repeat(carrier, len(live)), np.repeat(lane, len(live)), now, float(step))
+    bound = table.remaining(np.zeros(1), carrier, lane, MONDAY + 60 * DAY)[0, 3]
+    above = float(np.exp(-bound / (3.0 * slow * DAY)))
+    assert 0.02 < above < (0.08 if slow == 1.0 else 0.13)
