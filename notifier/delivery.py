@@ -48,7 +48,7 @@ class DeliveryRules:
     concurrency: int = 32
     per_channel: int = 8  # at once: one that hangs must not hold up the others
     poison_after: int = 20  # attempts that ended with our own failure
-    resend_unknown: bool = False  # rather twice than never; ops alerts always
+    resend_unknown: bool = False  # rather twice than never; ops alerts once more at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Delivery:
             return await self._give_up(
                 entry, Reason.CHANNEL_REJECTED, "record" if sender else "no_channel", now
             )
-        if entry.sending and not self._repeatable(entry):
+        if entry.sending and not self._repeatable(entry, doubted=entry.ambiguous):
             return Verdict("unknown", Reason.UNKNOWN, now, detail="interrupted", ambiguous=True)
         if entry.crashes >= self._rules.poison_after:
             return await self._give_up(entry, Reason.CHANNEL_REJECTED, "poison", now)
@@ -262,11 +262,16 @@ class Delivery:
             return await self._give_up(
                 entry, FINAL.get(result.cause, Reason.CHANNEL_REJECTED), result.detail, now
             )
-        if self._repeatable(entry):
+        if self._repeatable(entry, doubted=entry.ambiguous or entry.sending):
             return Verdict("retry", Reason.UNKNOWN, now + wait, detail=result.detail, ambiguous=True)
         return Verdict("unknown", Reason.UNKNOWN, now, result.provider_id, result.detail, ambiguous=True)
 
-    def _repeatable(self, entry: Entry) -> bool:
-        if entry.kind is ActionKind.COUPON or entry.ops or self._rules.resend_unknown:
+    def _repeatable(self, entry: Entry, *, doubted: bool) -> bool:
+        """`doubted`: an attempt before the one in question may have been done too. An ops alert without a key is
+        said a second time, never a third.
+        """
+        if entry.kind is ActionKind.COUPON or self._rules.resend_unknown:
             return True
-        return self._channels[entry.proposal.channel].capabilities.idempotent
+        if self._channels[entry.proposal.channel].capabilities.idempotent:
+            return True
+        return entry.ops and not doubted
