@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from config.regions import regions
+from monitor.decode import Decoder
+from monitor.names import Names
 from monitor.simulate import SCENARIOS, Summary, simulate
 from monitor.simulate.network import network
+from monitor.stream import Frame
 from tests.simulate.rules import broken
 
 
@@ -173,3 +176,10 @@ def test_what_cannot_be_simulated_is_said(tmp_path: Path) -> None:
         simulate(tmp_path, parcels=200, days=5, seed=1, scenario="earthquake")
     with pytest.raises(ValueError, match="at least 100 parcels"):
         simulate(tmp_path, parcels=0, days=5, seed=1, scenario="calm")
+
+
+def test_the_decoder_takes_every_event(world: tuple[Path, Summary]) -> None:
+    data = (world[0] / "events.ndjson").read_bytes()
+    decoded = list(Decoder(Names()).decode([Frame("batch", data)]))
+    assert [dead for one in decoded for dead in one.dead] == []
+    assert sum(one.events for one in decoded) == world[1].events
