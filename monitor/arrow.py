@@ -48,8 +48,8 @@ def read(data: bytes, latest: int | None) -> tuple[ScanTexts | None, list[bytes]
         scans = frame if is_scan.all() else frame.filter(is_scan)
         texts = _scans(scans, latest)
         if texts is None:
-            return None, _lines(frame)
-        return texts, [] if scans.height == frame.height else _lines(frame.filter(~is_scan))
+            return None, as_lines(frame)
+        return texts, [] if scans.height == frame.height else as_lines(frame.filter(~is_scan))
     except (PolarsError, OSError, PanicException) as error:
         raise DeadEventError(
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
@@ -149,7 +149,8 @@ def _numbers(frame: pl.DataFrame, name: str) -> Any:
     return frame[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
-def _lines(frame: pl.DataFrame) -> list[bytes]:
+def as_lines(frame: pl.DataFrame) -> list[bytes]:
+    """Rows as JSON objects; null is absent."""
     return [_line(row) for row in frame.iter_rows(named=True)]
 
 

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor.decode import DeadEvent
+from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
 from notifier.store import Entry, Store
 
@@ -67,14 +69,19 @@ class PoisonLimit:
 
 
 class DeadLetters:
-    def __init__(self, store: Store, *, keep: int = KEEP) -> None:
+    def __init__(self, store: Store, *, keep: int = KEEP, metrics: Metrics | None = None) -> None:
         self.store = store
         self.keep = keep
         self.dropped = 0
+        self._counter = metrics.counter("deadletter") if metrics else None
 
     @property
     def key(self) -> str:
         return self.store.key("dead")
+
+    async def add(self, dead: Sequence[DeadEvent], now: int, feed: str = "") -> None:
+        """What the decoder could not take."""
+        await self.park([Letter(one.reason, one.detail, one.raw, feed, now) for one in dead])
 
     async def park(self, letters: Sequence[Letter]) -> None:
         """Durable when it returns."""
@@ -95,6 +102,9 @@ class DeadLetters:
                 },
             )
         length = await pipeline.call("XLEN", self.key).run()
+        if self._counter is not None:
+            for letter in letters:
+                self._counter.labels(letter.reason).inc()
         if (surplus := length[-1] - self.keep) > 0:
             # By id, like every stream of ours: the oldest letters go, and it is said.
             oldest = (await self.store.stream_range(self.key, count=surplus + 1))[-1]
