@@ -1,0 +1,223 @@
+"""The audit log: every change of state of a claim, chained, so that what was altered, lost or moved shows.
+
+An entry's body is JSON: seq, at, event, and as they apply id, outcome, reason, amount, cur, who, why, from. No customer
+is named in it; an action's id leads to its record. `verify` recomputes the chain, every record's keyed checksum, and
+every budget from the claims.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from notifier.actions import Outcome, Proposal
+from notifier.identity import Identity
+from notifier.ledger import Claim, Ledger, Person, script
+from notifier.sending import Instant
+from notifier.store import Store
+
+PAGE: Final = 1000
+MOST_PROBLEMS: Final = 100
+DECIDING: Final = frozenset({"claimed", "approve", "reject", "erased"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the log."""
+
+    entry_id: str
+    body: Mapping[str, Any]
+    raw: bytes
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    customer_id: str
+    amount: int
+    coupons: int
+    actions: int
+
+
+class Audit:
+    def __init__(self, store: Store, ledger: Ledger, identity: Identity) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._identity = identity
+        self._erase = script("erase")
+
+    async def records(self, after: str = "0") -> AsyncIterator[Record]:
+        """From the oldest on; `after` is an entry id."""
+        stream = self._ledger.key("audit")
+        while True:
+            page = await self._store.stream_range(stream, f"({after}" if after != "0" else "-", "+", PAGE)
+            for entry in page:
+                raw, chained = entry.get(b"body") or b"", entry.get(b"hash") or b""
+                yield Record(entry.id, _body(raw), raw, chained.decode())
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    async def verify(self) -> list[str]:
+        """What is wrong, in words; empty where all holds. Reads everything: for `doctor`, not for every minute."""
+        problems, last = await self._verify_chain()
+        problems += await self._verify_claims(last)
+        return problems[:MOST_PROBLEMS]
+
+    async def _verify_chain(self) -> tuple[list[str], dict[str, str]]:
+        problems: list[str] = []
+        outcomes: dict[str, str] = {}
+        previous, seq = "", 0
+        async for record in self.records():
+            expected = hashlib.sha1(previous.encode() + record.raw, usedforsecurity=False).hexdigest()
+            if record.hash != expected:
+                problems.append(f"audit entry {record.entry_id}: the chain breaks here")
+            if record.body.get("seq") != seq + 1:
+                problems.append(f"audit entry {record.entry_id}: entry {seq + 1} is missing")
+            previous, seq = record.hash, int(record.body.get("seq", seq + 1))
+            if record.body.get("event") in DECIDING and record.body.get("outcome"):
+                outcomes[str(record.body.get("id"))] = str(record.body["outcome"])
+        head = await self._ledger.head()
+        if head.seq != seq:
+            problems.append(f"the audit log ends at {seq}, the ledger is at {head.seq}")
+        return problems, outcomes
+
+    async def _verify_claims(self, outcomes: dict[str, str]) -> list[str]:
+        problems: list[str] = []
+        seen: set[str] = set()
+        async for claim in self._ledger.all():
+            seen.add(claim.action_id)
+            if not claim.checksum_holds:
+                problems.append(f"{claim.action_id}: the record is not the one that was claimed")
+            if outcomes.get(claim.action_id) != claim.outcome:
+                problems.append(
+                    f"{claim.action_id}: the log says {outcomes.get(claim.action_id)}, the claim {claim.outcome}"
+                )
+        problems += [f"{one}: in the log, not in the ledger" for one in outcomes if one not in seen]
+        return problems + await self._verify_budgets(seen)
+
+    async def _verify_budgets(self, action_ids: set[str]) -> list[str]:
+        sums: dict[str, int] = defaultdict(int)
+        ids = sorted(action_ids)
+        for start in range(0, len(ids), PAGE):
+            commands = [
+                ("HMGET", self._ledger.key("action", one), "money", "budgets")
+                for one in ids[start : start + PAGE]
+            ]
+            for money, names in await self._store.run(commands, atomic=False):
+                for name in (names or b"").decode().split():
+                    sums[name] += int(money)
+        counters = {key async for key in self._store.keys("ledger", "*", "budget", "*")}
+        problems = []
+        for key in sorted(counters | sums.keys()):
+            counted = int(await self._store.get(key) or 0)
+            if counted != sums[key]:
+                problems.append(f"{key}: {counted} is counted, {sums[key]} is reserved or spent")
+        return problems
+
+    # Reports
+
+    async def receivers(self, since: Instant, limit: int = 20) -> list[Receiver]:
+        """Who got most, in money: where abuse shows first."""
+        found: dict[str, Receiver] = {}
+        async for claim in self._ledger.all(since):
+            customer = claim.proposal.customer_id
+            if customer is None or claim.outcome is not Outcome.SEND or claim.state == "failed":
+                continue
+            one = found.get(customer, Receiver(customer, 0, 0, 0))
+            found[customer] = replace(
+                one,
+                amount=one.amount + claim.reserved,
+                coupons=one.coupons + bool(claim.coupon_code),
+                actions=one.actions + 1,
+            )
+        return sorted(found.values(), key=lambda one: (-one.amount, -one.actions, one.customer_id))[:limit]
+
+    # A customer's own data
+
+    async def export(self, customer_id: str) -> dict[str, Any]:
+        """All that the ledger knows of a customer, as JSON values."""
+        pseudonym = self._identity.pseudonym(customer_id)
+        consent = await self._store.hash_all(self._ledger.key("consent", pseudonym))
+        claims = [_exported(claim) for claim in await self._of(pseudonym)]
+        return {
+            "customer_id": customer_id,
+            "consent": {name: value.decode() for name, value in sorted(consent.items())},
+            "actions": sorted(claims, key=lambda one: (one["decided_at"], one["action_id"])),
+        }
+
+    async def erase(self, customer_id: str, person: Person, now: Instant) -> tuple[int, list[str]]:
+        """How many actions lost the name, and which could not: they are being sent or wait to be resolved. What was
+        decided and paid stays in the books; consent and caps stay, under a keyed pseudonym, as a refusal must.
+        """
+        erased, left = 0, []
+        pseudonym = self._identity.pseudonym(customer_id)
+        for claim in await self._of(pseudonym):
+            nameless = msgspec.json.encode(_nameless(claim.proposal))
+            done = await self._store.script(
+                self._erase,
+                [self._ledger.key()],
+                claim.action_id,
+                now,
+                nameless,
+                person.who,
+                person.why,
+                person.source,
+            )
+            erased += int(done)
+            if not done:
+                left.append(claim.action_id)
+        if not left:
+            await self._store.delete(self._ledger.key("of", pseudonym))
+        return erased, left
+
+    async def _of(self, pseudonym: str) -> list[Claim]:
+        ids = await self._store.set_members(self._ledger.key("of", pseudonym))
+        return await self._ledger.claims(sorted(one.decode() for one in ids))
+
+
+def _nameless(proposal: Proposal) -> Proposal:
+    return replace(
+        proposal,
+        subject="erased",
+        customer_id="erased",
+        order_id=None,
+        tracking_number=None,
+        variables={},
+        evidence={},
+        contact_hashes=(),
+        timezone=None,
+    )
+
+
+def _exported(claim: Claim) -> dict[str, Any]:
+    proposal = claim.proposal
+    return {
+        "action_id": claim.action_id,
+        "kind": str(proposal.kind),
+        "order_id": proposal.order_id,
+        "decided_at": claim.decided_at,
+        "decision": str(claim.outcome),
+        "reason": str(claim.reason),
+        "arm": str(claim.arm) if claim.arm else None,
+        "amount": proposal.amount,
+        "currency": proposal.currency,
+        "coupon_code": claim.coupon_code,
+        "template": proposal.template,
+        "state": claim.state,
+        "sent_at": claim.sent_at,
+        "evidence": dict(proposal.evidence),
+    }
+
+
+def _body(raw: bytes) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

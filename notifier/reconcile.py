@@ -1,0 +1,109 @@
+"""Asking the shop what it has: after a restore before anything is spent, and each night for the books.
+
+After a restore the ledger may have forgotten coupons that were paid. Their codes are at the shop and nowhere here; they
+are kept, and the claim that comes again (the engine replays from its checkpoint) finds its own code among them: it is
+done, its money is counted, and the words about it are `unknown` rather than sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
+
+from notifier.actions import ActionKind, Outcome
+from notifier.identity import PREFIX
+from notifier.ledger import Ledger, Person, script
+from notifier.sending import Channel, CouponProvider, Instant
+from notifier.store import Store
+
+SYSTEM: Final = "forestall"
+BATCH: Final = 500
+GONE: Final = frozenset({"failed", "none"})
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel whose provider can be asked about a message by its key or by its own id."""
+
+    async def find(self, key: str, provider_id: str | None, now: Instant) -> bool | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the shop and the ledger say of each other. `missing` and `unpaid` should be empty."""
+
+    at_shop: int
+    unknown_to_us: int  # codes at the shop that no claim has
+    missing: tuple[str, ...]  # actions: done here, not at the shop
+    unpaid: tuple[str, ...]  # actions: at the shop, but given up or refused here
+
+
+class Reconciler:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        coupons: Mapping[str, CouponProvider],
+        channels: Mapping[str, Channel],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._coupons = coupons
+        self._channels = channels
+        self._known = script("known")
+
+    async def shop(self, now: Instant) -> Books:
+        """Compares all codes, and keeps those that we do not know. Raises `CouponsUnavailableError` where a shop does
+        not list them all: then nothing may be released.
+        """
+        at_shop: dict[str, set[str]] = {}
+        for name, provider in self._coupons.items():
+            at_shop[name] = {code async for code in provider.codes(PREFIX, now)}
+        ours: set[str] = set()
+        missing, unpaid = [], []
+        async for claim in self._ledger.all():
+            if claim.proposal.kind is not ActionKind.COUPON or claim.coupon_code is None:
+                continue
+            ours.add(claim.coupon_code)
+            there = claim.coupon_code in at_shop.get(claim.proposal.channel, set())
+            if claim.state == "done" and not there:
+                missing.append(claim.action_id)
+            if there and (claim.state in GONE or claim.outcome is not Outcome.SEND):
+                unpaid.append(claim.action_id)
+        strange = sorted(set().union(*at_shop.values()) - ours) if at_shop else []
+        for start in range(0, len(strange), BATCH):
+            await self._store.script(
+                self._known,
+                [self._ledger.key()],
+                now,
+                SYSTEM,
+                "found at the shop",
+                "reconcile",
+                *strange[start : start + BATCH],
+            )
+        total = sum(len(codes) for codes in at_shop.values())
+        return Books(total, len(strange), tuple(missing), tuple(unpaid))
+
+    async def unknowns(self, now: Instant, *, older_ms: int = 60_000) -> dict[str, int]:
+        """Asks the provider about every `unknown` that is old enough: done, sent again where it certainly was not, or
+        still unknown and left to a person. How many of each.
+        """
+        ids = await self._store.sorted_range(self._ledger.key("unknown"), "-inf", now - older_ms)
+        counts = {"done": 0, "retry": 0, "unknown": 0}
+        for claim in await self._ledger.claims([one.decode() for one in ids]):
+            found: bool | None = None
+            if claim.proposal.kind is ActionKind.COUPON:
+                provider = self._coupons.get(claim.proposal.channel)
+                if provider is not None and claim.coupon_code is not None:
+                    found = await provider.find(claim.coupon_code, now)
+            else:
+                channel = self._channels.get(claim.proposal.channel)
+                if isinstance(channel, Traceable):
+                    found = await channel.find(claim.action_id, claim.provider_id, now)
+            word = "unknown" if found is None else "done" if found else "retry"
+            if word != "unknown":
+                person = Person(SYSTEM, "the provider was asked", "reconcile")
+                await self._ledger.resolve(claim.action_id, word, person, now)
+            counts[word] += 1
+        return counts
