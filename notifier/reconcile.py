@@ -98,7 +98,7 @@ class Reconciler:
                 if provider is not None and claim.coupon_code is not None:
                     found = await provider.find(claim.coupon_code, now)
             else:
-                channel = self._channels.get(claim.proposal.channel)
+                channel: object = self._channels.get(claim.proposal.channel)
                 if isinstance(channel, Traceable):
                     found = await channel.find(claim.action_id, claim.provider_id, now)
             word = "unknown" if found is None else "done" if found else "retry"
