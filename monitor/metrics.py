@@ -71,7 +71,6 @@ CATALOGUE: Final = (
     Metric(
         "counter", "deliveries", "Attempts to send, by classified answer.", ("channel", "answer", "cause")
     ),
-    Metric("histogram", "delivery_seconds", "Time of one attempt to send.", ("channel",)),
     Metric("gauge", "outbox_entries", "Outbox entries by state.", ("state",)),
     Metric("gauge", "outbox_oldest_seconds", "Age of the oldest entry that should have been sent."),
     Metric("counter", "spent_minor_units", "Money committed, in minor units.", ("currency",)),

@@ -27,6 +27,9 @@ DEAD_ORDERS = frozenset({"cancelled", "refunded"})
 
 
 class Engine(Protocol):
+    @property
+    def live_parcels(self) -> int: ...
+
     def feed(self, batch: Batch) -> list[Finding]: ...
     def tick(self, now: Instant) -> list[Finding]: ...
 
@@ -67,6 +70,15 @@ class Pipeline:
     async def tick(self, now: Instant) -> None:
         self.now = max(self.now, now)
         await self._act(self.engine.tick(self.now), self.now, settle=True)
+
+    async def learn(self, batch: Batch) -> None:
+        """History that nothing is done about: what is usual, and what is still open afterwards."""
+        await self.directory.remember(batch)
+        self.engine.feed(batch)
+
+    def learn_tick(self, now: Instant) -> None:
+        self.now = max(self.now, now)
+        self.engine.tick(self.now)
 
     async def command(self, command: Command) -> None:
         await self._tell(self.incidents.apply(command), command.at)

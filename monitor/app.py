@@ -1,0 +1,245 @@
+"""The composition root: the only place that builds concrete objects, and the only one that reads the clock.
+
+`build_core` makes what the daemon and `replay` have in common; `open_daemon` adds what lives only in the daemon: the
+store's supervisor, intake, delivery, schedule and HTTP. Everything is undone in the opposite order of its making.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from config.loading import ConfigError, load
+from config.settings import Settings
+from detectors.findings import Instant
+from monitor import __version__
+from monitor.assembly import (
+    channels,
+    coupon_shops,
+    delivery_rules,
+    http_token,
+    ledger_rules,
+    pack_of,
+    tenant_key,
+)
+from monitor.checkpoint import CheckpointFolder
+from monitor.commands import Commands
+from monitor.daemon import Daemon
+from monitor.deadletter import DeadLetters, Letter
+from monitor.decode import Decoder, decode_lines
+from monitor.directory import Directory
+from monitor.embedded import EmbeddedStore
+from monitor.engine import Engine
+from monitor.incidents import Incidents
+from monitor.intake import Intake
+from monitor.loop import Checkpoints, Loop, Part
+from monitor.metrics import Metrics
+from monitor.names import Names
+from monitor.notices import Notices
+from monitor.notifications import Notifications
+from monitor.notifications.proposals import Desk
+from monitor.parts import Plain
+from monitor.pipeline import Pipeline, Sink
+from monitor.rechecks import Rechecks
+from monitor.schedule import Schedule
+from monitor.server import bind
+from monitor.sinks import LiveSink, deliveries_to
+from monitor.storage import OpenStore, open_store
+from monitor.story import Story
+from monitor.stream import EventStream, Reader
+from notifier.delivery import Delivery
+from notifier.http import Http
+from notifier.identity import Identity
+from notifier.ledger import Head, Ledger, Person
+from notifier.outbox import Outbox
+from notifier.store import Store
+from notifier.templates import Templates
+
+log = structlog.get_logger(__name__)
+
+OBSERVE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Core:
+    """What decides: the same in the daemon and in `replay`."""
+
+    names: Names
+    decoder: Decoder
+    directory: Directory
+    engine: Engine
+    incidents: Incidents
+    notifications: Notifications
+    ledger: Ledger
+    pipeline: Pipeline
+
+    def parts(self) -> Mapping[str, Part]:
+        """What a checkpoint holds, in the order in which it is loaded."""
+        return {
+            "engine": EnginePart(self.engine),
+            "incidents": Plain(self.incidents.state, self.incidents.restore),
+            "notifications": Plain(self.notifications.state, self.notifications.restore),
+        }
+
+
+def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core:
+    pack = pack_of(settings)
+    names = Names()
+    engine = Engine(settings.engine, settings.detection, names)
+    directory = Directory(store)
+    incidents = Incidents(settings.incidents)
+    notifications = Notifications(settings.notify, settings.incidents.escalation)
+    ledger = Ledger(store, Identity(key), ledger_rules(settings, pack.currency))
+    desk = Desk(settings.incidents, pack.fingerprint, settings.timezone, settings.http.public_url)
+    notices = Notices(incidents, notifications, desk)
+    pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
+    decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
+    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline)
+
+
+@asynccontextmanager
+async def scratch_store(folder: Path) -> AsyncIterator[Store]:
+    """A real store that nobody needs afterwards: nothing is written to the disk."""
+    embedded = EmbeddedStore(folder, allow_unsafe_folder=True)
+    await embedded.start()
+    try:
+        async with Store(embedded.url) as store:
+            await store.call("CONFIG", "SET", "appendonly", "no")
+            yield store
+    finally:
+        await embedded.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePart:
+    engine: Engine
+
+    def dump(self) -> bytes:
+        return self.engine.dump()
+
+    def load(self, data: bytes) -> None:
+        self.engine.load(data)
+
+
+@asynccontextmanager
+async def open_daemon(
+    settings: Settings, clock: Callable[[], Instant], *, config: Path | None = None, ticking: bool = True
+) -> AsyncIterator[Daemon]:
+    """`ticking` false: whoever opened it ticks (the demo, whose time is the world's)."""
+    async with contextlib.AsyncExitStack() as stack:
+        listening = bind(settings.http.host, settings.http.port)
+        stack.callback(listening.close)
+        opened = await stack.enter_async_context(open_store(settings, exclusive=True))
+        http = await stack.enter_async_context(Http())
+        metrics = Metrics()
+        letters = DeadLetters(opened.store, metrics=metrics)
+        stream = EventStream(opened.store, settings.store.shards)
+        intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
+        daemon = await _assemble(settings, clock, opened, http, metrics, stream, letters, intake)
+        daemon.listening, daemon.config = listening, config
+        daemon.beats(OBSERVE_SECONDS, ticking=ticking)
+        yield daemon
+
+
+async def _assemble(
+    settings: Settings,
+    clock: Callable[[], Instant],
+    opened: OpenStore,
+    http: Http,
+    metrics: Metrics,
+    stream: EventStream,
+    letters: DeadLetters,
+    intake: Intake,
+) -> Daemon:
+    metrics.info("build", {"version": __version__})
+    story = Story(opened.store)
+    sink = LiveSink(metrics, story)
+    core = build_core(settings, opened.store, sink, tenant_key(settings))
+    loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
+    checkpoints = Checkpoints(
+        CheckpointFolder(settings.data_dir / "checkpoints"), loop, core.parts(), metrics
+    )
+    checkpoints.restore()
+    await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
+    delivery = Delivery(
+        Outbox(opened.store, core.ledger),
+        core.ledger,
+        Templates(settings.policy.templates, settings.timezone),
+        channels(settings, http),
+        coupon_shops(settings, http),
+        recheck=Rechecks(core.directory, core.engine).of,
+        contacts=core.directory.contact,
+        rules=delivery_rules(settings),
+        observe=deliveries_to(metrics),
+    )
+
+    async def resubmit(letter: Letter) -> bool:
+        """Canonical letters only; what is still unreadable must not be parked a second time."""
+        good, dead = decode_lines(letter.raw, settings.intake.max_event_bytes, None)
+        if letter.feed or dead or not good.events:
+            return False
+        return (await intake.submit(letter.raw, clock())).accepted > 0
+
+    return Daemon(
+        settings=settings,
+        clock=clock,
+        uptime=time.monotonic,
+        opened=opened,
+        stream=stream,
+        loop=loop,
+        checkpoints=checkpoints,
+        delivery=delivery,
+        intake=intake,
+        ledger=core.ledger,
+        incidents=core.incidents,
+        notifications=core.notifications,
+        engine=core.engine,
+        commands=Commands(core.pipeline, core.ledger, letters, opened, resubmit),
+        schedule=Schedule(clock, time.monotonic, metrics),
+        metrics=metrics,
+        sink=sink,
+        story=story,
+        token=http_token(settings),
+    )
+
+
+async def _doubt(
+    ledger: Ledger, head: Head | None, opened: OpenStore, stream: EventStream, loop: Loop, now: Instant
+) -> None:
+    """A store that is not the one we knew, or that knows less: nothing is spent until a person has reconciled."""
+    doubt = opened.doubt or await stream.damage(loop.taken)
+    await ledger.open(head, now)
+    if doubt is not None:
+        log.error("store.doubtful", why=doubt)
+        await ledger.hold(Person("forestall", doubt, "start"), now)
+
+
+async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
+    """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
+    async with open_daemon(settings, clock, config=config) as daemon:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        loop.add_signal_handler(signal.SIGHUP, _reload, daemon)
+        log.info(
+            "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
+        )
+        await daemon.run()
+
+
+def _reload(daemon: Daemon) -> None:
+    try:
+        settings = load(daemon.config).settings
+        pack = pack_of(settings)
+        daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
+    except ConfigError as error:
+        daemon.metrics.gauge("config_reload_success").set(0)
+        log.error("config.not_reloaded", problems=error.problems)

@@ -1,0 +1,131 @@
+"""From settings to the arguments of concrete objects; errors an operator can mend become `ConfigError`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+
+from config.loading import ConfigError, explain
+from config.policies import PolicyPack, load_pack, minor
+from config.settings import ChannelSettings, Settings
+from notifier import registry
+from notifier.delivery import DeliveryRules
+from notifier.http import Http
+from notifier.ledger import Rules
+from notifier.pacing import QuietHours
+from notifier.sending import Channel, CouponProvider
+
+T = TypeVar("T")
+BASIS = 100  # a percent in the ledger's ten-thousandths
+
+
+def pack_of(settings: Settings) -> PolicyPack:
+    return load_pack(settings.policy.file)
+
+
+def ledger_rules(settings: Settings, currency: str) -> Rules:
+    money = settings.money
+
+    def amount(value: Decimal) -> int:
+        return minor(value, currency)
+
+    return Rules(
+        shadow=settings.shadow,
+        holdout=round(money.holdout_percent * BASIS),
+        cap=money.apologies,
+        cap_days=money.apology_days,
+        yearly=money.apologies_a_year,
+        contact_cap=money.contact_apologies,
+        budget_tenant=amount(money.budget_month),
+        budget_day=amount(money.budget_day),
+        budget_incident=amount(money.budget_incident),
+        budget_customer=amount(money.budget_customer),
+        burst=money.burst,
+        approval_above=amount(money.approval_above),
+        breaker=money.breaker_a_minute,
+        breaker_factor=money.breaker_factor,
+        explicit_consent=money.explicit_consent,
+        timezone=zone(settings.timezone),
+    )
+
+
+def delivery_rules(settings: Settings) -> DeliveryRules:
+    delivery = settings.delivery
+    quiet = QuietHours(delivery.quiet_from, delivery.quiet_until, settings.timezone)
+    return DeliveryRules(
+        quiet=quiet, concurrency=delivery.concurrency, resend_unknown=delivery.resend_unknown
+    )
+
+
+def zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigError([f"timezone: {name!r} is not a time zone like Asia/Shanghai"]) from None
+    return name
+
+
+def channels(settings: Settings, http: Http) -> dict[str, Channel]:
+    return {
+        name: _plugin("channels", name, one, http, registry.channel)
+        for name, one in settings.channels.items()
+    }
+
+
+def coupon_shops(settings: Settings, http: Http) -> dict[str, CouponProvider]:
+    return {
+        name: _plugin("coupons", name, one, http, registry.coupons) for name, one in settings.coupons.items()
+    }
+
+
+def _plugin(
+    section: str,
+    name: str,
+    one: ChannelSettings,
+    http: Http,
+    build: Callable[[str, Mapping[str, Any], Http], T],
+) -> T:
+    where = f"{section}.{name}"
+    try:
+        return build(one.type, one.reveal(), http)
+    except ValidationError as error:
+        model = registry.load(
+            registry.CHANNELS if section == "channels" else registry.COUPONS, one.type
+        ).Config
+        raise ConfigError(explain(error, where, model)) from None
+    except ValueError as error:
+        raise ConfigError([f"{where}.type: {error}"]) from None
+
+
+def kept_secret(path: Path) -> str:
+    """A secret made once and kept beside the data, readable by this user alone."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        text = secrets.token_urlsafe(32)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text + "\n", encoding="ascii")
+    if len(text) < 16:
+        raise ConfigError([f"{path}: too short for a secret; remove it to have a new one made"])
+    return text
+
+
+def tenant_key(settings: Settings) -> bytes:
+    given = settings.money.tenant_key
+    return (given.get_secret_value() if given else kept_secret(settings.data_dir / "tenant-key")).encode()
+
+
+def http_token(settings: Settings) -> str:
+    given = settings.http.token
+    if given is None:
+        return kept_secret(settings.data_dir / "token")
+    if len(given.get_secret_value()) < 8:
+        raise ConfigError(["http.token: shorter than 8 characters"])
+    return given.get_secret_value()

@@ -1,0 +1,74 @@
+"""A verb's way to the running daemon: its HTTP interface, with the token that the daemon left in its data folder."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from config.settings import Settings
+from monitor.cli.output import Failed
+
+TIMEOUT = 30.0
+
+
+class Daemon:
+    def __init__(self, settings: Settings) -> None:
+        self._host = settings.http.host if settings.http.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+        self._port = settings.http.port
+        self._token = token(settings)
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path, None)
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        return self._ask(
+            "POST",
+            f"/v1/commands/{name}",
+            {key: value for key, value in arguments.items() if value is not None},
+        )
+
+    def _ask(self, method: str, path: str, body: Any) -> Any:
+        headers = {"X-Forestall-Actor": quote(getpass.getuser())}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        try:
+            connection.request(
+                method, quote(path, safe="/?=&%"), json.dumps(body) if body is not None else None, headers
+            )
+            answer = connection.getresponse()
+            text = answer.read()
+        except OSError as error:
+            raise Failed(
+                f"no daemon answers on {self._host}:{self._port} ({error.strerror or type(error).__name__}); "
+                "start it with `forestall run`, or name its config with --config"
+            ) from None
+        finally:
+            connection.close()
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise Failed(
+                f"{self._host}:{self._port} is not Forestall: it answered {answer.status} without JSON"
+            ) from None
+        if answer.status >= 400 and not (isinstance(value, dict) and "error" not in value):
+            raise Failed(str(value["error"]))
+        return value
+
+
+def token(settings: Settings) -> str | None:
+    if settings.http.token is not None:
+        return settings.http.token.get_secret_value()
+    path = token_path(settings.data_dir)
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def token_path(data_dir: Path) -> Path:
+    return data_dir / "token"

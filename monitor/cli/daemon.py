@@ -1,0 +1,70 @@
+"""The daemon itself, for real and as a demo."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from monitor.cli.output import USAGE, Failed, settings
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(demo)
+
+
+def run(
+    config: Config = None,
+    *,
+    log: str = typer.Option("info", help="debug, info, warning or error."),
+    plain: bool = typer.Option(
+        False, "--plain-logs", help="Logs for people; without it one JSON object a line."
+    ),
+) -> None:
+    """The daemon. No config: embedded store under the data folder, shadow mode."""
+    from monitor import logs
+    from monitor.app import run_daemon
+    from monitor.failures import told_to_operator
+
+    loaded = settings(config)
+    if log not in ("debug", "info", "warning", "error"):
+        raise Failed(f"--log: {log!r} is not debug, info, warning or error", code=USAGE)
+    logs.configure(json=not plain, level=log)
+    with told_to_operator():
+        _loop(run_daemon(loaded.settings, config, lambda: time.time_ns() // 1_000_000))
+
+
+def demo(
+    *,
+    speed: float = typer.Option(60.0, min=1, max=3600, help="Simulated seconds a second."),
+    seed: int = typer.Option(1, help="Of the simulated world."),
+    minutes: float | None = typer.Option(None, min=0.1, help="Stop by itself after so many minutes."),
+    port: int = typer.Option(8787, help="Of the daemon; the stand-in shop takes the next one."),
+    data_dir: Path | None = typer.Option(
+        None, help="Keep the data; without it a new folder that goes away again."
+    ),
+) -> None:
+    """A simulated shop, the daemon, and a stand-in for the shop's providers, all on this machine."""
+    from monitor import logs
+    from monitor.demo import run_demo
+    from monitor.failures import told_to_operator
+
+    logs.configure(json=False, level="warning")
+    with told_to_operator():
+        _loop(run_demo(speed=speed, seed=seed, minutes=minutes, port=port, data_dir=data_dir))
+
+
+def _loop(main: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

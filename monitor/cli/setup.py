@@ -1,0 +1,36 @@
+"""Before and beside a running daemon: config and doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.loading import shown
+from monitor.cli.output import say, settings, table
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True)
+    group.command()(check)
+    group.command()(show)
+    app.add_typer(group, name="config", help="What is set, and whether it is right.")
+    app.command()(doctor)
+
+
+def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
+    """Strict validation; every problem with its path."""
+    settings(file)
+    say(f"{file}: all right")
+
+
+def show(config: Config = None, *, json: Json = False) -> None:
+    """Every key, its value and where it comes from; secrets stay hidden."""
+    rows = [{"key": key, "value": value, "from": origin} for key, value, origin in shown(settings(config))]
+    table(rows, ("key", "value", "from"), json=json)

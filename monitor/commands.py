@@ -1,0 +1,174 @@
+"""What a person decides, from the command line, the console or a link: done once, with a name in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from detectors.findings import Instant
+from monitor.api import Actor, Json, Refused
+from monitor.deadletter import DeadLetters, Letter
+from monitor.incidents import Command
+from monitor.pipeline import Pipeline
+from monitor.records import when
+from monitor.storage import OpenStore
+from notifier.ledger import Ledger, Person
+
+HOUR_MS = 3_600_000
+Handler = Callable[[Json, Actor, Instant], Awaitable[Json]]
+
+
+@dataclass(slots=True)
+class Commands:
+    pipeline: Pipeline
+    ledger: Ledger
+    letters: DeadLetters
+    opened: OpenStore
+    resubmit: Callable[[Letter], Awaitable[bool]]
+
+    async def run(self, name: str, arguments: Json, actor: Actor, now: Instant) -> Json:
+        handlers: Mapping[str, Handler] = {
+            "ack": self._acknowledge,
+            "silence": self._silence,
+            "unsilence": self._unsilence,
+            "approve": self._approve,
+            "reject": self._reject,
+            "hold": self._hold,
+            "release": self._release,
+            "kill": self._kill,
+            "resume": self._resume,
+            "outbox-retry": self._retry,
+            "deadletter-replay": self._replay,
+        }
+        return await handlers[name](arguments, actor, now)
+
+    async def dead_letters(self, count: int) -> Sequence[Json]:
+        return [
+            {
+                "entry_id": letter.id,
+                "at": when(letter.at) if letter.at else None,
+                "feed": letter.feed,
+                "reason": str(letter.reason),
+                "detail": letter.detail,
+                "payload": letter.raw.decode("utf-8", "replace")[:500],
+            }
+            for letter in await self.letters.list(count=count)
+        ]
+
+    # incidents
+
+    async def _acknowledge(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        incident = _text(arguments, "incident")
+        await self._apply(
+            "acknowledge", actor, now, incident_id=incident, note=str(arguments.get("reason", ""))
+        )
+        return {"message": f"{incident} is acknowledged: no repeats; news of it still comes"}
+
+    async def _silence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        matchers = [_matcher(one) for one in _texts(arguments, "matchers")]
+        try:
+            hidden = [view.incident_id for view in self.pipeline.incidents.preview(matchers)]
+        except ValueError as error:
+            raise Refused(str(error), 400) from None
+        if arguments.get("preview"):
+            return {"message": f"it would hide {len(hidden)} firing incidents", "hides": hidden}
+        hours = float(arguments.get("hours", 2.0))
+        identity = "S" + _digest("silence", str(now), actor.name, *matchers)
+        silence = {
+            "id": identity, "matchers": matchers, "author": actor.name, "comment": str(arguments.get("reason", "")),
+            "starts_at": now, "ends_at": now + int(hours * HOUR_MS),
+        }  # fmt: skip
+        await self._apply("silence", actor, now, silence=silence)
+        return {
+            "message": f"silence {identity} for {hours:g} hours; it hides {len(hidden)} incidents",
+            "silence": identity,
+        }
+
+    async def _unsilence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        identity = _text(arguments, "silence")
+        await self._apply("expire", actor, now, note=identity)
+        return {"message": f"silence {identity} has ended"}
+
+    async def _apply(self, verb: str, actor: Actor, now: Instant, **more: Any) -> None:
+        identity = _digest(verb, str(now), actor.name, str(more))
+        try:
+            await self.pipeline.command(Command(id=identity, at=now, by=actor.name, verb=verb, **more))
+        except KeyError:
+            raise Refused(f"no open incident {more.get('incident_id') or more.get('note')}", 404) from None
+        except ValueError as error:
+            raise Refused(str(error), 400) from None
+
+    # money
+
+    async def _approve(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        action = _text(arguments, "action")
+        answer = await self.ledger.approve(action, _person(actor, arguments), now)
+        return {"message": f"{action}: {answer}"}
+
+    async def _reject(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        action = _text(arguments, "action")
+        answer = await self.ledger.reject(action, _person(actor, arguments), now)
+        return {"message": f"{action}: {answer}"}
+
+    async def _hold(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        changed = await self.ledger.hold(_person(actor, arguments), now)
+        return {
+            "message": "nothing is spent until `forestall release`" if changed else "it was on hold already"
+        }
+
+    async def _release(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        count = await self.ledger.release(_person(actor, arguments), now)
+        await self.opened.trust()
+        return {"message": f"released; {count} held decisions go on"}
+
+    async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        changed = await self.ledger.kill(_person(actor, arguments), now)
+        return {"message": "the kill switch is on: nothing leaves" if changed else "it was on already"}
+
+    async def _resume(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        changed = await self.ledger.revive(_person(actor, arguments), now)
+        return {"message": "the kill switch is off" if changed else "it was off already"}
+
+    async def _retry(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        entry = _text(arguments, "entry")
+        done = await self.ledger.resolve(entry, "retry", _person(actor, arguments), now)
+        if not done:
+            raise Refused(f"{entry} is not among the given up or unknown entries", 404)
+        return {"message": f"{entry} will be sent again"}
+
+    async def _replay(self, arguments: Json, _actor: Actor, _now: Instant) -> Json:
+        wanted = arguments.get("entry")
+        taken, refused = await self.letters.replay(self.resubmit, ids={str(wanted)} if wanted else None)
+        return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
+
+
+def _person(actor: Actor, arguments: Json) -> Person:
+    return Person(actor.name, str(arguments.get("reason", "")), actor.source)
+
+
+def _text(arguments: Json, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused(f"{name}: a text is needed", 400)
+    return value
+
+
+def _texts(arguments: Json, name: str) -> list[str]:
+    value = arguments.get(name)
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise Refused(f"{name}: a list of texts is needed", 400)
+    return value
+
+
+def _matcher(text: str) -> str:
+    """name=value as people type it; name="value" and name=~"expression" as Alertmanager writes it."""
+    name, sign, value = text.partition("=")
+    if not sign or value.startswith(('"', "~")) or name.endswith("!"):
+        return text
+    return f'{name}="{value}"'
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,284 @@
+"""The running daemon: its tasks, what it answers, what people tell it to do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
+
+from config.policies import PolicyPack
+from config.settings import Settings
+from detectors.findings import Instant
+from monitor import __version__
+from monitor.api import Actor, Json, create_app
+from monitor.commands import Commands
+from monitor.engine import Engine
+from monitor.http_intake import EventsEndpoint
+from monitor.incidents import Incidents
+from monitor.intake import Intake
+from monitor.loop import Checkpoints, Loop
+from monitor.metrics import Metrics
+from monitor.notifications import Notifications
+from monitor.records import when
+from monitor.schedule import Schedule
+from monitor.server import serving
+from monitor.sinks import LiveSink
+from monitor.storage import OpenStore
+from monitor.story import Story
+from monitor.stream import EventStream, Frame
+from monitor.views import claim_record, incident_record, parcel_record, story_lines
+from notifier.delivery import Delivery
+from notifier.ledger import Ledger, Rules
+from notifier.store import StoreError
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS: Final = 20.0
+DELIVERY_PAUSE: Final = 0.05
+RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify"})
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Built by `monitor.app.open_daemon`; `run` until `stop`, then everything in hand is finished and written."""
+
+    settings: Settings
+    clock: Callable[[], Instant]
+    uptime: Callable[[], float]
+    opened: OpenStore
+    stream: EventStream
+    loop: Loop
+    checkpoints: Checkpoints
+    delivery: Delivery
+    intake: Intake
+    ledger: Ledger
+    incidents: Incidents
+    notifications: Notifications
+    engine: Engine
+    commands: Commands
+    schedule: Schedule
+    metrics: Metrics
+    sink: LiveSink
+    story: Story
+    token: str
+    listening: socket.socket | None = None
+    config: Path | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    beat: float = 0.0
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        return self.metrics.registry
+
+    @property
+    def live_parcels(self) -> int:
+        return self.engine.live_parcels
+
+    @property
+    def open_findings(self) -> int:
+        return self.sink.open.total()
+
+    # its life
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    async def run(self) -> None:
+        await self.delivery.start()
+        if self.listening is None:
+            raise ValueError("a daemon needs a socket to listen on")
+        async with serving(self._app(), self.listening) as http:
+            self.schedule.start()
+            tasks = [
+                http,
+                asyncio.create_task(self.loop.run(), name="engine"),
+                asyncio.create_task(self._deliver(), name="delivery"),
+                asyncio.create_task(self.opened.watch(), name="store"),
+                asyncio.create_task(self.stopping.wait(), name="stop"),
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self.schedule.stop()
+            log.info("daemon.stopping", because=sorted(task.get_name() for task in done))
+        await self._end(tasks[1:])
+        for task in done:
+            task.result()  # a dead part ends the daemon, with its own error
+
+    async def _end(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        left = await self.delivery.drain(DRAIN_SECONDS)
+        if left:
+            log.warning("delivery.undrained", entries=left)
+        await self.checkpoints.write(self.clock())
+
+    async def _deliver(self) -> None:
+        while True:
+            started = await self.delivery.run_once(self.clock())
+            self.beat = self.uptime()
+            if not started:
+                await asyncio.sleep(DELIVERY_PAUSE)
+
+    def _app(self) -> ASGIApp:
+        http = self.settings.http
+        events = EventsEndpoint(
+            self.intake,
+            token=self.token,
+            clock=self.clock,
+            max_body_bytes=http.max_body_bytes,
+            metrics=self.metrics,
+        )
+        return create_app(self, self.token, [events.route()])
+
+    def beats(self, observe_seconds: float, *, ticking: bool) -> None:
+        """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
+        engine = self.settings.engine
+        if ticking:
+            self.schedule.every(engine.tick_seconds, "tick", self.tick)
+        self.schedule.every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
+        self.schedule.every(observe_seconds, "observe", self.observe)
+
+    def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
+        """Policy, limits, incident rules and routes at once; the rest needs a restart, and is said to."""
+        self.loop.pipeline.pack = pack
+        self.ledger.reload(rules)
+        self.incidents.reload(settings.incidents)
+        self.notifications.reload(settings.notify, settings.incidents.escalation)
+        kept = [
+            name
+            for name in type(settings).model_fields
+            if name not in RELOADED and getattr(settings, name) != getattr(self.settings, name)
+        ]
+        self.settings = self.settings.model_copy(update={name: getattr(settings, name) for name in RELOADED})
+        self.metrics.gauge("config_reload_success").set(1)
+        self.metrics.gauge("config_reload_timestamp_seconds").set(self.clock() / 1000)
+        log.info("config.reloaded", needs_restart=kept)
+
+    # time
+
+    async def tick(self, now: Instant) -> None:
+        await self.stream.tick(now)
+
+    async def learn(self, lines: Sequence[bytes], now: Instant) -> None:
+        """History: the engine learns from it, nothing is decided."""
+        for decoded in self.loop.decoder.decode([Frame("batch", b"\n".join(lines))] if lines else []):
+            await self.loop.pipeline.learn(decoded.batch)
+        self.loop.pipeline.learn_tick(now)
+
+    # what it answers
+
+    def refresh_metrics(self) -> None:
+        gauge = self.metrics.gauge
+        now = self.clock()
+        gauge("live_parcels").set(self.live_parcels)
+        gauge("stream_lag_seconds").set(
+            max(0.0, (now - self.loop.pipeline.now) / 1000) if self.loop.pipeline.now else 0
+        )
+        if self.checkpoints.written is not None:
+            gauge("checkpoint_age_seconds").set(self.uptime() - self.checkpoints.written)
+        for kind, count in self.sink.open.items():
+            gauge("open_findings").labels(kind=kind).set(max(0, count))
+        states: dict[str, int] = {"pending": 0, "firing": 0}
+        for (_, phase), count in self.incidents.counts().items():
+            states[phase] = states.get(phase, 0) + count
+        for state, count in states.items():
+            gauge("open_incidents").labels(state=state).set(count)
+        gauge("shadow").set(self.settings.shadow)
+
+    async def observe(self, now: Instant) -> None:
+        """Each few seconds: what only the store knows."""
+        gauge = self.metrics.gauge
+        lag = await self.stream.lag_ms(self.loop.taken)
+        gauge("stream_lag_entries").set(await self.stream.length())
+        for state, count in (await self.ledger.counts()).items():
+            gauge("outbox_entries").labels(state=state).set(count)
+        oldest = await self.ledger.oldest_due()
+        gauge("outbox_oldest_seconds").set(max(0.0, (now - oldest) / 1000) if oldest is not None else 0)
+        switches = await self.ledger.switches()
+        gauge("ledger_hold").set("hold" in switches)
+        currency = self.loop.pipeline.pack.currency
+        for scope, (_spent, left) in (await self.ledger.budgets(currency, now)).items():
+            gauge("budget_left_minor_units").labels(scope=scope, currency=currency).set(left)
+        gauge("ready").set(lag <= self.settings.http.ready_lag_seconds * 1000)
+
+    def health(self) -> Json:
+        alive = self.uptime() - self.beat < 30 if self.beat else True
+        return {"alive": alive and not self.stopping.is_set(), "version": __version__}
+
+    async def readiness(self) -> tuple[bool, Json]:
+        try:
+            lag = await self.stream.lag_ms(self.loop.taken)
+        except StoreError as error:
+            return False, {"ready": False, "why": str(error)}
+        late = lag > self.settings.http.ready_lag_seconds * 1000
+        return not late, {
+            "ready": not late,
+            "lag_seconds": lag / 1000,
+            "why": "the engine is behind" if late else None,
+        }
+
+    async def status(self) -> Json:
+        now, currency = self.clock(), self.loop.pipeline.pack.currency
+        return {
+            "version": __version__,
+            "mode": "shadow: nothing leaves" if self.settings.shadow else "live",
+            "engine_time": when(self.loop.pipeline.now) if self.loop.pipeline.now else None,
+            "lag_seconds": await self.stream.lag_ms(self.loop.taken) / 1000,
+            "live_parcels": self.live_parcels,
+            "open_findings": dict(
+                sorted((kind, count) for kind, count in self.sink.open.items() if count > 0)
+            ),
+            "incidents": len(self.incidents.firing()),
+            "outbox": await self.ledger.counts(),
+            "switches": sorted(await self.ledger.switches()),
+            "budgets": {
+                scope: f"{spent} spent, {left} left"
+                for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
+            },
+            "store": self.opened.store.url,
+            "doubt": self.opened.doubt,
+        }
+
+    def parcel(self, tracking_number: str) -> Json | None:
+        view = self.engine.parcel(tracking_number)
+        return parcel_record(view) if view is not None else None
+
+    async def explain(self, subject: str) -> Json | None:
+        story = await self.story.of(subject)
+        number = subject.partition(":")[2] or subject
+        parcel = self.parcel(number)
+        if story is None and parcel is None:
+            return None
+        name, records = story or (f"parcel:{number}", [])
+        return {
+            "subject": name,
+            "parcel": parcel,
+            "records": records,
+            "lines": story_lines(name, parcel, records),
+        }
+
+    def incidents_now(self, *, everything: bool) -> Sequence[Json]:
+        views = [*self.incidents.views(), *(self.incidents.history() if everything else [])]
+        return [incident_record(view) for view in views]
+
+    async def outbox(self, state: str | None) -> Sequence[Json]:
+        return [
+            claim_record(claim)
+            async for claim in self.ledger.all()
+            if claim.state != "done" and state in (None, claim.state)
+        ]
+
+    async def dead_letters(self, count: int) -> Sequence[Json]:
+        return await self.commands.dead_letters(count)
+
+    async def command(self, name: str, arguments: Json, actor: Actor) -> Json:
+        return await self.commands.run(name, arguments, actor, self.clock())

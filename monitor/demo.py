@@ -1,0 +1,194 @@
+"""What `make run` shows: a simulated shop, the daemon, and a stand-in for the shop's providers, all on this machine.
+
+Everything but the world is real: the daemon with its embedded store, HTTP on loopback, signatures, coupons. Time is the
+world's: each step first delivers what was received and then ticks, so speed changes nothing of what is found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from config.settings import Settings
+from monitor.app import Daemon, open_daemon
+from monitor.cli.output import say
+from monitor.server import bind, serving
+from monitor.simulate import World
+from monitor.standin import Faults, Standin
+from notifier.http import Http, Reply
+
+STEP_MS: Final = 60_000
+LEARN_STEP_MS: Final = 600_000
+HISTORY_DAYS: Final = 5
+PARCELS_A_DAY: Final = 1_000
+POST_EVENTS: Final = 2_000
+REPORT_SECONDS: Final = 10.0
+START: Final = datetime(2026, 3, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+
+@dataclass(slots=True)
+class WorldClock:
+    """The daemon's clock in the demo: the world's last moment."""
+
+    now: int
+
+    def __call__(self) -> int:
+        return self.now
+
+
+async def run_demo(
+    *, speed: float, seed: int, minutes: float | None, port: int, data_dir: Path | None
+) -> None:
+    """Until interrupted, or for so many real minutes."""
+    secret = secrets.token_urlsafe(24)
+    start = int(START.timestamp() * 1000)
+    clock = WorldClock(start)
+    shop = Standin(
+        secret=secret, clock=clock, seed=seed, faults=Faults(refused=0.03, lost=0.03, limited=0.02)
+    )
+    world = World(seed, start, speed, parcels_per_day=PARCELS_A_DAY, history_days=HISTORY_DAYS)
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(_folder(data_dir))
+        await stack.enter_async_context(serving(shop.app, bind("127.0.0.1", port + 1)))
+        daemon = await stack.enter_async_context(
+            open_daemon(demo_settings(folder, port, secret), clock, ticking=False)
+        )
+        http = await stack.enter_async_context(Http())
+        say(
+            f"The simulated shop lives through {HISTORY_DAYS} days, so that Forestall knows what is usual ..."
+        )
+        await _learn(daemon, world, start)
+        service = asyncio.create_task(daemon.run())
+        _greet(port, speed)
+        stage = Stage(daemon, world, clock, shop, http, port, speed)
+        watching = asyncio.create_task(_report(stage))
+        living = asyncio.create_task(_live(stage))
+        await asyncio.wait(
+            {service, living}, timeout=minutes * 60 if minutes else None, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (living, watching):
+            task.cancel()
+        ended = await asyncio.gather(living, watching, return_exceptions=True)
+        daemon.stop()
+        await service
+        say(_summary(stage))
+        failed = [one for one in ended if isinstance(one, Exception)]
+        if failed:
+            raise failed[0]
+
+
+@dataclass(slots=True)
+class Stage:
+    daemon: Daemon
+    world: World
+    clock: WorldClock
+    shop: Standin
+    http: Http
+    port: int
+    speed: float
+
+
+async def _learn(daemon: Daemon, world: World, start: int) -> None:
+    """The days before the curtain: learned from, not acted on."""
+    begin = world.begin
+    for moment in range(begin, start + 1, LEARN_STEP_MS):
+        lines = await asyncio.to_thread(world.until, moment)
+        await daemon.learn(lines, moment)
+
+
+async def _live(stage: Stage) -> None:
+    said = iter(stage.world.announcements())
+    news = next(said, None)
+    loop = asyncio.get_running_loop()
+    began, start = loop.time(), stage.clock.now
+    while True:
+        moment = stage.clock.now + STEP_MS
+        lines = await asyncio.to_thread(stage.world.until, moment)
+        await _post(stage, lines)
+        await stage.daemon.tick(moment)
+        stage.clock.now = moment
+        while news is not None and news.at <= moment:
+            stage.shop.narrate(news.at, news.zh, news.en)
+            say(f"  {_local(news.at)}  in the world: {news.en}")
+            news = next(said, None)
+        await asyncio.sleep(max(0.0, began + (moment - start) / 1000 / stage.speed - loop.time()))
+
+
+async def _post(stage: Stage, lines: list[bytes]) -> None:
+    """As a shop would: over HTTP, with the token, again where the answer was a 503."""
+    url = f"http://127.0.0.1:{stage.port}/v1/events"
+    headers = {"authorization": f"Bearer {stage.daemon.token}", "content-type": "application/x-ndjson"}
+    for first in range(0, len(lines), POST_EVENTS):
+        body = b"\n".join(lines[first : first + POST_EVENTS])
+        while True:
+            reply = await stage.http.request("POST", url, headers=headers, body=body)
+            if isinstance(reply, Reply) and reply.status < 500:
+                break
+            await asyncio.sleep(0.2)
+
+
+async def _report(stage: Stage) -> None:
+    while True:
+        await asyncio.sleep(REPORT_SECONDS)
+        say(_summary(stage))
+
+
+def _summary(stage: Stage) -> str:
+    counts, daemon = stage.shop.counts, stage.daemon
+    return (
+        f"  {_local(stage.clock.now)}  {daemon.live_parcels:,} live parcels, {daemon.open_findings:,} open findings; "
+        f"{counts.messages} messages, {counts.coupons} coupons (CNY {counts.amount / 100:,.2f}), {counts.alerts} ops alerts"
+    )
+
+
+def _greet(port: int, speed: float) -> None:
+    say(
+        f"""
+  Forestall is at work; the shop's time runs {speed:g} times as fast as ours. Ctrl-C ends it.
+
+    http://127.0.0.1:{port}/            the console: incidents, parcels, budgets
+    http://127.0.0.1:{port + 1}/            what customers and the ops team receive
+    http://127.0.0.1:{port}/metrics     what Prometheus scrapes
+    forestall status, forestall incidents, forestall explain PARCEL
+"""
+    )
+
+
+def _local(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, START.tzinfo).strftime("%a %H:%M")
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="forestall-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def demo_settings(folder: Path, port: int, secret: str) -> Settings:
+    """A shop that is live: real sending, to the stand-in; everything else as by default."""
+    providers = f"http://127.0.0.1:{port + 1}"
+    return Settings.model_validate(
+        {
+            "data_dir": folder,
+            "shadow": False,
+            "http": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
+            "channels": {
+                "customer": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},
+                "shop": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},
+                "ops": {"type": "slack", "url": f"{providers}/ops"},
+            },
+            "coupons": {"coupons": {"type": "webhook", "url": f"{providers}/coupons", "secret": secret}},
+            "notify": {"routes": [{"name": "ops", "receivers": ["ops"]}]},
+        }
+    )

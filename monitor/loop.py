@@ -1,0 +1,138 @@
+"""The daemon's way through the stream: read, take, remember how far; and the checkpoint of all that it knows.
+
+What a step holds is taken whole before the position moves, and a checkpoint is cut between two steps, so a position
+never covers what was not taken. The order of what becomes durable is in docs/architecture.md; its numbers are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from detectors.findings import Instant
+from monitor.checkpoint import Checkpoint, CheckpointFolder
+from monitor.columns import Batch
+from monitor.deadletter import DeadLetters
+from monitor.decode import DeadEvent, Decoder
+from monitor.metrics import Metrics
+from monitor.names import Names
+from monitor.pipeline import Pipeline
+from monitor.stream import EventStream, Positions, Reader, Step
+
+log = structlog.get_logger(__name__)
+
+WAIT_SECONDS = 1.0
+
+
+class Part(Protocol):
+    """What has a place in the checkpoint."""
+
+    def dump(self) -> bytes: ...
+    def load(self, data: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Loop:
+    stream: EventStream
+    reader: Reader
+    decoder: Decoder
+    pipeline: Pipeline
+    dead_letters: DeadLetters
+    metrics: Metrics
+    names: Names
+    taken: Positions = field(default_factory=dict)
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> None:
+        """Until cancelled; a step that has begun is finished first."""
+        while True:
+            step = await self.reader.next(seconds=WAIT_SECONDS)
+            if step.frames or step.tick is not None:
+                await asyncio.shield(self.take(step))
+
+    async def take(self, step: Step) -> None:
+        async with self.busy:
+            for decoded in self.decoder.decode(step.frames):
+                with self.metrics.histogram("batch_seconds").time():
+                    await self._batch(decoded.batch, decoded.dead)
+                await asyncio.sleep(0)  # requests and deliveries have their turn between two batches
+            if step.tick is not None:
+                with self.metrics.histogram("sweep_seconds").time():
+                    await self.pipeline.tick(step.tick)
+            self.taken = step.positions
+
+    async def _batch(self, batch: Batch, dead: list[DeadEvent]) -> None:
+        if dead:
+            await self.dead_letters.add(dead, self.pipeline.now)
+        self._count(batch)
+        await self.pipeline.take(batch)
+
+    def _count(self, batch: Batch) -> None:
+        events = self.metrics.counter("events")
+        codes: Mapping[int, int] = _counts(batch)
+        for code, count in codes.items():
+            events.labels(feed=self.names.sources.text(code) or "unknown", kind="tracking").inc(count)
+        for kind, rows in (
+            ("order", batch.orders),
+            ("complaint", batch.complaints),
+            ("engagement", batch.engagements),
+        ):
+            for row in rows:
+                events.labels(feed=row.source or "unknown", kind=kind).inc()
+
+
+def _counts(batch: Batch) -> dict[int, int]:
+    if not len(batch.scans):
+        return {}
+    import numpy as np
+
+    codes, counts = np.unique(batch.scans.source, return_counts=True)
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """Writes what the parts dump; trims the stream up to what both kept checkpoints cover."""
+
+    folder: CheckpointFolder
+    loop: Loop
+    parts: Mapping[str, Part]
+    metrics: Metrics
+    uptime: Callable[[], float]
+    refresh: Callable[[], Awaitable[None]]
+    written: float | None = None
+
+    def restore(self) -> Instant | None:
+        """Loads the newest whole one into the parts; its time, or None where there never was one."""
+        checkpoint, problems = self.folder.newest()
+        for problem in problems:
+            log.error("checkpoint.refused", problem=problem)
+        if checkpoint is None:
+            return None
+        for name, part in self.parts.items():
+            if name in checkpoint.parts:
+                part.load(checkpoint.parts[name])
+        self.loop.reader.positions.update(
+            {int(shard): position for shard, position in checkpoint.positions.items()}
+        )
+        self.loop.taken = dict(self.loop.reader.positions)
+        self.loop.pipeline.now = checkpoint.written_at
+        return checkpoint.written_at
+
+    async def write(self, _now: Instant) -> None:
+        began = self.uptime()
+        async with self.loop.busy:
+            await self.refresh()
+            parts = {name: part.dump() for name, part in self.parts.items()}
+            positions = {str(shard): position for shard, position in self.loop.taken.items()}
+            checkpoint = Checkpoint(self.loop.pipeline.now, positions, parts)
+        size = await asyncio.to_thread(self.folder.write, checkpoint)  # 3
+        covered = await asyncio.to_thread(self.folder.oldest_positions)
+        await self.loop.stream.trim({int(shard): one for shard, one in covered.items()})  # 4
+        self.written = self.uptime()
+        self.metrics.histogram("checkpoint_seconds").observe(self.written - began)
+        self.metrics.gauge("checkpoint_bytes").set(size)

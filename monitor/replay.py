@@ -1,0 +1,144 @@
+"""The production engine over recorded events, in event time, as fast as it goes. Sends nothing.
+
+Events are taken in the order in which they were received; between them stand ticks, one each
+`engine.replay_tick_seconds` of event time. The ledger is the real one, on a store of its own that goes away after.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from config.settings import Settings
+from monitor import __version__
+from monitor.app import Core, build_core, scratch_store
+from monitor.columns import I64
+from monitor.files import read_lines
+from monitor.records import when
+from monitor.sinks import FileSink
+from monitor.stream import Frame
+from monitor.times import parse_time
+
+FRAME: Final = 5000
+
+
+class _Times(msgspec.Struct, gc=False):
+    occurred_at: str = ""
+    received_at: str = ""
+
+
+@dataclass(slots=True)
+class Recording:
+    """Lines in the order of their receipt; a line without a readable time stays behind the one before it."""
+
+    lines: Sequence[bytes]
+    received: I64
+
+    @classmethod
+    def load(cls, files: Sequence[Path], advance: Callable[[int], None]) -> Recording:
+        lines: list[bytes] = []
+        for chunk in read_lines(files):
+            lines += chunk
+            advance(len(chunk))
+        received = np.fromiter(_received(lines), np.int64, len(lines))
+        if len(received) and (np.diff(received) < 0).any():
+            order = np.argsort(received, kind="stable")
+            lines, received = [lines[place] for place in order.tolist()], received[order]
+        return cls(lines, received)
+
+
+def _received(lines: Sequence[bytes]) -> Iterator[int]:
+    decoder = msgspec.json.Decoder(_Times)
+    last = 0
+    for line in lines:
+        try:
+            times = decoder.decode(line)
+            last = parse_time(times.received_at or times.occurred_at)
+        except (msgspec.MsgspecError, ValueError):
+            pass  # the decoder will say what is wrong with this line
+        yield last
+
+
+def replay_key(settings: Settings) -> bytes:
+    """The shop's own key, so that arms and codes are those of the daemon; without one, always the same."""
+    given = settings.money.tenant_key
+    return given.get_secret_value().encode() if given else b"replay without a tenant key"
+
+
+async def replay_files(
+    files: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    *,
+    until: int | None = None,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> dict[str, Any]:
+    recording = Recording.load(files, lambda _count: None)
+    sink = FileSink()
+    with tempfile.TemporaryDirectory(prefix="forestall-replay-") as folder:
+        async with scratch_store(Path(folder)) as store:
+            paced = settings.engine.model_copy(update={"tick_seconds": settings.engine.replay_tick_seconds})
+            core = build_core(
+                settings.model_copy(update={"engine": paced}), store, sink, replay_key(settings)
+            )
+            dead, taken = await _run(
+                core, recording, settings.engine.replay_tick_seconds * 1000, until, advance
+            )
+            summary = _summary(sink, recording, dead, taken, core)
+            sink.write(out, summary)
+    return summary
+
+
+async def _run(
+    core: Core, recording: Recording, step: int, until: int | None, advance: Callable[[int], None]
+) -> tuple[Counter[str], int]:
+    dead: Counter[str] = Counter()
+    if not len(recording.received):
+        return dead, 0
+    first = int(recording.received[recording.received > 0][0]) if (recording.received > 0).any() else 0
+    last = int(recording.received[-1])
+    end = until if until is not None else last - last % step + step
+    place = taken = 0
+    for tick in itertools.count(first - first % step + step, step):
+        upto = int(np.searchsorted(recording.received, min(tick, end), side="right"))
+        for start in range(place, upto, FRAME):
+            lines = recording.lines[start : min(start + FRAME, upto)]
+            for decoded in core.decoder.decode([Frame("batch", b"\n".join(lines))]):
+                dead.update(str(one.reason) for one in decoded.dead)
+                taken += decoded.events
+                await core.pipeline.take(decoded.batch)
+            advance(len(lines))
+        place = upto
+        await core.pipeline.tick(min(tick, end))
+        if tick >= end:
+            return dead, taken
+    raise AssertionError("time has no end")
+
+
+def _summary(
+    sink: FileSink, recording: Recording, dead: Counter[str], taken: int, core: Core
+) -> dict[str, Any]:
+    def counted(name: str) -> dict[str, Any]:
+        counts = sink.counts[name]
+        return {"total": counts.total(), "by": dict(sorted(counts.items()))}
+
+    received = recording.received[recording.received > 0]
+    return {
+        "version": __version__,
+        "policy": core.pipeline.pack.fingerprint,
+        "events": {"read": len(recording.lines), "taken": taken, "dead": dict(sorted(dead.items()))},
+        "from": when(int(received[0])) if len(received) else None,
+        "until": when(core.pipeline.now) if core.pipeline.now else None,
+        "live_parcels": core.engine.live_parcels,
+        "findings": counted("findings"),
+        "actions": counted("actions"),
+        "incidents": counted("incidents"),
+    }

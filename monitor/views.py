@@ -1,0 +1,106 @@
+"""Incidents and claims as the JSON that the HTTP interface shows; no contact data in any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from monitor.engine import ParcelView
+from monitor.incidents import View
+from monitor.records import finding_record, money, when
+from notifier.ledger import Claim
+
+
+def incident_record(view: View) -> dict[str, Any]:
+    return {
+        "incident_id": view.incident_id,
+        "state": str(view.phase),
+        "kind": view.family,
+        "subject": f"{view.place.type}:{view.place.id}",
+        "severity": view.severity,
+        "opened_at": when(view.opened_at),
+        "since": when(view.since),
+        "parcels": view.open,
+        "money": {currency: money(amount, currency) for currency, amount in view.money.items()},
+        "summary": view.evidence.get("en") or f"{view.open} open findings",
+        "muted": [str(mute) for mute, _ in view.mutes],
+        "acknowledged_by": view.acknowledged_by,
+    }
+
+
+def parcel_record(view: ParcelView) -> dict[str, Any]:
+    """What an order page shows: where it is, when it should come, what is wrong with it."""
+    low, middle, high = view.expected or (None, None, None)
+    return {
+        "tracking_number": view.tracking_number,
+        "status": view.status.name.lower(),
+        "segment": view.segment.name.lower(),
+        "finished": view.finished,
+        "since": _when(view.since),
+        "last_scan": _when(view.last_scan),
+        "carrier": view.carrier,
+        "lane": view.lane,
+        "facility": view.facility,
+        "region": view.region,
+        "feed": view.feed,
+        "promised_at": _when(view.promised),
+        "carrier_estimate": _when(view.estimated),
+        "expected": {"p05": _when(low), "p50": _when(middle), "p95": _when(high)} if view.expected else None,
+        "findings": [finding_record(one) for one in view.findings],
+    }
+
+
+def _when(moment: int | None) -> str | None:
+    return when(moment) if moment else None
+
+
+def claim_record(claim: Claim) -> dict[str, Any]:
+    proposal = claim.proposal
+    return {
+        "entry_id": claim.action_id,
+        "state": claim.state,
+        "kind": str(proposal.kind),
+        "channel": proposal.channel,
+        "subject": proposal.subject,
+        "amount": money(proposal.amount, proposal.currency) if proposal.amount else None,
+        "attempts": claim.attempts,
+        "due_at": when(claim.due) if claim.due else None,
+        "cause": claim.why or str(claim.reason),
+    }
+
+
+def story_lines(
+    subject: str, parcel: Mapping[str, Any] | None, records: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """The story of a subject as a person reads it, oldest first."""
+    lines = [subject]
+    if parcel is not None:
+        known = [
+            f"{key} {value}"
+            for key, value in parcel.items()
+            if isinstance(value, str | int | float) and value not in ("", None)
+        ]
+        lines.append("  now: " + ", ".join(known))
+    for record in records:
+        lines += _finding_lines(record) if record["what"] == "finding" else _action_lines(record)
+    if not records:
+        lines.append("  nothing was found about it, so nothing was decided")
+    return lines
+
+
+def _finding_lines(record: Mapping[str, Any]) -> list[str]:
+    evidence = record["evidence"]
+    text = f"  {record['as_of']}  {record['kind']} {record['state']} (score {record['score']:.2f}, {record['finding_id']})"
+    if record.get("close_reason"):
+        text += f": {record['close_reason']}"
+    sentence = evidence.get("en")
+    return [text, f"      {sentence}"] if sentence and record["state"] != "closed" else [text]
+
+
+def _action_lines(record: Mapping[str, Any]) -> list[str]:
+    amount = f" {record['amount']:.2f} {record['currency']}" if record.get("amount") else ""
+    arm = f", {record['arm']} arm" if record.get("arm") else ""
+    decision = f"{record['kind']}{amount}: {record['decision']}, because {record['reason']}"
+    return [
+        f"  {record['decided_at']}  {decision} (rule {record['rule'] or 'none'}{arm}, {record['action_id']})"
+    ]
