@@ -48,13 +48,14 @@ from monitor.notifications import Notifications
 from monitor.notifications.proposals import Desk
 from monitor.parts import Plain
 from monitor.pipeline import Pipeline, Sink
-from monitor.rechecks import Rechecks
+from monitor.recheck import Recheck
 from monitor.schedule import Schedule
 from monitor.server import bind
 from monitor.sinks import LiveSink, deliveries_to
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
+from notifier.actions import Proposal
 from notifier.delivery import Delivery
 from notifier.http import Http
 from notifier.identity import Identity
@@ -80,6 +81,13 @@ class Core:
     notifications: Notifications
     ledger: Ledger
     pipeline: Pipeline
+
+    def is_open(self, proposal: Proposal) -> bool | None:
+        """Whether the episode behind a proposal still is; None where its subject is no parcel."""
+        if proposal.tracking_number is None:
+            return None
+        view = self.engine.parcel(proposal.tracking_number)
+        return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
 
     def parts(self) -> Mapping[str, Part]:
         """What a checkpoint holds, in the order in which it is loaded."""
@@ -164,9 +172,10 @@ async def _assemble(
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
-    checkpoints = Checkpoints(
-        CheckpointFolder(settings.data_dir / "checkpoints"), loop, core.parts(), metrics
-    )
+    head = LedgerHead(core.ledger)
+    folder = CheckpointFolder(settings.data_dir / "checkpoints")
+    parts = {**core.parts(), "ledger": head}
+    checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh)
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
     delivery = Delivery(
@@ -175,7 +184,7 @@ async def _assemble(
         Templates(settings.policy.templates, settings.timezone),
         channels(settings, http),
         coupon_shops(settings, http),
-        recheck=Rechecks(core.directory, core.engine).of,
+        recheck=Recheck(core.directory, core.is_open),
         contacts=core.directory.contact,
         rules=delivery_rules(settings),
         observe=deliveries_to(metrics),
@@ -242,4 +251,4 @@ def _reload(daemon: Daemon) -> None:
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:
         daemon.metrics.gauge("config_reload_success").set(0)
-        log.error("config.not_reloaded", problems=error.problems)
+        log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all
