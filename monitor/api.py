@@ -42,7 +42,8 @@ class Refused(Exception):  # noqa: N818 - a request was refused, the program did
 class Service(Protocol):
     """What the daemon can tell and do; `monitor/app.py` is it."""
 
-    registry: CollectorRegistry
+    @property
+    def registry(self) -> CollectorRegistry: ...
 
     def refresh_metrics(self) -> None: ...
     def health(self) -> Json: ...

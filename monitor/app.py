@@ -46,7 +46,7 @@ from monitor.names import Names
 from monitor.notices import Notices
 from monitor.notifications import Notifications
 from monitor.notifications.proposals import Desk
-from monitor.parts import Plain
+from monitor.parts import LedgerHead, Plain
 from monitor.pipeline import Pipeline, Sink
 from monitor.recheck import Recheck
 from monitor.schedule import Schedule
@@ -63,6 +63,8 @@ from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
 from notifier.store import Store
 from notifier.templates import Templates
+
+__all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +197,8 @@ async def _assemble(
         good, dead = decode_lines(letter.raw, settings.intake.max_event_bytes, None)
         if letter.feed or dead or not good.events:
             return False
-        return (await intake.submit(letter.raw, clock())).accepted > 0
+        receipt = await intake.submit(letter.raw, clock())
+        return receipt.accepted > 0
 
     return Daemon(
         settings=settings,

@@ -61,7 +61,7 @@ def _received(lines: Sequence[bytes]) -> Iterator[int]:
     for line in lines:
         try:
             times = decoder.decode(line)
-            last = parse_time(times.received_at or times.occurred_at)
+            last = parse_time(times.received_at or times.occurred_at) or last
         except (msgspec.MsgspecError, ValueError):
             pass  # the decoder will say what is wrong with this line
         yield last
