@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from config.loading import shown
-from monitor.cli.output import say, settings, table
+from monitor.cli.output import FAILED, say, settings, table
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
@@ -34,3 +34,35 @@ def show(config: Config = None, *, json: Json = False) -> None:
     """Every key, its value and where it comes from; secrets stay hidden."""
     rows = [{"key": key, "value": value, "from": origin} for key, value, origin in shown(settings(config))]
     table(rows, ("key", "value", "from"), json=json)
+
+
+def doctor(
+    config: Config = None,
+    *,
+    json: Json = False,
+    warm: bool = typer.Option(False, "--warm", help="Only compile the kernels, for images and packages."),
+) -> None:
+    """What is wrong with this machine, config or store; and the exact window of loss of the store."""
+    import asyncio
+    import time
+
+    from monitor.doctor import Verdict, examine
+    from monitor.engine.warming import warm_kernels
+    from monitor.failures import told_to_operator
+
+    if warm:
+        say(f"the kernels are compiled ({warm_kernels(time.monotonic):.1f} s)")
+        return
+    loaded = settings(config)
+
+    async def collect() -> list[dict[str, str]]:
+        return [
+            {"check": check.name, "verdict": check.verdict, "detail": check.detail}
+            async for check in examine(loaded.settings)
+        ]
+
+    with told_to_operator():
+        rows = asyncio.run(collect())
+    table(rows, ("check", "verdict", "detail"), json=json)
+    if any(row["verdict"] == Verdict.WRONG for row in rows):
+        raise typer.Exit(FAILED)

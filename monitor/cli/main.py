@@ -1,0 +1,48 @@
+"""`forestall VERB`. Human text on stderr, data on stdout; 0 done, 1 failed, 2 bad usage or bad config.
+
+Verbs import what they need when they run: `forestall --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from monitor import __version__
+from monitor.cli import daemon, files, people, setup
+from monitor.cli.output import Failed, say
+
+app = typer.Typer(
+    name="forestall",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Lets an online shop apologise before the customer complains.",
+)
+for part in (daemon, files, people, setup):
+    part.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def version(*, show: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if show:
+        print(f"forestall {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+def main() -> None:
+    try:
+        app()
+    except Failed as error:
+        for line in error.lines:
+            say(f"forestall: {line}")
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        say("forestall: interrupted")
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): not our failure, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
