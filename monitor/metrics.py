@@ -42,6 +42,9 @@ CATALOGUE: Final = (
         "counter", "rejected_signatures", "Webhooks refused because their signature was wrong.", ("feed",)
     ),
     Metric("counter", "unknown_codes", "Provider codes without an entry in the feed's table.", ("feed",)),
+    Metric(
+        "counter", "unplaced", "Places that a feed named and that are in no region of the table.", ("feed",)
+    ),
     Metric("counter", "intake_requests", "Requests to the intake by answer.", ("route", "status")),
     Metric("histogram", "intake_seconds", "From request to durable.", ("route",)),
     Metric("gauge", "stream_lag_entries", "Entries in the stream that the engine has not taken."),

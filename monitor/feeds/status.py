@@ -1,0 +1,72 @@
+"""How each feed is doing, for `forestall feeds`: since the daemon's start, and for the last hour."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monitor.feeds.base import Parsed, Refusal
+from monitor.feeds.zones import from_millis
+
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+MOST_CODES: Final = 100  # distinct ones; a feed that sends noise as codes must not grow this
+
+
+@dataclass(slots=True)
+class FeedStatus:
+    name: str
+    kind: str
+    pushes: int = 0
+    events: int = 0
+    dead: int = 0
+    unplaced: int = 0
+    waiting: int = 0  # events that came before the push that explains them
+    rejected: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    last_push_at: int | None = None
+    last_event_at: int | None = None
+    unwatched: int = 0
+    _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # minute, events
+
+    def refuse(self, reason: Refusal) -> None:
+        self.rejected[reason.value] += 1
+
+    def push(self, now: int) -> None:
+        self.pushes += 1
+        self.last_push_at = now
+
+    def take(self, parsed: Parsed, taken: int, now: int) -> None:
+        self.events += taken
+        self.dead += len(parsed.dead)
+        self.unplaced += parsed.unplaced
+        self.unwatched += len(parsed.unwatched)
+        for code, _event in parsed.unknown:
+            self.unknown[code if code in self.unknown or len(self.unknown) < MOST_CODES else "others"] += 1
+        if taken:
+            self.last_event_at = now
+            minute = now // MINUTE
+            if self._minutes and self._minutes[-1][0] == minute:
+                taken += self._minutes.pop()[1]
+            self._minutes.append((minute, taken))
+
+    def report(self, now: int) -> dict[str, Any]:
+        while self._minutes and self._minutes[0][0] < (now - HOUR) // MINUTE:
+            self._minutes.popleft()
+        return {
+            "feed": self.name,
+            "type": self.kind,
+            "pushes": self.pushes,
+            "events": self.events,
+            "events_last_hour": sum(count for _, count in self._minutes),
+            "last_push_at": from_millis(self.last_push_at) if self.last_push_at else None,
+            "last_event_at": from_millis(self.last_event_at) if self.last_event_at else None,
+            "seconds_since_event": (now - self.last_event_at) // 1000 if self.last_event_at else None,
+            "unknown_codes": dict(self.unknown.most_common()),
+            "rejected_signatures": dict(self.rejected),
+            "dead_letters": self.dead,
+            "unplaced": self.unplaced,
+            "waiting": self.waiting,
+            "unwatched": self.unwatched,
+        }
