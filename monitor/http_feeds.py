@@ -5,10 +5,9 @@ The size limit holds before the body is read, the signature before anything of i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -20,7 +19,7 @@ ROUTE = "/v1/feeds/{feed}"
 
 
 class TooLarge(Exception):  # noqa: N818 - the answer to a request, not a failure
-    pass
+    """The body is over the limit."""
 
 
 def feed_routes(desk: Desk, clock: Callable[[], int], max_body_bytes: int) -> list[BaseRoute]:
@@ -37,19 +36,17 @@ class _Handlers:
         self._desk = desk
         self._clock = clock
         self._max = max_body_bytes
-        self._seconds = desk.metrics.histogram("intake_seconds").labels(route="feeds")
+        self._seconds = desk.metrics.histogram("intake_seconds").labels(ROUTE)
+        self._requests = desk.metrics.counter("intake_requests")
 
     async def feeds(self, _request: Request) -> Response:
         now = self._clock()
         return json_response([status.report(now) for status in self._desk.status.values()])
 
     async def post(self, request: Request) -> Response:
-        began = time.perf_counter()
-        response = await self._post(request)
-        self._seconds.observe(time.perf_counter() - began)
-        self._desk.metrics.counter("intake_requests").labels(
-            route="feeds", status=str(response.status_code)
-        ).inc()
+        with self._seconds.time():
+            response = await self._post(request)
+        self._requests.labels(ROUTE, str(response.status_code)).inc()
         return response
 
     async def _post(self, request: Request) -> Response:
@@ -59,7 +56,9 @@ class _Handlers:
         try:
             body = await self._body(request)
         except TooLarge:
-            return error_response(f"more than {self._max} bytes", 413)
+            return error_response(f"at most {self._max} bytes a request", 413)
+        except ClientDisconnect:
+            return error_response("the request ended too early", 400)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
         }

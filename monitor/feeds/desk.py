@@ -19,6 +19,7 @@ from monitor.deadletter import Letter
 from monitor.feeds.base import Answer, Event, Feed, Outcome, Parsed, Push, Rejected, Unreadable
 from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
+from monitor.intake import IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
 from notifier.store import StoreError
@@ -28,14 +29,15 @@ log = structlog.get_logger(__name__)
 # What a payload means without its signature; nothing else of a request is kept with a dead letter.
 KEPT_HEADERS: Final = frozenset({"x-shopify-topic", "x-wc-webhook-topic"})
 KEPT_QUERY: Final = frozenset({"orderId", "order_id"})
+_LINES: Final = msgspec.json.Encoder()
 REMEMBERED: Final = 20_000  # letters already parked: providers send whole histories again and again
 
 
 class Sink(Protocol):
-    """The way into the event stream."""
+    """The way into the event stream: `monitor.intake.Intake`."""
 
-    async def take(self, events: Sequence[Event]) -> None:
-        """Durable when it returns; raises `StoreError` where it is not. Invalid events are parked, not raised."""
+    async def submit(self, data: bytes, now: int, feed: str = "") -> Receipt:
+        """Durable when it returns; raises `IntakeBusyError` where it is not. Invalid events are parked, not raised."""
         ...
 
 
@@ -80,7 +82,7 @@ class Desk:
         status.push(push.received_at)
         try:
             return feed.reply(await self._accept(feed, push), push)
-        except StoreError as error:
+        except (StoreError, IntakeBusyError) as error:
             log.warning("feed.busy", feed=feed.name, error=type(error).__name__)
             return feed.reply(Outcome.BUSY, push)
 
@@ -102,7 +104,8 @@ class Desk:
                 if event["kind"] == "complaint":
                     self.classifier.fill(event)
         if events:
-            await self.sink.take(events)
+            # In our own format from here on, so it is nobody's dead letter but ours.
+            await self.sink.submit(_LINES.encode_lines(events), push.received_at)
         await self.memory.done(feed.name, explained)
         await self._park(self._letters_of(feed, push, parsed))
         self._count(feed.name, parsed, len(events), push.received_at)
@@ -174,8 +177,6 @@ class Desk:
 
     async def _park(self, letters: list[Letter]) -> None:
         await self.letters.park(letters)
-        for letter in letters:
-            self.metrics.counter("deadletter").labels(reason=letter.reason.value).inc()
 
     def _count(self, name: str, parsed: Parsed, taken: int, now: int) -> None:
         self.status[name].take(parsed, taken, now)
