@@ -9,86 +9,62 @@ Steps are days or weeks, numbered from an epoch that the caller keeps. State is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from detectors.counts import F64, Fit, Marks, closed, fit, harmonics
-from detectors.rises import Rises, Verdicts, plateau, ramp
+from detectors.counts import F64, Fit, Marks, closed, fit
+from detectors.pattern import Pattern
+from detectors.plain import pack, unpack
+from detectors.rises import Verdicts
 
-HELD = 1e4  # precision of a coefficient that may not leave its prior
+I64: TypeAlias = npt.NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class Pattern:
-    """What the calendar of a step is, and how far the usual looks back.
-
-    A cell's own season is fitted once it knows `season_after` years: from less, it would be made of noise.
-    `guard` newest steps are left out of fits, so that a rise does not teach itself. With `level_steps`, the mean
-    follows slow waves: the ratio of seen to expected over that many steps, `guard` of them ago.
-    `marked` are declared days (public holidays, sale days): one effect is learned for each name.
-    """
-
-    rises: Rises
-    year: float
-    week: int = 1
-    history: int = 416
-    minimum: int = 104
-    guard: int = 26
-    harmonics: int = 2
-    season_after: float = 4.0
-    refit_every: int = 1
-    level_steps: int = 0
-    level_guard: int = 7
-    level_cases: float = 50.0
-    marked: Mapping[str, frozenset[int]] = field(default_factory=dict)
-
-    def calendar(self, steps: np.ndarray[Any, np.dtype[np.int64]], origin: int) -> F64:
-        """Constant, weekday, season, trend (per year, from `origin`), declared days."""
-        columns = [np.ones((len(steps), 1))]
-        if self.week > 1:
-            columns.append(np.eye(self.week)[steps % self.week])
-        columns.append(harmonics(steps / self.year, self.harmonics))
-        columns.append(((steps - origin) / self.year)[:, None])
-        columns += [np.isin(steps, list(days)).astype(np.float64)[:, None] for days in self.marked.values()]
-        return np.concatenate(columns, axis=1)
-
-    def precision(self, known_steps: F64) -> F64:
-        """How strongly coefficients are held to their prior, cells by columns; a mature season weakly."""
-        weekdays = self.week if self.week > 1 else 0
-        row = [1e-3, *[0.05] * weekdays, *[0.3] * (2 * self.harmonics), 1.0, *[0.1] * len(self.marked)]
-        precision = np.repeat(np.array([row]), len(known_steps), axis=0)
-        young = known_steps < self.season_after * self.year
-        precision[young, 1 + weekdays : self.trend_column] = HELD
-        return precision
-
-    @property
-    def trend_column(self) -> int:
-        return 1 + (self.week if self.week > 1 else 0) + 2 * self.harmonics
+CHUNK = 256  # cells fitted at once: bounds the memory of a fit
+CATCH_UP_CASES = 20.0  # how much evidence it takes to believe that the day after a closure catches up
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One entry a cell; `ready` is false while a cell has too little history to say anything."""
+    """One row a cell judged; `ready` is false while a cell has too little history to say anything.
+
+    `means` are of the steps that were looked at, the running one last (0 where closed), as are `counts`.
+    """
 
     ready: Marks
-    mean: F64
+    counts: F64
+    means: F64
     dispersion: F64
+    log_variance: F64
     verdicts: Verdicts
-    recent_counts: F64
-    recent_means: F64
 
 
 class Usual:
-    def __init__(self, pattern: Pattern, cells: int, step: int = 0) -> None:
+    def __init__(self, pattern: Pattern, cells: int = 0, step: int = 0) -> None:
+        columns = pattern.columns
         self.pattern = pattern
-        self.step = step  # the number of the running step
-        self.counts = np.zeros((cells, pattern.history))
-        self.exposure = np.zeros((cells, pattern.history))
-        self.fit: Fit | None = None
-        self.fitted_at = 0
+        self.step = self.origin = step  # the number of the running step, and of the first
+        self.counts = np.zeros((cells, pattern.history), dtype=np.float32)
+        self.exposure = np.zeros((cells, pattern.history), dtype=np.float32)
+        self.coefficients = np.zeros((cells, columns))
+        self.covariance = np.zeros((cells, columns, columns), dtype=np.float32)
+        self.dispersion = np.ones(cells)
         self.catch_up = np.ones(cells)
+        self.fitted_at = np.full(cells, -1, dtype=np.int64)
+
+    def add(self, counts: npt.NDArray[Any], exposure: npt.NDArray[Any]) -> None:
+        """New cells with their history, `history` columns each."""
+        new = Usual(self.pattern, len(counts), self.origin)
+        new.counts[:], new.exposure[:] = counts, exposure
+        for name in ARRAYS:
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(new, name)]))
+
+    def keep(self, rows: I64) -> None:
+        """Forget all other cells."""
+        for name in ARRAYS:
+            setattr(self, name, getattr(self, name)[rows])
 
     def learn(self, counts: F64, exposure: F64) -> None:
         """Exposure 0: nothing is known of this step and cell."""
@@ -104,76 +80,94 @@ class Usual:
         self.exposure[:, -width:] = exposure[:, -width:]
         self.step += counts.shape[1]
 
-    def refit(self, prior: F64 | None = None) -> None:
+    def known(self) -> I64:
+        """Steps of which something is known, a cell."""
+        return np.count_nonzero(self.exposure, axis=1)
+
+    def due(self) -> I64:
+        """Cells with enough history whose fit is missing or old."""
+        old = (self.fitted_at < 0) | (self.step - self.fitted_at >= self.pattern.refit_every)
+        return np.flatnonzero(old & (self.known() >= self.pattern.minimum))
+
+    def refit(self, rows: I64, prior: F64 | None = None) -> None:
+        """`prior`: the coefficients that each of these cells is held to; the fitted ones of a larger cell."""
+        for begin in range(0, len(rows), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            self._refit(rows[part], None if prior is None else prior[part])
+
+    def _refit(self, rows: I64, prior: F64 | None) -> None:
         pattern = self.pattern
         steps = np.arange(self.step - pattern.history, self.step - pattern.guard + 1)
-        counts, exposure = self.counts[:, : len(steps)], self.exposure[:, : len(steps)]
-        after = self._after_closure(steps)
-        exposure = exposure * np.where(after, self.catch_up[:, None], 1.0)
-        start = None
-        if self.fit is not None:
-            start = self.fit.coefficients.copy()
-            start[:, 0] += start[:, pattern.trend_column] * (self.step - self.fitted_at) / pattern.year
-        calendar = pattern.calendar(steps, self.step)
-        precision = pattern.precision((exposure > 0).sum(axis=1).astype(np.float64))
-        self.fit = fit(counts, exposure, calendar, precision, prior=prior, start=start)
-        self.fitted_at = self.step
-        usual = np.exp(self.fit.log_rate(calendar)) * self.exposure[:, : len(steps)]
-        after = self._after_closure(steps)
-        self.catch_up = ((counts * after).sum(axis=1) + 20) / ((usual * after).sum(axis=1) + 20)
+        steps = steps[: pattern.history]
+        known = self.exposure[rows, : len(steps)]
+        steps, known = steps[known.any(axis=0)], known[:, known.any(axis=0)].astype(np.float64)
+        if not len(steps):
+            return
+        at = steps - (self.step - pattern.history)
+        counts = self.counts[np.ix_(rows, at)].astype(np.float64)
+        calendar = pattern.calendar(steps, self.origin)
+        warm = self.fitted_at[rows] >= 0
+        start = self.coefficients[rows] if warm.all() else None
+        after = np.zeros(counts.shape, dtype=np.bool_)
+        if start is not None:
+            after = _after_closure(counts, known, np.exp(start @ calendar.T), self.dispersion[rows])
+        precision = pattern.precision((known > 0).sum(axis=1), held=prior is not None)
+        exposure = known * np.where(after, self.catch_up[rows][:, None], 1.0)
+        fitted = fit(counts, exposure, calendar, precision, prior=prior, start=start)
+        usual = np.exp(fitted.log_rate(calendar))
+        after = _after_closure(counts, known, usual, fitted.dispersion)
+        expected = (usual * known * after).sum(axis=1)
+        self.catch_up[rows] = ((counts * after).sum(axis=1) + CATCH_UP_CASES) / (expected + CATCH_UP_CASES)
+        self.coefficients[rows] = fitted.coefficients
+        self.covariance[rows] = fitted.covariance
+        self.dispersion[rows] = fitted.dispersion
+        self.fitted_at[rows] = self.step
 
-    def due(self) -> bool:
-        return self.fit is None or self.step - self.fitted_at >= self.pattern.refit_every
-
-    def judge(self, counts: F64, exposure: F64) -> Judgement:
+    def judge(self, counts: F64, exposure: F64, rows: I64 | None = None) -> Judgement:
         """Of the running step with the counts so far; `exposure` is scaled to the part of the step that has passed."""
         pattern, look = self.pattern, self.pattern.rises.steps
-        if self.fit is None:
-            raise RuntimeError("judged before the first fit")
+        rows = np.arange(len(self.counts)) if rows is None else rows
         span = max(look, pattern.level_guard + pattern.level_steps)
         steps = np.arange(self.step - span + 1, self.step + 1)
-        seen = np.concatenate([self.counts[:, -span + 1 :], counts[:, None]], axis=1)
-        exposed = np.concatenate([self.exposure[:, -span + 1 :], exposure[:, None]], axis=1)
-        calendar = pattern.calendar(steps, self.fitted_at)
-        usual = np.exp(self.fit.log_rate(calendar))
+        seen = np.concatenate([self.counts[rows, -span + 1 :], counts[:, None]], axis=1).astype(np.float64)
+        exposed = np.concatenate([self.exposure[rows, -span + 1 :], exposure[:, None]], axis=1)
+        calendar = pattern.calendar(steps, self.origin)
+        fitted = Fit(self.coefficients[rows], self.covariance[rows].astype(np.float64), self.dispersion[rows])
+        usual = np.exp(fitted.log_rate(calendar))
         mean = usual * exposed
-        shut = closed(seen, mean, self.fit.dispersion) | (exposed <= 0)
-        mean = mean * np.where(_after(shut, usual), self.catch_up[:, None], 1.0)
+        shut = closed(seen, mean, fitted.dispersion) | (exposed <= 0)
+        mean *= np.where(_after(shut, usual), self.catch_up[rows][:, None], 1.0)
         if pattern.level_steps:
-            mean = mean * self._level(self.fit, seen, mean, shut)[:, None]
-        recent = slice(span - look, span)
-        verdicts = pattern.rises.judge(
-            seen[:, recent],
-            mean[:, recent],
-            self.fit.dispersion,
-            self.fit.log_variance(calendar[recent]),
-            shut[:, recent],
-        )
-        ready = (self.exposure > 0).sum(axis=1) >= pattern.minimum
-        return Judgement(
-            ready,
-            mean[:, -1],
-            self.fit.dispersion,
-            verdicts,
-            seen[:, recent],
-            np.where(shut, 0.0, mean)[:, recent],
-        )
+            mean *= self._level(seen, np.where(shut, 0.0, mean), fitted.dispersion)[:, None]
+        seen, mean, shut = seen[:, -look:], mean[:, -look:], shut[:, -look:]
+        variance = fitted.log_variance(calendar[-look:])
+        verdicts = pattern.rises.judge(seen, mean, fitted.dispersion, variance, shut)
+        ready = self.fitted_at[rows] >= 0
+        return Judgement(ready, seen, np.where(shut, 0.0, mean), fitted.dispersion, variance, verdicts)
 
-    def _level(self, fitted: Fit, seen: F64, mean: F64, shut: Marks) -> F64:
+    def _level(self, seen: F64, mean: F64, dispersion: F64) -> F64:
+        """Closed steps have mean 0 here, and their count is 0."""
         window = slice(-self.pattern.level_guard - self.pattern.level_steps, -self.pattern.level_guard)
-        open_days = ~shut[:, window]
-        doubt = self.pattern.level_cases * fitted.dispersion
-        level: F64 = ((seen[:, window] * open_days).sum(axis=1) + doubt) / (
-            (mean[:, window] * open_days).sum(axis=1) + doubt
-        )
+        doubt = self.pattern.level_cases * dispersion
+        level: F64 = (seen[:, window].sum(axis=1) + doubt) / (mean[:, window].sum(axis=1) + doubt)
         return level
 
-    def _after_closure(self, steps: np.ndarray[Any, np.dtype[np.int64]]) -> Marks:
-        if self.fit is None:
-            return np.zeros((len(self.counts), len(steps)), dtype=np.bool_)
-        usual = np.exp(self.fit.log_rate(self.pattern.calendar(steps, self.fitted_at)))
-        counts, exposure = self.counts[:, : len(steps)], self.exposure[:, : len(steps)]
-        return _after(closed(counts, usual * exposure, self.fit.dispersion) | (exposure <= 0), usual)
+    def state(self) -> dict[str, Any]:
+        return {"step": self.step, "origin": self.origin} | {
+            name: pack(getattr(self, name)) for name in ARRAYS
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.step, self.origin = int(state["step"]), int(state["origin"])
+        for name in ARRAYS:
+            setattr(self, name, unpack(state[name]))
+
+
+ARRAYS = ("counts", "exposure", "coefficients", "covariance", "dispersion", "catch_up", "fitted_at")
+
+
+def _after_closure(counts: F64, exposure: F64, usual: F64, dispersion: F64) -> Marks:
+    return _after(closed(counts, usual * exposure, dispersion) | (exposure <= 0), usual)
 
 
 def _after(shut: Marks, usual: F64) -> Marks:
@@ -186,22 +180,3 @@ def _after(shut: Marks, usual: F64) -> Marks:
         after |= carried & ~quiet & ~shut
         carried = carried & quiet
     return after
-
-
-# A year of weeks is 52.18 of them; sizes and limits are tuned on generated series (`benchmarks/detection`).
-WEEKS = Pattern(
-    Rises((plateau(2), plateau(3), (1.0, 0.5, 0.25)), (1.0, 2.0, 4.0), fresh=4.0), year=365.25 / 7
-)
-WEEKS_ALARM = 2.45
-DAYS = Pattern(
-    Rises((plateau(7), plateau(14), ramp(12, 4)), (1.0, 2.0, 4.0, 8.0), fresh=3.0, step_limit=3.5),
-    year=365.25,
-    week=7,
-    history=5 * 364,
-    minimum=28,
-    guard=10,
-    harmonics=3,
-    refit_every=7,
-    level_steps=21,
-)
-DAYS_ALARM = 2.35

@@ -12,7 +12,7 @@ from benchmarks.detection import r
 from benchmarks.detection.daily import SCORED, SIGNALS, generate, holidays, judge
 from benchmarks.detection.replay import evidence
 from benchmarks.detection.tables import Options, show
-from detectors.usual import DAYS, DAYS_ALARM
+from detectors.pattern import DAYS, DAYS_ALARM
 
 COLUMNS = ("method", "outbreaks", "series", "FPR %", "sensitivity", "POD", "timeliness")
 ANCHOR = ("the paper's R code (documented)", "k=5", 150, 2.40, 0.546, 0.933, 0.214)

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from detectors.usual import Pattern, Usual
+from detectors.pattern import Pattern
+from detectors.usual import Usual
 
 
 def evidence(
@@ -22,8 +23,8 @@ def evidence(
     said = np.empty((len(counts), scored))
     started = time.process_time()
     for step in range(scored):
-        if usual.due():
-            usual.refit()
+        if len(due := usual.due()):
+            usual.refit(due)
         now = counts[:, before + step]
         said[:, step] = usual.judge(now, exposure).verdicts.log_evidence
         usual.learn(now, exposure)

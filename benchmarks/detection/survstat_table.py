@@ -15,7 +15,7 @@ import numpy.typing as npt
 from benchmarks.detection import r
 from benchmarks.detection.replay import evidence
 from benchmarks.detection.tables import Options, show
-from detectors.usual import WEEKS, WEEKS_ALARM
+from detectors.pattern import WEEKS, WEEKS_ALARM
 
 SCORED, SERIES = 97, 14
 SCRIPT = """

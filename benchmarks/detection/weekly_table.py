@@ -11,7 +11,7 @@ from benchmarks.detection import r
 from benchmarks.detection.replay import evidence
 from benchmarks.detection.tables import Options, show
 from benchmarks.detection.weekly import SCORED, generate, judge
-from detectors.usual import WEEKS, WEEKS_ALARM
+from detectors.pattern import WEEKS, WEEKS_ALARM
 
 COLUMNS = ("method", "series", "FPR %", "POD", "POD 1st week", "sensitivity", "PPV", "F1")
 # Measured on this recipe with R 4.2.2, surveillance 1.20.3, 420 series.
