@@ -28,6 +28,7 @@ NEARLY_POISSON = (
 CLOSED = 8.0  # -log of the chance of a zero beyond which the place was closed, or its data missing
 TRUSTED_MEAN = 0.02  # below it one case says nothing about spread
 LOG_RANGE = 25.0
+FEW_STEPS, DISPERSION_OF_FEW = 14.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,13 @@ def _information(weights: F64, calendar: F64, precision: F64) -> F64:
 
 
 def _dispersion(counts: F64, mean: F64, weights: F64, columns: int) -> F64:
+    """Pearson's; a cell of few steps is helped to the usual of complaints."""
     trusted = np.where(mean > TRUSTED_MEAN, weights, 0.0)
     residual = (trusted * (counts - mean) ** 2 / np.maximum(mean, TRUSTED_MEAN)).sum(axis=1)
-    freedom = trusted.sum(axis=1) - columns
-    return np.maximum(np.where(freedom > 4, residual / np.maximum(freedom, 4), 1.0), NEARLY_POISSON)
+    freedom = np.maximum(trusted.sum(axis=1) - columns, 0.0)
+    help_ = np.maximum(FEW_STEPS - freedom, 0.0)
+    dispersion: F64 = (residual + help_ * DISPERSION_OF_FEW) / (freedom + help_)
+    return np.maximum(dispersion, NEARLY_POISSON)
 
 
 def _weight(counts: F64, mean: F64, dispersion: F64) -> F64:
@@ -142,7 +146,7 @@ def upper_tail(counts: F64, mean: F64, dispersion: F64) -> F64:
 def log_ratio(counts: F64, mean: F64, raised: F64, dispersion: F64) -> F64:
     """Log of how much likelier the counts are under the raised mean than under the usual one."""
     scale = np.maximum(dispersion, NEARLY_POISSON) - 1
-    usual, more = mean / scale, raised / scale
+    usual, more = np.maximum(mean, 1e-9) / scale, np.maximum(raised, 1e-9) / scale
     ratio: F64 = (
         gammaln(counts + more)
         - gammaln(more)

@@ -15,6 +15,7 @@ from detectors.interfaces import ParcelDetector, PlaceDetector
 
 PLACE: Mapping[str, str] = {
     "feed_silent": "detectors.feed_silent:FeedSilent",
+    "complaint_spike": "detectors.complaint_spike:ComplaintSpike",
     "facility_congested": "detectors.facility_congested:FacilityCongested",
     "repeat_complainer": "detectors.repeat_complainer:RepeatComplainer",
 }

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.counts import F64, Marks, log_ratio
+
+I64: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,34 +38,50 @@ class Rises:
         """How many recent steps a judgement looks at."""
         return max(map(len, self.shapes))
 
+    @cached_property
+    def parts(self) -> tuple[float, ...]:
+        """The distinct heights that occur in the shapes, relative to full height."""
+        return tuple(sorted({part for shape in self.shapes for part in shape}))
+
+    @cached_property
+    def hypotheses(self) -> tuple[F64, I64, F64, F64]:
+        """For each shape and age: which steps count under which part (parts times steps, by hypotheses), the age,
+        the log of the prior, and the part that the newest step would be at.
+        """
+        chosen, ages, priors, newest = [], [], [], []
+        for shape in self.shapes:
+            share = 1 / (len(self.shapes) * len(self.heights) * (self.fresh + len(shape) - 1))
+            for age in range(len(shape)):
+                marks = np.zeros((len(self.parts), self.steps))
+                for step, part in enumerate(shape[: age + 1]):
+                    marks[self.parts.index(part), self.steps - 1 - age + step] = 1.0
+                chosen.append(marks.reshape(-1))
+                ages.append(age)
+                priors.append(np.log(share * (self.fresh if age == 0 else 1.0)))
+                newest.append(shape[age])
+        return np.array(chosen).T, np.array(ages), np.array(priors), np.array(newest)
+
     def judge(self, counts: F64, mean: F64, dispersion: F64, log_variance: F64, skip: Marks) -> Verdicts:
         """All cells by `steps`, the newest last. `skip` marks steps without data: they say nothing."""
+        chosen, ages, priors, newest = self.hypotheses
         spread = dispersion[:, None] + mean * log_variance  # an uncertain mean widens what is usual
         deviation = np.sqrt(dispersion[:, None] * mean)
-        terms, ages, heights = [], [], []
+        cells, said = len(counts), []
         for height in self.heights:
-            said: dict[float, F64] = {}
-            for shape in self.shapes:
-                prior = np.log(self.fresh + len(shape) - 1) + np.log(len(self.shapes) * len(self.heights))
-                for age in range(len(shape)):
-                    total = np.zeros(len(counts))
-                    for step, part in enumerate(shape[: age + 1]):
-                        if part not in said:
-                            ratio = log_ratio(counts, mean, mean + height * part * deviation, spread)
-                            said[part] = np.where(skip, 0.0, np.minimum(ratio, self.step_limit))
-                        total = total + said[part][:, self.steps - 1 - age + step]
-                    # where the excess now would be less than one case, the rise is as good as over
-                    present = -np.expm1(-height * shape[age] * deviation[:, -1])
-                    weight = np.log(self.fresh) if age == 0 else 0.0
-                    terms.append(total + weight - prior + np.log(np.maximum(present, 1e-300)))
-                    ages.append(age)
-                    heights.append(height)
-        stacked = np.array(terms)
-        best = stacked.argmax(axis=0)
-        top = stacked[best, np.arange(len(counts))]
-        log_evidence = top + np.log(np.exp(stacked - top).sum(axis=0))
+            raised = mean[:, None] + height * np.array(self.parts)[:, None] * deviation[:, None]
+            ratio = log_ratio(counts[:, None], mean[:, None], raised, spread[:, None])
+            ratio = np.where(skip[:, None], 0.0, np.minimum(ratio, self.step_limit))
+            # where the excess now would be less than one case, the rise is as good as over
+            present = -np.expm1(-height * np.outer(deviation[:, -1], newest))
+            said.append(
+                ratio.reshape(cells, len(chosen)) @ chosen + priors + np.log(np.maximum(present, 1e-300))
+            )
+        stacked = np.concatenate(said, axis=1)
+        best = stacked.argmax(axis=1)
+        top = stacked[np.arange(cells), best]
+        log_evidence = top + np.log(np.exp(stacked - top[:, None]).sum(axis=1))
         log_evidence = np.where(skip[:, -1], -np.inf, log_evidence)
-        return Verdicts(log_evidence, np.array(ages)[best], np.array(heights)[best])
+        return Verdicts(log_evidence, ages[best % len(ages)], np.array(self.heights)[best // len(ages)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,7 @@ class Verdicts:
     """One entry a cell: log of the e-value, and the likeliest age (steps since it began) and height of a rise."""
 
     log_evidence: F64
-    age: np.ndarray[tuple[int], np.dtype[np.int64]]
+    age: I64
     height: F64
 
 
@@ -88,6 +108,8 @@ def fading(*parts: float) -> tuple[float, ...]:
 def discoveries(log_evidence: F64, rate: float) -> Marks:
     """e-BH (Wang and Ramdas 2022): false discovery rate at most `rate`, whatever the dependence between the cells."""
     cells = len(log_evidence)
+    if not cells:
+        return np.zeros(0, dtype=np.bool_)
     order = np.argsort(-log_evidence, kind="stable")
     needed = np.log(cells / rate) - np.log(np.arange(1, cells + 1))
     passing = np.flatnonzero(log_evidence[order] >= needed)

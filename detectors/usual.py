@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,7 @@ import numpy.typing as npt
 from detectors.counts import F64, Fit, Marks, closed, fit
 from detectors.pattern import Pattern
 from detectors.plain import pack, unpack
-from detectors.rises import Verdicts
-
-I64: TypeAlias = npt.NDArray[np.int64]
+from detectors.rises import I64, Verdicts
 
 CHUNK = 256  # cells fitted at once: bounds the memory of a fit
 CATCH_UP_CASES = 20.0  # how much evidence it takes to believe that the day after a closure catches up
@@ -82,7 +80,8 @@ class Usual:
 
     def known(self) -> I64:
         """Steps of which something is known, a cell."""
-        return np.count_nonzero(self.exposure, axis=1)
+        known: I64 = np.count_nonzero(self.exposure, axis=1)
+        return known
 
     def due(self) -> I64:
         """Cells with enough history whose fit is missing or old."""
@@ -99,8 +98,9 @@ class Usual:
         pattern = self.pattern
         steps = np.arange(self.step - pattern.history, self.step - pattern.guard + 1)
         steps = steps[: pattern.history]
-        known = self.exposure[rows, : len(steps)]
-        steps, known = steps[known.any(axis=0)], known[:, known.any(axis=0)].astype(np.float64)
+        known: F64 = self.exposure[rows, : len(steps)].astype(np.float64)
+        any_known = known.any(axis=0)
+        steps, known = steps[any_known], known[:, any_known]
         if not len(steps):
             return
         at = steps - (self.step - pattern.history)

@@ -1,0 +1,316 @@
+"""Complaints and deliveries gathered into cells: a region of any level, alone or with one category, reason or carrier;
+a facility; each against its exposure, the parcels that could give rise to a complaint.
+
+Exposure is deliveries a day, or shipments where those are more (a sale is shipped before it is delivered), smoothed
+over days. A cell that is seen for the first time was there before without complaints: it begins with the exposure
+that its region had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from detectors.counts import F64
+from detectors.pattern import Pattern
+from detectors.plain import pack, unpack
+from detectors.rises import I64
+from detectors.usual import Usual
+
+HOURS: Final = 48  # kept a cell
+FACILITY: Final = "facility"
+_RECENT: Final = 0.5 ** (1 / 3)  # an hour's decay of what counts as recent
+_SURGE_PARCELS: Final = 30.0  # as many parcels must come before a surge is believed
+_SURGE_KNOWN: Final = 72  # hours
+
+
+class Key(NamedTuple):
+    """`dimension` is "" (all complaints), category, reason, carrier or facility; a facility has no region."""
+
+    dimension: str
+    value: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    limit: int = 4_000  # cells; beyond it new ones wait until old ones are forgotten
+    detailed_levels: int = 3  # country, province, city; below, complaints are counted as a whole only
+    half_life_hours: float = 48.0
+    forget_days: int = 60  # without a complaint
+    warm_up_days: int = 5  # not learned: complaints lag behind the first parcels that a new feed shows
+
+
+class Exposures:
+    """Parcels a day for each (region, carrier), (region, all) and facility: the larger of delivered and shipped.
+
+    Smoothed over days, and raised at once when much more comes in than usual at this hour (a sale): `surge`.
+    """
+
+    def __init__(self, half_life_hours: float) -> None:
+        self._decay = 0.5 ** (1 / half_life_hours)
+        self._rows: dict[tuple[str, str], int] = {}
+        self._sums = np.zeros((0, 2))
+        self._recent = np.zeros((0, 2))  # of the last hours
+        self._expected = np.zeros((0, 2))  # for these hours
+        self._profile = np.full((24, 2), 1.0)  # parcels by hour of the day, everywhere
+        self._norm = 0.0
+        self._hours = 0.0
+
+    def row(self, key: tuple[str, str]) -> int:
+        row = self._rows.setdefault(key, len(self._rows))
+        if row >= len(self._sums):
+            more = np.zeros((max(256, len(self._sums)), 2))
+            for name in ("_sums", "_recent", "_expected"):
+                setattr(self, name, np.concatenate([getattr(self, name), more]))
+        return row
+
+    def add(self, rows: list[int], amounts: list[tuple[float, float]], hour: int) -> None:
+        """`hour` of the day."""
+        if rows:
+            values = np.array(amounts)
+            np.add.at(self._sums, rows, values)
+            np.add.at(self._recent, rows, values)
+            self._profile[hour] += values.sum(axis=0)
+
+    def advance(self, hour: int) -> None:
+        """The running hour of the day is over."""
+        shares = self._profile / self._profile.sum(axis=0)
+        a_day = self._sums * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+        self._expected = (self._expected + a_day * shares[hour]) * _RECENT
+        self._recent *= _RECENT
+        self._sums *= self._decay
+        self._norm = 1 - (1 - self._norm) * self._decay
+        self._hours += 1
+        if hour == 23:
+            self._profile *= 0.9
+
+    def a_day(self, keys: Iterable[tuple[str, str]]) -> F64:
+        rate = self._sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+        if self._hours > _SURGE_KNOWN:
+            surge = (self._recent + _SURGE_PARCELS) / (self._expected + _SURGE_PARCELS)
+            rate *= np.maximum(surge.max(axis=1), 1.0)
+        padded = np.append(rate, 0.0)
+        result: F64 = padded[[self._rows.get(key, len(padded) - 1) for key in keys]]
+        return result
+
+    def state(self) -> dict[str, Any]:
+        used = slice(0, len(self._rows))
+        arrays = {name: pack(getattr(self, f"_{name}")[used]) for name in ("sums", "recent", "expected")}
+        more = {"profile": pack(self._profile), "norm": self._norm, "hours": self._hours}
+        return {"keys": [list(key) for key in self._rows]} | arrays | more
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rows = {(str(a), str(b)): row for row, (a, b) in enumerate(state["keys"])}
+        self._sums, self._recent, self._expected = (unpack(state[n]) for n in ("sums", "recent", "expected"))
+        self._profile = unpack(state["profile"])
+        self._norm, self._hours = float(state["norm"]), float(state["hours"])
+
+
+class Cells:
+    """`hours` are counts of the last two days, the running hour last; `usual` holds the finished days."""
+
+    def __init__(
+        self, pattern: Pattern, gathering: Gathering, chain: Callable[[str], tuple[str, ...]]
+    ) -> None:
+        self.gathering = gathering
+        self.chain = chain  # a region, its ancestors, the country last
+        self.keys: list[Key] = []
+        self.rows: dict[Key, int] = {}
+        self.hours = np.zeros((0, HOURS), dtype=np.float32)
+        self.usual = Usual(pattern)
+        self.exposures = Exposures(gathering.half_life_hours)
+        self.profile = np.full(
+            (2, 24), 1.0
+        )  # complaints by hour, working days and weekends; all cells together
+        self.hour = -1  # local hours since 1970; negative: not begun
+        self.refused = 0
+        self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
+        self._above: dict[tuple[str, str | None], list[int]] = {}
+
+    # --- time ---------------------------------------------------------------
+
+    def advance(self, hour: int) -> None:
+        """To the running hour; finished days are learned on the way."""
+        if self.hour < 0:
+            self.hour = hour
+            self.usual.step = self.usual.origin = hour // 24
+        gap = hour - self.hour
+        if (
+            gap > 24 * self.usual.pattern.history
+        ):  # a clock that jumped by years: begin again rather than crawl
+            self.usual.counts[:], self.usual.exposure[:] = 0, 0
+            self.usual.step, self.hour, gap = hour // 24, hour, 0
+            self.hours[:] = 0
+        for _ in range(max(gap, 0)):
+            if self.hour % 24 == 23:
+                self._learn_day()
+            self.hours[:, :-1] = self.hours[:, 1:]
+            self.hours[:, -1] = 0
+            self.exposures.advance(self.hour % 24)
+            self.hour += 1
+
+    def _learn_day(self) -> None:
+        day = self.hours[:, -24:].astype(np.float64)
+        self.profile[self._weekend()] = self.profile[self._weekend()] * 0.97 + day[self._wholes()].sum(axis=0)
+        young = self.usual.step - self.usual.origin < self.gathering.warm_up_days
+        exposure = self.exposure_now()
+        self.usual.learn(day.sum(axis=1), np.zeros_like(exposure) if young else exposure)
+        silent = self.usual.counts[:, -self.gathering.forget_days :].sum(axis=1) == 0
+        if len(self.keys) > self.gathering.limit // 2 and silent.any():
+            self._keep(np.flatnonzero(~silent))
+
+    def _weekend(self) -> int:
+        """1970-01-01 was a Thursday."""
+        return int((self.hour // 24 + 3) % 7 >= 5)
+
+    def _wholes(self) -> list[int]:
+        """Whole countries, all complaints: each complaint once."""
+        return [row for row, key in enumerate(self.keys) if not key.dimension and not self.parent(key)]
+
+    def elapsed(self, part_of_hour: float) -> tuple[F64, float]:
+        """Expected share of the day for each of its hours, and of the day until now."""
+        shares = self.profile[self._weekend()] + self.profile.sum(axis=0) * 0.2 + 1.0
+        shares = shares / shares.sum()
+        at = self.hour % 24
+        return shares, float(shares[:at].sum() + shares[at] * part_of_hour)
+
+    # --- what comes in ------------------------------------------------------
+
+    def expose(self, regions: pl.DataFrame, facilities: pl.DataFrame, share: float) -> None:
+        """`share` of what the frames count came in the hours that `advance` goes through next."""
+        rows: list[int] = []
+        amounts: list[tuple[float, float]] = []
+        columns = (regions[name].to_list() for name in ("region", "carrier", "delivered", "shipped"))
+        for region, carrier, delivered, shipped in zip(*columns, strict=True):
+            above = self._exposed(region, carrier)
+            rows += above
+            amounts += [((delivered or 0) * share, (shipped or 0) * share)] * len(above)
+        through = (facilities[name].to_list() for name in ("facility", "delivered", "departed", "arrived"))
+        for facility, delivered, departed, arrived in zip(*through, strict=True):
+            if facility:
+                rows.append(self.exposures.row((FACILITY, facility)))
+                amounts.append((((delivered or 0) + (departed or 0)) * share, (arrived or 0) * share))
+        self.exposures.add(rows, amounts, self.hour % 24)
+
+    def _exposed(self, region: str | None, carrier: str | None) -> list[int]:
+        """The exposure rows of a region, its ancestors, and of the carrier in each."""
+        if not region:
+            return []
+        known = self._above.get((region, carrier))
+        if known is None:
+            chain = self.chain(region)
+            keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
+            known = self._above[region, carrier] = [self.exposures.row(key) for key in keys]
+        return known
+
+    def count(self, row: Mapping[str, Any], hour: int) -> None:
+        """One complaint; `hour` (local) may lie in the past, where what is no longer kept by the hour is dropped."""
+        back = self.hour - hour
+        if back >= HOURS:
+            return
+        if row["facility"] and row["region"]:
+            self.home_of[row["facility"]] = row["region"]
+        for key in self._keys_of(row):
+            cell = self._row(key)
+            if cell is None:
+                continue
+            self.hours[cell, -1 - max(back, 0)] += 1
+            finished = self.hour // 24 - hour // 24
+            if finished > 0:
+                self.usual.counts[cell, -finished] += 1
+
+    def _keys_of(self, row: Mapping[str, Any]) -> Iterable[Key]:
+        chain = self.chain(row["region"]) if row["region"] else ()
+        for level, region in enumerate(chain):
+            yield Key("", "", region)
+            if len(chain) - level <= self.gathering.detailed_levels:
+                for dimension in ("category", "reason", "carrier"):
+                    if row[dimension]:
+                        yield Key(dimension, row[dimension], region)
+        if row["facility"]:
+            yield Key(FACILITY, row["facility"], "")
+
+    def _row(self, key: Key) -> int | None:
+        row = self.rows.get(key)
+        if row is not None or len(self.keys) >= self.gathering.limit:
+            self.refused += row is None
+            return row
+        row = self.rows[key] = len(self.keys)
+        self.keys.append(key)
+        self.hours = np.concatenate([self.hours, np.zeros((1, HOURS), dtype=np.float32)])
+        history = self._history_of(key)
+        self.usual.add(np.zeros_like(history)[None], history[None])
+        return row
+
+    def _history_of(self, key: Key) -> F64:
+        """The exposure that this cell had before its first complaint, in the proportion of today."""
+        here = self.exposures.a_day([self.exposure_key(key)])[0]
+        for region in self.chain(key.region) if key.region else ():
+            larger = self.rows.get(Key("", "", region))
+            if larger is not None and larger < len(self.usual.exposure):
+                whole = self.exposures.a_day([(region, "")])[0]
+                history: F64 = self.usual.exposure[larger] * (here / whole if whole > 0 else 1.0)
+                return history
+        return np.zeros(self.usual.pattern.history)
+
+    # --- what is known ------------------------------------------------------
+
+    def parent(self, key: Key) -> str:
+        chain = self.chain(key.region) if key.region else ()
+        return chain[1] if len(chain) > 1 else ""
+
+    def exposure_key(self, key: Key) -> tuple[str, str]:
+        if key.dimension == FACILITY:
+            return (FACILITY, key.value)
+        return (key.region, key.value if key.dimension == "carrier" else "")
+
+    def exposure_now(self) -> F64:
+        """Parcels a day; at least a fifth of the cell's month, so that a silent parcel feed makes no spike."""
+        now = self.exposures.a_day(self.exposure_key(key) for key in self.keys)
+        month = self.usual.exposure[:, -28:]
+        seen = np.count_nonzero(month, axis=1)
+        usual = month.sum(axis=1) / np.maximum(seen, 1)
+        floor: F64 = np.maximum(np.maximum(now, usual * 0.2), 1.0)
+        return floor
+
+    def today(self) -> F64:
+        at = self.hour % 24
+        total: F64 = self.hours[:, HOURS - 1 - at :].sum(axis=1).astype(np.float64)
+        return total
+
+    def _keep(self, rows: I64) -> None:
+        self.keys = [self.keys[row] for row in rows]
+        self.rows = {key: row for row, key in enumerate(self.keys)}
+        self.hours = self.hours[rows]
+        self.usual.keep(rows)
+        self.home_of = {key.value: self.home_of[key.value] for key in self.keys if key.value in self.home_of}
+
+    # --- checkpoints --------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "keys": [list(key) for key in self.keys],
+            "hours": pack(self.hours),
+            "usual": self.usual.state(),
+            "exposures": self.exposures.state(),
+            "profile": pack(self.profile),
+            "hour": self.hour,
+            "refused": self.refused,
+            "home_of": self.home_of,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.keys = [Key(*map(str, key)) for key in state["keys"]]
+        self.rows = {key: row for row, key in enumerate(self.keys)}
+        self.hours, self.profile = unpack(state["hours"]), unpack(state["profile"])
+        self.usual.restore(state["usual"])
+        self.exposures.restore(state["exposures"])
+        self._above.clear()
+        self.hour = int(state["hour"])
+        self.refused = int(state["refused"])
+        self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}

@@ -1,0 +1,359 @@
+"""More complaints than usual somewhere: jumps and slow rises, per parcel delivered, before the hour and day are over.
+
+The usual of each cell is `detectors.usual` on days, cut into hours by the learned profile of the day; evidence is an
+e-value (`detectors.rises`), so looking every few minutes at a day that fills costs no false alarms, and the false
+discovery rate over all cells is kept by e-BH (`detectors.complaint_zones`). Over time: sums over possible beginnings
+keep the mean time to a false alarm of a cell above the limit (Shiryaev and Roberts), and an episode that closed
+rests before its place may open another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.clock import HOUR, offset_of, stamp
+from detectors.complaint_cells import FACILITY, HOURS, Cells, Gathering, Key
+from detectors.complaint_words import sentences
+from detectors.complaint_zones import Reading, Zone, read, swallows, zones
+from detectors.counts import upper_tail
+from detectors.episodes import Episodes
+from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
+from detectors.interfaces import Window
+from detectors.pattern import DAYS, Pattern
+from detectors.regions_tree import RegionTree
+from detectors.rises import Rises, plateau
+
+COUNTED: Final = frozenset({"opened", "reopened"})
+MOST_TIMES: Final = 99.0  # a ratio beyond it says nothing more
+NAMED: Final = 3  # reasons and carriers named in a finding
+FITS_A_RUN: Final = 128  # cells; a fit takes some 0.1 ms a cell
+
+
+@dataclass(frozen=True)
+class SpikeConfig:
+    """`pattern`'s steps are days. Young shops are judged from the fifth day on, with wide limits."""
+
+    pattern: Pattern = field(
+        default_factory=lambda: replace(
+            DAYS,
+            rises=replace(DAYS.rises, step_limit=5.0),
+            history=730,
+            minimum=5,
+            season_after=1.9,
+            refit_every=1,
+            guard=2,
+            level_steps=14,
+            level_guard=3,
+        )
+    )
+    hours: Rises = field(
+        default_factory=lambda: Rises(
+            (plateau(3), plateau(8), plateau(24)), (2.0, 4.0, 8.0, 16.0), step_limit=8.0
+        )
+    )
+    gathering: Gathering = field(default_factory=Gathering)
+    false_discoveries: float = 0.05
+    min_cases: int = 5
+    min_ratio: float = 1.5
+    calm_ratio: float = 1.3
+    calm_hours: int = 6
+    rest_hours: int = 12
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Of an open episode: its zone, when it was last above the usual, and what was last told."""
+
+    lead: Key
+    regions: list[str]
+    since: int  # local hour
+    hot: int  # local hour
+    told: int
+    ratio: float
+
+
+class ComplaintSpike:
+    name = "complaint_spike"
+    every = 600_000
+
+    def __init__(
+        self,
+        *,
+        config: SpikeConfig | None = None,
+        timezone: str = "Asia/Shanghai",
+        parents: Mapping[str, str | None] | None = None,
+        neighbours: Mapping[str, tuple[str, ...]] | None = None,
+        names: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        """`names`: region to its Chinese and English name; `neighbours`: regions of the same level that touch."""
+        self._config = config or SpikeConfig()
+        self._timezone = timezone
+        self._tree = RegionTree(parents, neighbours, names)
+        self._cells = Cells(self._config.pattern, self._config.gathering, self._tree.chain)
+        self._episodes = Episodes(self.name, Kind.COMPLAINT_SPIKE, limit=500)
+        self._watches: dict[Subject, _Watch] = {}
+        self._rests: dict[Subject, int] = {}  # local hour of the close
+
+    def run(self, window: Window) -> list[Finding]:
+        offset = offset_of(window.until, self._timezone)
+        local = window.until + offset
+        self._advance(window, (window.since + offset) // HOUR, local // HOUR)
+        self._count(window, offset)
+        self._refit()
+        part = max(local % HOUR, HOUR // 60) / HOUR
+        reading = read(self._cells, self._config.hours, part)
+        found = self._open(reading, window.until, offset)
+        return found + self._review(reading, window.until)
+
+    # --- learning -----------------------------------------------------------
+
+    def _advance(self, window: Window, since: int, until: int) -> None:
+        """Hour by hour in pieces of a day, so that each day gets its share of a wide window's parcels."""
+        cells = self._cells
+        if cells.hour < 0:
+            cells.advance(since)
+        gap = max(until - cells.hour, 0)
+        pieces = [24] * (gap // 24) + ([gap % 24] if gap % 24 or not gap else [])
+        if gap > 24 * cells.usual.pattern.history:
+            pieces = [gap]
+        for piece in pieces:
+            cells.expose(window.regions, window.facilities, piece / gap if gap else 1.0)
+            cells.advance(cells.hour + piece)
+
+    def _count(self, window: Window, offset: int) -> None:
+        for row in window.complaints.iter_rows(named=True):
+            if row["status"] in COUNTED:
+                self._cells.count(row, (min(row["occurred"], window.until) + offset) // HOUR)
+
+    def _refit(self) -> None:
+        """The countries first: the others are held to them."""
+        cells, usual = self._cells, self._cells.usual
+        due = usual.due()
+        if not len(due):
+            return
+        top = np.array([not cells.parent(cells.keys[row]) for row in due])
+        whole = np.array([not cells.keys[row].dimension for row in due])
+        for some in (due[top & whole], due[top & ~whole], due[~top][:FITS_A_RUN]):
+            if len(some):
+                usual.refit(some, self._prior(some))
+
+    def _prior(
+        self, rows: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """The coefficients of the same complaints in the whole country, or of all of them with the cell's own rate."""
+        cells, usual = self._cells, self._cells.usual
+        held = np.zeros((len(rows), usual.pattern.columns))
+        for at, row in enumerate(rows):
+            key = cells.keys[row]
+            region = key.region or cells.home_of.get(key.value, "")
+            country = self._tree.chain(region)[-1] if region else ""
+            same = cells.rows.get(key._replace(region=country), -1)
+            every = cells.rows.get(Key("", "", country), -1)
+            larger = next(
+                (one for one in (same, every) if one not in {-1, row} and usual.fitted_at[one] >= 0), -1
+            )
+            if larger < 0:
+                return None
+            held[at] = usual.coefficients[larger]
+            if larger != same:
+                cases = usual.counts[row].sum() + 0.5
+                exposed = usual.exposure[row] @ np.exp(
+                    usual.pattern.calendar(
+                        np.arange(usual.step - usual.pattern.history, usual.step), usual.origin
+                    )
+                    @ held[at]
+                )
+                held[at, 0] += np.log(cases / max(float(exposed), 1e-9))
+        return held
+
+    # --- episodes -----------------------------------------------------------
+
+    def _open(self, reading: Reading, now: Instant, offset: int) -> list[Finding]:
+        found: list[Finding] = []
+        for zone in zones(
+            self._cells, self._tree, self._config.hours, reading, self._config.false_discoveries
+        ):
+            subject = self._subject(zone)
+            watched = self._watched(zone, subject)
+            hour = self._cells.hour - zone.began if watched is None else self._watches[watched].since
+            evidence = self._evidence(zone, reading, hour, offset, now)
+            if watched is None and self._quiet(subject, evidence):
+                continue
+            subject = watched or subject
+            watch = self._watches.setdefault(
+                subject,
+                _Watch(zone.lead, zone.regions, hour, self._cells.hour, evidence["seen"], evidence["ratio"]),
+            )
+            news = evidence["seen"] >= 1.5 * watch.told
+            if news:
+                watch.told = evidence["seen"]
+            watch.ratio = evidence["ratio"]
+            if evidence["ratio"] >= self._config.calm_ratio:
+                watch.hot = self._cells.hour
+            finding = self._episodes.hold(
+                subject,
+                started_at=min(hour * HOUR - offset, now),
+                now=now,
+                score=_sure(zone.log_evidence, reading.tested),
+                evidence=evidence,
+                news=news,
+            )
+            if finding is None and subject not in self._episodes:
+                del self._watches[subject]
+            found += [finding] if finding else []
+        return found
+
+    def _watched(self, zone: Zone, subject: Subject) -> Subject | None:
+        """The open episode that already speaks for this zone."""
+        for known, watch in self._watches.items():
+            same = known == subject or swallows(self._tree, watch.regions, watch.ratio, zone)
+            if same:
+                return known
+        return None
+
+    def _quiet(self, subject: Subject, evidence: Mapping[str, Any]) -> bool:
+        config = self._config
+        resting = self._cells.hour - self._rests.get(subject, -config.rest_hours) < config.rest_hours
+        return resting or evidence["seen"] < config.min_cases or evidence["ratio"] < config.min_ratio
+
+    def _review(self, reading: Reading, now: Instant) -> list[Finding]:
+        """Closes what has been back to its usual for some hours."""
+        found: list[Finding] = []
+        hour = self._cells.hour
+        for subject, watch in list(self._watches.items()):
+            row = self._cells.rows.get(watch.lead, -1)
+            at = reading.place[row] if row >= 0 else -1
+            if at >= 0:
+                recent = slice(-self._config.calm_hours, None)
+                seen = reading.hour_counts[at, recent].sum()
+                usual = reading.hour_means[at, recent].sum()
+                if seen > max(self._config.calm_ratio * usual, 1.0):
+                    watch.hot = hour
+            if hour - watch.hot >= self._config.calm_hours:
+                finding = self._episodes.close(subject, now, CloseReason.RECOVERED)
+                del self._watches[subject]
+                self._rests[subject] = hour
+                found += [finding] if finding else []
+        self._rests = {s: h for s, h in self._rests.items() if hour - h < self._config.rest_hours}
+        return found
+
+    def _subject(self, zone: Zone) -> Subject:
+        lead = zone.lead
+        if lead.dimension == FACILITY:
+            return Subject(SubjectType.FACILITY, lead.value)
+        if lead.dimension == "carrier" and not self._cells.parent(lead):
+            return Subject(SubjectType.CARRIER, lead.value)
+        return Subject(SubjectType.REGION, lead.region)
+
+    def _evidence(
+        self, zone: Zone, reading: Reading, since: int, offset: int, now: Instant
+    ) -> dict[str, Any]:
+        hours = max(self._cells.hour - since + 1, 1)
+        leads = [zone.lead._replace(region=region) for region in zone.regions] or [zone.lead]
+        seen, usual = self._tally(leads, reading, hours)
+        row = reading.place[self._cells.rows[zone.lead]]
+        dispersion = float(reading.days.dispersion[row])
+        chance = float(upper_tail(np.array([seen]), np.array([usual]), np.array([dispersion]))[0])
+        places = [self._tree.name(region) for region in zone.regions]
+        place = ("、".join(one[0] for one in places), ", ".join(one[1] for one in places))
+        if (
+            zone.lead.dimension in {FACILITY, "carrier"}
+            and self._subject(zone).type is not SubjectType.REGION
+        ):
+            place = (zone.lead.value, zone.lead.value)
+        evidence: dict[str, Any] = {
+            "region": zone.regions[0] if zone.regions else None,
+            "regions": zone.regions,
+            "since": since * HOUR - offset,
+            "since_local": stamp(since * HOUR - offset, self._timezone),
+            "hours": hours,
+            "seen": seen,
+            "expected": round(usual, 1),
+            "ratio": round(min(seen / max(usual, 0.1), MOST_TIMES), 1),
+            "chance": float(f"{chance:.3g}"),
+            "cases": seen,
+            "parcels_a_day": round(float(self._cells.exposure_now()[self._cells.rows[zone.lead]])),
+            "reasons": self._behind("reason", zone, reading, hours),
+            "carriers": self._behind("carrier", zone, reading, hours),
+            "as_of": now,
+        }
+        categories = self._behind("category", zone, reading, hours)
+        evidence["reason"] = _first(zone.lead, "reason", evidence["reasons"])
+        evidence["carrier"] = _first(zone.lead, "carrier", evidence["carriers"])
+        evidence["category"] = _first(zone.lead, "category", categories)
+        evidence["facility"] = zone.lead.value if zone.lead.dimension == FACILITY else None
+        about = zone.lead.value if zone.lead.dimension in {"category", "reason"} else None
+        return evidence | sentences(place, about, evidence)
+
+    def _behind(self, dimension: str, zone: Zone, reading: Reading, hours: int) -> list[dict[str, Any]]:
+        """The reasons or carriers with the most complaints over their usual, there and since then."""
+        by_value: dict[str, list[Key]] = {}
+        for row in reading.rows:
+            key = self._cells.keys[row]
+            if key.dimension == dimension and key.region in zone.regions:
+                by_value.setdefault(key.value, []).append(key)
+        tallies = [(value, *self._tally(keys, reading, hours)) for value, keys in by_value.items()]
+        over = sorted(
+            (one for one in tallies if one[1] > one[2] + 1), key=lambda one: (one[2] - one[1], one[0])
+        )
+        return [
+            {"name": value, "seen": seen, "expected": round(usual, 1)} for value, seen, usual in over[:NAMED]
+        ]
+
+    def _tally(self, keys: list[Key], reading: Reading, hours: int) -> tuple[int, float]:
+        """Seen and expected in the last `hours`; beyond two days, in whole days."""
+        seen, usual = 0.0, 0.0
+        for key in keys:
+            row = self._cells.rows.get(key, -1)
+            at = reading.place[row] if row >= 0 else -1
+            if at < 0:
+                continue
+            if hours <= HOURS:
+                seen += reading.hour_counts[at, -hours:].sum()
+                usual += reading.hour_means[at, -hours:].sum()
+            else:
+                days = min((hours + 23) // 24, reading.days.counts.shape[1])
+                seen += reading.days.counts[at, -days:].sum()
+                usual += reading.days.means[at, -days:].sum()
+        return int(seen), float(usual)
+
+    # --- checkpoints --------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        watches = [
+            [str(s.type), s.id, list(w.lead), w.regions, w.since, w.hot, w.told, w.ratio]
+            for s, w in self._watches.items()
+        ]
+        rests = [[str(s.type), s.id, hour] for s, hour in self._rests.items()]
+        return {
+            "cells": self._cells.state(),
+            "episodes": self._episodes.state(),
+            "watches": watches,
+            "rests": rests,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._cells.restore(state["cells"])
+        self._episodes.restore(state["episodes"])
+        self._watches = {
+            Subject(SubjectType(kind), name): _Watch(
+                Key(*lead), list(regions), int(since), int(hot), int(told), float(ratio)
+            )
+            for kind, name, lead, regions, since, hot, told, ratio in state["watches"]
+        }
+        self._rests = {Subject(SubjectType(kind), name): int(hour) for kind, name, hour in state["rests"]}
+
+
+def _first(lead: Key, dimension: str, named: list[dict[str, Any]]) -> str | None:
+    if lead.dimension == dimension:
+        return lead.value
+    return str(named[0]["name"]) if named else None
+
+
+def _sure(log_evidence: float, tested: int) -> float:
+    """As if, of all cells tested, one were in a rise."""
+    return float(1 / (1 + max(tested, 2) * np.exp(-min(log_evidence, 700.0))))
