@@ -267,3 +267,6 @@ class Settings(Section):
     channels: Mapping[str, ChannelSettings] = {}
     coupons: Mapping[str, ChannelSettings] = Field({}, description="coupon shops; policy speaks of `coupons`")
     feeds: Mapping[str, FeedSettings] = {}
+    pollers: Mapping[str, FeedSettings] = Field(
+        {}, description="what is asked because it does not push, or because pushes get lost"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -19,6 +19,7 @@ from monitor.deadletter import Letter
 from monitor.feeds.base import Answer, Event, Feed, Outcome, Parsed, Push, Rejected, Unreadable
 from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
+from monitor.feeds.watch import Watch
 from monitor.intake import IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
@@ -59,16 +60,21 @@ class Desk:
     memory: Memory
     metrics: Metrics
     classifier: Classify | None = None
-    on_unwatched: Callable[[str, Sequence[str]], None] = lambda _feed, _numbers: None
+    watch: Watch | None = None
     status: dict[str, FeedStatus] = field(default_factory=dict)
+    readers: dict[str, Feed] = field(default_factory=dict)
     _parked: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        for name, feed in self.feeds.items():
-            self.status[name] = FeedStatus(name, feed.kind)
-            self.metrics.counter("rejected_signatures").labels(feed=name)
-            self.metrics.counter("unknown_codes").labels(feed=name)
-            self.metrics.counter("unplaced").labels(feed=name)
+        for feed in self.feeds.values():
+            self.add_reader(feed)
+
+    def add_reader(self, feed: Feed) -> None:
+        """A feed that also something other than the HTTP route may hand in: a poller's, a file's."""
+        self.readers[feed.name] = feed
+        self.status.setdefault(feed.name, FeedStatus(feed.name, feed.kind))
+        for name in ("rejected_signatures", "unknown_codes", "unplaced"):
+            self.metrics.counter(name).labels(feed=feed.name)
 
     async def receive(self, feed: Feed, push: Push) -> Answer:
         """One webhook, to the answer in the provider's own form."""
@@ -96,8 +102,8 @@ class Desk:
         await self.take(feed, push, parsed)
         return Outcome.ACCEPTED
 
-    async def take(self, feed: Feed, push: Push, parsed: Parsed) -> None:
-        """Also the way of what pollers and files read: they have parsed already."""
+    async def take(self, feed: Feed, push: Push, parsed: Parsed, *, asked: bool = False) -> None:
+        """Also the way of what pollers and files read: they have parsed already. `asked`: it came as an answer."""
         events, explained = await self._explained(feed.name, parsed)
         if self.classifier is not None:
             for event in events:
@@ -107,6 +113,9 @@ class Desk:
             # In our own format from here on, so it is nobody's dead letter but ours.
             await self.sink.submit(_LINES.encode_lines(events), push.received_at)
         await self.memory.done(feed.name, explained)
+        if self.watch is not None:
+            self.watch.note(events, push.received_at, asked=asked)
+            self.watch.unwatched(parsed.unwatched)
         await self._park(self._letters_of(feed, push, parsed))
         self._count(feed.name, parsed, len(events), push.received_at)
 
@@ -114,7 +123,7 @@ class Desk:
         """A dead letter of a feed, once more: for `forestall deadletter replay`. Its signature was checked when it
         came.
         """
-        feed = self.feeds.get(letter.feed)
+        feed = self.readers.get(letter.feed)
         if feed is None:
             return False
         push = _unpacked(letter)
@@ -184,8 +193,6 @@ class Desk:
             self.metrics.counter("unknown_codes").labels(feed=name).inc(len(parsed.unknown))
         if parsed.unplaced:
             self.metrics.counter("unplaced").labels(feed=name).inc(parsed.unplaced)
-        if parsed.unwatched:
-            self.on_unwatched(name, parsed.unwatched)
 
 
 def _packed(push: Push) -> bytes:

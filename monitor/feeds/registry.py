@@ -50,7 +50,7 @@ def build(name: str, section: FeedSettings, places: Regions) -> Feed:
     try:
         return cast("Feed", feed(name, feed.Options.model_validate(section.reveal()), places))
     except ValidationError as error:
-        lines = [_line(name, one) for one in error.errors(include_url=False, include_input=False)]
+        lines = [line("feeds", name, one) for one in error.errors(include_url=False, include_input=False)]
         raise FeedConfigError(lines) from None
     except ValueError as error:
         raise FeedConfigError([f"feeds.{name}: {error}"]) from None
@@ -70,8 +70,9 @@ def build_all(sections: Mapping[str, FeedSettings], places: Regions) -> dict[str
     return feeds
 
 
-def _line(name: str, error: Any) -> str:
-    where = ".".join(map(str, ("feeds", name, *error["loc"])))
+def line(section: str, name: str, error: Any) -> str:
+    """One problem that pydantic found: where and what, never the value."""
+    where = ".".join(map(str, (section, name, *error["loc"])))
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = "no such key"

@@ -207,6 +207,7 @@ async def test_a_dead_letter_can_be_read_again_with_a_better_table(
 
     plain = feed("wechat_shop", aes_key=None, plain=True)
     shop.desk.feeds = {**shop.desk.feeds, "wechat_shop": plain}
+    shop.desk.add_reader(plain)
     await shop.golden("wechat_shop", "new_state")
     assert await shop.letters.replay(shop.desk.replay) == (0, 1)
     monkeypatch.setitem(codes.CODES, "42", Code("exception"))

@@ -1,0 +1,108 @@
+"""The contract of a poller. It sends one request and says what came of it; when to ask is the runner's to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from monitor.feeds.base import Feed, Push
+from monitor.feeds.watch import Quiet
+from notifier.http import Reply, retry_after
+from notifier.sending import SendResult
+
+
+class Trouble(StrEnum):
+    """Why an answer is none."""
+
+    NETWORK = "network"
+    RATE = "rate"
+    AUTH = "auth"
+    SERVER = "server"
+    REFUSED = "refused"  # the provider's own "no" to the whole request
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`pushes`: what the feed can read. `refused`: numbers that the provider does not know. `cursor`: where to go on.
+
+    `again`: seconds after which the provider wants to be asked at the earliest.
+    """
+
+    pushes: Sequence[Push] = ()
+    refused: Sequence[str] = ()
+    trouble: Trouble | None = None
+    again: float | None = None
+    cursor: str | None = None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    per_second: float
+    batch: int = 1
+    each_ms: int = 30 * 60_000  # between two questions about one parcel
+
+
+class ParcelPoller(Protocol):
+    """Asks about parcels; events come out as from the feed whose pushes it stands in for."""
+
+    name: str
+    feed: Feed
+    limits: Limits
+
+    async def ask(self, parcels: Sequence[Quiet], now: int) -> Answered: ...
+
+
+class ListPoller(Protocol):
+    """Reads a list from a cursor on; the empty cursor is the beginning."""
+
+    name: str
+    feed: Feed
+    limits: Limits
+    every_ms: int
+
+    async def read(self, cursor: str, now: int) -> Answered: ...
+
+
+def trouble_of(reply: Reply | SendResult, now: int) -> Answered:
+    """What an answer means that is not a 2xx."""
+    if isinstance(reply, SendResult):
+        return Answered(trouble=Trouble.NETWORK)
+    wait = retry_after(reply.headers, now)
+    if reply.status in {425, 429}:
+        return Answered(trouble=Trouble.RATE, again=wait)
+    if reply.status in {401, 403}:
+        return Answered(trouble=Trouble.AUTH, again=wait)
+    return Answered(trouble=Trouble.SERVER if reply.status >= 500 else Trouble.REFUSED, again=wait)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Doubles from a minute to an hour while there is trouble; a good answer ends it."""
+
+    until: int = 0
+    failures: int = 0
+    _first: int = field(default=60_000)
+    _longest: int = field(default=3_600_000)
+
+    def failed(self, now: int, again: float | None) -> None:
+        own = min(self._first << min(self.failures, 10), self._longest)
+        self.failures += 1
+        self.until = now + max(own, int((again or 0) * 1000))
+
+    def worked(self) -> None:
+        self.failures = 0
+        self.until = 0
+
+    def open(self, now: int) -> bool:
+        return now >= self.until
+
+
+def carriers_of(table: Mapping[str, str]) -> dict[str, str]:
+    """Our names of carriers back to the provider's; where two of theirs are one of ours, the first."""
+    back: dict[str, str] = {}
+    for theirs, ours in table.items():
+        back.setdefault(ours, theirs)
+    return back
