@@ -60,7 +60,8 @@ class FeedSilent:
 
     def run(self, window: Window) -> list[Finding]:
         found: list[Finding] = []
-        for name, events, live in sorted(window.feeds.select("feed", "events", "live").iter_rows()):
+        columns = (window.feeds[name].to_list() for name in ("feed", "events", "live"))
+        for name, events, live in sorted(zip(*columns, strict=True)):
             feed = self._feeds.setdefault(name, _Feed(heard_at=window.until, first=window.until))
             finding = self._judge(name, feed, events, live, window.until)
             if finding is not None:

@@ -12,12 +12,10 @@ import msgspec
 from detectors.findings import Finding, State
 from monitor.incidents import Transition, records
 from monitor.metrics import Metrics
-from monitor.records import action_record, finding_record, when
+from monitor.records import action_record, finding_record
 from monitor.story import Story
 from notifier.actions import Decided, Outcome
 from notifier.delivery import Sent
-
-MOMENTS = ("at", "since", "fired_at", "resolved_at")
 
 
 class LiveSink:
@@ -94,17 +92,10 @@ class FileSink:
             self._add("actions", decided.decided_at, action_record(decided))
 
     async def transitions(self, transitions: Sequence[Transition]) -> None:
-        for line in records(transitions):
-            self.counts["incidents"][f"{line['kind']}:{line['state']}"] += 1
-            moment = int(line["at"])
-            self._add(
-                "incidents",
-                moment,
-                {
-                    key: when(value) if key in MOMENTS and value is not None else value
-                    for key, value in line.items()
-                },
-            )
+        for change in transitions:
+            for line in records([change]):
+                self.counts["incidents"][f"{line['kind']}:{line['state']}"] += 1
+                self._add("incidents", change.at, line)
 
     def write(self, out: Path, summary: Mapping[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
