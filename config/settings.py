@@ -171,6 +171,21 @@ class NotifySettings(Section):
     digest_receivers: tuple[str, ...] = ()
 
 
+class ConsoleSettings(Section):
+    """Who may look and who may act. The bearer token of [http] is the operator's."""
+
+    read_token: SecretStr | None = Field(None, description="signs in to look, not to act")
+    open_reading: bool = Field(False, description="whoever reaches the port may look, without a token")
+    session_hours: int = Field(12, ge=1, le=720)
+    proxy_header: str = Field(
+        "", description="header in which a trusted proxy names who signed in there, such as X-Forwarded-User"
+    )
+    proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"), description="addresses whose header is believed; all others are ignored"
+    )
+    operators: tuple[str, ...] = Field((), description="of those the proxy names, who may act")
+
+
 class ChannelSettings(Section):
     """One [channels.NAME]: `type` names the channel, whose own class checks the rest.
 
@@ -261,6 +276,7 @@ class Settings(Section):
     detection: DetectionSettings = DetectionSettings()
     incidents: IncidentSettings = IncidentSettings()
     notify: NotifySettings = NotifySettings()
+    console: ConsoleSettings = ConsoleSettings()
     money: MoneySettings = MoneySettings()
     policy: PolicySettings = PolicySettings()
     delivery: DeliverySettings = DeliverySettings()

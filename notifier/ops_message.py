@@ -77,6 +77,12 @@ def ops_message(
     )
 
 
+def advice_text(step: Mapping[str, Any], locale: str) -> str:
+    """One step of what to do, as a person reads it, without markup."""
+    template = _environment().get_template(f"advice.{locale}.j2")
+    return template.render({"step": step}).strip().replace("**", "")
+
+
 def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> str:
     environment = _environment()
     template = environment.get_template(name)

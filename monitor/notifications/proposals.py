@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.regions import regions
 from config.settings import IncidentSettings
-from detectors.findings import Instant
+from detectors.findings import Instant, Subject, SubjectType
 from monitor.incidents import View
 from monitor.links import Act, Link, Links, nonce
 from monitor.notifications.advice import advise
@@ -83,7 +84,7 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
         "severity": notification.severity,
         "at": notification.at,
         "timezone": desk.timezone,
-        "incidents": [_incident(view, desk) for view in ordered[:LISTED]],
+        "incidents": [_incident(view, desk, notification.locale) for view in ordered[:LISTED]],
         "more": max(0, len(ordered) - LISTED),
         "totals": {
             "firing": len(notification.firing),
@@ -101,14 +102,27 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
     }
 
 
-def _incident(view: View, desk: Desk) -> dict[str, Any]:
+def named(place: Subject, locale: str) -> str:
+    """Regions by their names; other places are called what the carriers call them."""
+    return regions().name(place.id, locale) if place.type is SubjectType.REGION else place.id
+
+
+def _regions(counts: Mapping[str, int], locale: str) -> dict[str, int]:
+    table, found = regions(), dict[str, int]()
+    for code, number in counts.items():
+        name = table.name(code, locale)
+        found[name] = found.get(name, 0) + number
+    return found
+
+
+def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
     return {
         "id": view.incident_id,
         "fingerprint": view.fingerprint,
         "family": view.family,
         "severity": view.severity,
         "place_type": view.place.type.value,
-        "place": clean(view.place.id),
+        "place": clean(named(view.place, locale)),
         "phase": view.phase.value,
         "since": view.since,
         "fired_at": view.fired_at,
@@ -118,7 +132,7 @@ def _incident(view: View, desk: Desk) -> dict[str, Any]:
         "money": dict(view.money),
         "kinds": _top(view.kinds),
         "carriers": _top(view.carriers),
-        "regions": _top(view.regions),
+        "regions": _top(_regions(view.regions, locale)),
         "facilities": _top(view.facilities),
         "score": round(view.score, 4),
         "evidence": {

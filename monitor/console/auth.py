@@ -1,0 +1,127 @@
+"""Who looks and who acts: a token or a trusted proxy signs in, a signed cookie remembers, a second value guards forms.
+
+The session is in the cookie (role, name, expiry, a random id) under an HMAC, so nothing is stored and a restart signs
+nobody out; changing the secret signs everybody out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from config.settings import ConsoleSettings
+from detectors.findings import Instant
+
+COOKIE = "forestall_session"
+
+
+class Role(StrEnum):
+    READER = "reader"
+    OPERATOR = "operator"
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    role: Role
+    name: str
+    expires_at: Instant
+    id: str
+
+
+class SignInNeeded(Exception):  # noqa: N818 - nothing failed
+    """Nobody is signed in: the page is behind the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """`token` is the operator's; `secret` signs cookies (derive it from the daemon's own key)."""
+
+    settings: ConsoleSettings
+    token: str
+    secret: bytes
+
+    def sign_in(self, token: str, name: str, now: Instant) -> Session | None:
+        role = self._role(token)
+        if role is None:
+            return None
+        expires_at = now + 3_600_000 * self.settings.session_hours
+        return Session(role, (name.strip() or role.value)[:80], expires_at, secrets.token_hex(8))
+
+    def _role(self, token: str) -> Role | None:
+        given = token.strip().encode()
+        if self.token and hmac.compare_digest(given, self.token.encode()):
+            return Role.OPERATOR
+        read = self.settings.read_token
+        if read is not None and hmac.compare_digest(given, read.get_secret_value().encode()):
+            return Role.READER
+        return None
+
+    def remember(self, response: Response, session: Session, *, secure: bool) -> None:
+        payload = msgspec.msgpack.encode(session)
+        value = f"{_text(payload)}.{_text(self._mac(b'session', payload))}"
+        response.set_cookie(
+            COOKIE,
+            value,
+            max_age=3_600 * self.settings.session_hours,
+            httponly=True,
+            samesite="lax",
+            secure=secure,
+        )
+
+    def session(self, request: Request, now: Instant) -> Session:
+        """Raises SignInNeeded."""
+        found = self._of_proxy(request, now) or self._of_cookie(request.cookies.get(COOKIE, ""), now)
+        if found is None and self.settings.open_reading:
+            found = Session(Role.READER, "", now, "open")
+        if found is None:
+            raise SignInNeeded
+        return found
+
+    def _of_proxy(self, request: Request, now: Instant) -> Session | None:
+        header, client = self.settings.proxy_header, request.client
+        if not header or client is None or client.host not in self.settings.proxies:
+            return None
+        name = request.headers.get(header, "").strip()[:80]
+        if not name:
+            return None
+        role = Role.OPERATOR if name in self.settings.operators else Role.READER
+        return Session(role, name, now, f"proxy-{name}")
+
+    def _of_cookie(self, value: str, now: Instant) -> Session | None:
+        first, _, second = value.partition(".")
+        try:
+            payload, mac = _bytes(first), _bytes(second)
+            if not hmac.compare_digest(mac, self._mac(b"session", payload)):
+                return None
+            session = msgspec.msgpack.decode(payload, type=Session)
+        except (ValueError, msgspec.DecodeError):
+            return None
+        return session if session.expires_at > now else None
+
+    def form_key(self, session: Session) -> str:
+        """What every form of this session carries; another site cannot know it."""
+        return _text(self._mac(b"form", session.id.encode()))
+
+    def check_form(self, session: Session, given: str) -> None:
+        if session.role is not Role.OPERATOR:
+            raise HTTPException(403, "this sign-in may look, not act")
+        if not hmac.compare_digest(given.encode(), self.form_key(session).encode()):
+            raise HTTPException(403, "the form is not from this sign-in; load the page again")
+
+    def _mac(self, what: bytes, payload: bytes) -> bytes:
+        return hmac.digest(self.secret, b"forestall-console\0" + what + b"\0" + payload, "sha256")
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,131 @@
+"""What the console reads and does: one protocol, and the daemon behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from config.settings import Settings
+from detectors.findings import Instant
+from monitor.api import Actor, Json
+from monitor.incidents import Incidents, Silence, View
+from monitor.notifications import Notifications
+
+
+class Source(Protocol):
+    def now(self) -> Instant: ...
+    def settings(self) -> Settings: ...
+    def incidents(self) -> Sequence[View]:
+        """Pending and firing."""
+        ...
+
+    def history(self) -> Sequence[View]: ...
+    def incident(self, incident_id: str) -> View | None: ...
+    def members(self, incident_id: str, limit: int, offset: int) -> Sequence[tuple[str, str, Instant]]:
+        """Open findings: kind, subject ("parcel:SF1"), since."""
+        ...
+
+    def why_not(self, incident_id: str) -> tuple[Instant, str] | None: ...
+    def silences(self) -> Sequence[Silence]: ...
+    def preview(self, matchers: Sequence[str]) -> Sequence[View]:
+        """Raises ValueError for a matcher that cannot be."""
+        ...
+
+    def held_counts(self) -> Mapping[str, int]: ...
+    async def status(self) -> Json: ...
+    async def explain(self, subject: str) -> Json | None: ...
+    async def outbox(self, state: str | None) -> Sequence[Json]: ...
+    async def dead_letters(self, count: int) -> Sequence[Json]: ...
+    async def answers(self) -> Mapping[str, Mapping[str, int]]: ...
+    async def command(self, name: str, arguments: Json, actor: Actor) -> Json: ...
+    async def answer(self, rule: str, useful: bool) -> None: ...
+    async def take_link(self, nonce: str, expires_at: Instant) -> bool: ...
+
+
+class Service(Protocol):
+    """Of `monitor.api.Service`, what the console needs."""
+
+    async def status(self) -> Json: ...
+    async def explain(self, subject: str) -> Json | None: ...
+    async def outbox(self, state: str | None) -> Sequence[Json]: ...
+    async def dead_letters(self, count: int) -> Sequence[Json]: ...
+    async def command(self, name: str, arguments: Json, actor: Actor) -> Json: ...
+
+
+class Kept(Protocol):
+    """`monitor.answers.Answers`."""
+
+    async def add(self, rule: str, *, useful: bool) -> None: ...
+    async def all(self) -> Mapping[str, Mapping[str, int]]: ...
+    async def take(self, nonce: str, expires_at: Instant, now: Instant) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSource:
+    """The running daemon as a `Source`."""
+
+    service: Service
+    book: Incidents
+    notifications: Notifications
+    kept: Kept
+    current: Callable[[], Settings]
+    clock: Callable[[], Instant]
+
+    def now(self) -> Instant:
+        return self.clock()
+
+    def settings(self) -> Settings:
+        return self.current()
+
+    def incidents(self) -> Sequence[View]:
+        return self.book.views()
+
+    def history(self) -> Sequence[View]:
+        return self.book.history()
+
+    def incident(self, incident_id: str) -> View | None:
+        return self.book.get(incident_id)
+
+    def members(self, incident_id: str, limit: int, offset: int) -> Sequence[tuple[str, str, Instant]]:
+        return [
+            (member.kind.value, f"{member.subject.type}:{member.subject.id}", member.since)
+            for _, member in self.book.members(incident_id, limit, offset)
+        ]
+
+    def why_not(self, incident_id: str) -> tuple[Instant, str] | None:
+        held = self.notifications.why_not(incident_id)
+        return (held[0], held[1].value) if held else None
+
+    def silences(self) -> Sequence[Silence]:
+        return self.book.silences.all()
+
+    def preview(self, matchers: Sequence[str]) -> Sequence[View]:
+        return self.book.preview(matchers)
+
+    def held_counts(self) -> Mapping[str, int]:
+        return {held.value: count for held, count in self.notifications.held_counts.items() if count}
+
+    async def status(self) -> Json:
+        return await self.service.status()
+
+    async def explain(self, subject: str) -> Json | None:
+        return await self.service.explain(subject)
+
+    async def outbox(self, state: str | None) -> Sequence[Json]:
+        return await self.service.outbox(state)
+
+    async def dead_letters(self, count: int) -> Sequence[Json]:
+        return await self.service.dead_letters(count)
+
+    async def answers(self) -> Mapping[str, Mapping[str, int]]:
+        return await self.kept.all()
+
+    async def command(self, name: str, arguments: Json, actor: Actor) -> Json:
+        return await self.service.command(name, arguments, actor)
+
+    async def answer(self, rule: str, useful: bool) -> None:
+        await self.kept.add(rule, useful=useful)
+
+    async def take_link(self, nonce: str, expires_at: Instant) -> bool:
+        return await self.kept.take(nonce, expires_at, self.clock())
