@@ -11,15 +11,17 @@ import io
 import json
 import math
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from monitor.columns import I64, U8
 from monitor.scancolumns import (
     DELIVERED,
+    NO_SCANS,
     STATUS,
     Column,
     ScanTexts,
@@ -31,122 +33,139 @@ from monitor.scancolumns import (
 from monitor.vocabulary import DeadReason
 from monitor.wire import DeadEventError
 
+BROKEN: Final = (PolarsError, OSError, PanicException)
 _TEXTS: Final = ("event_id", "source", "tracking_number", "carrier", "facility", "region", "courier_id")
-_UNUSED: Final = ("order_id", "status_raw", "signed_by")  # typed by the contract all the same
+_TIMES: Final = {"occurred_at", "received_at", "estimated_at"}
+_NUMBERS: Final = {"latitude", "longitude"}
+# Positions in an enumeration are the codes of our vocabulary.
+_WORDS: Final = {"status": pl.Enum(list(STATUS)), "delivered_to": pl.Enum(list(DELIVERED))}
 _REQUIRED: Final = ("kind", "event_id", "occurred_at", "tracking_number", "carrier", "status")
-_STATUS: Final = pl.Enum(list(STATUS))
-_DELIVERED: Final = pl.Enum(list(DELIVERED))
+_OUR_TEXTS: Final = {*_TEXTS, *_WORDS, "kind", "order_id", "status_raw", "signed_by"}
 
 
-def read(data: bytes, latest: int | None) -> tuple[ScanTexts | None, list[bytes]]:
-    """The columns of the tracking events, and the other events as JSON lines. Raises `DeadEventError` for the frame."""
+def load(data: bytes) -> pl.DataFrame:
+    """The rows of one IPC stream. Raises `DeadEventError` for the frame as a whole."""
     try:
         frame = pl.read_ipc_stream(io.BytesIO(data))
-        if "kind" not in frame.columns or not _is_text(frame.schema["kind"]):
+        if "kind" not in frame.columns or not _is_text(frame["kind"].dtype):
             raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame needs the text column kind")
-        is_scan = (frame["kind"].cast(pl.String) == "tracking").fill_null(value=False)
-        scans = frame if is_scan.all() else frame.filter(is_scan)
-        texts = _scans(scans, latest)
-        if texts is None:
-            return None, as_lines(frame)
-        return texts, [] if scans.height == frame.height else as_lines(frame.filter(~is_scan))
-    except (PolarsError, OSError, PanicException) as error:
+    except BROKEN as error:
         raise DeadEventError(
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
         ) from None
+    return frame
+
+
+def split(frame: pl.DataFrame, latest: int | None) -> tuple[ScanTexts | None, list[bytes]]:
+    """The columns of the tracking events, and the other events as JSON lines; all as lines where a row is wrong."""
+    is_scan = frame["kind"].cast(pl.String) == "tracking"
+    if is_scan.null_count() == 0 and is_scan.all():
+        scans, others = frame, None
+    else:
+        is_scan = is_scan.fill_null(value=False)
+        scans, others = frame.filter(is_scan), frame.filter(~is_scan)
+    try:
+        texts = _scans(scans, latest)
+    except BROKEN:  # a cast that cannot be done: some row is wrong
+        texts = None
+    if texts is None:
+        return None, as_lines(frame)
+    return texts, [] if others is None else as_lines(others)
 
 
 def _scans(frame: pl.DataFrame, latest: int | None) -> ScanTexts | None:
     """None where something is wrong with any row."""
-    schema = frame.schema
-    if any(name not in schema or frame[name].null_count() for name in _REQUIRED):
+    types = dict(zip(frame.columns, frame.dtypes, strict=True))
+    if not _is_typed(types) or any(frame[name].null_count() for name in _REQUIRED):
         return None
-    if any(name in schema and not _is_text(schema[name]) for name in (*_TEXTS, *_UNUSED)):
-        return None
-    if "extra" in schema and not isinstance(schema["extra"], pl.Struct | pl.Null):
-        return None
-    status = _codes(frame, "status", _STATUS)
-    delivered = _codes(frame, "delivered_to", _DELIVERED)
-    occurred, received, estimated = (
-        _times(frame, name) for name in ("occurred_at", "received_at", "estimated_at")
-    )
-    latitude, longitude = _numbers(frame, "latitude"), _numbers(frame, "longitude")
-    if (
-        status is None
-        or delivered is None
-        or occurred is None
-        or received is None
-        or estimated is None
-        or latitude is None
-        or longitude is None
-    ):
+    if not frame.height:
+        return NO_SCANS
+    plan: dict[str, pl.Expr] = {}
+    for name in _TIMES & types.keys():
+        if isinstance(types[name], pl.Datetime):
+            plan[name] = pl.col(name).dt.timestamp("ms").fill_null(0)
+    for name, words in _WORDS.items():
+        if name in types:
+            plan[name] = pl.col(name).cast(pl.String).cast(words, strict=False).to_physical().cast(pl.UInt8)
+    for name in _NUMBERS & types.keys():
+        plan[name] = pl.col(name).cast(pl.Float64).fill_null(math.nan)
+    joined = {
+        name: pl.col(name).cast(pl.String).fill_null("")
+        for name in (*_TEXTS, *_TIMES)
+        if name in types and name not in plan
+    }
+    plan |= {f"{name} ends": text.str.len_bytes().cast(pl.Int64).cum_sum() for name, text in joined.items()}
+    table = frame.select(**plan)
+    everything = frame.select(**{name: text.str.join("") for name, text in joined.items()}).row(0, named=True)
+
+    def text(name: str) -> Column:
+        offsets = np.zeros(frame.height + 1, np.int64)
+        if name not in joined:
+            return np.empty(0, np.uint8), offsets
+        offsets[1:] = table[f"{name} ends"].to_numpy()
+        return np.frombuffer(everything[name].encode(), np.uint8), offsets
+
+    def moments(name: str) -> I64 | None:
+        if name in joined or name not in types:
+            return parsed(text(name))
+        found = table[name].to_numpy()
+        return found if in_range(found[frame[name].is_not_null().to_numpy()]) else None
+
+    def code(name: str) -> U8 | None:
+        if name not in types:
+            return np.zeros(frame.height, np.uint8)
+        if table[name].null_count() > frame[name].null_count():
+            return None
+        return table[name].fill_null(0).to_numpy()
+
+    def number(name: str) -> npt.NDArray[np.float64]:
+        return table[name].to_numpy() if name in types else np.full(frame.height, np.nan)
+
+    occurred, received, estimated = moments("occurred_at"), moments("received_at"), moments("estimated_at")
+    status, delivered = code("status"), code("delivered_to")
+    if occurred is None or received is None or estimated is None or status is None or delivered is None:
         return None
     texts = ScanTexts(
-        event_id=_column(frame, "event_id"),
-        source=_column(frame, "source"),
-        tracking_number=_column(frame, "tracking_number"),
-        carrier=_column(frame, "carrier"),
-        facility=_column(frame, "facility"),
-        region=_column(frame, "region"),
-        courier=_column(frame, "courier_id"),
+        event_id=text("event_id"),
+        source=text("source"),
+        tracking_number=text("tracking_number"),
+        carrier=text("carrier"),
+        facility=text("facility"),
+        region=text("region"),
+        courier=text("courier_id"),
         occurred=occurred,
         received=np.where(received == 0, occurred, received),
         estimated=estimated,
         status=status,
         delivered_to=delivered,
-        latitude=degrees(latitude, 90),
-        longitude=degrees(longitude, 180),
+        latitude=degrees(number("latitude"), 90),
+        longitude=degrees(number("longitude"), 180),
     )
     return texts if fits(texts, latest) else None
 
 
-def _is_text(kind: Any) -> bool:
+def _is_typed(types: dict[str, pl.DataType]) -> bool:
+    """Whether the columns have the contract's types and the required ones are there."""
+    if any(name not in types for name in _REQUIRED):
+        return False
+    for name, kind in types.items():
+        if name in _TIMES:
+            right = isinstance(kind, pl.String | pl.Null) or (
+                isinstance(kind, pl.Datetime) and kind.time_zone is not None
+            )
+        elif name in _NUMBERS:
+            right = kind.is_numeric() or isinstance(kind, pl.Null)
+        elif name == "extra":
+            right = isinstance(kind, pl.Struct | pl.Null)
+        else:
+            right = name not in _OUR_TEXTS or _is_text(kind)
+        if not right:
+            return False
+    return True
+
+
+def _is_text(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Null)
-
-
-def _column(frame: pl.DataFrame, name: str) -> Column:
-    offsets = np.zeros(frame.height + 1, np.int64)
-    if name not in frame.schema or frame.height == 0:
-        return np.empty(0, np.uint8), offsets
-    series = frame[name].cast(pl.String)
-    if series.null_count():
-        series = series.fill_null("")
-    np.cumsum(series.str.len_bytes().to_numpy(), out=offsets[1:])
-    joined: str = series.str.join("").item()
-    return np.frombuffer(joined.encode(), np.uint8), offsets
-
-
-def _codes(frame: pl.DataFrame, name: str, words: pl.Enum) -> U8 | None:
-    """The position of each word, which is its code; absent is 0. None where a word is none of them."""
-    if name not in frame.schema:
-        return np.zeros(frame.height, np.uint8)
-    if not _is_text(frame.schema[name]):
-        return None
-    series = frame[name].cast(pl.String)
-    coded = series.cast(words, strict=False)
-    if coded.null_count() > series.null_count():
-        return None
-    return cast("U8", coded.to_physical().fill_null(0).to_numpy().astype(np.uint8))
-
-
-def _times(frame: pl.DataFrame, name: str) -> I64 | None:
-    if name not in frame.schema or frame.schema[name] == pl.Null:
-        return np.zeros(frame.height, np.int64)
-    kind = frame.schema[name]
-    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        moments = frame[name].dt.timestamp("ms").fill_null(0).to_numpy()
-        return moments if in_range(moments[frame[name].is_not_null().to_numpy()]) else None
-    if kind == pl.String:
-        return parsed(_column(frame, name))
-    return None
-
-
-def _numbers(frame: pl.DataFrame, name: str) -> Any:
-    if name not in frame.schema:
-        return np.full(frame.height, np.nan)
-    if not frame.schema[name].is_numeric() and frame.schema[name] != pl.Null:
-        return None
-    return frame[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
 def as_lines(frame: pl.DataFrame) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from msgspec import UNSET
@@ -13,7 +13,7 @@ from monitor.columns import I64, Batch
 from monitor.events import Complaint, Engagement, Order
 from monitor.minor import to_minor
 from monitor.names import Names
-from monitor.scancolumns import ScanTexts, fits, moments_fit, texts_of, times, to_scans
+from monitor.scancolumns import NO_SCANS, ScanTexts, fits, moments_fit, texts_of, times, to_scans
 from monitor.wire import (
     DeadEventError,
     Wire,
@@ -24,10 +24,6 @@ from monitor.wire import (
     check_numbers,
     check_texts,
 )
-
-_NOTHING = texts_of([])
-assert _NOTHING is not None  # noqa: S101
-NO_SCANS: Final = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import polars as pl
+
 from monitor import arrow
-from monitor.checked import NO_SCANS, Checked, check_all
+from monitor.checked import Checked, check_all
 from monitor.columns import Batch
 from monitor.names import Names
-from monitor.scancolumns import to_scans
+from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.stream import Frame
 from monitor.vocabulary import DeadReason
 from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
 
 CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
-CHUNK_LINES: Final = 10_000
+CHUNK_ROWS: Final = 10_000  # of Arrow
 MAX_EVENT_BYTES: Final = 65_536
 
 
@@ -53,44 +55,59 @@ class Decoder:
         `latest`: refuse times after it; None in everything that must be repeatable.
         """
         lines: list[bytes] = []
+        tables: list[pl.DataFrame] = []
         size = 0
         for frame in frames:
             if frame.kind == "arrow":
-                if lines:
-                    yield self._lines(b"\n".join(lines), latest)
-                    lines, size = [], 0
-                yield from self._arrow(frame.data, latest)
+                yield from self._lines(lines, latest)
+                lines, size = [], 0
+                try:
+                    table = arrow.load(frame.data)
+                except DeadEventError as error:
+                    yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
+                    continue
+                # Small frames go together: what a frame costs is mostly the same for one row and for thousands.
+                if tables and (tables[0].schema != table.schema or _rows(tables) + table.height > CHUNK_ROWS):
+                    yield from self._tables(tables, latest)
+                    tables = []
+                tables.append(table)
             elif frame.kind in {"e", "batch"}:
+                yield from self._tables(tables, latest)
+                tables = []
                 for piece in pieces(frame.data):
-                    if size + len(piece) > CHUNK_BYTES and lines:
-                        yield self._lines(b"\n".join(lines), latest)
+                    if size + len(piece) > CHUNK_BYTES:
+                        yield from self._lines(lines, latest)
                         lines, size = [], 0
                     lines.append(piece)
                     size += len(piece)
             elif frame.kind != "tick":
-                dead = DeadEvent(
-                    DeadReason.BAD_FRAME, "the entry has none of e, batch, arrow, tick", frame.data
+                yield self._dead(
+                    DeadEvent(DeadReason.BAD_FRAME, "the entry has none of e, batch, arrow, tick", frame.data)
                 )
-                yield Decoded(Batch(to_scans(NO_SCANS, self.names)), [dead])
+        yield from self._lines(lines, latest)
+        yield from self._tables(tables, latest)
+
+    def _dead(self, dead: DeadEvent) -> Decoded:
+        return Decoded(Batch(to_scans(NO_SCANS, self.names)), [dead])
+
+    def _lines(self, lines: list[bytes], latest: int | None) -> Iterator[Decoded]:
         if lines:
-            yield self._lines(b"\n".join(lines), latest)
+            good, dead = decode_lines(b"\n".join(lines), self.max_event_bytes, latest)
+            yield Decoded(good.batch(self.names), dead, good.events)
 
-    def _lines(self, data: bytes, latest: int | None) -> Decoded:
-        good, dead = decode_lines(data, self.max_event_bytes, latest)
-        return Decoded(good.batch(self.names), dead, good.events)
-
-    def _arrow(self, data: bytes, latest: int | None) -> Iterator[Decoded]:
-        try:
-            texts, lines = arrow.read(data, latest)
-        except DeadEventError as error:
-            yield Decoded(
-                Batch(to_scans(NO_SCANS, self.names)), [DeadEvent(error.reason, error.detail, data)]
-            )
+    def _tables(self, tables: list[pl.DataFrame], latest: int | None) -> Iterator[Decoded]:
+        if not tables:
             return
-        if texts is not None and len(texts.occurred):
-            yield Decoded(Batch(to_scans(texts, self.names)), events=len(texts.occurred))
-        for start in range(0, len(lines), CHUNK_LINES):
-            yield self._lines(b"\n".join(lines[start : start + CHUNK_LINES]), latest)
+        table = pl.concat(tables) if len(tables) > 1 else tables[0]
+        for start in range(0, table.height, CHUNK_ROWS):
+            texts, lines = arrow.split(table.slice(start, CHUNK_ROWS), latest)
+            if texts is not None and len(texts.occurred):
+                yield Decoded(Batch(to_scans(texts, self.names)), events=len(texts.occurred))
+            yield from self._lines(lines, latest)
+
+
+def _rows(tables: list[pl.DataFrame]) -> int:
+    return sum(table.height for table in tables)
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

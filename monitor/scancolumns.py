@@ -177,3 +177,8 @@ def _identify(sources: U8, source_ends: I64, events: U8, event_ends: I64, out: U
         value *= np.uint64(0xD6E8FEB86659FD93)
         value ^= value >> np.uint64(32)
         out[row] = value
+
+
+_NOTHING = texts_of([])
+assert _NOTHING is not None  # noqa: S101
+NO_SCANS: Final = _NOTHING
