@@ -6,12 +6,14 @@ The size limit holds before the body is read, the signature before anything of i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, Protocol
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from monitor.api import error_response, json_response
+from monitor.api import error_response, json_response, require_token
 from monitor.feeds.base import Push
 from monitor.feeds.desk import Desk
 
@@ -22,13 +24,94 @@ class TooLarge(Exception):  # noqa: N818 - the answer to a request, not a failur
     """The body is over the limit."""
 
 
-def feed_routes(desk: Desk, clock: Callable[[], int], max_body_bytes: int) -> list[BaseRoute]:
+class Correct(Protocol):
+    """`monitor.feeds.classify.Classifier`."""
+
+    def correct(
+        self,
+        complaint_id: str,
+        *,
+        reason: str | None = None,
+        category: str | None = None,
+        severity: str | None = None,
+        text: str | None = None,
+    ) -> None: ...
+
+
+class Correction(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str | None = None
+    category: Literal["product", "logistics", "service", "order", "unknown"] | None = None
+    severity: Literal["general", "important", "major"] | None = None
+    text: str | None = None
+
+
+def feed_routes(
+    desk: Desk,
+    clock: Callable[[], int],
+    max_body_bytes: int,
+    *,
+    token: str = "",
+    classifier: Correct | None = None,
+) -> list[BaseRoute]:
+    """`token` is the bearer token of what changes something; webhooks have their own signatures."""
     handlers = _Handlers(desk, clock, max_body_bytes)
+    corrections = _Corrections(token, classifier, max_body_bytes)
     return [
+        Route("/v1/complaints/{complaint}/correct", corrections.post, methods=["POST"]),
         Route("/v1/feeds", handlers.feeds, methods=["GET"]),
         Route(ROUTE, handlers.post, methods=["POST"]),
         Route(ROUTE, handlers.get, methods=["GET"]),
     ]
+
+
+async def bounded_body(request: Request, most: int) -> bytes:
+    """Raises `TooLarge`, where possible before a byte is read."""
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > most:
+        raise TooLarge
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise TooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
+class _Corrections:
+    def __init__(self, token: str, classifier: Correct | None, max_body_bytes: int) -> None:
+        self._token = token
+        self._classifier = classifier
+        self._max = max_body_bytes
+
+    async def post(self, request: Request) -> Response:
+        if not self._token:
+            return error_response("no token is configured", 401)
+        require_token(request, self._token)
+        try:
+            said = msgspec.json.decode(await bounded_body(request, self._max), type=Correction)
+        except TooLarge:
+            return error_response(f"at most {self._max} bytes a request", 413)
+        except ClientDisconnect:
+            return error_response("the request ended too early", 400)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return error_response(f"the body is no correction: {error}", 400)
+        if self._classifier is None:
+            return error_response("no reader of complaints is running", 404)
+        if said.reason is None and said.severity is None:
+            return error_response("a correction says reason or severity", 400)
+        try:
+            self._classifier.correct(
+                request.path_params["complaint"],
+                reason=said.reason[:40] if said.reason else None,
+                category=said.category,
+                severity=said.severity,
+                text=said.text,
+            )
+        except LookupError as error:
+            return error_response(str(error), 404)
+        return json_response({"learned": True})
 
 
 class _Handlers:
@@ -54,7 +137,7 @@ class _Handlers:
         if feed is None:
             return error_response("no such feed is configured", 404)
         try:
-            body = await self._body(request)
+            body = await bounded_body(request, self._max)
         except TooLarge:
             return error_response(f"at most {self._max} bytes a request", 413)
         except ClientDisconnect:
@@ -74,16 +157,3 @@ class _Handlers:
         if answer is None:
             return error_response("this feed takes POST", 405)
         return Response(answer.body, answer.status, media_type=answer.media_type)
-
-    async def _body(self, request: Request) -> bytes:
-        said = request.headers.get("content-length", "")
-        if said.isdecimal() and int(said) > self._max:
-            raise TooLarge
-        parts: list[bytes] = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self._max:
-                raise TooLarge
-            parts.append(part)
-        return b"".join(parts)

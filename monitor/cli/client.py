@@ -31,6 +31,9 @@ class Daemon:
             {key: value for key, value in arguments.items() if value is not None},
         )
 
+    def post(self, path: str, value: Any) -> Any:
+        return self._ask("POST", path, value)
+
     def _ask(self, method: str, path: str, body: Any) -> Any:
         headers = {"X-Forestall-Actor": quote(getpass.getuser())}
         if self._token:

@@ -32,6 +32,8 @@ from tests.feeds.cases import GOLDEN, NOW, feed, payloads, push
 
 pytestmark = pytest.mark.anyio
 MOST = 2_000_000
+TOKEN = "t0ken"
+CLASSIFIER = Classifier()
 
 
 @dataclass
@@ -72,7 +74,8 @@ async def shop(store: Store) -> AsyncIterator[Shop]:
         desk = Desk({kind: feed(kind) for kind in FEEDS}, intake, letters, StoreMemory(store), metrics)
         listening = bind("127.0.0.1", 0)
         port = listening.getsockname()[1]
-        app = Starlette(routes=feed_routes(desk, lambda: NOW, MOST))
+        routes = feed_routes(desk, lambda: NOW, MOST, token=TOKEN, classifier=CLASSIFIER)
+        app = Starlette(routes=routes)
         async with (
             serving(app, listening),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
@@ -224,7 +227,7 @@ async def test_dead_letters_hold_no_secret_of_the_request(shop: Shop) -> None:
 
 
 async def test_complaints_get_category_and_severity_from_their_text(shop: Shop) -> None:
-    shop.desk.classifier = Classifier()
+    shop.desk.classifier = CLASSIFIER
     await shop.golden("gorgias", "ticket")
     await shop.golden("zendesk", "ticket_created")
     found = {event["complaint_id"]: event for event in await shop.events()}
@@ -242,3 +245,15 @@ async def test_the_report_tells_freshness_rate_codes_and_refusals(shop: Shop) ->
     assert one["unknown_codes"] == {"1099": 1}
     assert one["rejected_signatures"] == {"missing": 1}
     assert one["dead_letters"] == 1
+
+
+async def test_a_correction_needs_the_token_and_teaches(shop: Shop) -> None:
+    path = "/v1/complaints/1201/correct"
+    assert (await shop.client.post(path, json={"reason": "late"})).status_code == 401
+    right = {"authorization": f"Bearer {TOKEN}"}
+    answer = await shop.client.post(path, json={"reason": "late"}, headers=right)
+    assert (answer.status_code, "not remembered" in answer.text) == (404, True)
+    answer = await shop.client.post(path, json={"reason": "late", "text": "驿站不开门"}, headers=right)
+    assert answer.json() == {"learned": True}
+    for wrong in (b"{}", b'{"severity": "terrible"}', b'{"reasn": "late"}', b"[]", b"{"):
+        assert (await shop.client.post(path, content=wrong, headers=right)).status_code == 400
