@@ -130,3 +130,31 @@ def estimate(
             limit[lane, segment] = np.uint32(min(max(found, floor[segment]), ceiling[segment]))
             middle = when_below(row, 0.5)
             median[lane, segment] = middle if middle < math.inf else 0.0
+
+
+@njit(cache=True, nogil=True)
+def alive_at(hazard: Any, age: float) -> float:
+    """The survival at an age, between the edges by the hazard's logarithm."""
+    place = bin_of(int(age))
+    alive = 1.0
+    for below in range(place):
+        alive *= 1.0 - hazard[below]
+    if place == BINS - 1 or hazard[place] >= 1.0:
+        return alive
+    low = 0.0 if place == 0 else float(EDGES[place - 1])
+    return alive * (1.0 - hazard[place]) ** ((age - low) / (float(EDGES[place]) - low))
+
+
+@njit(cache=True, nogil=True)
+def survivals(
+    ends: Any, still: Any, by_carrier: Any, carriers: Any, weight: float, lanes: Any, segments: Any, ages: Any
+) -> Any:
+    """Of many legs, by lane, segment and age."""
+    found = np.ones(len(lanes))
+    row = np.zeros(BINS)
+    for number in range(len(lanes)):
+        lane, segment = lanes[number], segments[number]
+        carrier = min(carriers[lane], len(by_carrier) - 1)
+        hazards(ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row)
+        found[number] = alive_at(row, float(ages[number]))
+    return found

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import kernels
-from detectors.kernels import BINS, EDGES
+from detectors.kernels import BINS
 
 NAME: Final = "stall"
 WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
@@ -129,15 +129,27 @@ class Durations:
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
 
-    def usual(self, lane: int, segment: int, age: float) -> Usual:
-        middle = float(self.median[lane, segment])
-        learned = middle > 0
-        return Usual(
-            expected=middle if learned else None,
-            limit=float(self.limit[lane, segment]),
-            cases=round(float(self.cases[lane, segment])) if learned else 0,
-            survival=alive_at(self.hazard(lane, segment), age) if learned else 1.0,
+    def usual(
+        self, lanes: npt.NDArray[np.int64], segments: npt.NDArray[np.int64], ages: npt.NDArray[np.int64]
+    ) -> list[Usual]:
+        """Of many legs at once."""
+        survival = kernels.survivals(
+            self.ends,
+            self.still,
+            self._by_carrier,
+            self._carriers,
+            float(self._options.shrink_cases),
+            lanes,
+            segments,
+            ages,
         )
+        columns = (self.median[lanes, segments], self.limit[lanes, segments], self.cases[lanes, segments])
+        return [
+            Usual(middle, limit, round(cases), alive) if middle > 0 else Usual(None, limit, 0, 1.0)
+            for middle, limit, cases, alive in zip(
+                *(column.tolist() for column in columns), survival.tolist(), strict=True
+            )
+        ]
 
     def probability_stuck(self, survival: float) -> float:
         """That a leg of this survival is truly stuck: `stuck_share` of legs are, and those never end of themselves."""
@@ -147,7 +159,7 @@ class Durations:
     def remaining(self, lane: int, segment: int, age: float, shares: Sequence[float]) -> list[float] | None:
         """Durations at which these shares of the legs that reached `age` have ended; None: too little is known."""
         hazard = self.hazard(lane, segment)
-        alive = alive_at(hazard, age)
+        alive = kernels.alive_at(hazard, age)
         if not self.median[lane, segment] or alive < 1e-6:
             return None
         times = [kernels.when_below(hazard, alive * (1.0 - share)) for share in shares]
@@ -182,15 +194,3 @@ class Durations:
         self._by_segment = np.frombuffer(state["by_segment"]).reshape(segments, BINS).copy()
         self._by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, segments, BINS).copy()
         self.estimated_at = state["estimated_at"]
-
-
-def alive_at(hazard: npt.NDArray[np.float64], age: float) -> float:
-    """The survival at an age, between the edges by the hazard's logarithm."""
-    place = kernels.bin_of(int(age))
-    survival = float(np.prod(1.0 - hazard[:place]))
-    low = 0.0 if place == 0 else float(EDGES[place - 1])
-    if place == BINS - 1 or hazard[place] >= 1.0:
-        return survival
-    part = (age - low) / (float(EDGES[place]) - low)
-    inside: float = (1.0 - float(hazard[place])) ** part
-    return survival * inside

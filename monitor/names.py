@@ -170,8 +170,7 @@ class Names:
     def unpack_many(self, key0: U64, key1: U64) -> list[str]:
         out = np.zeros((len(key0), packing.LONGEST), np.uint8)
         packing.unpack_rows(key0, key1, packing.CHARACTER, out)
-        # An order's first character is the missing one: NUL, which is cut off here like the padding behind.
-        texts = [row.strip(b"\0").decode("ascii") for row in map(bytes, out)]
+        texts: list[str] = out.view(f"S{packing.LONGEST}").ravel().astype(f"U{packing.LONGEST}").tolist()
         for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
             texts[row] = self.sides[int(key0[row]), int(key1[row])]
         return texts

@@ -75,7 +75,8 @@ def pack_rows(buffer: U8, offsets: I64, digit: U8, key0: U64, key1: U64, slow: I
 
 @njit(cache=True, nogil=True)
 def unpack_rows(key0: U64, key1: U64, character: U8, out: U8) -> None:
-    """Fills `out` (rows x 24, zero padded) with the characters; rows with a hashed first word stay zero."""
+    """Fills `out` (rows x 24) from the left, zeros behind; rows with a hashed first word stay zero."""
+    digits = np.zeros(LONGEST, np.int64)
     for row in range(len(key0)):
         if key0[row] >= np.uint64(HASHED):
             continue
@@ -83,8 +84,11 @@ def unpack_rows(key0: U64, key1: U64, character: U8, out: U8) -> None:
             word = key0[row] if half == 0 else key1[row]
             for place in range(WORD - 1, -1, -1):
                 rest = word // np.uint64(BASE)
-                out[row, half * WORD + place] = character[np.int64(word - rest * np.uint64(BASE))]
+                digits[half * WORD + place] = np.int64(word - rest * np.uint64(BASE))
                 word = rest
+        shift = 1 if digits[0] == 0 else 0  # an order's first character is the missing one
+        for place in range(LONGEST - shift):
+            out[row, place] = character[digits[place + shift]]
 
 
 @njit(cache=True, nogil=True)

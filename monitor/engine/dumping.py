@@ -135,6 +135,7 @@ def load(engine: Engine, data: bytes) -> str:
     engine.names.load(content["names"])
     stage.places.reload(content["zones"])
     engine.frames.forget()
+    engine.judge.forget()
     for bucket, parts in enumerate(content["buckets"]):
         _put_bucket(stage, bucket, parts)
     _put_totals(stage, content["totals"])

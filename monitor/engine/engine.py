@@ -149,15 +149,12 @@ class Engine:
         if now - self.census_at >= self._census_ms and not self.census_left:
             self.census_at = now
             self.census_left = set(range(BUCKETS))
-        dues: list[Records] = []
-        for bucket in self._buckets_due(before, now):
-            dues += self._sweep(bucket, now, found)
+        buckets = self._buckets_due(before, now)
+        found += self.watching.look(buckets, now)
         self.watching.learn(now)
-        if dues:
-            found += self._judge_dues(np.concatenate(dues), now)
-        return found
+        return found + self._sweep(buckets, now)
 
-    def _buckets_due(self, before: Instant, now: Instant) -> range | list[int]:
+    def _buckets_due(self, before: Instant, now: Instant) -> Sequence[int]:
         """Each bucket has its moment within every `sweep_seconds`; a late tick sweeps all whose moment passed."""
         if not before or now - before >= self._sweep_ms:
             return range(BUCKETS)
@@ -165,17 +162,19 @@ class Engine:
         last = now * BUCKETS // self._sweep_ms
         return [moment % BUCKETS for moment in range(first, last + 1)]
 
-    def _sweep(self, bucket: int, now: Instant, found: list[Finding]) -> list[Records]:
+    def _sweep(self, buckets: Sequence[int], now: int) -> list[Finding]:
         seconds = now // 1000
-        counting = bucket in self.census_left
-        dues = self.stage.sweep(bucket, seconds, everything=counting)
+        counting = [bucket for bucket in buckets if bucket in self.census_left]
+        others = [bucket for bucket in buckets if bucket not in self.census_left]
+        dues = np.concatenate(
+            [self.stage.sweep(others, seconds), self.stage.sweep(counting, seconds, everything=True)]
+        )
         if counting:
-            self.stage.census(bucket, seconds)
-            self.census_left.discard(bucket)
+            self.stage.census(counting, seconds)
+            self.census_left.difference_update(counting)
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
-        found += self.watching.look(bucket, now)
-        return [dues] if len(dues) else []
+        return self._judge_dues(dues, now) if len(dues) else []
 
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
         self.watching.passed(dues)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
+from detectors.survival import Usual
 from monitor.engine import wording
 from monitor.engine.episodes import LOST, PROMISE, STALL, Episode, Key, ParcelEpisodes
 from monitor.engine.kernels import state
@@ -25,7 +26,9 @@ from monitor.engine.layout import (
 from monitor.engine.stage import ParcelStage
 from monitor.vocabulary import Segment
 
-KIND_OF: Final = {
+_STALL, _PROMISE, _LOST, _LEAVE = int(What.STALL), int(What.PROMISE), int(What.LOST), int(What.LEAVE)
+_SEGMENT_NAMES: Final = [segment.name.lower() for segment in Segment]
+KIND_OF: Final[dict[int, Kind]] = {
     Segment.FULFILMENT: Kind.FULFILMENT_STALLED,
     Segment.PICKUP: Kind.PICKUP_STALLED,
     Segment.FACILITY: Kind.FACILITY_STALLED,
@@ -73,6 +76,7 @@ class Judge:
         }
         self._timezone = timezone
         self._learning = learning_ms
+        self._lanes: dict[int, str | None] = {}
 
     # -- closing -----------------------------------------------------------------------------------------------
 
@@ -97,59 +101,76 @@ class Judge:
             return
         evidence = self.evidence(known.slot)
         wording.said_lost(evidence, self._timezone)
-        yield self._open(known.slot, LOST, Kind.PRESUMED_LOST, evidence["since"], now, CERTAIN, evidence)
+        number = self._stage.names.unpack(*key)
+        yield self._open(
+            known.slot, number, LOST, Kind.PRESUMED_LOST, evidence["since"], now, CERTAIN, evidence
+        )
 
     # -- opening -----------------------------------------------------------------------------------------------
 
     def dues(self, dues: Records, now: Instant) -> list[Finding]:
         """Sorted by key, so that where a parcel lies in the table changes nothing."""
-        order = np.lexsort((dues["slot"]["key1"], dues["slot"]["key0"]))
+        rows = dues[np.lexsort((dues["slot"]["key1"], dues["slot"]["key0"]))]
+        usual = iter(self._usual(rows[(rows["what"] & _STALL) != 0]))
+        numbers = self._stage.names.unpack_many(
+            np.ascontiguousarray(rows["slot"]["key0"]), np.ascontiguousarray(rows["slot"]["key1"])
+        )
         found: list[Finding] = []
-        for row, what, age in dues[order].tolist():
+        for number, (row, what, age) in zip(numbers, rows.tolist(), strict=True):
             slot = SlotRow(*row)
-            if what & What.LEAVE:
+            if what & _LEAVE:
                 found += self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
                 continue
-            if what & What.PROMISE:
-                found.append(self._promise(slot, now))
-            if what & What.LOST:
+            if what & _PROMISE:
+                found.append(self._promise(slot, number, now))
+            if what & _LOST:
                 found += self._episodes.close(slot.key, (STALL,), now, CloseReason.SUPERSEDED)
-                found.append(self._lost(slot, now))
-            if what & What.STALL:
-                found.append(self._stall(slot, age, now))
+                found.append(self._lost(slot, number, now))
+            if what & _STALL:
+                found.append(self._stall(slot, number, age, next(usual), now))
         return found
 
-    def _stall(self, slot: SlotRow, age: int, now: Instant) -> Finding:
-        segment = Segment(slot.segment)
-        usual = self._stage.learned.usual(slot.lane, slot.segment, age)
-        evidence = self.evidence(slot)
-        wording.stalled(evidence, segment, usual, age, self._timezone)
-        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(usual.survival)
-        return self._open(slot, STALL, KIND_OF[segment], evidence["since"], now, score, evidence)
+    def _usual(self, rows: Records) -> list[Usual]:
+        if not len(rows):
+            return []
+        slots = rows["slot"]
+        return self._stage.learned.usual(
+            slots["lane"].astype(np.int64), slots["segment"].astype(np.int64), rows["age"].astype(np.int64)
+        )
 
-    def _promise(self, slot: SlotRow, now: Instant) -> Finding:
+    def _stall(self, slot: SlotRow, number: str, age: int, usual: Usual, now: Instant) -> Finding:
+        evidence = self.evidence(slot)
+        wording.stalled(evidence, slot.segment, usual, age, self._timezone)
+        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(usual.survival)
+        return self._open(slot, number, STALL, KIND_OF[slot.segment], evidence["since"], now, score, evidence)
+
+    def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         evidence = self.evidence(slot)
         promised = slot.promised * 1000
-        wording.promise_broken(evidence, promised, now, Segment(slot.segment), self._timezone)
-        return self._open(slot, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, evidence)
+        wording.promise_broken(evidence, promised, now, slot.segment, self._timezone)
+        return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, evidence)
 
-    def _lost(self, slot: SlotRow, now: Instant) -> Finding:
+    def _lost(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         rules = self._stage.world.rules
         limit = rules[state.LOST_ABROAD_SECONDS if slot.state & ABROAD else state.LOST_SECONDS]
         evidence = self.evidence(slot)
         wording.presumed_lost(evidence, now, int(limit), self._timezone)
-        return self._open(slot, LOST, Kind.PRESUMED_LOST, evidence["since"], now, LIKELY_LOST, evidence)
+        return self._open(
+            slot, number, LOST, Kind.PRESUMED_LOST, evidence["since"], now, LIKELY_LOST, evidence
+        )
 
     def watched(
         self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: dict[str, Any]
     ) -> Finding:
         """A parcel detector's episode, named like the detector."""
         merged = self.evidence(slot) | evidence
-        return self._open(slot, detector, Kind(detector), slot.last_scan * 1000, now, score, merged)
+        number = self._stage.names.unpack(*slot.key)
+        return self._open(slot, number, detector, Kind(detector), slot.last_scan * 1000, now, score, merged)
 
     def _open(
         self,
         slot: SlotRow,
+        number: str,
         detector: str,
         kind: Kind,
         started_at: Instant,
@@ -157,10 +178,7 @@ class Judge:
         score: float,
         evidence: dict[str, Any],
     ) -> Finding:
-        subject = Subject(
-            SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL,
-            self._stage.names.unpack(*slot.key),
-        )
+        subject = Subject(SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL, number)
         if self._is_learning(slot.source, now):
             evidence["learning"] = True
         return self._episodes.open(
@@ -174,28 +192,33 @@ class Judge:
     def evidence(self, slot: SlotRow) -> dict[str, Any]:
         """What is known of where it is; absent is left out."""
         names = self._stage.names
-        lane = self.lane(slot)
         known: dict[str, Any] = {
             "carrier": names.carriers.text(slot.carrier),
-            "lane": lane,
+            "lane": self.lane(slot.lane),
             "facility": names.facilities.text(slot.facility),
             "region": names.regions.text(slot.region),
             "destination": names.regions.text(slot.destination),
             "feed": names.sources.text(slot.source),
-            "segment": Segment(slot.segment).name.lower(),
-            "since": slot.last_scan * 1000,
         }
+        found = {name: value for name, value in known.items() if value is not None}
+        found["segment"] = _SEGMENT_NAMES[slot.segment]
+        found["since"] = slot.last_scan * 1000
         if slot.state & HISTORY:
-            known["history"] = True
-        return {name: value for name, value in known.items() if value is not None}
+            found["history"] = True
+        return found
 
-    def lane(self, slot: SlotRow) -> str | None:
-        way = self._stage.world.lanes[slot.lane]
-        zones = self._stage.places.zones
-        origin, destination = zones.text(int(way["origin"])), zones.text(int(way["destination"]))
-        if origin is None and destination is None:
-            return None
-        return f"{origin or '?'}>{destination or '?'}"
+    def lane(self, code: int) -> str | None:
+        if code not in self._lanes:
+            way = self._stage.world.lanes[code]
+            zones = self._stage.places.zones
+            origin, destination = zones.text(int(way["origin"])), zones.text(int(way["destination"]))
+            known = origin is not None or destination is not None
+            self._lanes[code] = f"{origin or '?'}>{destination or '?'}" if known else None
+        return self._lanes[code]
+
+    def forget(self) -> None:
+        """After the lanes were loaded anew."""
+        self._lanes.clear()
 
     def findings_of(self, key: Key, now: Instant) -> list[Finding]:
         """What is open of a parcel."""

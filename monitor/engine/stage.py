@@ -149,7 +149,7 @@ class ParcelStage:
         self.world = new_world(
             self.places, calendars.compiled(detection.calendars), self.learned, rules_of(engine, detection)
         )
-        self._dues = np.zeros(self.table.room, DUE)
+        self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
         self._endings = np.zeros(CHUNK, ENDING)
         self._oddities = np.zeros(2 * CHUNK, ODDITY)
@@ -187,21 +187,30 @@ class ParcelStage:
 
     # -- time --------------------------------------------------------------------------------------------------
 
-    def sweep(self, bucket: int, now: int, *, everything: bool = False) -> Records:
-        """Rows of DUE of one bucket, in no particular order; `now` in seconds. `everything`: not only what is due."""
-        if not everything and int(self.table.soonest[bucket]) > now:
-            return self._dues[:0]
-        written = sweep.sweep_bucket(self.table, self.world, bucket, now, everything, self._dues)
-        return self._dues[:written].copy()
+    def sweep(self, buckets: Sequence[int], now: int, *, everything: bool = False) -> Records:
+        """Rows of DUE of some buckets, in no particular order; `now` in seconds. `everything`: not only what is due."""
+        numbers = np.array(buckets, np.int64)
+        parts: list[Records] = []
+        start = 0
+        while start < len(numbers):
+            start, written = sweep.sweep_buckets(
+                self.table, self.world, numbers, start, now, everything, self._dues
+            )
+            if written:
+                parts.append(self._dues[:written].copy())
+        return np.concatenate(parts) if parts else self._dues[:0]
 
-    def census(self, bucket: int, now: int) -> None:
-        sweep.census(self.table, self.world, bucket, now, self.learned.counting)
+    def census(self, buckets: Sequence[int], now: int) -> None:
+        for bucket in buckets:
+            sweep.census(self.table, self.world, bucket, now, self.learned.counting)
 
-    def live_slots(self, bucket: int) -> tuple[Records, Records]:
-        """Copies of the live parcels of a bucket, sorted by key, with their background."""
-        used = int(self.table.used[bucket])
+    def live_slots(self, buckets: Sequence[int]) -> tuple[Records, Records]:
+        """Copies of the live parcels of some buckets, sorted by key, with their background."""
+        used = int(self.table.used[list(buckets)].sum())
         slots, background = np.zeros(used, SLOT), np.zeros(used, BACKGROUND)
-        number = sweep.copy_live(self.table, bucket, slots, background)
+        number = 0
+        for bucket in buckets:
+            number += sweep.copy_live(self.table, bucket, slots[number:], background[number:])
         order = np.lexsort((slots["key1"][:number], slots["key0"][:number]))
         return slots[:number][order], background[:number][order]
 

@@ -74,20 +74,18 @@ class Watching:
         for detector in self._detectors:
             detector.learn(frame, now)
 
-    def look(self, bucket: int, now: Instant) -> list[Finding]:
-        due = [
-            (DETECTOR_BIT << number, detector)
-            for number, detector in enumerate(self._detectors)
-            if now - self._looked[detector.name][bucket] >= detector.every
-        ]
-        if not due:
-            return []
-        slots, background = self._stage.live_slots(bucket)
+    def look(self, buckets: Sequence[int], now: Instant) -> list[Finding]:
+        """Brings the parcels of these buckets to each detector that has not seen them for its `every`."""
         found: list[Finding] = []
-        for bit, detector in due:
-            self._looked[detector.name][bucket] = now
+        for number, detector in enumerate(self._detectors):
+            looked = self._looked[detector.name]
+            due = [bucket for bucket in buckets if now - looked[bucket] >= detector.every]
+            for bucket in due:
+                looked[bucket] = now
+            slots, background = self._stage.live_slots(due)
             if not len(slots):
                 continue
+            bit = DETECTOR_BIT << number
             frame = self._frames.parcels(slots, background, self._stage.world.lanes, bit)
             for verdict in sorted(detector.look(frame, now), key=lambda one: one.row):
                 found += self._act(SlotRow(*slots[verdict.row].item()), bit, detector.name, verdict, now)

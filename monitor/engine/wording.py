@@ -9,7 +9,7 @@ from detectors.survival import Usual
 from monitor.vocabulary import Segment
 
 HOUR: Final = 3600.0
-_ZH: Final = {
+_ZH: Final[dict[int, str]] = {
     Segment.NONE: "途中",
     Segment.FULFILMENT: "待发货",
     Segment.PICKUP: "待揽收",
@@ -21,7 +21,7 @@ _ZH: Final = {
     Segment.RETURN: "退货途中",
     Segment.REFUND: "待退款",
 }
-_EN: Final = {
+_EN: Final[dict[int, str]] = {
     Segment.NONE: "on its way",
     Segment.FULFILMENT: "waiting to be shipped",
     Segment.PICKUP: "waiting to be picked up",
@@ -35,7 +35,7 @@ _EN: Final = {
 }
 
 
-def stalled(evidence: dict[str, Any], segment: Segment, usual: Usual, age: float, timezone: str) -> None:
+def stalled(evidence: dict[str, Any], segment: int, usual: Usual, age: float, timezone: str) -> None:
     """Adds what was expected and seen, and the sentences."""
     hours, limit = age / HOUR, usual.limit / HOUR
     since = stamp(evidence["since"], timezone)
@@ -65,9 +65,7 @@ def stalled(evidence: dict[str, Any], segment: Segment, usual: Usual, age: float
     )
 
 
-def promise_broken(
-    evidence: dict[str, Any], promised: int, now: int, segment: Segment, timezone: str
-) -> None:
+def promise_broken(evidence: dict[str, Any], promised: int, now: int, segment: int, timezone: str) -> None:
     hours = (now - promised) / 3_600_000
     evidence |= {"promised": promised, "age_hours": round(hours, 1)}
     when = stamp(promised, timezone)

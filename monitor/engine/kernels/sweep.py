@@ -80,11 +80,27 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
 
 
 @kernel
-def sweep_bucket(table: Table, world: World, bucket: int, now: int, everything: bool, dues: Any) -> int:
+def sweep_buckets(
+    table: Table, world: World, buckets: Any, start: int, now: int, everything: bool, dues: Any
+) -> Any:
+    """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written."""
+    written = 0
+    for number in range(start, len(buckets)):
+        bucket = buckets[number]
+        if not everything and whole(table.soonest[bucket]) > now:
+            continue
+        if written + table.used[bucket] > len(dues):
+            return number, written
+        written += _sweep_bucket(table, world, bucket, now, everything, dues[written:])
+    return len(buckets), written
+
+
+@kernel
+def _sweep_bucket(table: Table, world: World, bucket: int, now: int, everything: bool, dues: Any) -> int:
     """Judges every slot of a bucket that is due at `now` (seconds), or every one. Returns the rows written to `dues`.
 
     A row is written for each finding, for each slot that leaves with episodes open, and for each that leaves with a
-    hashed key (its text is to be released). `dues` has room for a whole bucket.
+    hashed key (its text is to be released).
     """
     base = bucket * table.room
     soonest = FAR

@@ -1,0 +1,71 @@
+"""`make bench`: one table. Each group's first row is what the others are compared with."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import replace
+
+from benchmarks.speed.job import Measured, Row, World, make
+
+# name, "module:function", group, takes a tenth of the input
+ROWS: tuple[tuple[str, str, str, bool], ...] = (
+    ("dictionary + river quantile, one by one", "benchmarks.speed.naive:naive", "decoded columns", False),
+    ("ours, parcel stage", "benchmarks.speed.ours:parcel_stage", "decoded columns", False),
+    ("ours, every detector", "benchmarks.speed.ours:all_detectors", "decoded columns", False),
+)
+
+
+def rows() -> list[Row]:
+    found = []
+    for name, path, group, slow in ROWS:
+        module, _, function = path.partition(":")
+        found.append(Row(name, getattr(importlib.import_module(module), function), group, slow))
+    return found
+
+
+def measure(row: Row, world: World) -> Measured:
+    taken = world.head(len(world) // 10) if row.slow else world
+    return row.run(taken)
+
+
+def line(row: Row, measured: Measured, first: Measured) -> str:
+    per_event = measured.cpu / measured.events
+    ratio = (first.cpu / first.events) / per_event
+    counts = measured.counts
+    told = f"{counts.opened:>7} {counts.closed:>7} {counts.live:>8}" if counts else f"{'':>24}"
+    return (
+        f"{row.name:<42} {measured.events / measured.wall / 1e3:>9.0f} {per_event * 1e6:>9.3f} {ratio:>7.1f}  {told}"
+        f"  {measured.note}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.speed", description=__doc__)
+    parser.add_argument("--parcels", type=int, default=250_000, help="of the input; 8 scans each")
+    parser.add_argument("--only", default="", help="rows whose name holds this, besides each group's first")
+    options = parser.parse_args()
+    print(f"making {options.parcels:,} parcels ...", file=sys.stderr, flush=True)
+    world = make(options.parcels)
+    head = f"{'':<42} {'k ev/s':>9} {'us cpu/ev':>9} {'ratio':>7}  {'opened':>7} {'closed':>7} {'live':>8}"
+    firsts: dict[str, Measured] = {}
+    wrong = False
+    for row in rows():
+        if row.group not in firsts:
+            print(f"\n{row.group}\n{head}")
+        elif options.only not in row.name:
+            continue
+        # The first run compiles, fills caches and is not counted.
+        row.run(replace(world.head(min(len(world), 20_000)), _scans=None))
+        measured = measure(row, world)
+        first = firsts.setdefault(row.group, measured)
+        print(line(row, measured, first), flush=True)
+        if measured.counts and not row.slow and measured.counts != first.counts:
+            wrong = True
+            print(f"    counts differ from the first row's: {first.counts}")
+    return int(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

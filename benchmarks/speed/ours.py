@@ -1,0 +1,63 @@
+"""Our engine on decoded columns: the parcel stage alone, and with every detector of the registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.speed.job import LIMIT_HOURS, Counts, Measured, World, hours
+from config.calendars import CalendarRule
+from config.detection import DetectionSettings, SegmentLimits, StallSettings
+from config.settings import EngineSettings
+from detectors.findings import State
+from monitor.columns import Batch, Scans
+from monitor.engine import Engine
+from monitor.engine.engine import no_scans
+
+FRAME = 5000
+
+
+def fixed_limits() -> DetectionSettings:
+    """The job's limits, on wall-clock time; everything else as usual."""
+    limits = {
+        segment.name.lower(): SegmentLimits(floor_hours=hours_, default_hours=hours_, ceiling_hours=hours_)
+        for segment, hours_ in LIMIT_HOURS.items()
+    }
+    return DetectionSettings(
+        stalls=StallSettings(**limits), calendars=(CalendarRule(),), lost_days=50, learning_hours=0
+    )
+
+
+def rows(scans: Scans, start: int, stop: int) -> Scans:
+    return Scans(**{name: getattr(scans, name)[start:stop] for name in Scans.__slots__})
+
+
+def parcel_stage(world: World) -> Measured:
+    return _run(world, place=(), parcel=())
+
+
+def all_detectors(world: World) -> Measured:
+    return _run(world, place=None, parcel=None)
+
+
+def _run(world: World, place: Sequence[Any] | None, parcel: Sequence[Any] | None) -> Measured:
+    names, scans = world.scans()
+    settings = EngineSettings(max_live_parcels=max(len(world) // 4, 10_000), tick_seconds=3600)
+    engine = Engine(settings, fixed_limits(), names, place=place, parcel=parcel)
+    engine.tick(int(world.at[0]) - 1)
+    engine.feed(Batch(no_scans()))
+    opened = closed = 0
+    cpu, wall = time.process_time(), time.perf_counter()
+    for start, end, now in hours(world):
+        for first in range(start, end, FRAME):
+            for finding in engine.feed(Batch(rows(scans, first, min(first + FRAME, end)))):
+                closed += finding.detector == "stall"
+        for finding in engine.tick(now):
+            opened += finding.detector == "stall" and finding.state is State.OPENED
+    return Measured(
+        len(world),
+        time.perf_counter() - wall,
+        time.process_time() - cpu,
+        Counts(opened, closed, engine.live_parcels),
+    )
