@@ -26,7 +26,6 @@ from notifier.templates import TemplateProblemError, Templates
 
 Recheck = Callable[[Entry, Instant], Awaitable[Reason | None]]
 Contacts = Callable[[str | None, str | None], Awaitable[Contact | None]]
-BUSY_MS: Final = 1_000
 FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.OPTED_OUT: Reason.OPTED_OUT,
     Cause.NO_CONTACT: Reason.NO_CONTACT,
@@ -89,6 +88,8 @@ class Delivery:
         self._rules = rules or DeliveryRules()
         self._observe = observe or (lambda _: None)
         self._decorate = decorate
+        if both := channels.keys() & coupons.keys():
+            raise ValueError(f"a channel and a coupon shop share a name: {', '.join(sorted(both))}")
         self._pacers = {name: Pacer(one.limits) for name, one in channels.items()}
         self._pacers |= {name: Pacer(one.limits) for name, one in coupons.items()}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,8 +108,10 @@ class Delivery:
         room = self._rules.concurrency - len(self._tasks)
         if room <= 0:
             return 0
-        entries = await self._outbox.lease(now, room, self._rules.lease_ms)
+        rooms = {name: self._rules.per_channel - self._busy[name] for name in self._pacers}
+        entries = await self._outbox.lease(now, room, self._rules.lease_ms, rooms)
         for entry in entries:
+            self._busy[entry.proposal.channel] += 1
             task = asyncio.create_task(self._handle(entry, now), name=f"delivery-{entry.action_id}")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
@@ -142,15 +145,10 @@ class Delivery:
 
     async def _handle(self, entry: Entry, now: Instant) -> None:
         name = entry.proposal.channel
-        if self._busy[name] >= self._rules.per_channel:
-            verdict: Verdict | None = Verdict("defer", Reason.RATE_LIMITED, now + BUSY_MS)
-            result: SendResult | None = None
-        else:
-            self._busy[name] += 1
-            try:
-                verdict, result = await self._attempt(entry, now)
-            finally:
-                self._busy[name] -= 1
+        try:
+            verdict, result = await self._attempt(entry, now)
+        finally:
+            self._busy[name] -= 1
         if verdict is None:
             return
         if result is None and entry.sending:  # the attempt before this one ended without a word

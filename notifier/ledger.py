@@ -474,14 +474,7 @@ class Ledger:
 
     async def oldest_due(self) -> Instant | None:
         """When the oldest entry that waits for delivery was or will be due."""
-        found = await self._store.run(
-            [("ZRANGE", self.key("due", lane), 0, 0, "WITHSCORES") for lane in ("ops", "customer")],
-            atomic=False,
-        )
-        scores = [int(float(score)) for entries in found for score in _scores(entries)]
-        return min(scores, default=None)
-
-
-def _scores(entries: Any) -> list[float]:
-    """RESP3 pairs member and score."""
-    return [entry[1] for entry in entries]
+        queues = sorted(await self._store.set_members(self.key("queues")))
+        commands = [("ZRANGE", self.key("due", name.decode()), 0, 0, "WITHSCORES") for name in queues]
+        found = await self._store.run(commands, atomic=False) if commands else []
+        return min((int(score) for entries in found for _, score in entries), default=None)

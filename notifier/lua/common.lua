@@ -31,12 +31,19 @@ local function count(from, to)
   end
 end
 
-local function queue(lane) return key('due', lane) end
+-- One queue a lane and channel, so that a channel without room leaves its entries where they are.
+local function queue(lane, channel) return key('due', lane .. ':' .. channel) end
 
 local function enter(id, lane, from, to, due)
   count(from, to)
   redis.call('HSET', action(id), 'state', to, 'due', due or 0)
-  if to == 'pending' then redis.call('ZADD', queue(lane), due, id) else redis.call('ZREM', queue(lane), id) end
+  local channel = redis.call('HGET', action(id), 'ch')
+  if to == 'pending' then
+    redis.call('ZADD', queue(lane, channel), due, id)
+    redis.call('SADD', key('queues'), lane .. ':' .. channel)
+  else
+    redis.call('ZREM', queue(lane, channel), id)
+  end
   if to == 'held' then redis.call('ZADD', key('held'), due or 0, id) else redis.call('ZREM', key('held'), id) end
   if to == 'unknown' then redis.call('ZADD', key('unknown'), due or 0, id) else redis.call('ZREM', key('unknown'), id) end
 end

@@ -76,6 +76,7 @@ class FakeServer:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.script: deque[Scripted] = deque()
+        self.trouble: Callable[[Request], Scripted | None] = lambda _: None  # when the script is empty
         self.requests: list[Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -116,7 +117,7 @@ class FakeServer:
 
     async def _reply(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection may serve another request."""
-        step = self.script.popleft() if self.script else None
+        step = self.script.popleft() if self.script else self.trouble(request)
         if isinstance(step, Response):
             writer.write(_bytes(step))
             await writer.drain()

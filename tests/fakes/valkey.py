@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,8 +17,18 @@ from monitor.embedded import server_binary
 class Valkey:
     """`folder` must have a short path: a unix socket's address has 108 bytes."""
 
-    def __init__(self, folder: Path, *, fsync: str = "always", maxmemory: str = "0") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fsync: str = "always",
+        maxmemory: str = "0",
+        environment: Mapping[str, str] | None = None,
+        file_limit: int | None = None,
+    ) -> None:
         self.folder = folder
+        self.environment = dict(environment or {})
+        self.file_limit = file_limit  # bytes a file may have: a disk that is full
         self.fsync = fsync
         self.maxmemory = maxmemory
         self.process: subprocess.Popen[bytes] | None = None
@@ -47,13 +59,19 @@ class Valkey:
             "logfile": str(self.folder / "log"),
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self.process = subprocess.Popen([str(server_binary()), *arguments], stdout=subprocess.DEVNULL)
+        command = [str(server_binary()), *arguments]
+        if self.file_limit is not None:
+            command = ["prlimit", f"--fsize={self.file_limit}", *command]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, **self.environment}
+        )
         while not self._answers():
             assert self.process.poll() is None, (self.folder / "log").read_text()
 
     def kill(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def _answers(self) -> bool:
