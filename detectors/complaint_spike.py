@@ -79,6 +79,7 @@ class _Watch:
 class ComplaintSpike:
     name = "complaint_spike"
     every = 600_000
+    wants = ("complaints", "regions", "facilities")
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ from monitor.assembly import (
     http_token,
     ledger_rules,
     pack_of,
+    region_tables,
     tenant_key,
 )
 from monitor.checkpoint import CheckpointFolder
@@ -103,7 +104,9 @@ class Core:
 def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core:
     pack = pack_of(settings)
     names = Names()
-    engine = Engine(settings.engine, settings.detection, names)
+    engine = Engine(
+        settings.engine, settings.detection, names, timezone=settings.timezone, tables=region_tables()
+    )
     directory = Directory(store)
     incidents = Incidents(settings.incidents)
     notifications = Notifications(settings.notify, settings.incidents.escalation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from config.loading import ConfigError, explain
 from config.policies import PolicyPack, load_pack, minor
+from config.regions import regions
 from config.settings import ChannelSettings, Settings
 from notifier import registry
 from notifier.delivery import DeliveryRules
@@ -61,6 +63,19 @@ def delivery_rules(settings: Settings) -> DeliveryRules:
     return DeliveryRules(
         quiet=quiet, concurrency=delivery.concurrency, resend_unknown=delivery.resend_unknown
     )
+
+
+@cache
+def region_tables() -> Mapping[str, Any]:
+    """What detectors know of places: the tree of regions, who touches whom, names in both languages."""
+    known = regions()
+    codes = [region.code for region in known]
+    touching = {code: near for code in codes if (near := known.neighbours(code))}
+    return {
+        "parents": {code: known.parent(code) for code in codes},
+        "neighbours": touching,
+        "names": {code: (known.name(code), known.name(code, "en")) for code in codes},
+    }
 
 
 def zone(name: str) -> str:

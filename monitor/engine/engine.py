@@ -69,11 +69,14 @@ class Engine:
         names: Names,
         *,
         timezone: str = "Asia/Shanghai",
+        tables: Mapping[str, Any] | None = None,
         place: Sequence[PlaceDetector] | None = None,
         parcel: Sequence[ParcelDetector] | None = None,
     ) -> None:
-        """`place`, `parcel`: detectors to run instead of every one of the registry."""
-        shop = {"timezone": timezone}
+        """`place`, `parcel`: detectors to run instead of every one of the registry; `tables`: what the registry's may
+        ask for by name (parents, neighbours, names of regions).
+        """
+        shop = {"timezone": timezone, **(tables or {})}
         if place is None:
             options = {"feed_silent": detection.feed_silence.model_dump()}
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
