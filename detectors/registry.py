@@ -17,6 +17,7 @@ PLACE: Mapping[str, str] = {
     "feed_silent": "detectors.feed_silent:FeedSilent",
     "complaint_spike": "detectors.complaint_spike:ComplaintSpike",
     "facility_congested": "detectors.facility_congested:FacilityCongested",
+    "signature_suspect": "detectors.signature:SignatureSuspect",
     "repeat_complainer": "detectors.repeat_complainer:RepeatComplainer",
 }
 PARCEL: Mapping[str, str] = {

@@ -1,12 +1,161 @@
-"""The one door to river: models behind plain numbers, refusing what would poison them for good."""
+"""The only place that knows river: its models behind guards, with plain numbers in and out of checkpoints.
+
+What river does with bad input is silent and lasting (one NaN and a drift detector never fires again), so nothing that
+is not finite reaches it, a stream without variance is given a floor, and "not enough data yet" is `NotReady`, never 0.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
-from river import linear_model, optim
+import numpy as np
+import numpy.typing as npt
+from river import drift, linear_model, optim
+from river.utils import VectorDict
+
+F64 = npt.NDArray[np.float64]
+
+_SCALE_FLOOR: Final = 0.05
+_TRUST: Final = 1.0
+
+
+class NotReady(Enum):
+    """A third answer, beside yes and no."""
+
+    NOT_READY = "not_ready"
+
+
+NOT_READY: Final = NotReady.NOT_READY
+
+
+class OnlineLogistic:
+    """Logistic regression that begins with stated weights; learning moves away from them as labels come.
+
+    Features are named once; rows are vectors in that order.
+    """
+
+    def __init__(self, weights: Mapping[str, float], intercept: float, *, step: float = 0.3) -> None:
+        """Steps shrink with what a weight has learned; `_TRUST` is what its beginning counts for."""
+        self.names = tuple(weights)
+        self._begin = dict(weights)
+        self._model: Any = linear_model.LogisticRegression(
+            optimizer=optim.AdaGrad(step), l2=0.0, intercept_init=intercept, intercept_lr=0.005
+        )
+        self._set(self._begin, intercept)
+        self._settle(dict.fromkeys(self.names, _TRUST))
+        self.learned = 0.0
+
+    def _set(self, weights: Mapping[str, float], intercept: float) -> None:
+        self._model._weights = VectorDict(dict(weights))
+        self._model.intercept = intercept
+
+    def _settle(self, squares: Mapping[str, float]) -> None:
+        self._model.optimizer.g2.clear()
+        self._model.optimizer.g2.update(squares)
+
+    @property
+    def weights(self) -> F64:
+        known = self._model.weights
+        return np.array([known.get(name, 0.0) for name in self.names])
+
+    def logits(self, rows: F64) -> F64:
+        """NaN where a row holds anything that is not finite."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(rows @ self.weights + self._model.intercept, dtype=np.float64)
+
+    def learn(self, row: F64, label: bool, weight: float = 1.0) -> None:
+        if not np.isfinite(row).all() or not math.isfinite(weight) or weight <= 0:
+            return
+        self._model.learn_one(dict(zip(self.names, row.tolist(), strict=True)), label, w=min(weight, 10.0))
+        self.learned += weight
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "weights": {name: float(value) for name, value in self._model.weights.items()},
+            "intercept": float(self._model.intercept),
+            "steps": int(self._model.optimizer.n_iterations),
+            "squares": {name: float(value) for name, value in self._model.optimizer.g2.items()},
+            "learned": self.learned,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        known = {**self._begin, **state["weights"]}
+        self._set({name: float(known[name]) for name in self.names}, float(state["intercept"]))
+        self._model.optimizer.n_iterations = int(state["steps"])
+        self._settle({name: float(value) for name, value in state["squares"].items()})
+        self.learned = float(state["learned"])
+
+
+class Drift:
+    """Page and Hinkley's test for a lasting shift of a mean, in units of the spread of the first `ready` values.
+
+    `update` answers NotReady for those, then the direction of a change (+1, -1) or 0. After a change it begins anew:
+    what follows is the usual that the next change is measured against.
+    """
+
+    def __init__(self, *, ready: int = 20, threshold: float = 8.0, slack: float = 0.5) -> None:
+        self._ready = ready
+        self._test: Any = drift.PageHinkley(
+            min_instances=1, delta=slack, threshold=threshold, alpha=1.0, mode="both"
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        self._count = 0
+        self.mean = 0.0
+        self._squares = 0.0
+        self._test._reset()
+        self._test._max_decrease = 0.0  # river begins at -1, as if a fall had been seen
+
+    @property
+    def spread(self) -> float:
+        return max(math.sqrt(self._squares / max(self._count - 1, 1)), _SCALE_FLOOR)
+
+    def update(self, value: float) -> int | NotReady:
+        if not math.isfinite(value):
+            return NOT_READY if self._count < self._ready else 0
+        if self._count < self._ready:
+            self._count += 1
+            miss = value - self.mean
+            self.mean += miss / self._count
+            self._squares += miss * (value - self.mean)
+            return NOT_READY
+        self._test.update(max(-6.0, min(6.0, (value - self.mean) / self.spread)))
+        if not self._test.drift_detected:
+            return 0
+        rising = self._test._sum_increase - self._test._min_increase
+        falling = self._test._max_decrease - self._test._sum_decrease
+        self._begin()
+        return 1 if rising >= falling else -1
+
+    def quiet(self) -> bool:
+        """Nothing speaks for a rise at this moment: a change found later began after it."""
+        return bool(self._test._sum_increase <= self._test._min_increase + 0.5)
+
+    def state(self) -> list[float]:
+        test, mean = self._test, self._test._x_mean
+        sums = [test._sum_increase, test._sum_decrease, min(test._min_increase, 1e300), test._max_decrease]
+        return [
+            float(self._count),
+            self.mean,
+            self._squares,
+            float(mean.n),
+            float(mean.get()),
+            *map(float, sums),
+        ]
+
+    def restore(self, state: Any) -> None:
+        count, self.mean, self._squares, seen, average, up, down, lowest, highest = (
+            float(one) for one in state
+        )
+        self._count = int(count)
+        self._test._reset()
+        self._test._x_mean.n, self._test._x_mean._mean = seen, average
+        self._test._sum_increase, self._test._sum_decrease = up, down
+        self._test._min_increase, self._test._max_decrease = lowest, highest
 
 
 class Softmax:

@@ -63,6 +63,9 @@ class Watching:
             "status",
         ):
             rows[name] = late[name]
+        for row in rows:
+            known = self._stage.view((int(row["key0"]), int(row["key1"])))
+            row["ordered"] = known.background.ordered if known else 0
         self._endings.append(rows)
 
     def learn(self, now: Instant) -> None:

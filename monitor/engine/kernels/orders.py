@@ -37,10 +37,11 @@ from monitor.engine.kernels.scans import (
 )
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated
-from monitor.engine.layout import HISTORY, JOINED, LIFE, LIVE, ORDER, OrderStatus
+from monitor.engine.layout import HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
 from monitor.vocabulary import Segment
 
 FULFILMENT, REFUND = int(Segment.FULFILMENT), int(Segment.REFUND)
+PAID_LATE = int(Oddity.PAID_LATE)
 PLACED, PAID, SHIPPED, COMPLETED, CANCELLED = (
     int(OrderStatus.PLACED),
     int(OrderStatus.PAID),
@@ -199,9 +200,13 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
         slot.promised = order.promised
     if ordered != 0:
         background.ordered = ordered
+    own = find(table, order.order0, order.order1)
     if order.latitude != 0.0 or order.longitude != 0.0:
         background.latitude = order.latitude
         background.longitude = order.longitude
+    elif own != ABSENT:
+        background.latitude = table.background[own].latitude
+        background.longitude = table.background[own].longitude
     if live or fresh:
         if shipped_now:
             world.regions[region_pair(world, whole(slot.destination), whole(slot.carrier))].shipped += 1
@@ -227,6 +232,33 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
         odd.oddity = BEFORE_ORDER
         n_oddities += 1
     return n_oddities
+
+
+@kernel
+def _paid_late(table: Table, order: Any, oddities: Any, n_oddities: int) -> int:
+    """Paid after it was shipped: the row names the order, as its parcels are not known from here."""
+    index = find(table, order.order0, order.order1)
+    if index == ABSENT:
+        return n_oddities
+    slot = table.slots[index]
+    if slot.status != SHIPPED or whole(order.at) <= whole(slot.last_scan) + CLOCKS:
+        return n_oddities
+    odd = oddities[n_oddities]
+    odd.key0 = slot.key0
+    odd.key1 = slot.key1
+    odd.occurred = whole(slot.last_scan) * 1000
+    odd.received = whole(order.at) * 1000
+    odd.previous_occurred = whole(order.at)
+    odd.region = slot.region
+    odd.previous_region = 0
+    odd.facility = slot.facility
+    odd.courier = 0
+    odd.carrier = 0
+    odd.source = slot.source
+    odd.status = 0
+    odd.previous_status = 0
+    odd.oddity = PAID_LATE
+    return n_oddities + 1
 
 
 @kernel
@@ -261,6 +293,8 @@ def apply_orders(table: Table, world: World, orders: Any, marks: Any, oddities: 
         n_marks, ordered = _apply_order(table, world, order, marks, n_marks)
         if order.parcel0 != 0 and order.status == SHIPPED:
             n_oddities = _join(table, world, order, ordered, oddities, n_oddities)
+        elif order.status == PAID:
+            n_oddities = _paid_late(table, order, oddities, n_oddities)
         elif order.parcel0 != 0 and order.status == COMPLETED:
             n_marks = _complete(table, world, order, marks, n_marks)
     return n_marks, n_oddities

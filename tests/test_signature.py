@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from detectors.clock import DAY, HOUR, MINUTE
+from detectors.findings import Finding, State, SubjectType
+from detectors.peers import Peers
+from detectors.river_adapter import NOT_READY, Drift, OnlineLogistic
+from detectors.signature import SignatureSuspect
+from tests.recordings.signature_suspect import (
+    BAD,
+    COURIERS,
+    WINDOWS,
+    complaint,
+    scan_again,
+    signoff,
+    windows,
+    world,
+)
+from tests.recordings.windows import MONDAY, rows, window
+
+NOON = MONDAY + 12 * HOUR
+
+
+def one(row: dict[str, Any], detector: SignatureSuspect | None = None) -> list[Finding]:
+    at = row["received"]
+    return (detector or SignatureSuspect()).run(window(at - HOUR, at, signoffs=rows("signoffs", [row])))
+
+
+def taught() -> SignatureSuspect:
+    detector = SignatureSuspect()
+    for each in WINDOWS:
+        detector.run(each)
+    return detector
+
+
+def test_whole_bags_signed_at_once_are_found_and_their_courier_named() -> None:
+    detector = SignatureSuspect()
+    found = [finding for each in WINDOWS for finding in detector.run(each)]
+    parcels = {f.subject.id for f in found if f.subject.type is SubjectType.PARCEL}
+    bags = {
+        row["tracking_number"]
+        for _, frame, row in world()
+        if frame == "signoffs" and row["courier"] == BAD and row["occurred"] % HOUR < MINUTE
+    }
+    assert len(bags & parcels) >= 0.9 * len(bags)
+    assert [
+        f.subject.id for f in found if f.subject.type is SubjectType.COURIER and f.state is State.OPENED
+    ] == [BAD]
+    others = sum(1 for _, frame, _ in world() if frame == "signoffs") - len(bags)
+    assert len(parcels - bags) < 0.05 * others
+
+
+def test_an_impossible_order_of_scans_is_found_on_the_first_day() -> None:
+    for impossible in (
+        {"accepted": NOON - 10 * DAY, "ordered": NOON - 9 * DAY},
+        {"accepted": NOON + HOUR},
+        {"ordered": NOON + HOUR},
+    ):
+        (found,) = one(signoff(1, "K1", NOON, NOON - 2 * HOUR, **impossible))
+        assert found.score > 0.9
+        assert "impossible" in found.evidence["reasons"]
+        assert "不可能" in found.evidence["zh"]
+
+
+def test_an_ordinary_sign_off_says_nothing() -> None:
+    assert one(signoff(1, "K1", NOON, NOON - 2 * HOUR)) == []
+
+
+def test_clocks_that_differ_by_seconds_make_no_impossible_order() -> None:
+    assert one(signoff(1, "K1", NOON, None, accepted=NOON + 30_000, previous_status=11)) == []
+
+
+def test_signed_in_another_city_is_a_question_and_in_the_same_is_none() -> None:
+    (found,) = one(signoff(1, "K1", NOON, NOON - 2 * HOUR, region="110105"))
+    assert found.evidence["reasons"][0] == "other_city"
+    assert one(signoff(2, "K1", NOON, NOON - 2 * HOUR, region="440300")) == []
+    assert one(signoff(3, "K1", NOON, NOON - 2 * HOUR, region=None)) == []
+
+
+def test_signed_then_scanned_again_is_found_but_a_second_delivery_scan_is_not() -> None:
+    detector = SignatureSuspect()
+    one(signoff(1, "K1", NOON, NOON - 2 * HOUR), detector)
+    later = NOON + 5 * HOUR
+    again = rows("oddities", [scan_again("P1", later) | {"status": 13}])
+    assert detector.run(window(NOON, later, oddities=again)) == []
+    (found,) = detector.run(window(later, later + HOUR, oddities=rows("oddities", [scan_again("P1", later)])))
+    assert "rescanned" in found.evidence["reasons"]
+    assert found.started_at == NOON
+
+
+def test_paid_after_it_was_shipped_is_a_finding_about_the_order() -> None:
+    row = scan_again("O-1", NOON) | {"oddity": "paid_late", "status": 0}
+    (found,) = SignatureSuspect().run(window(NOON - HOUR, NOON, oddities=rows("oddities", [row])))
+    assert found.subject.type is SubjectType.ORDER
+
+
+def test_not_received_raises_the_score_and_a_withdrawn_complaint_takes_it_back() -> None:
+    detector = taught()
+    late = WINDOWS[-1].until + DAY + 4 * HOUR
+    one(signoff(9000, "K3", late, late - 3 * HOUR), detector)
+    told = complaint(9000, "K3", late)
+    (found,) = detector.run(window(late, late + 10 * HOUR, complaints=rows("complaints", [told])))
+    assert found.evidence["reasons"][0] == "not_received"
+    taken = told | {"status": "withdrawn"}
+    (closed,) = detector.run(window(late, late + 11 * HOUR, complaints=rows("complaints", [taken])))
+    assert closed.state is State.CLOSED
+
+
+def test_a_complaint_after_three_days_or_about_something_else_teaches_nothing() -> None:
+    detector = taught()
+    late = WINDOWS[-1].until + DAY + 4 * HOUR
+    one(signoff(9000, "K3", late, late - 3 * HOUR), detector)
+    slow = complaint(9000, "K3", late) | {"occurred": late + 3 * DAY}
+    other = complaint(9000, "K3", late) | {"reason": "damaged"}
+    unknown = complaint(9000, "K3", late) | {"delivered_at": None}
+    said = detector.run(window(late, late + HOUR, complaints=rows("complaints", [slow, other, unknown])))
+    assert said == []
+
+
+def test_far_from_the_address_counts_only_against_what_is_usual() -> None:
+    detector = SignatureSuspect()
+    rng = np.random.default_rng(1)
+    near = [
+        signoff(
+            n, f"K{n % COURIERS}", NOON + n * 2 * MINUTE, NOON - HOUR,
+            scan_latitude=22.5 + rng.normal(0, 0.005), scan_longitude=114.0, latitude=22.5, longitude=114.0,
+        )
+        for n in range(400)
+    ]  # fmt: skip
+    detector.run(window(NOON, NOON + DAY, signoffs=rows("signoffs", near)))
+    at = NOON + DAY
+    ordinary = near[0] | {
+        "tracking_number": "A",
+        "occurred": at,
+        "received": at,
+        "out_for_delivery": at - HOUR,
+    }
+    far = ordinary | {
+        "tracking_number": "B",
+        "scan_latitude": 22.7,
+        "delivered_to": 2,
+        "occurred": at - 30_000_000,
+    }
+    signed = {
+        f.subject.id: f.score
+        for f in detector.run(window(at, at + HOUR, signoffs=rows("signoffs", [ordinary, far])))
+    }
+    assert "A" not in signed
+    kept = {name: row for name, _, row, *_ in detector.state()["kept"]}
+    assert max(kept["B"]) > 0
+
+
+def test_a_sale_of_ten_times_the_parcels_keeps_the_share_of_suspects() -> None:
+    def share(factor: int) -> float:
+        detector = taught()
+        start, rng = WINDOWS[-1].until, np.random.default_rng(2)
+        many = [
+            signoff(10_000 + n, f"K{n % (COURIERS * factor)}", start + int(rng.uniform(2, 12) * HOUR), start)
+            for n in range(70 * factor)
+        ]
+        found = [
+            f for each in windows([(r["received"], "signoffs", r) for r in many]) for f in detector.run(each)
+        ]
+        found += detector.run(window(start, start + DAY, signoffs=rows("signoffs", many)))
+        return len({f.subject.id for f in found}) / len(many)
+
+    assert share(10) <= share(1) + 0.05
+
+
+def test_a_region_carrier_and_courier_never_seen_are_judged_by_the_common_rules() -> None:
+    detector = taught()
+    late = WINDOWS[-1].until + DAY + 4 * HOUR
+    row = signoff(9000, "new", late, late - 2 * HOUR, carrier=None, region="XX", destination="XX")
+    assert one(row, detector) == []
+    (found,) = one(row | {"tracking_number": "Q", "destination": "YY"}, detector)
+    assert found.evidence["reasons"][0] == "other_city"
+
+
+def test_memory_is_bounded() -> None:
+    detector = SignatureSuspect(capacity=50)
+    many = [signoff(n, "K1", NOON, NOON - HOUR, region="110105") for n in range(500)]
+    detector.run(window(NOON, NOON + HOUR, signoffs=rows("signoffs", many)))
+    assert len(detector.state()["kept"]) <= 50
+
+
+def test_a_courier_with_three_parcels_borrows_from_its_peers() -> None:
+    peers = Peers()
+    peers.count(peers.rows([f"K{n}" for n in range(100)]), np.full(100, 1.0), 100.0)
+    few, many = peers.rows(["few", "many"])
+    peers.count(np.array([few]), np.array([1.0]), 3.0)
+    peers.count(np.array([many]), np.array([30.0]), 90.0)
+    excess = peers.excess(np.array([few, many, -1]))
+    assert 0 < excess[0] < excess[1]
+    assert excess[2] == 0.0
+    assert peers.outstanding(2.5, 4.0) == ["many"]
+
+
+def test_the_adapter_refuses_what_is_not_finite_and_keeps_plain_numbers() -> None:
+    model = OnlineLogistic({"a": 1.0, "b": 0.0}, -1.0)
+    before = model.logits(np.array([[1.0, 1.0]]))
+    model.learn(np.array([np.nan, 1.0]), label=True)
+    model.learn(np.array([1.0, np.inf]), label=True)
+    assert model.logits(np.array([[1.0, 1.0]])) == before
+    for _ in range(200):
+        model.learn(np.array([0.0, 1.0]), label=True)
+    other = OnlineLogistic({"a": 1.0, "b": 0.0}, -1.0)
+    other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(model.state())))
+    for each in (model, other):
+        each.learn(np.array([1.0, 1.0]), label=False)
+    assert model.logits(np.eye(2)).tolist() == other.logits(np.eye(2)).tolist()
+    assert model.logits(np.eye(2))[1] > before[0]
+
+
+def test_a_drift_is_found_after_a_nan_and_is_not_ready_rather_than_no() -> None:
+    drift = Drift()
+    rng = np.random.default_rng(0)
+    assert drift.update(0.0) is NOT_READY
+    assert drift.update(math.nan) is NOT_READY
+    calm = [drift.update(float(value)) for value in rng.normal(0, 0.2, 100)]
+    assert not any(answer in (1, -1) for answer in calm)
+    drift.update(math.inf)
+    twin = Drift()
+    twin.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(drift.state())))
+    after = [float(value) for value in rng.normal(0.6, 0.2, 30)]
+    answers = [drift.update(value) for value in after]
+    assert 1 in answers[:12]
+    assert answers == [twin.update(value) for value in after]
+
+
+def test_a_constant_stream_has_a_floor_under_its_variance() -> None:
+    drift = Drift()
+    answers = [drift.update(5.0) for _ in range(60)] + [drift.update(5.0 + 1e-7) for _ in range(60)]
+    assert not any(answer in (1, -1) for answer in answers)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_same_stream_gives_the_same_findings(seed: int) -> None:
+    def said() -> list[Finding]:
+        detector = SignatureSuspect()
+        return [finding for each in windows(world(seed)) for finding in detector.run(each)]
+
+    assert said() == said()
