@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,9 @@ log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 20.0
 DELIVERY_PAUSE: Final = 0.05
+PLACES: Final = frozenset(
+    {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
+)
 RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify"})
 
 
@@ -82,8 +85,13 @@ class Daemon:
         return self.engine.live_parcels
 
     @property
-    def open_findings(self) -> int:
-        return self.sink.open.total()
+    def open_findings(self) -> Mapping[str, int]:
+        """Episodes that are open, by kind: those of parcels, and places as far as they are incidents."""
+        counts = {str(kind): count for kind, count in self.engine.episodes.counts().items()}
+        for (family, _phase), count in self.incidents.counts().items():
+            if family in PLACES:
+                counts[family] = counts.get(family, 0) + count
+        return counts
 
     # its life
 
@@ -185,8 +193,14 @@ class Daemon:
         )
         if self.checkpoints.written is not None:
             gauge("checkpoint_age_seconds").set(self.uptime() - self.checkpoints.written)
-        for kind, count in self.sink.open.items():
-            gauge("open_findings").labels(kind=kind).set(max(0, count))
+        gauge("table_load").set(self.engine.table_load)
+        gauge("open_findings").clear()
+        for kind, count in self.open_findings.items():
+            gauge("open_findings").labels(kind=kind).set(count)
+        for feed, known in self.engine.feeds().items():
+            gauge("feed_age_seconds").labels(feed=feed).set(
+                max(0.0, (self.loop.pipeline.now - known["newest_received"]) / 1000)
+            )
         states: dict[str, int] = {"pending": 0, "firing": 0}
         for (_, phase), count in self.incidents.counts().items():
             states[phase] = states.get(phase, 0) + count
@@ -234,9 +248,7 @@ class Daemon:
             "engine_time": when(self.loop.pipeline.now) if self.loop.pipeline.now else None,
             "lag_seconds": await self.stream.lag_ms(self.loop.taken) / 1000,
             "live_parcels": self.live_parcels,
-            "open_findings": dict(
-                sorted((kind, count) for kind, count in self.sink.open.items() if count > 0)
-            ),
+            "open_findings": dict(sorted(self.open_findings.items())),
             "incidents": len(self.incidents.firing()),
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),

@@ -25,9 +25,9 @@ from monitor.simulate import World
 from monitor.standin import Faults, Standin
 from notifier.http import Http, Reply
 
-STEP_MS: Final = 60_000
+STEP_MS: Final = 300_000
 LEARN_STEP_MS: Final = 600_000
-HISTORY_DAYS: Final = 5
+HISTORY_DAYS: Final = 6
 PARCELS_A_DAY: Final = 1_000
 POST_EVENTS: Final = 2_000
 REPORT_SECONDS: Final = 10.0
@@ -143,8 +143,9 @@ async def _report(stage: Stage) -> None:
 
 def _summary(stage: Stage) -> str:
     counts, daemon = stage.shop.counts, stage.daemon
+    found = sum(daemon.open_findings.values())
     return (
-        f"  {_local(stage.clock.now)}  {daemon.live_parcels:,} live parcels, {daemon.open_findings:,} open findings; "
+        f"  {_local(stage.clock.now)}  {daemon.live_parcels:,} live parcels, {found:,} open findings; "
         f"{counts.messages} messages, {counts.coupons} coupons (CNY {counts.amount / 100:,.2f}), {counts.alerts} ops alerts"
     )
 
@@ -182,6 +183,7 @@ def demo_settings(folder: Path, port: int, secret: str) -> Settings:
         {
             "data_dir": folder,
             "shadow": False,
+            "engine": {"tick_seconds": STEP_MS // 1000, "sweep_seconds": STEP_MS // 1000},
             "http": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
             "channels": {
                 "customer": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from detectors.findings import Finding, State
+from detectors.findings import Finding
 from monitor.incidents import Transition, records
 from monitor.metrics import Metrics
 from monitor.records import action_record, finding_record
@@ -22,7 +22,6 @@ class LiveSink:
     def __init__(self, metrics: Metrics, story: Story) -> None:
         self._metrics = metrics
         self._story = story
-        self.open = Counter[str]()
 
     async def findings(self, findings: Sequence[Finding]) -> None:
         if not findings:
@@ -30,7 +29,6 @@ class LiveSink:
         counter = self._metrics.counter("findings")
         for finding in findings:
             counter.labels(detector=finding.detector, kind=finding.kind, state=finding.state).inc()
-            self.open[finding.kind] += (finding.state is State.OPENED) - (finding.state is State.CLOSED)
         await self._story.findings(findings)
 
     async def decisions(self, decisions: Sequence[Decided]) -> None:

@@ -45,7 +45,7 @@ def run(
 
 def demo(
     *,
-    speed: float = typer.Option(60.0, min=1, max=3600, help="Simulated seconds a second."),
+    speed: float = typer.Option(1200.0, min=1, max=7200, help="Simulated seconds a second."),
     seed: int = typer.Option(1, help="Of the simulated world."),
     minutes: float | None = typer.Option(None, min=0.1, help="Stop by itself after so many minutes."),
     port: int = typer.Option(8787, help="Of the daemon; the stand-in shop takes the next one."),
