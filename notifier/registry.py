@@ -30,8 +30,15 @@ CHANNELS: Mapping[str, str] = {
     "telegram": "notifier.channels.telegram:TelegramChannel",
     "wecom": "notifier.channels.wecom:WeComChannel",
     "webhook": "notifier.channels.webhook:WebhookChannel",
+    # to customers
+    "aliyun_sms": "notifier.channels.aliyun_sms:AliyunSmsChannel",
+    "klaviyo": "notifier.channels.klaviyo:KlaviyoChannel",
+    "twilio": "notifier.channels.twilio:TwilioChannel",
+    "wechat": "notifier.channels.wechat:WeChatChannel",
 }
 COUPONS: Mapping[str, str] = {
+    "shopify": "notifier.coupons.shopify:ShopifyCoupons",
+    "woocommerce": "notifier.coupons.woocommerce:WooCommerceCoupons",
     "webhook": "notifier.coupons.webhook:WebhookCoupons",
 }
 

@@ -35,7 +35,7 @@ class InBody:
 class ChannelCase:
     """`statuses` holds the HTTP statuses that this provider means otherwise than `notifier.http.classify`.
     `extra` are messages of the channel's own (a card with buttons, a picture), each with a golden request.
-    `silent_statuses` switches the HTTP part of the suite off, for channels that do not speak HTTP.
+    `http` off leaves out what is about HTTP, for channels that do not speak it.
     """
 
     options: Callable[[str], Mapping[str, Any]]
@@ -46,6 +46,7 @@ class ChannelCase:
     extra: Mapping[str, Message] = field(default_factory=dict)
     audience: str = "ops"  # ops | customer | both
     http: bool = True
+    warm: bool = False  # a first message fetches a token; the suite's faults come after it
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ CUSTOMER = Message(
     customer_id="c-1",
     order_id="1001",
     template="late_coupon",
-    variables={"amount": "5.00", "carrier": "SF"},
+    variables={"amount": 500, "currency": "CNY", "carrier": "SF"},
     coupon_code="SRY7Q2K9MZ4T8AB",
 )
 COUPON = Coupon(

@@ -1,0 +1,181 @@
+"""Discount codes of Shopify, GraphQL Admin API, with an access token that may write discounts.
+
+Everything is HTTP 200: what went wrong stands in `userErrors` or `errors`. Codes are unique in the shop; `TAKEN` is ours
+where the discount's title carries our intent. The customer is named by a global id; other customer ids leave the code
+open to all, and single use guards it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from notifier.http import Http, Reply, classify
+from notifier.money_text import major, rfc3339
+from notifier.options import Options, Secret, SecretUrl
+from notifier.sending import Answer, Cause, Coupon, CouponsUnavailableError, Instant, Limits, SendResult
+
+TITLE: Final = "Forestall "
+CUSTOMER: Final = "gid://shopify/Customer/"
+CREATE: Final = """mutation create($discount: DiscountCodeBasicInput!) {
+  discountCodeBasicCreate(basicCodeDiscount: $discount) {
+    codeDiscountNode { id }
+    userErrors { field code message }
+  }
+}"""
+LOOKUP: Final = """query lookup($code: String!) {
+  codeDiscountNodeByCode(code: $code) { id codeDiscount { ... on DiscountCodeBasic { title } } }
+}"""
+LIST: Final = """query list($after: String) {
+  codeDiscountNodes(first: 100, after: $after, query: "title:Forestall*") {
+    nodes { codeDiscount { ... on DiscountCodeBasic { title codes(first: 1) { nodes { code } } } } }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+NOT_ALLOWED: Final = frozenset({"ACCESS_DENIED", "UNAUTHORIZED"})
+
+
+class ShopifyOptions(Options):
+    url: SecretUrl = Field(description="of the shop: https://SHOP.myshopify.com")
+    token: Secret = Field(description="Admin API access token, shpat_...")
+    version: str = Field("2026-10", pattern=r"^\d{4}-\d{2}$", description="of the Admin API")
+    per_second: float = Field(
+        2.0, gt=0, description="a create costs 10 of the bucket's points, restored 50 a second or more"
+    )
+
+
+class ShopifyCoupons:
+    Config = ShopifyOptions
+    name = "shopify"
+
+    def __init__(self, config: ShopifyOptions, http: Http) -> None:
+        self._config = config
+        self._http = http
+        base = config.url.get_secret_value().rstrip("/")
+        self._url = f"{base}/admin/api/{config.version}/graphql.json"
+        self.limits = Limits(per_second=config.per_second)
+
+    async def issue(self, coupon: Coupon, now: Instant) -> SendResult:
+        reply = await self._ask(CREATE, {"discount": self._discount(coupon, now)})
+        if isinstance(reply, SendResult):
+            return reply
+        if not reply.ok:
+            return classify(reply, now)
+        if (failed := _failure(reply)) is not None:
+            return failed
+        created = _data(reply).get("discountCodeBasicCreate") or {}
+        codes = [str(error.get("code")) for error in created.get("userErrors") or ()]
+        if "TAKEN" in codes:
+            return await self._verify(coupon)
+        if codes:
+            return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=codes[0])
+        node = created.get("codeDiscountNode")
+        if not node:
+            return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="no_node")
+        return SendResult(Answer.DONE, provider_id=str(node.get("id")))
+
+    async def _verify(self, coupon: Coupon) -> SendResult:
+        known, title = await self._title(coupon.code)
+        if not known or title is None:
+            return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="verify")
+        if title == TITLE + coupon.intent:
+            return SendResult(Answer.DONE, detail="exists")
+        return SendResult(Answer.PERMANENT, Cause.CONFLICT, detail="exists")
+
+    async def find(self, code: str, now: Instant) -> bool | None:  # noqa: ARG002 -- nothing is signed with a time
+        known, title = await self._title(code)
+        return (title or "").startswith(TITLE) if known else None
+
+    async def codes(self, prefix: str, now: Instant) -> AsyncIterator[str]:  # noqa: ARG002
+        after: str | None = None
+        while True:
+            reply = await self._ask(LIST, {"after": after})
+            page = _data(reply).get("codeDiscountNodes") if isinstance(reply, Reply) and reply.ok else None
+            if not isinstance(page, dict):
+                raise CouponsUnavailableError(self.name)
+            for node in page.get("nodes") or ():
+                discount = node.get("codeDiscount") or {}
+                for one in (discount.get("codes") or {}).get("nodes") or ():
+                    if str(one.get("code", "")).upper().startswith(prefix):
+                        yield str(one["code"]).upper()
+            info = page.get("pageInfo") or {}
+            if not info.get("hasNextPage"):
+                return
+            after = info.get("endCursor")
+
+    async def _title(self, code: str) -> tuple[bool, str | None]:
+        """Whether the shop answered, and the title of the discount with this code."""
+        reply = await self._ask(LOOKUP, {"code": code})
+        if isinstance(reply, SendResult) or not reply.ok or "codeDiscountNodeByCode" not in _data(reply):
+            return False, None
+        node = _data(reply)["codeDiscountNodeByCode"]
+        return True, str((node.get("codeDiscount") or {}).get("title", "")) if node else None
+
+    async def _ask(self, query: str, variables: Mapping[str, Any]) -> Reply | SendResult:
+        return await self._http.post_json(
+            self._url,
+            {"query": query, "variables": variables},
+            headers={"x-shopify-access-token": self._config.token.get_secret_value()},
+        )
+
+    def _discount(self, coupon: Coupon, now: Instant) -> dict[str, Any]:
+        customer = coupon.customer_id or ""
+        known = customer.startswith(CUSTOMER) or customer.isdigit()
+        buyer = customer if customer.startswith(CUSTOMER) else CUSTOMER + customer
+        discount: dict[str, Any] = {
+            "title": TITLE + coupon.intent,
+            "code": coupon.code,
+            "startsAt": rfc3339(now),
+            "endsAt": rfc3339(coupon.expires_at),
+            "context": {"customers": {"add": [buyer]}} if known else {"all": "ALL"},
+            "usageLimit": 1,
+            "appliesOncePerCustomer": True,
+            "customerGets": {
+                "value": {
+                    "discountAmount": {
+                        "amount": major(coupon.amount, coupon.currency),
+                        "appliesOnEachItem": False,
+                    }
+                },
+                "items": {"all": True},
+            },
+            "combinesWith": {"orderDiscounts": False, "productDiscounts": False, "shippingDiscounts": True},
+        }
+        if coupon.minimum_order:
+            least = major(coupon.minimum_order, coupon.currency)
+            discount["minimumRequirement"] = {"subtotal": {"greaterThanOrEqualToSubtotal": least}}
+        return discount
+
+
+def _data(reply: Reply) -> Mapping[str, Any]:
+    data = reply.object().get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _failure(reply: Reply) -> SendResult | None:
+    """A top-level error, in an answer with status 200."""
+    errors = reply.object().get("errors")
+    if not errors:
+        return None if _data(reply) else SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="no_data")
+    first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
+    code = str((first.get("extensions") or {}).get("code") or "")
+    if code == "THROTTLED":
+        return SendResult(Answer.RETRY, Cause.RATE, _patience(reply), detail=code)
+    if code in NOT_ALLOWED:
+        return SendResult(Answer.RETRY, Cause.AUTH, detail=code)
+    if code == "INTERNAL_SERVER_ERROR":
+        return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=code)
+    return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=code or "errors")
+
+
+def _patience(reply: Reply) -> float | None:
+    """Until the bucket holds what the request costs, from the answer's own account of it."""
+    cost = (reply.object().get("extensions") or {}).get("cost") or {}
+    status = cost.get("throttleStatus") or {}
+    try:
+        lacking = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
+        return max(0.0, lacking / float(status["restoreRate"]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from urllib.parse import urlsplit
+
+from notifier.sending import Answer, Cause
+from tests.channels.case import ChannelCase, InBody
+from tests.fakes.server import Request, Response
+
+ACCESS, SECRET = "LTAI5tExample", "hQ8examplesecret"
+
+
+class Fake:
+    """Checks the ACS3 signature over what really came, written from the documentation."""
+
+    def __call__(self, request: Request) -> Response:
+        if not self._signed(request):
+            return said("SignatureDoesNotMatch", 403)
+        query = request.query
+        if query["TemplateCode"] != "SMS_123456":
+            return said("isv.SMS_TEMPLATE_ILLEGAL")
+        if not query["PhoneNumbers"].isdigit():
+            return said("isv.MOBILE_NUMBER_ILLEGAL")
+        if any(len(str(value)) > 35 for value in json.loads(query["TemplateParam"]).values()):
+            return said("isv.PARAM_LENGTH_LIMIT")
+        return Response.of({"Code": "OK", "Message": "OK", "BizId": "B1", "RequestId": "R1"})
+
+    @staticmethod
+    def _signed(request: Request) -> bool:
+        scheme, _, rest = request.headers["authorization"].partition(" ")
+        parts = dict(part.split("=", 1) for part in rest.split(","))
+        names = parts["SignedHeaders"].split(";")
+        digest = hashlib.sha256(request.body).hexdigest()
+        lines = [
+            request.method,
+            urlsplit(request.target).path,
+            "&".join(sorted(urlsplit(request.target).query.split("&"))),
+            "".join(f"{name}:{request.headers[name]}\n" for name in names),
+            ";".join(names),
+            digest,
+        ]
+        text = f"{scheme}\n" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        expected = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return (
+            scheme == "ACS3-HMAC-SHA256"
+            and parts["Credential"] == ACCESS
+            and request.headers["x-acs-content-sha256"] == digest
+            and {"host", "x-acs-action", "x-acs-date", "x-acs-signature-nonce"} <= set(names)
+            and hmac.compare_digest(parts["Signature"], expected)
+        )
+
+
+def said(code: str, status: int = 200) -> Response:
+    return Response.of({"Code": code, "Message": "13912345678 no", "RequestId": "R1"}, status)
+
+
+CASE = ChannelCase(
+    options=lambda url: {
+        "url": url,
+        "access_key": ACCESS,
+        "secret": SECRET,
+        "sign_name": "某某商城",
+        "templates": {
+            "late_coupon": {
+                "code": "SMS_123456",
+                "variables": {"order": "order_id", "money": "amount", "code": "coupon_code"},
+            }
+        },
+    },
+    fake=Fake,
+    secrets=(ACCESS, SECRET),
+    faults=(
+        InBody("too often", said("isv.BUSINESS_LIMIT_CONTROL"), Answer.RETRY, Cause.RATE),
+        InBody("throttled", said("Throttling.User", 400), Answer.RETRY, Cause.RATE),
+        InBody("no money left", said("isv.AMOUNT_NOT_ENOUGH"), Answer.RETRY, Cause.AUTH),
+        InBody("signature", said("SignatureDoesNotMatch", 400), Answer.RETRY, Cause.AUTH),
+        InBody("no such number", said("isv.MOBILE_NUMBER_ILLEGAL"), Answer.PERMANENT, Cause.NO_CONTACT),
+        InBody("template refused", said("isv.SMS_TEMPLATE_ILLEGAL"), Answer.PERMANENT, Cause.REJECTED),
+        InBody("their fault", said("isp.SYSTEM_ERROR"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
+        InBody("no code", Response(200, b"{}"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
+    ),
+    audience="customer",
+)
