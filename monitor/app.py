@@ -21,20 +21,26 @@ from config.loading import ConfigError, load
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor import __version__
+from monitor.answers import Answers
 from monitor.assembly import (
     channels,
     coupon_shops,
     delivery_rules,
+    gate_of,
     http_token,
     ledger_rules,
+    links_of,
+    messages_a_minute,
     pack_of,
     region_tables,
     tenant_key,
 )
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
+from monitor.console import DaemonSource, console_routes
 from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters, Letter
+from monitor.decisions import Decisions
 from monitor.decode import Decoder, decode_lines
 from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
@@ -57,7 +63,8 @@ from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
 from notifier.actions import Proposal
-from notifier.delivery import Delivery
+from notifier.charts import Charts
+from notifier.delivery import Delivery, Sent
 from notifier.http import Http
 from notifier.identity import Identity
 from notifier.ledger import Head, Ledger, Person
@@ -109,9 +116,16 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     )
     directory = Directory(store)
     incidents = Incidents(settings.incidents)
-    notifications = Notifications(settings.notify, settings.incidents.escalation)
+    notifications = Notifications(settings.notify, settings.incidents.escalation, messages_a_minute(settings))
     ledger = Ledger(store, Identity(key), ledger_rules(settings, pack.currency))
-    desk = Desk(settings.incidents, pack.fingerprint, settings.timezone, settings.http.public_url)
+    desk = Desk(
+        settings.incidents,
+        pack.fingerprint,
+        settings.timezone,
+        settings.http.public_url,
+        links_of(settings),
+        settings.notify.link_hours * 3_600_000,
+    )
     notices = Notices(incidents, notifications, desk)
     pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
@@ -174,6 +188,7 @@ async def _assemble(
 ) -> Daemon:
     metrics.info("build", {"version": __version__})
     story = Story(opened.store)
+    decisions = Decisions(opened.store)
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
@@ -183,16 +198,27 @@ async def _assemble(
     checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh)
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
+    core.incidents.expect(await decisions.since(core.pipeline.now))
+    rooms = channels(settings, http)
+    count = deliveries_to(metrics)
+
+    def observe(sent: Sent) -> None:
+        """An alert that was given up counts as not told, and is said again."""
+        count(sent)
+        if sent.entry.ops and sent.verdict.state == "failed":
+            core.notifications.failed(sent.entry.proposal.cause, sent.now)
+
     delivery = Delivery(
         Outbox(opened.store, core.ledger),
         core.ledger,
         Templates(settings.policy.templates, settings.timezone),
-        channels(settings, http),
+        rooms,
         coupon_shops(settings, http),
         recheck=Recheck(core.directory, core.is_open),
         contacts=core.directory.contact,
         rules=delivery_rules(settings),
-        observe=deliveries_to(metrics),
+        observe=observe,
+        decorate=Charts(rooms).decorate,
     )
 
     async def resubmit(letter: Letter) -> bool:
@@ -203,7 +229,7 @@ async def _assemble(
         receipt = await intake.submit(letter.raw, clock())
         return receipt.accepted > 0
 
-    return Daemon(
+    daemon = Daemon(
         settings=settings,
         clock=clock,
         uptime=time.monotonic,
@@ -217,13 +243,23 @@ async def _assemble(
         incidents=core.incidents,
         notifications=core.notifications,
         engine=core.engine,
-        commands=Commands(core.pipeline, core.ledger, letters, opened, resubmit),
+        commands=Commands(core.pipeline, core.ledger, letters, opened, decisions, resubmit),
         schedule=Schedule(clock, time.monotonic, metrics),
         metrics=metrics,
         sink=sink,
         story=story,
         token=http_token(settings),
     )
+    source = DaemonSource(
+        daemon,
+        core.incidents,
+        core.notifications,
+        Answers(opened.store, metrics),
+        lambda: daemon.settings,
+        clock,
+    )
+    daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
+    return daemon
 
 
 async def _doubt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -16,6 +17,8 @@ from config.loading import ConfigError, explain
 from config.policies import PolicyPack, load_pack, minor
 from config.regions import regions
 from config.settings import ChannelSettings, Settings
+from monitor.console import Gate
+from monitor.links import Links
 from notifier import registry
 from notifier.delivery import DeliveryRules
 from notifier.http import Http
@@ -24,6 +27,7 @@ from notifier.pacing import QuietHours
 from notifier.sending import Channel, CouponProvider
 
 T = TypeVar("T")
+UNLIMITED = 600  # messages a minute to a channel that states no limit
 BASIS = 100  # a percent in the ledger's ten-thousandths
 
 
@@ -116,6 +120,25 @@ def _plugin(
         raise ConfigError(explain(error, where, model)) from None
     except ValueError as error:
         raise ConfigError([f"{where}.type: {error}"]) from None
+
+
+def links_of(settings: Settings) -> Links:
+    """The buttons of alerts are signed by a secret of their own, derived from the installation's."""
+    return Links(hmac.digest(tenant_key(settings), b"links of alerts", "sha256"))
+
+
+def gate_of(settings: Settings, token: str) -> Gate:
+    return Gate(settings.console, token, hmac.digest(tenant_key(settings), b"console", "sha256"))
+
+
+def messages_a_minute(settings: Settings) -> dict[str, int]:
+    """What each channel's kind takes; where a kind has no limit, alerts are never put together for its sake."""
+    limits = {}
+    for name, one in settings.channels.items():
+        kind = registry.CHANNELS.get(one.type)
+        known = getattr(registry.load(registry.CHANNELS, one.type), "limits", None) if kind else None
+        limits[name] = int(known.per_minute) if known is not None and known.per_minute else UNLIMITED
+    return limits
 
 
 def kept_secret(path: Path) -> str:

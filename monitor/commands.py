@@ -10,6 +10,7 @@ from typing import Any
 from detectors.findings import Instant
 from monitor.api import Actor, Json, Refused
 from monitor.deadletter import DeadLetters, Letter
+from monitor.decisions import Decisions
 from monitor.incidents import Command
 from monitor.pipeline import Pipeline
 from monitor.records import when
@@ -26,6 +27,7 @@ class Commands:
     ledger: Ledger
     letters: DeadLetters
     opened: OpenStore
+    decisions: Decisions
     resubmit: Callable[[Letter], Awaitable[bool]]
 
     async def run(self, name: str, arguments: Json, actor: Actor, now: Instant) -> Json:
@@ -33,6 +35,9 @@ class Commands:
             "ack": self._acknowledge,
             "silence": self._silence,
             "unsilence": self._unsilence,
+            "snooze": self._snooze,
+            "resolve": self._resolve,
+            "note": self._note,
             "approve": self._approve,
             "reject": self._reject,
             "hold": self._hold,
@@ -66,6 +71,21 @@ class Commands:
         )
         return {"message": f"{incident} is acknowledged: no repeats; news of it still comes"}
 
+    async def _snooze(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        incident, hours = _text(arguments, "incident"), float(arguments.get("hours", 1.0))
+        await self._apply("snooze", actor, now, incident_id=incident, until=now + int(hours * HOUR_MS))
+        return {"message": f"{incident} is quiet for {hours:g} hours"}
+
+    async def _resolve(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        incident = _text(arguments, "incident")
+        await self._apply("resolve", actor, now, incident_id=incident, note=str(arguments.get("reason", "")))
+        return {"message": f"{incident} is closed; new findings there open another"}
+
+    async def _note(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        incident = _text(arguments, "incident")
+        await self._apply("note", actor, now, incident_id=incident, note=_text(arguments, "reason"))
+        return {"message": f"{incident} has your note"}
+
     async def _silence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         matchers = [_matcher(one) for one in _texts(arguments, "matchers")]
         try:
@@ -93,8 +113,10 @@ class Commands:
 
     async def _apply(self, verb: str, actor: Actor, now: Instant, **more: Any) -> None:
         identity = _digest(verb, str(now), actor.name, str(more))
+        command = Command(id=identity, at=now, by=actor.name, verb=verb, **more)
+        await self.decisions.write(command)
         try:
-            await self.pipeline.command(Command(id=identity, at=now, by=actor.name, verb=verb, **more))
+            await self.pipeline.command(command)
         except KeyError:
             raise Refused(f"no open incident {more.get('incident_id') or more.get('note')}", 404) from None
         except ValueError as error:

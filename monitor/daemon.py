@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from config.policies import PolicyPack
@@ -71,6 +72,7 @@ class Daemon:
     sink: LiveSink
     story: Story
     token: str
+    console: Sequence[BaseRoute] = ()
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,7 +147,7 @@ class Daemon:
             max_body_bytes=http.max_body_bytes,
             metrics=self.metrics,
         )
-        return create_app(self, self.token, [events.route()])
+        return create_app(self, self.token, [events.route(), *self.console])
 
     def beats(self, observe_seconds: float, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""

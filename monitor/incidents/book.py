@@ -35,6 +35,7 @@ class Incidents:
         self._applied: dict[str, None] = {}
         self.silences = Silences()
         self._out: list[Transition] = []
+        self._expected: list[Command] = []
         self.reload(settings)
 
     def reload(self, settings: IncidentSettings) -> None:
@@ -52,6 +53,7 @@ class Incidents:
         amounts: Mapping[str, tuple[int, str]] | None = None,
     ) -> list[Transition]:
         """`amounts`: by finding id, what the order behind it is worth, in minor units, and the currency."""
+        self._remember(now)
         known = amounts or {}
         for finding in findings:
             if finding.state is State.OPENED:
@@ -79,6 +81,19 @@ class Incidents:
             del self._applied[next(iter(self._applied))]
         self._settle(command.at)
         return self._drain()
+
+    def expect(self, commands: Iterable[Command]) -> None:
+        """After a restart: decisions made since the checkpoint, to be made again when the clock comes to them."""
+        self._expected = sorted((*self._expected, *commands), key=lambda command: command.at)
+
+    def _remember(self, now: Instant) -> None:
+        while self._expected and self._expected[0].at <= now:
+            command = self._expected.pop(0)
+            try:
+                said = self.apply(command)
+            except (KeyError, ValueError):
+                continue  # it was refused then as well, or its incident is over
+            self._out.extend(said)
 
     # what others read
 

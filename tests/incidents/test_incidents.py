@@ -236,6 +236,22 @@ def test_a_decision_that_arrives_twice_counts_once() -> None:
     assert book.apply(acknowledge) == []
 
 
+def test_a_decision_made_after_the_checkpoint_is_made_again_when_the_replay_comes_to_it() -> None:
+    book = incidents()
+    checkpoint = book.state()
+    (fired,) = book.advance([jam()], T0)
+    decided = [
+        command("acknowledge", T0 + MINUTE, incident_id=fired.incident_id),
+        command("acknowledge", T0 + MINUTE, incident_id="I-of-nobody", id="x"),
+    ]
+    again = incidents()
+    again.restore(checkpoint)
+    again.expect(decided)
+    assert whys(again.advance([jam()], T0)) == [Why.CONFIRMED]
+    assert whys(again.advance([], T0 + MINUTE)) == [Why.ACKNOWLEDGED]
+    assert again.firing()[0].acknowledged_by == "li"
+
+
 def test_growth_is_said_when_it_doubles() -> None:
     book = incidents()
     book.advance([stuck(number) for number in range(10)], T0)
