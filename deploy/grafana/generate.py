@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,10 +36,19 @@ OPERATIONS: Final = (
     (
         "Now",
         (
-            Panel("Ready", {"": "min(forestall_ready{})"}, single=True, about="1: the store answers, the lag is small"),
+            Panel(
+                "Ready",
+                {"": "min(forestall_ready{})"},
+                single=True,
+                about="1: the store answers, the lag is small",
+            ),
             Panel("Lag", {"": "max(forestall_stream_lag_seconds{})"}, "s", single=True),
             Panel("Live parcels", {"": "sum(forestall_live_parcels{})"}, single=True),
-            Panel("Firing incidents", {"": 'sum(forestall_open_incidents{job=~"$job", state="firing"})'}, single=True),
+            Panel(
+                "Firing incidents",
+                {"": 'sum(forestall_open_incidents{job=~"$job", state="firing"})'},
+                single=True,
+            ),
             Panel("Outbox, oldest", {"": "max(forestall_outbox_oldest_seconds{})"}, "s", single=True),
             Panel("Checkpoint age", {"": "max(forestall_checkpoint_age_seconds{})"}, "s", single=True),
         ),
@@ -47,14 +56,28 @@ OPERATIONS: Final = (
     (
         "Events",
         (
-            Panel("Events taken", {"{{kind}} {{feed}}": "sum by (kind, feed) (rate(forestall_events_total{}[5m]))"}, "cps"),
-            Panel("What became of scans", {"{{outcome}}": "sum by (outcome) (rate(forestall_event_outcomes_total{}[5m]))"}, "cps"),
-            Panel("Dead letters", {"{{reason}}": "sum by (reason) (rate(forestall_deadletter_total{}[5m]))"}, "cps"),
+            Panel(
+                "Events taken",
+                {"{{kind}} {{feed}}": "sum by (kind, feed) (rate(forestall_events_total{}[5m]))"},
+                "cps",
+            ),
+            Panel(
+                "What became of scans",
+                {"{{outcome}}": "sum by (outcome) (rate(forestall_event_outcomes_total{}[5m]))"},
+                "cps",
+            ),
+            Panel(
+                "Dead letters",
+                {"{{reason}}": "sum by (reason) (rate(forestall_deadletter_total{}[5m]))"},
+                "cps",
+            ),
             Panel("Age of feeds", {"{{feed}}": "max by (feed) (forestall_feed_age_seconds{})"}, "s"),
             Panel("Entries behind", {"entries": "sum(forestall_stream_lag_entries{})"}),
             Panel(
                 "Requests to the intake",
-                {"{{route}} {{status}}": "sum by (route, status) (rate(forestall_intake_requests_total{}[5m]))"},
+                {
+                    "{{route}} {{status}}": "sum by (route, status) (rate(forestall_intake_requests_total{}[5m]))"
+                },
                 "reqps",
             ),
         ),
@@ -77,8 +100,12 @@ OPERATIONS: Final = (
             ),
             Panel("Table in use", {"load": "max(forestall_table_load{})"}, "percentunit"),
             Panel("Checkpoint size", {"bytes": "max(forestall_checkpoint_bytes{})"}, "bytes"),
-            Panel("Missed runs", {"{{job}}": "sum by (job) (increase(forestall_schedule_missed_total{}[1h]))"}),
-            Panel("Failed runs", {"{{job}}": "sum by (job) (increase(forestall_schedule_failed_total{}[1h]))"}),
+            Panel(
+                "Missed runs", {"{{job}}": "sum by (job) (increase(forestall_schedule_missed_total{}[1h]))"}
+            ),
+            Panel(
+                "Failed runs", {"{{job}}": "sum by (job) (increase(forestall_schedule_failed_total{}[1h]))"}
+            ),
         ),
     ),
     (
@@ -86,16 +113,10 @@ OPERATIONS: Final = (
         (
             Panel(
                 "Sends by answer",
-                {"{{channel}} {{answer}}": "sum by (channel, answer) (rate(forestall_deliveries_total{}[5m]))"},
-                "cps",
-            ),
-            Panel(
-                "Time of a send",
                 {
-                    "{{channel}} p95": "histogram_quantile(0.95, sum by (le, channel) "
-                    "(rate(forestall_delivery_seconds_bucket{}[5m])))"
+                    "{{channel}} {{answer}}": "sum by (channel, answer) (rate(forestall_deliveries_total{}[5m]))"
                 },
-                "s",
+                "cps",
             ),
             Panel("Outbox by state", {"{{state}}": "sum by (state) (forestall_outbox_entries{})"}),
         ),
@@ -108,11 +129,15 @@ DETECTION: Final = (
             Panel("Open findings", {"{{kind}}": "sum by (kind) (forestall_open_findings{})"}),
             Panel(
                 "Opened an hour",
-                {"{{kind}}": 'sum by (kind) (increase(forestall_findings_total{job=~"$job", state="opened"}[1h]))'},
+                {
+                    "{{kind}}": 'sum by (kind) (increase(forestall_findings_total{job=~"$job", state="opened"}[1h]))'
+                },
             ),
             Panel(
                 "Closed an hour",
-                {"{{kind}}": 'sum by (kind) (increase(forestall_findings_total{job=~"$job", state="closed"}[1h]))'},
+                {
+                    "{{kind}}": 'sum by (kind) (increase(forestall_findings_total{job=~"$job", state="closed"}[1h]))'
+                },
             ),
             Panel("Incidents", {"{{state}}": "sum by (state) (forestall_open_incidents{})"}),
             Panel(
@@ -130,12 +155,18 @@ DETECTION: Final = (
                 "percentunit",
                 about="Mean gap between stated and observed probability",
             ),
-            Panel("Precision of rules, 30 days", {"{{rule}}": "forestall:rule_precision:ratio30d"}, "percentunit"),
+            Panel(
+                "Precision of rules, 30 days",
+                {"{{rule}}": "forestall:rule_precision:ratio30d"},
+                "percentunit",
+            ),
             Panel(
                 "Answers",
                 {"{{rule}} {{answer}}": "sum by (rule, answer) (increase(forestall_answers_total{}[7d]))"},
             ),
-            Panel("Unknown codes", {"{{feed}}": "sum by (feed) (increase(forestall_unknown_codes_total{}[1h]))"}),
+            Panel(
+                "Unknown codes", {"{{feed}}": "sum by (feed) (increase(forestall_unknown_codes_total{}[1h]))"}
+            ),
         ),
     ),
 )
@@ -147,7 +178,9 @@ MONEY: Final = (
             Panel("Hold", {"": "max(forestall_ledger_hold{})"}, single=True, about="1: nothing may be spent"),
             Panel(
                 "Left today",
-                {"{{currency}}": 'min by (currency) (forestall_budget_left_minor_units{job=~"$job", scope="day"}) / 100'},
+                {
+                    "{{currency}}": 'min by (currency) (forestall_budget_left_minor_units{job=~"$job", scope="day"}) / 100'
+                },
                 single=True,
             ),
         ),
@@ -157,15 +190,21 @@ MONEY: Final = (
         (
             Panel(
                 "Committed a day",
-                {"{{currency}}": "sum by (currency) (increase(forestall_spent_minor_units_total{}[1d])) / 100"},
+                {
+                    "{{currency}}": "sum by (currency) (increase(forestall_spent_minor_units_total{}[1d])) / 100"
+                },
             ),
             Panel(
                 "Left by budget",
-                {"{{scope}} {{currency}}": "min by (scope, currency) (forestall_budget_left_minor_units{}) / 100"},
+                {
+                    "{{scope}} {{currency}}": "min by (scope, currency) (forestall_budget_left_minor_units{}) / 100"
+                },
             ),
             Panel(
                 "Decisions an hour",
-                {"{{kind}} {{decision}}": "sum by (kind, decision) (increase(forestall_actions_total{}[1h]))"},
+                {
+                    "{{kind}} {{decision}}": "sum by (kind, decision) (increase(forestall_actions_total{}[1h]))"
+                },
             ),
             Panel(
                 "Why not, an hour",
@@ -227,22 +266,20 @@ def build(name: str) -> str:
             .multi(True)
         )
     )
-    for row, panels in _rows(rows):
+    for row, panels in rows:
         board = board.with_row(dashboard.Row(row))
         for panel in panels:
             board = board.with_panel(_panel(panel))
     return JSONEncoder(sort_keys=True, indent=1).encode(board.build()) + "\n"
 
 
-def _rows(rows: Sequence[tuple[str, Sequence[Panel]]]) -> Sequence[tuple[str, Sequence[Panel]]]:
-    return rows
-
-
 def main() -> None:
     for name in BOARDS:
         path = HERE / "dashboards" / f"{name}.json"
         path.write_text(build(name), encoding="utf-8")
-        sys.stdout.write(f"{path.name}: {len(json.loads(path.read_text(encoding='utf-8'))['panels'])} panels\n")
+        sys.stdout.write(
+            f"{path.name}: {len(json.loads(path.read_text(encoding='utf-8'))['panels'])} panels\n"
+        )
 
 
 if __name__ == "__main__":
