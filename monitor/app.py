@@ -45,6 +45,7 @@ from monitor.decode import Decoder, decode_lines
 from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
 from monitor.engine import Engine
+from monitor.feeds.station import open_station
 from monitor.incidents import Incidents
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop, Part
@@ -194,7 +195,8 @@ async def _assemble(
     loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
     head = LedgerHead(core.ledger)
     folder = CheckpointFolder(settings.data_dir / "checkpoints")
-    parts = {**core.parts(), "ledger": head}
+    station = open_station(settings, opened.store, intake, letters, metrics, http)
+    parts = {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)}
     checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh)
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
@@ -222,9 +224,11 @@ async def _assemble(
     )
 
     async def resubmit(letter: Letter) -> bool:
-        """Canonical letters only; what is still unreadable must not be parked a second time."""
+        """What is still unreadable must not be parked a second time."""
+        if letter.feed:
+            return await station.replay(letter)
         good, dead = decode_lines(letter.raw, settings.intake.max_event_bytes, None)
-        if letter.feed or dead or not good.events:
+        if dead or not good.events:
             return False
         receipt = await intake.submit(letter.raw, clock())
         return receipt.accepted > 0
@@ -239,6 +243,7 @@ async def _assemble(
         checkpoints=checkpoints,
         delivery=delivery,
         intake=intake,
+        station=station,
         ledger=core.ledger,
         incidents=core.incidents,
         notifications=core.notifications,

@@ -21,6 +21,7 @@ from monitor import __version__
 from monitor.api import Actor, Json, create_app
 from monitor.commands import Commands
 from monitor.engine import Engine
+from monitor.feeds.station import POLL_SECONDS, Station
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents
 from monitor.intake import Intake
@@ -62,6 +63,7 @@ class Daemon:
     checkpoints: Checkpoints
     delivery: Delivery
     intake: Intake
+    station: Station
     ledger: Ledger
     incidents: Incidents
     notifications: Notifications
@@ -147,7 +149,8 @@ class Daemon:
             max_body_bytes=http.max_body_bytes,
             metrics=self.metrics,
         )
-        return create_app(self, self.token, [events.route(), *self.console])
+        stations = self.station.routes(self.clock, self.token)
+        return create_app(self, self.token, [events.route(), *stations, *self.console])
 
     def beats(self, observe_seconds: float, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
@@ -156,6 +159,7 @@ class Daemon:
             self.schedule.every(engine.tick_seconds, "tick", self.tick)
         self.schedule.every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
         self.schedule.every(observe_seconds, "observe", self.observe)
+        self.schedule.every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
 
     def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
         """Policy, limits, incident rules and routes at once; the rest needs a restart, and is said to."""

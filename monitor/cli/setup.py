@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from config.loading import shown
-from monitor.cli.output import FAILED, say, settings, table
+from monitor.cli.output import FAILED, USAGE, Failed, say, settings, table
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
@@ -26,7 +26,13 @@ def register(app: typer.Typer) -> None:
 
 def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
     """Strict validation; every problem with its path."""
-    settings(file)
+    from config.loading import ConfigError
+    from monitor.feeds.station import check_feeds
+
+    try:
+        check_feeds(settings(file).settings)
+    except ConfigError as error:
+        raise Failed(*error.problems, code=USAGE) from None
     say(f"{file}: all right")
 
 

@@ -17,10 +17,11 @@ import structlog
 
 from monitor.deadletter import Letter
 from monitor.feeds.base import Answer, Event, Feed, Outcome, Parsed, Push, Rejected, Unreadable
+from monitor.feeds.batch import Batches, Submits
 from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
 from monitor.feeds.watch import Watch
-from monitor.intake import IntakeBusyError, Receipt
+from monitor.intake import IntakeBusyError
 from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
 from notifier.store import StoreError
@@ -32,14 +33,6 @@ KEPT_HEADERS: Final = frozenset({"x-shopify-topic", "x-wc-webhook-topic"})
 KEPT_QUERY: Final = frozenset({"orderId", "order_id"})
 _LINES: Final = msgspec.json.Encoder()
 REMEMBERED: Final = 20_000  # letters already parked: providers send whole histories again and again
-
-
-class Sink(Protocol):
-    """The way into the event stream: `monitor.intake.Intake`."""
-
-    async def submit(self, data: bytes, now: int, feed: str = "") -> Receipt:
-        """Durable when it returns; raises `IntakeBusyError` where it is not. Invalid events are parked, not raised."""
-        ...
 
 
 class Letters(Protocol):
@@ -55,7 +48,7 @@ class Classify(Protocol):
 @dataclass(slots=True)
 class Desk:
     feeds: Mapping[str, Feed]
-    sink: Sink
+    intake: Submits
     letters: Letters
     memory: Memory
     metrics: Metrics
@@ -64,8 +57,10 @@ class Desk:
     status: dict[str, FeedStatus] = field(default_factory=dict)
     readers: dict[str, Feed] = field(default_factory=dict)
     _parked: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
+        self._batches = Batches(self.intake)
         for feed in self.feeds.values():
             self.add_reader(feed)
 
@@ -111,7 +106,7 @@ class Desk:
                     self.classifier.fill(event)
         if events:
             # In our own format from here on, so it is nobody's dead letter but ours.
-            await self.sink.submit(_LINES.encode_lines(events), push.received_at)
+            await self._batches.submit(_LINES.encode_lines(events), push.received_at)
         await self.memory.done(feed.name, explained)
         if self.watch is not None:
             self.watch.note(events, push.received_at, asked=asked)

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.base import Push
+from monitor.feeds.batch import Batches
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
@@ -195,7 +196,7 @@ async def test_while_the_store_is_away_the_provider_is_told_to_come_again(shop: 
 
             raise IntakeBusyError("the store does not answer")
 
-    shop.desk.sink = Away()
+    shop.desk._batches = Batches(Away())
     for kind in ("aftership", "kuaidi100"):
         answer = await shop.golden(kind, payloads(kind)[0 if kind == "aftership" else 4].stem)
         assert answer.status_code == 503

@@ -259,7 +259,7 @@ def test_every_wrong_poller_is_told_with_its_place() -> None:
         "erp": FeedSettings.model_validate({"type": "json", "url": "ftp://x", "map": {"event": "order"}}),
     }
     with pytest.raises(FeedConfigError) as caught:
-        build_pollers(sections, {}, regions(), None)  # type: ignore[arg-type]  # no request is made
+        build_pollers(sections, {}, regions(), None)
     text = "\n".join(caught.value.problems)
     assert "pollers.kuaidi100.feed: no feed 'kuaidi100' is configured" in text
     assert "pollers.17track.key: is empty" in text

@@ -30,9 +30,9 @@ class Pollers:
 
 
 def build_pollers(
-    sections: Mapping[str, FeedSettings], feeds: Mapping[str, Feed], places: Regions, http: Http
+    sections: Mapping[str, FeedSettings], feeds: Mapping[str, Feed], places: Regions, http: Http | None
 ) -> Pollers:
-    """Every poller of the config. Raises `FeedConfigError` with every problem of all of them."""
+    """Every poller of the config; `http` None: only to see whether they can be built. Raises `FeedConfigError` with every problem of all of them."""
     built, problems = Pollers(), []
     for name, section in sections.items():
         try:
@@ -50,7 +50,7 @@ def _add(
     section: FeedSettings,
     feeds: Mapping[str, Feed],
     places: Regions,
-    http: Http,
+    http: Http | None,
 ) -> None:
     kind = section.type or name
     known = {**PARCELS, **LISTS}

@@ -1,0 +1,92 @@
+"""All feeds of one daemon, put together: what `monitor/app.py` needs to know of them.
+
+station = open_station(settings, store, intake, letters, metrics, http)     raises ConfigError
+station.routes(clock, token)      for the HTTP server
+station.poll                      for the schedule, every few seconds
+station.replay                    for dead letters of feeds
+station.state, station.restore    for the checkpoint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.routing import BaseRoute
+
+from config.loading import ConfigError
+from config.regions import regions
+from config.settings import Settings
+from monitor.deadletter import DeadLetters, Letter
+from monitor.feeds.classify import Classifier
+from monitor.feeds.desk import Desk
+from monitor.feeds.memory import StoreMemory
+from monitor.feeds.pollers.registry import build_pollers
+from monitor.feeds.pollers.runner import Runner
+from monitor.feeds.registry import FeedConfigError, build_all
+from monitor.feeds.watch import Watch
+from monitor.http_feeds import feed_routes
+from monitor.intake import Intake
+from monitor.metrics import Metrics
+from notifier.http import Http
+from notifier.store import Store
+
+POLL_SECONDS: Final = 10.0
+OF_COMPLAINTS: Final = frozenset({"zendesk", "gorgias", "generic"})
+
+
+@dataclass(slots=True)
+class Station:
+    desk: Desk
+    watch: Watch
+    runner: Runner
+    classifier: Classifier | None
+    max_body_bytes: int
+
+    def routes(self, clock: Callable[[], int], token: str) -> list[BaseRoute]:
+        return feed_routes(self.desk, clock, self.max_body_bytes, token=token, classifier=self.classifier)
+
+    async def poll(self, now: int) -> None:
+        await self.runner.run(now)
+
+    async def replay(self, letter: Letter) -> bool:
+        return await self.desk.replay(letter)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "watch": self.watch.state(),
+            "classifier": self.classifier.state() if self.classifier else None,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.watch.restore(state["watch"])
+        if self.classifier is not None and state["classifier"] is not None:
+            self.classifier.restore(state["classifier"])
+
+
+def check_feeds(settings: Settings) -> None:
+    """Raises `ConfigError` with every problem of every feed and poller; opens nothing."""
+    try:
+        feeds = build_all(settings.feeds, regions())
+        build_pollers(settings.pollers, feeds, regions(), None)
+    except FeedConfigError as error:
+        raise ConfigError(error.problems) from None
+
+
+def open_station(
+    settings: Settings, store: Store, intake: Intake, letters: DeadLetters, metrics: Metrics, http: Http
+) -> Station:
+    """Raises `ConfigError` with every problem of every feed and poller."""
+    places = regions()
+    try:
+        feeds = build_all(settings.feeds, places)
+        pollers = build_pollers(settings.pollers, feeds, places, http)
+    except FeedConfigError as error:
+        raise ConfigError(error.problems) from None
+    reads_texts = any(feed.kind in OF_COMPLAINTS for feed in feeds.values()) or bool(pollers.lists)
+    classifier = Classifier() if reads_texts else None  # half a second of learning, for those who need it
+    watch = Watch()
+    desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, classifier, watch)
+    runner = Runner(store, desk, watch, pollers.parcels, pollers.lists)
+    return Station(desk, watch, runner, classifier, settings.http.max_body_bytes)
