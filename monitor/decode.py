@@ -23,6 +23,7 @@ from monitor.vocabulary import DeadReason
 from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
 
 CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
+FEW_LINES: Final = 24  # fewer are checked faster one by one than by columns (measured)
 CHUNK_ROWS: Final = 10_000  # of Arrow
 MAX_EVENT_BYTES: Final = 65_536
 
@@ -135,6 +136,15 @@ def longer_line(data: bytes, limit: int) -> bool:
     return False
 
 
+def check_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[int, list[DeadEvent]]:
+    """As `decode_lines`, for one who only wants to know how many are good."""
+    if data.count(b"\n") < FEW_LINES:
+        events, dead = _one_by_one(data, max_bytes, latest)
+        return len(events), dead
+    good, dead = decode_lines(data, max_bytes, latest)
+    return good.events, dead
+
+
 def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Checked, list[DeadEvent]]:
     """The good events and the dead ones of NDJSON text."""
     data = data.removesuffix(b"\n")
@@ -146,7 +156,15 @@ def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Check
         # The library reads value after value; the contract, line after line.
         if len(events) == data.count(b"\n") + 1 and (good := check_all(events, latest)) is not None:
             return good, []
-    events, dead = [], []
+    events, dead = _one_by_one(data, max_bytes, latest)
+    checked = check_all(events, latest)
+    assert checked is not None, "both ways of checking say the same"  # noqa: S101
+    return checked, dead
+
+
+def _one_by_one(data: bytes, max_bytes: int, latest: int | None) -> tuple[list[Wire], list[DeadEvent]]:
+    events: list[Wire] = []
+    dead: list[DeadEvent] = []
     for index, line in enumerate(data.split(b"\n")):
         if not line.strip():
             continue
@@ -154,6 +172,4 @@ def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Check
             events.append(examine(line, max_bytes=max_bytes, latest=latest))
         except DeadEventError as error:
             dead.append(DeadEvent(error.reason, error.detail, line, index))
-    checked = check_all(events, latest)
-    assert checked is not None, "both ways of checking say the same"  # noqa: S101
-    return checked, dead
+    return events, dead

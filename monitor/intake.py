@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters, PoisonLimit
-from monitor.decode import DeadEvent, decode_lines
+from monitor.decode import DeadEvent, check_lines
 from monitor.stream import EventStream, Frame
 from monitor.times import DAY
 from monitor.wire import DECODER
@@ -116,11 +116,11 @@ class Intake:
 
         Without `park` nothing becomes a dead letter: for what is one already.
         """
-        good, dead = decode_lines(data, self._settings.max_event_bytes, now + DAY)
-        poisoned = park and await self._park(dead, good.events, now, feed)
-        if good.events:
-            await self._append(data, dead, good.events)
-        return Receipt(good.events, dead, poisoned)
+        good, dead = check_lines(data, self._settings.max_event_bytes, now + DAY)
+        poisoned = park and await self._park(dead, good, now, feed)
+        if good:
+            await self._append(data, dead, good)
+        return Receipt(good, dead, poisoned)
 
     async def _park(self, dead: Sequence[DeadEvent], good: int, now: int, feed: str) -> bool:
         limit = self._limits.setdefault(feed, PoisonLimit())

@@ -5,12 +5,14 @@ Both decoders (JSON, Arrow) fill `ScanTexts`; one set of checks and one way to c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET, UnsetType
 from numba import njit
 
 from monitor.columns import F32, I64, U8, U64, Scans
@@ -22,6 +24,7 @@ from monitor.wire import LONGEST, LONGEST_NAME, WireScan
 Column: TypeAlias = tuple[U8, I64]  # the UTF-8 bytes of all texts, and the n + 1 offsets between them
 
 STATUS: Final = {status.name.lower(): int(status) for status in Status}
+_EMPTY: Final = np.empty(0, np.uint8)
 DELIVERED: Final = {place.name.lower(): int(place) for place in DeliveredTo}
 
 
@@ -45,6 +48,8 @@ class ScanTexts:
 
 def join(texts: Sequence[str]) -> Column:
     everything = "".join(texts)
+    if not everything:
+        return _EMPTY, np.zeros(len(texts) + 1, np.int64)
     data = everything.encode()
     encoded = texts if len(data) == len(everything) else [text.encode() for text in texts]
     offsets = np.zeros(len(texts) + 1, np.int64)
@@ -58,6 +63,8 @@ def times(texts: Sequence[str]) -> I64 | None:
 
 
 def parsed(column: Column) -> I64 | None:
+    if not len(column[0]):
+        return np.zeros(len(column[1]) - 1, np.int64)
     moments = np.empty(len(column[1]) - 1, np.int64)
     return moments if parse_times(*column, moments) else None
 
@@ -85,15 +92,27 @@ def texts_of(scans: Sequence[WireScan]) -> ScanTexts | None:
         received=np.where(received == 0, occurred, received),
         estimated=estimated,
         status=np.array([STATUS[scan.status] for scan in scans], np.uint8),
-        delivered_to=np.array([DELIVERED[scan.delivered_to] for scan in scans], np.uint8),
-        latitude=degrees([scan.latitude for scan in scans], 90),
-        longitude=degrees([scan.longitude for scan in scans], 180),
+        delivered_to=_places([scan.delivered_to for scan in scans]),
+        latitude=_given_degrees([scan.latitude for scan in scans], 90),
+        longitude=_given_degrees([scan.longitude for scan in scans], 180),
     )
 
 
-def degrees(values: Sequence[float] | npt.NDArray[np.float64], most: int) -> F32:
+def _places(words: list[str]) -> U8:
+    """Most scans are no delivery: a column that says nothing costs nothing."""
+    if words.count("unknown") == len(words):
+        return np.zeros(len(words), np.uint8)
+    return np.array([DELIVERED[word] for word in words], np.uint8)
+
+
+def _given_degrees(values: list[float | UnsetType], most: int) -> F32:
+    if values.count(UNSET) == len(values):
+        return np.full(len(values), np.nan, np.float32)
+    return degrees(np.array([math.nan if value is UNSET else value for value in values], np.float64), most)
+
+
+def degrees(numbers: npt.NDArray[np.float64], most: int) -> F32:
     """Beyond the globe is absent: the contract takes any number, and a place that is none helps nobody."""
-    numbers = np.asarray(values, np.float64)
     return np.where(np.abs(numbers) <= most, numbers, np.nan).astype(np.float32)
 
 

@@ -11,7 +11,6 @@ event; they stay in the stream's text.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_type_hints
 
@@ -55,8 +54,8 @@ class WireScan(msgspec.Struct, tag_field="kind", tag="tracking", gc=False):
     region: str = ""
     courier_id: str = ""
     delivered_to: DeliveredWord = "unknown"
-    latitude: float = math.nan
-    longitude: float = math.nan
+    latitude: float | UnsetType = UNSET
+    longitude: float | UnsetType = UNSET
     estimated_at: str = ""
     order_id: str = ""
     status_raw: str = ""

@@ -49,7 +49,7 @@ Value: TypeAlias = bytes | str | int | float
 Fields: TypeAlias = Mapping[str, Value]
 
 OLDEST = (6, 2)  # XAUTOCLAIM; Valkey's compatibility version is 7.2 or newer
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import wire
-from monitor.decode import Decoder, decode_lines, longer_line, pieces
+from monitor.decode import Decoder, check_lines, decode_lines, longer_line, pieces
 from monitor.names import Names
 from monitor.scancolumns import DELIVERED, STATUS, identity
 from monitor.stream import Frame
@@ -308,6 +308,13 @@ def test_exactly_the_valid_events_of_a_frame_are_taken(frame: list[dict[str, Any
     refused = {one.index for one in dead}
     assert refused == {index for index, event in enumerate(frame) if not schema.valid(event)}
     assert good.events == len(frame) - len(refused)
+
+
+@given(st.lists(events(), min_size=1, max_size=3), st.sampled_from([1, 30]))
+def test_counting_the_good_ones_agrees_with_decoding_them(frame: list[dict[str, Any]], times: int) -> None:
+    data = lines(*frame * times)
+    good, dead = decode_lines(data, 65_536, None)
+    assert check_lines(data, 65_536, None) == (good.events, dead)
 
 
 @given(st.lists(events(), min_size=2, max_size=6))
