@@ -46,6 +46,7 @@ from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
 from monitor.engine import Engine
 from monitor.feeds.station import open_station
+from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incidents
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop, Part
@@ -57,6 +58,7 @@ from monitor.notifications.proposals import Desk
 from monitor.parts import LedgerHead, Plain
 from monitor.pipeline import Pipeline, Sink
 from monitor.recheck import Recheck
+from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
 from monitor.sinks import LiveSink, deliveries_to
@@ -262,6 +264,16 @@ async def _assemble(
         Answers(opened.store, metrics),
         lambda: daemon.settings,
         clock,
+    )
+    daemon.heartbeat = Heartbeat(settings.notify, http, lambda: bool(daemon.health()["alive"]))
+    daemon.reports = Reports(
+        lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
+        core.ledger,
+        core.directory,
+        Answers(opened.store),
+        core.incidents.history,
+        core.incidents.firing,
+        lambda: metrics.values("detector_calibration_error", "detector"),
     )
     daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
     return daemon

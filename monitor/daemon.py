@@ -22,6 +22,7 @@ from monitor.api import Actor, Json, create_app
 from monitor.commands import Commands
 from monitor.engine import Engine
 from monitor.feeds.station import POLL_SECONDS, Station
+from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents
 from monitor.intake import Intake
@@ -29,6 +30,7 @@ from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.notifications import Notifications
 from monitor.records import when
+from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import serving
 from monitor.sinks import LiveSink
@@ -43,6 +45,7 @@ from notifier.store import StoreError
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 20.0
+REPORT_SECONDS: Final = 60.0
 DELIVERY_PAUSE: Final = 0.05
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
@@ -75,6 +78,8 @@ class Daemon:
     story: Story
     token: str
     console: Sequence[BaseRoute] = ()
+    reports: Reports | None = None
+    heartbeat: Heartbeat | None = None
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -160,6 +165,10 @@ class Daemon:
         self.schedule.every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
         self.schedule.every(observe_seconds, "observe", self.observe)
         self.schedule.every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
+        if self.reports is not None:
+            self.schedule.every(REPORT_SECONDS, "reports", self.reports.run)
+        if self.heartbeat is not None and self.settings.notify.heartbeat_url is not None:
+            self.schedule.every(self.settings.notify.heartbeat_seconds, "heartbeat", self.heartbeat.beat)
 
     def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
         """Policy, limits, incident rules and routes at once; the rest needs a restart, and is said to."""

@@ -119,6 +119,14 @@ class Metrics:
     def histogram(self, name: str) -> Histogram:
         return self._histograms[name]
 
+    def values(self, name: str, label: str) -> dict[str, float]:
+        """A gauge's present values by one label."""
+        return {
+            sample.labels[label]: sample.value
+            for family in self._gauges[name].collect()
+            for sample in family.samples
+        }
+
     def info(self, name: str, values: Mapping[str, str]) -> None:
         self._infos[name].info(dict(values))
 

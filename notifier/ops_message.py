@@ -51,6 +51,8 @@ def ops_message(
     """`key` is the idempotency key of the outbox entry; `image` a PNG of `variables["series"]`, where wanted."""
     locale = locale if locale in LOCALES else "en"
     say = words()[locale]
+    if "report" in variables:
+        return _report(variables, say, key, locale)
     incidents = variables["incidents"]
     single = incidents[0] if len(incidents) == 1 and not variables["digest"] else None
     return Message(
@@ -73,6 +75,23 @@ def ops_message(
         started_at=single["since"] if single else None,
         ended_at=single["resolved_at"] if single else None,
         template="ops/digest" if variables["digest"] else "ops/incident",
+        variables=variables,
+    )
+
+
+def _report(variables: Mapping[str, Any], say: Mapping[str, Any], key: str, locale: str) -> Message:
+    zone = variables["timezone"]
+    period = f"{moment(variables['since'], zone)} – {moment(variables['until'], zone)}"
+    spent = money_text(variables["money"], locale)
+    return Message(
+        key=key,
+        title=f"{say['report'][variables['report']]} · {period}",
+        body=_BLANK.sub("\n\n", _render(f"report.{locale}.j2", variables, say)).strip(),
+        locale=locale,
+        severity="info",
+        fields=((say["field"]["spent"], spent),) if spent else (),
+        why=say["report"]["why"],
+        template="ops/report",
         variables=variables,
     )
 

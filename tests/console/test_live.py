@@ -60,10 +60,9 @@ async def until(true: Callable[[], Any]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def ask(http: Http, method: str, url: str, body: str = "") -> Reply:
-    reply = await http.request(
-        method, url, headers={"content-type": "application/x-www-form-urlencoded"}, body=body.encode()
-    )
+async def ask(http: Http, method: str, url: str, body: str = "", cookie: str = "") -> Reply:
+    headers = {"content-type": "application/x-www-form-urlencoded", "cookie": cookie}
+    reply = await http.request(method, url, headers=headers, body=body.encode())
     assert isinstance(reply, Reply), reply
     return reply
 
@@ -91,6 +90,10 @@ def test_an_alert_reaches_the_chat_its_button_works_once_and_a_restart_remembers
                 assert (await ask(http, "POST", url + path, "name=wang")).status == 410
                 assert daemon.incidents.firing()[0].acknowledged_by == "wang (link)"
                 assert (await ask(http, "GET", url + "/")).status == 303
+                door = await ask(http, "POST", url + "/sign-in", "token=t0ken-of-tests-16&name=li")
+                page = await ask(http, "GET", url + "/", cookie=door.headers["set-cookie"].split(";")[0])
+                assert page.status == 200
+                assert "网点积压".encode() in page.body
             for file in set(folder.iterdir()) - early:
                 file.unlink()  # as if it had been killed before the second checkpoint
             async with running(options, clock) as (daemon, _):

@@ -59,14 +59,19 @@ class AlertmanagerChannel:
         return {}
 
     def _alerts(self, message: Message, now: Instant, room: int) -> list[dict[str, Any]]:
-        incidents = message.variables.get("incidents") or [
-            {
-                "labels": message.labels,
-                "since": message.started_at,
-                "resolved_at": message.ended_at,
-                "url": message.link,
-            }
-        ]
+        listed = message.variables.get("incidents")
+        incidents = (
+            listed
+            if isinstance(listed, list) and listed
+            else [
+                {
+                    "labels": message.labels,
+                    "since": message.started_at,
+                    "resolved_at": message.ended_at,
+                    "url": message.link,
+                }
+            ]
+        )
         return [self._alert(message, incident, now, room // len(incidents)) for incident in incidents]
 
     def _alert(

@@ -1,0 +1,184 @@
+"""Daily and weekly digests: what was found, said and not said, what it cost, and which rules are noise.
+
+The scheduled time is the identity of a digest: written twice, after a crash or by a late run, it is the same claim.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+from config.settings import NotifySettings
+from detectors.findings import Instant
+from monitor.answers import precision
+from monitor.incidents import View
+from monitor.notifications.proposals import clean, named
+from notifier.actions import ActionKind, Arm, Outcome, Proposal
+from notifier.ledger import Claim
+
+DAY: Final = 86_400_000
+LATE: Final = 6 * 3_600_000  # a digest that could not be written for so long is left out
+TOP: Final = 8
+WITH_COMPLAINT: Final = 20_000  # orders asked about, at most
+
+
+class Orders(Protocol):
+    async def orders(self, order_ids: Sequence[str]) -> Mapping[str, Any]: ...
+
+
+class Claims(Protocol):
+    def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterable[Claim]: ...
+    async def claim_all(self, proposals: Sequence[Proposal], now: Instant) -> Sequence[Any]: ...
+
+
+class Said(Protocol):
+    async def all(self) -> Mapping[str, Mapping[str, int]]: ...
+
+
+def scheduled(settings: NotifySettings, timezone: str, now: Instant) -> list[tuple[str, Instant, Instant]]:
+    """The digests whose time has come and is not long past: kind, when, and the beginning of what it tells."""
+    if settings.daily_digest_hour is None or not settings.digest_receivers:
+        return []
+    zone = ZoneInfo(timezone)
+    local = datetime.fromtimestamp(now / 1000, zone)
+    at = local.replace(hour=settings.daily_digest_hour, minute=0, second=0, microsecond=0)
+    if at > local:
+        at -= timedelta(days=1)
+    moment = round(at.timestamp() * 1000)
+    if now - moment > LATE:
+        return []
+    found = [("daily", moment, moment - DAY)]
+    if settings.weekly_digest_day is not None and at.weekday() == settings.weekly_digest_day:
+        found.append(("weekly", moment, moment - 7 * DAY))
+    return found
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of the claims decided in a period."""
+
+    decided: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
+    money: Counter[str] = field(default_factory=Counter)
+    waiting: int = 0
+    arms: dict[str, dict[str, None]] = field(default_factory=dict)  # arm to orders
+
+    def add(self, claim: Claim) -> None:
+        proposal = claim.proposal
+        if proposal.kind is ActionKind.OPS_ALERT:
+            return
+        self.decided[proposal.kind.value] += 1
+        if claim.arm is not None and proposal.order_id:
+            self.arms.setdefault(claim.arm.value, {})[proposal.order_id] = None
+        if claim.outcome is Outcome.SEND:
+            self.sent[proposal.kind.value] += 1
+            if proposal.amount:
+                self.money[proposal.currency] += proposal.amount
+        else:
+            self.withheld[claim.reason.value] += 1
+            self.waiting += claim.state == "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Wiring: `schedule.every(60, "reports", reports.run)`. `calibration` gives the mean gap by detector, where known."""
+
+    settings: Callable[[], tuple[NotifySettings, str, str]]  # notify, time zone, policy version
+    claims: Claims
+    orders: Orders
+    answers: Said
+    history: Callable[[], Sequence[View]]
+    firing: Callable[[], Sequence[View]]
+    calibration: Callable[[], Mapping[str, float]]
+    written: set[tuple[str, Instant]] = field(default_factory=set)
+
+    async def run(self, now: Instant) -> int:
+        """How many digests were written; those of before are known to the ledger, also after a restart."""
+        notify, timezone, version = self.settings()
+        count = 0
+        for kind, at, since in scheduled(notify, timezone, now):
+            if (kind, at) in self.written:
+                continue
+            content = await self._content(kind, at, since, timezone, notify.locale)
+            proposals = [
+                Proposal(
+                    kind=ActionKind.OPS_ALERT,
+                    finding_id=f"report-{kind}-{at}",
+                    subject=f"report:{kind}",
+                    cause=f"report-{kind}-{at}-{receiver}",
+                    template="ops/report",
+                    channel=receiver,
+                    rule=f"report-{kind}",
+                    policy_version=version,
+                    locale=notify.locale,
+                    variables=content,
+                    expires_at=at + DAY,
+                )
+                for receiver in notify.digest_receivers
+            ]
+            await self.claims.claim_all(proposals, now)
+            self.written.add((kind, at))
+            count += 1
+        return count
+
+    async def _content(
+        self, kind: str, at: Instant, since: Instant, timezone: str, locale: str
+    ) -> dict[str, Any]:
+        tally = Tally()
+        async for claim in self.claims.all(since, at - 1):
+            tally.add(claim)
+        ended = [view for view in self.history() if since <= (view.resolved_at or 0) < at]
+        firing = list(self.firing())
+        answers = await self.answers.all()
+        noisy = sorted(answers.items(), key=lambda item: (-item[1].get("noise", 0), item[0]))
+        largest = sorted((*firing, *ended), key=lambda view: (-view.total, view.incident_id))
+        return {
+            "report": kind,
+            "timezone": timezone,
+            "since": since,
+            "until": at,
+            "decided": _ranked(tally.decided),
+            "sent": _ranked(tally.sent),
+            "withheld": _ranked(tally.withheld),
+            "money": dict(tally.money),
+            "waiting": tally.waiting,
+            "incidents": {"firing": len(firing), "resolved": len(ended)},
+            "largest": [
+                {
+                    "family": view.family,
+                    "place_type": view.place.type.value,
+                    "place": clean(named(view.place, locale)),
+                    "total": view.total,
+                }
+                for view in largest[:TOP]
+            ],
+            "complaints": await self._complaints(tally),
+            "calibration": [[name, round(gap, 3)] for name, gap in sorted(self.calibration().items())],
+            "noisiest": [
+                [rule, counts.get("useful", 0), counts.get("noise", 0), precision(counts)]
+                for rule, counts in noisy[:TOP]
+                if counts.get("noise", 0)
+            ],
+        }
+
+    async def _complaints(self, tally: Tally) -> dict[str, list[int]]:
+        """By arm: orders decided about, and those of them that have a complaint open now."""
+        found: dict[str, list[int]] = {}
+        for arm in (Arm.TREATED.value, Arm.HOLDOUT.value):
+            ids = list(tally.arms.get(arm, ()))[:WITH_COMPLAINT]
+            complaining = 0
+            for start in range(0, len(ids), 500):
+                known = await self.orders.orders(ids[start : start + 500])
+                complaining += sum(order.open_tickets > 0 for order in known.values())
+            if ids:
+                found[arm] = [len(ids), complaining]
+        return found
+
+
+def _ranked(counts: Mapping[str, int]) -> list[list[Any]]:
+    return [[name, counts[name]] for name in sorted(counts, key=lambda name: (-counts[name], name))]

@@ -1,0 +1,121 @@
+"""The daily and the weekly digest, from a real ledger; and the sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import NotifySettings
+from monitor.directory import OrderEntry
+from monitor.heartbeat import Heartbeat
+from monitor.reports import DAY, Reports, scheduled
+from notifier.http import Http
+from notifier.ledger import Ledger
+from notifier.ops_message import ops_message
+from notifier.store import Store
+from tests.fakes.server import FakeServer, Response
+from tests.fakes.valkey import Valkey
+from tests.money.shop import HOUR, IDENTITY, OPEN, apology, coupon
+
+ZONE = ZoneInfo("Asia/Shanghai")
+SETTINGS = NotifySettings(digest_receivers=("ops",), locale="en")
+
+
+def at(*moment: int) -> int:
+    return round(datetime(*moment, tzinfo=ZONE).timestamp() * 1000)  # type: ignore[arg-type, misc]
+
+
+MONDAY = at(2026, 11, 23, 9)
+
+
+@pytest.mark.parametrize(
+    ("now", "kinds"),
+    [
+        (MONDAY, ["daily", "weekly"]),
+        (MONDAY + HOUR, ["daily", "weekly"]),
+        (MONDAY - 1, []),
+        (MONDAY + 7 * HOUR, []),
+        (MONDAY + DAY, ["daily"]),
+    ],
+)
+def test_a_digest_has_its_hour_and_is_left_out_when_that_is_long_past(now: int, kinds: list[str]) -> None:
+    assert [kind for kind, _, _ in scheduled(SETTINGS, "Asia/Shanghai", now)] == kinds
+
+
+def test_no_receivers_no_digest() -> None:
+    assert scheduled(NotifySettings(), "Asia/Shanghai", MONDAY) == []
+
+
+class Orders:
+    async def orders(self, order_ids: Sequence[str]) -> Mapping[str, Any]:
+        return {one: OrderEntry(one, open_tickets=int(one == "1001")) for one in order_ids}
+
+
+class Said:
+    async def all(self) -> Mapping[str, Mapping[str, int]]:
+        return {"signatures": {"useful": 1, "noise": 9}, "feed_silent": {"useful": 4, "noise": 0}}
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
+    valkey: Valkey, prefix: str, locale: str
+) -> None:
+    settings = SETTINGS.model_copy(update={"locale": locale})
+
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            decided = MONDAY - 5 * HOUR
+            await ledger.open(None, decided)
+            await ledger.claim_all(apology(), decided)
+            await ledger.claim_all([coupon("c-1", "1002")], decided)  # one apology in 90 days
+            reports = Reports(
+                lambda: (settings, "Asia/Shanghai", "p1"),
+                ledger,
+                Orders(),
+                Said(),
+                list,
+                list,
+                lambda: {"late_predicted": 0.021},
+            )
+            assert await reports.run(MONDAY + 1) == 2
+            assert await reports.run(MONDAY + HOUR) == 0
+            claims = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
+            daily = next(claim for claim in claims if claim.proposal.rule == "report-daily")
+            text = ops_message(daily.proposal.variables, key="k", locale=locale)
+            whole = text.title + text.body + str(text.fields)
+            assert "coupon 2" in whole
+            assert "5.00" in whole
+            assert "customer_cap" in whole or "already_compensated" in whole
+            assert "2.1%" in whole
+            assert "9 noise" in whole or "误报 9" in whole
+            again = await Reports(
+                lambda: (settings, "Asia/Shanghai", "p1"), ledger, Orders(), Said(), list, list, dict
+            ).run(MONDAY + 2 * HOUR)
+            assert again == 2, "after a restart it is claimed again"
+            after = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
+            assert len(after) == len(claims), "and is the same claim"
+
+    asyncio.run(run())
+
+
+def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
+    async def run() -> None:
+        async with Http() as http, FakeServer(lambda _: Response(200)) as watcher:
+            settings = NotifySettings(heartbeat_url=SecretStr(f"{watcher.url}/ping/s3cret"))
+            healthy = [True]
+            heart = Heartbeat(settings, http, lambda: healthy[0])
+            assert await heart.beat(MONDAY)
+            watcher.script.append(Response(500))
+            assert not await heart.beat(MONDAY)
+            healthy[0] = False
+            assert not await heart.beat(MONDAY)
+            assert len(watcher.requests) == 2
+
+    asyncio.run(run())
