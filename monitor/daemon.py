@@ -29,6 +29,7 @@ from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.notifications import Notifications
+from monitor.openapi import openapi_route
 from monitor.records import when
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -155,7 +156,7 @@ class Daemon:
             metrics=self.metrics,
         )
         stations = self.station.routes(self.clock, self.token)
-        return create_app(self, self.token, [events.route(), *stations, *self.console])
+        return create_app(self, self.token, [events.route(), openapi_route(), *stations, *self.console])
 
     def beats(self, observe_seconds: float, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
