@@ -11,7 +11,7 @@ import sys
 import typer
 
 from monitor import __version__
-from monitor.cli import daemon, feeds, files, people, setup
+from monitor.cli import daemon, feeds, files, money, people, setup
 from monitor.cli.output import Failed, say
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Lets an online shop apologise before the customer complains.",
 )
-for part in (daemon, feeds, files, people, setup):
+for part in (daemon, feeds, files, people, money, setup):
     part.register(app)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import StrictUndefined, Template, TemplateError, pass_context
@@ -72,7 +72,8 @@ class Templates:
         self._sources: dict[tuple[str, str], Path] = {}
         for root in (OWN, folder):
             if root is not None:
-                self._sources |= {(path.parent.name, path.stem): path for path in sorted(root.glob("*/*.j2"))}
+                found = [path for path in sorted(root.glob("*/*.j2")) if _is_locale(path.parent.name)]
+                self._sources |= {(path.parent.name, path.stem): path for path in found}
         self._cache: dict[tuple[str, str], tuple[Template, Template]] = {}
 
     def names(self) -> list[str]:
@@ -177,6 +178,14 @@ def spell_day(moment: Any, zone: ZoneInfo, locale: Locale) -> str:
     return str(
         format_date(datetime.fromtimestamp(moment / 1000, UTC).astimezone(zone), "long", locale=locale)
     )
+
+
+def _is_locale(name: str) -> bool:
+    try:
+        Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True
 
 
 def _zone(name: str | None, otherwise: str) -> ZoneInfo:

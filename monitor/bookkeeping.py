@@ -1,0 +1,222 @@
+"""The ledger from the command line: beside a running daemon (or without one), on the same store."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import polars as pl
+
+from config.loading import ConfigError
+from config.policies import KINDS, PolicyPack, minor
+from config.settings import Settings
+from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
+from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
+from monitor.directory import Directory, OrderEntry
+from monitor.policy import OrderFacts, Step
+from monitor.policy import explain as explain_policy
+from monitor.storage import open_store
+from monitor.story import Story
+from notifier.audit import Audit
+from notifier.http import Http
+from notifier.identity import Identity
+from notifier.ledger import Ledger, Person
+from notifier.reconcile import Reconciler
+from notifier.store import Store
+from notifier.templates import TemplateProblemError, Templates
+
+COLUMNS = (
+    "seq",
+    "at",
+    "event",
+    "id",
+    "outcome",
+    "reason",
+    "kind",
+    "amount",
+    "cur",
+    "arm",
+    "who",
+    "why",
+    "from",
+    "to",
+)
+NUMBERS = {"seq", "at", "amount"}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    settings: Settings
+    store: Store
+    pack: PolicyPack
+    ledger: Ledger
+    audit: Audit
+    reconciler: Reconciler
+    now: Instant
+
+
+@asynccontextmanager
+async def open_books(settings: Settings) -> AsyncIterator[Books]:
+    async with open_store(settings) as opened, Http() as http:
+        pack, identity = pack_of(settings), Identity(tenant_key(settings))
+        ledger = Ledger(opened.store, identity, ledger_rules(settings, pack.currency))
+        audit = Audit(opened.store, ledger, identity)
+        reconciler = Reconciler(opened.store, ledger, coupon_shops(settings, http), channels(settings, http))
+        yield Books(settings, opened.store, pack, ledger, audit, reconciler, time.time_ns() // 1_000_000)
+
+
+def check_templates(settings: Settings, pack: PolicyPack) -> None:
+    """Raises `ConfigError` for a template that is missing, or that does not stand the samples."""
+    spoken = {
+        name
+        for rule in pack.rules
+        for action in rule.actions
+        if action.kind != "coupon"
+        for name in (action.template, action.fallback)
+        if name
+    }
+    try:
+        Templates(settings.policy.templates, settings.timezone).check(spoken)
+    except TemplateProblemError as error:
+        raise ConfigError([f"policy.templates: {error}"]) from None
+
+
+# What policy would say
+
+
+def explain_kind(
+    settings: Settings, kind: str, score: float, order_value: float, tier: str | None, *, open_ticket: bool
+) -> list[Step] | None:
+    """Of a made-up parcel of today; None where `kind` is none."""
+    if kind not in get_args(KINDS):
+        return None
+    pack, now = pack_of(settings), time.time_ns() // 1_000_000
+    places = {
+        "facility_congested": SubjectType.FACILITY,
+        "carrier_degraded": SubjectType.CARRIER,
+        "complaint_spike": SubjectType.REGION,
+        "backlog_forecast": SubjectType.FACILITY,
+        "feed_silent": SubjectType.FEED,
+        "repeat_complainer": SubjectType.CUSTOMER,
+    }
+    subject = Subject(places.get(kind, SubjectType.PARCEL), "SAMPLE")
+    finding = Finding("sample", Kind(kind), subject, now, now, now, State.OPENED, score)
+    facts = OrderFacts(
+        customer_id="sample",
+        order_id="sample",
+        amount=minor(Decimal(f"{order_value:.2f}"), pack.currency),
+        currency=pack.currency,
+        tier=tier,
+        has_contact=True,
+        open_ticket=open_ticket,
+    )
+    return explain_policy(finding, facts, pack, now)
+
+
+async def explain_finding(books: Books, given: str) -> list[Step] | None:
+    """Of a finding that the daemon published, with what is known of its order now."""
+    found = await Story(books.store).of(given)
+    records = [one for one in (found[1] if found else []) if one.get("what") == "finding"]
+    records = [one for one in records if one["finding_id"] == given] or records
+    if not records:
+        return None
+    finding = _finding(records[-1])
+    directory = Directory(books.store)
+    order_id: str | None = None
+    if finding.subject.type is SubjectType.PARCEL:
+        order_id = (await directory.orders_of([finding.subject.id])).get(finding.subject.id)
+    elif finding.subject.type is SubjectType.ORDER:
+        order_id = finding.subject.id
+    order = (await directory.orders([order_id])).get(order_id) if order_id else None
+    facts = facts_of(order) if order else None
+    if finding.subject.type is SubjectType.CUSTOMER:
+        facts = OrderFacts(customer_id=finding.subject.id, has_contact=True)
+    return explain_policy(finding, facts, books.pack, books.now)
+
+
+def facts_of(order: OrderEntry) -> OrderFacts:
+    return OrderFacts(
+        customer_id=order.customer_id,
+        order_id=order.order_id,
+        amount=order.amount,
+        currency=order.currency,
+        locale=order.locale,
+        tier=order.tier,
+        region=order.region,
+        promised_at=order.promised_at,
+        has_contact=order.has_contact,
+        open_ticket=order.open_tickets > 0,
+        cancelled=order.status in {"cancelled", "refunded"},
+    )
+
+
+def _finding(record: Any) -> Finding:
+    subject = record["subject"]
+    reason = record.get("close_reason")
+    return Finding(
+        detector=record["detector"],
+        kind=Kind(record["kind"]),
+        subject=Subject(SubjectType(subject["type"]), subject["id"]),
+        started_at=_moment(record["started_at"]),
+        opened_at=_moment(record["opened_at"]),
+        as_of=_moment(record["as_of"]),
+        state=State(record["state"]),
+        score=float(record["score"]),
+        evidence=record.get("evidence") or {},
+        close_reason=CloseReason(reason) if reason else None,
+    )
+
+
+def _moment(text: str) -> Instant:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+# The audit log as a file
+
+
+async def write_audit(books: Books, out: Path) -> int:
+    """NDJSON as it is, Parquet with the columns that matter; how many entries."""
+    bodies = [dict(record.body) async for record in books.audit.records()]
+    _write(out, bodies)
+    return len(bodies)
+
+
+def _write(out: Path, bodies: Sequence[Mapping[str, Any]]) -> None:
+    if out.suffix == ".ndjson":
+        out.write_bytes(b"".join(msgspec.json.encode(body) + b"\n" for body in bodies))
+    else:
+        _frame(bodies).write_parquet(out)
+
+
+def _frame(bodies: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    schema = {name: pl.Int64 if name in NUMBERS else pl.String for name in COLUMNS}
+    rows = [{name: _cell(name, body.get(name)) for name in COLUMNS} for body in bodies]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _cell(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    return int(value) if name in NUMBERS else str(value)
+
+
+async def erase(books: Books, customer_id: str, reason: str) -> tuple[int, list[str]]:
+    """The ledger's records and the contact data of the orders behind them."""
+    known = await books.audit.export(customer_id)
+    erased, left = await books.audit.erase(
+        customer_id, Person(getpass.getuser(), reason or "erasure", "cli"), books.now
+    )
+    orders = {str(action["order_id"]) for action in known["actions"] if action["order_id"]}
+    newest = await books.store.get(books.store.key("customer-order", customer_id))
+    for order_id in sorted(orders | ({newest.decode()} if newest else set())):
+        await books.store.hash_delete(books.store.key("order", order_id), "contact")
+    await books.store.delete(books.store.key("customer-order", customer_id))
+    return erased, left

@@ -1,0 +1,230 @@
+"""What policy would do and say, what the ledger holds, and a customer's own data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
+
+if TYPE_CHECKING:
+    from monitor.bookkeeping import Books
+
+T = TypeVar("T")
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the audit log.")]
+
+
+def register(app: typer.Typer) -> None:
+    policy = typer.Typer(no_args_is_help=True)
+    policy.command("explain")(explain)
+    policy.command("check")(check)
+    app.add_typer(policy, name="policy", help="What is done about which finding.")
+    app.command()(preview)
+    ledger = typer.Typer(no_args_is_help=True)
+    for verb in (verify, receivers, reconcile):
+        ledger.command()(verb)
+    ledger.command("export")(export_audit)
+    app.add_typer(ledger, name="ledger", help="The books: verified, compared with the shop, exported.")
+    customer = typer.Typer(no_args_is_help=True)
+    customer.command("export")(export_customer)
+    customer.command("erase")(erase_customer)
+    app.add_typer(customer, name="customer", help="A customer's own data.")
+
+
+def explain(
+    finding: Annotated[
+        str, typer.Argument(help="A finding or parcel of this daemon, or a kind: promise_broken")
+    ],
+    config: Config = None,
+    *,
+    score: float = typer.Option(0.9, help="Of a kind: how sure the finding is."),
+    order_value: float = typer.Option(129.0, help="Of a kind: in major units."),
+    tier: str | None = typer.Option(None, help="Of a kind: the customer's tier."),
+    open_ticket: bool = typer.Option(
+        False, "--open-ticket", help="Of a kind: the customer talks to a person."
+    ),
+    json: Json = False,
+) -> None:
+    """Each question that policy asks about a finding, with its answer; nothing is decided."""
+    from monitor.bookkeeping import explain_finding, explain_kind
+
+    chosen = settings(config).settings
+    steps = explain_kind(chosen, finding, score, order_value, tier, open_ticket=open_ticket)
+    if steps is None:
+        steps = _with_books(config, lambda books: explain_finding(books, finding))
+    if steps is None:
+        raise Failed(f"{finding}: neither a kind of finding nor one that this daemon knows")
+    rows = [
+        {
+            "question": one.question,
+            "answer": "yes" if one.passed else "no",
+            "detail": one.detail,
+            "reason": one.reason,
+        }
+        for one in steps
+    ]
+    table(rows, ("question", "answer", "detail", "reason"), json=json)
+
+
+def check(
+    file: Annotated[Path | None, typer.Argument(help="A policy pack; none: the configured one.")] = None,
+) -> None:
+    """Strict validation of a pack and of every template that it speaks in."""
+    from config.loading import ConfigError
+    from config.policies import load_pack
+    from monitor.bookkeeping import check_templates
+
+    try:
+        pack = load_pack(file)
+        check_templates(settings(None).settings, pack)
+    except ConfigError as error:
+        raise Failed(*error.problems, code=USAGE) from None
+    say(f"{pack.fingerprint}: {len(pack.rules)} rules, all right")
+
+
+def preview(
+    template: Annotated[str | None, typer.Argument(help="None: all of them.")] = None,
+    config: Config = None,
+    *,
+    locale: str | None = typer.Option(None, help="None: every locale that there is."),
+    json: Json = False,
+) -> None:
+    """Messages as their readers see them, with sample data, and what they cost as SMS."""
+    from notifier.templates import TemplateProblemError, Templates
+
+    chosen = settings(config).settings
+    templates = Templates(chosen.policy.templates, chosen.timezone)
+    try:
+        for name in [template] if template else templates.names():
+            templates.check([name])
+            for found in [locale] if locale else templates.locales(name):
+                shown = templates.preview(name, found)
+                sms = {"encoding": shown.sms.encoding, "segments": shown.sms.count}
+                if json:
+                    data(
+                        as_json(
+                            {
+                                "template": name,
+                                "locale": shown.locale,
+                                "title": shown.title,
+                                "body": shown.body,
+                                **sms,
+                            }
+                        )
+                    )
+                else:
+                    data(f"{name} ({shown.locale}, {shown.sms.count} SMS)\n  {shown.title}\n  {shown.body}\n")
+    except TemplateProblemError as error:
+        raise Failed(str(error)) from None
+
+
+def verify(config: Config = None) -> None:
+    """Whether chain, records and budgets of the ledger agree; every disagreement in one line."""
+    problems = _with_books(config, lambda books: books.audit.verify())
+    for line in problems:
+        data(line)
+    if problems:
+        raise typer.Exit(FAILED)
+    say("the chain, every record and every budget agree")
+
+
+def receivers(
+    config: Config = None,
+    *,
+    days: int = typer.Option(90, min=1, help="How far back."),
+    limit: int = typer.Option(20, min=1),
+    json: Json = False,
+) -> None:
+    """Who got most: where abuse shows first."""
+
+    async def ask(books: Books) -> list[Any]:
+        return await books.audit.receivers(books.now - days * 86_400_000, limit)
+
+    rows = [
+        {
+            "customer_id": one.customer_id,
+            "minor_units": one.amount,
+            "coupons": one.coupons,
+            "actions": one.actions,
+        }
+        for one in _with_books(config, ask)
+    ]
+    table(rows, ("customer_id", "minor_units", "coupons", "actions"), json=json)
+
+
+def reconcile(config: Config = None) -> None:
+    """Compare all codes with the coupon shop, and ask about what is unknown; before `release` after a restore."""
+    from notifier.sending import CouponsUnavailableError
+
+    async def ask(books: Books) -> tuple[Any, dict[str, int]]:
+        return await books.reconciler.shop(books.now), await books.reconciler.unknowns(books.now)
+
+    try:
+        found, unknowns = _with_books(config, ask)
+    except CouponsUnavailableError as error:
+        raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
+    say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
+    say(
+        f"unknown sends: {unknowns['done']} done, {unknowns['retry']} sent again, {unknowns['unknown']} for a person"
+    )
+    for action in found.missing:
+        data(f"{action}: done here, not at the shop")
+    for action in found.unpaid:
+        data(f"{action}: at the shop, given up here")
+    if found.missing or found.unpaid:
+        raise typer.Exit(FAILED)
+
+
+def export_audit(
+    out: Annotated[Path, typer.Argument(help=".ndjson or .parquet")], config: Config = None
+) -> None:
+    """Every change of state of every claim: who, when, why, from where."""
+    from monitor.bookkeeping import write_audit
+
+    if out.suffix not in {".ndjson", ".parquet"}:
+        raise Failed(f"{out}: name it .ndjson or .parquet", code=USAGE)
+    count = _with_books(config, lambda books: write_audit(books, out))
+    say(f"{out}: {count} entries")
+
+
+def export_customer(customer_id: str, config: Config = None) -> None:
+    """All that the ledger knows of a customer, as JSON."""
+    data(as_json(_with_books(config, lambda books: books.audit.export(customer_id))))
+
+
+def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = "") -> None:
+    """Take a customer's name and contact out; what was decided and paid stays in the books without them."""
+    from monitor.bookkeeping import erase
+
+    erased, left = _with_books(config, lambda books: erase(books, customer_id, reason))
+    say(f"{erased} actions without the name now")
+    if left:
+        raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(left)}")
+
+
+def _with_books(config: Path | None, ask: Callable[[Books], Awaitable[T]]) -> T:
+    from monitor.bookkeeping import open_books
+    from monitor.failures import told_to_operator
+
+    chosen = settings(config).settings
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Books]:
+        async with open_books(chosen) as books:
+            yield books
+
+    async def run() -> T:
+        async with opened() as books:
+            return await ask(books)
+
+    with told_to_operator():
+        return asyncio.run(run())
