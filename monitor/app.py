@@ -72,6 +72,7 @@ from notifier.http import Http
 from notifier.identity import Identity
 from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
+from notifier.reconcile import Reconciler
 from notifier.store import Store
 from notifier.templates import Templates
 
@@ -79,7 +80,6 @@ __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch
 
 log = structlog.get_logger(__name__)
 
-OBSERVE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ async def open_daemon(
         intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
         daemon = await _assemble(settings, clock, opened, http, metrics, stream, letters, intake)
         daemon.listening, daemon.config = listening, config
-        daemon.beats(OBSERVE_SECONDS, ticking=ticking)
+        daemon.beats(ticking=ticking)
         yield daemon
 
 
@@ -203,7 +203,8 @@ async def _assemble(
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
     core.incidents.expect(await decisions.since(core.pipeline.now))
-    rooms = channels(settings, http)
+    rooms, shops = channels(settings, http), coupon_shops(settings, http)
+    reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
     count = deliveries_to(metrics)
 
     def observe(sent: Sent) -> None:
@@ -217,7 +218,7 @@ async def _assemble(
         core.ledger,
         Templates(settings.policy.templates, settings.timezone),
         rooms,
-        coupon_shops(settings, http),
+        shops,
         recheck=Recheck(core.directory, core.is_open),
         contacts=core.directory.contact,
         rules=delivery_rules(settings),
@@ -250,7 +251,8 @@ async def _assemble(
         incidents=core.incidents,
         notifications=core.notifications,
         engine=core.engine,
-        commands=Commands(core.pipeline, core.ledger, letters, opened, decisions, resubmit),
+        commands=Commands(core.pipeline, core.ledger, reconciler, letters, opened, decisions, resubmit),
+        reconciler=reconciler,
         schedule=Schedule(clock, time.monotonic, metrics),
         metrics=metrics,
         sink=sink,
@@ -296,18 +298,18 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, _reload, daemon)
+        loop.add_signal_handler(signal.SIGHUP, reload, daemon)
         log.info(
             "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
         )
         await daemon.run()
 
 
-def _reload(daemon: Daemon) -> None:
+def reload(daemon: Daemon) -> None:
     try:
         settings = load(daemon.config).settings
         pack = pack_of(settings)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:
-        daemon.metrics.gauge("config_reload_success").set(0)
-        log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all
+        daemon.metrics.gauge("configreload_success").set(0)
+        log.error("config.notreloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all

@@ -160,6 +160,11 @@ def tenant_key(settings: Settings) -> bytes:
     return (given.get_secret_value() if given else kept_secret(settings.data_dir / "tenant-key")).encode()
 
 
+def derived(key: bytes, purpose: str) -> bytes:
+    """A secret of its own for each purpose, from the one that is kept."""
+    return hmac.digest(key, f"forestall {purpose}".encode(), "sha256")
+
+
 def http_token(settings: Settings) -> str:
     given = settings.http.token
     if given is None:

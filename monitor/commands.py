@@ -16,6 +16,8 @@ from monitor.pipeline import Pipeline
 from monitor.records import when
 from monitor.storage import OpenStore
 from notifier.ledger import Ledger, Person
+from notifier.reconcile import Reconciler
+from notifier.sending import CouponsUnavailableError
 
 HOUR_MS = 3_600_000
 Handler = Callable[[Json, Actor, Instant], Awaitable[Json]]
@@ -25,6 +27,7 @@ Handler = Callable[[Json, Actor, Instant], Awaitable[Json]]
 class Commands:
     pipeline: Pipeline
     ledger: Ledger
+    reconciler: Reconciler
     letters: DeadLetters
     opened: OpenStore
     decisions: Decisions
@@ -141,9 +144,15 @@ class Commands:
         }
 
     async def _release(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        """Only after the coupon shops have said which codes exist."""
+        try:
+            books = await self.reconciler.shop(now)
+        except CouponsUnavailableError as error:
+            raise Refused(f"still on hold: {error}", 503) from None
         count = await self.ledger.release(_person(actor, arguments), now)
         await self.opened.trust()
-        return {"message": f"released; {count} held decisions go on"}
+        found = f"{books.at_shop} codes at the shop, {books.unknown_to_us} that we did not know"
+        return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         changed = await self.ledger.kill(_person(actor, arguments), now)

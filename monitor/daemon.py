@@ -41,6 +41,8 @@ from monitor.stream import EventStream, Frame
 from monitor.views import claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
+from notifier.reconcile import Reconciler
+from notifier.sending import CouponsUnavailableError
 from notifier.store import StoreError
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,9 @@ log = structlog.get_logger(__name__)
 DRAIN_SECONDS: Final = 20.0
 REPORT_SECONDS: Final = 60.0
 DELIVERY_PAUSE: Final = 0.05
+OBSERVE_SECONDS: Final = 5.0
+RECONCILE_SECONDS: Final = 60.0
+BOOKS_SECONDS: Final = 86_400.0
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
@@ -73,6 +78,7 @@ class Daemon:
     notifications: Notifications
     engine: Engine
     commands: Commands
+    reconciler: Reconciler
     schedule: Schedule
     metrics: Metrics
     sink: LiveSink
@@ -158,18 +164,29 @@ class Daemon:
         stations = self.station.routes(self.clock, self.token)
         return create_app(self, self.token, [events.route(), openapi_route(), *stations, *self.console])
 
-    def beats(self, observe_seconds: float, *, ticking: bool) -> None:
+    def beats(self, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
-        engine = self.settings.engine
+        engine, every = self.settings.engine, self.schedule.every
         if ticking:
-            self.schedule.every(engine.tick_seconds, "tick", self.tick)
-        self.schedule.every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
-        self.schedule.every(observe_seconds, "observe", self.observe)
-        self.schedule.every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
+            every(engine.tick_seconds, "tick", self.tick)
+        every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
+        every(OBSERVE_SECONDS, "observe", self.observe)
+        every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
+        every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
+        every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
         if self.reports is not None:
-            self.schedule.every(REPORT_SECONDS, "reports", self.reports.run)
+            every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None and self.settings.notify.heartbeat_url is not None:
-            self.schedule.every(self.settings.notify.heartbeat_seconds, "heartbeat", self.heartbeat.beat)
+            every(self.settings.notify.heartbeat_seconds, "heartbeat", self.heartbeat.beat)
+
+    async def _compare_books(self, now: Instant) -> None:
+        try:
+            books = await self.reconciler.shop(now)
+        except CouponsUnavailableError as error:
+            log.warning("books.unavailable", why=str(error))
+            return
+        if books.missing or books.unpaid:
+            log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 
     def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
         """Policy, limits, incident rules and routes at once; the rest needs a restart, and is said to."""

@@ -9,10 +9,15 @@ from enum import StrEnum
 
 from config.loading import ConfigError
 from config.settings import Settings
-from monitor.assembly import pack_of, zone
+from monitor import store_doctor
+from monitor.assembly import ledger_rules, pack_of, tenant_key, zone
 from monitor.checkpoint import CheckpointError, CheckpointFolder
-from monitor.storage import open_store
-from notifier.store import StoreError
+from monitor.embedded import EmbeddedStoreError
+from monitor.storage import OpenStore, open_store
+from notifier.audit import Audit
+from notifier.identity import Identity
+from notifier.ledger import Ledger
+from notifier.store import Store, StoreError
 
 LEAST_DISK = 1 << 30
 
@@ -36,13 +41,32 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     yield _checkpoints(settings)
     try:
         async with open_store(settings) as opened:
-            yield Check("store", Verdict.OK, f"{opened.store.url} answers")
-            if opened.doubt is not None:
-                yield Check(
-                    "store identity", Verdict.WRONG, f"{opened.doubt}; reconcile, then `forestall release`"
-                )
-    except StoreError as error:
+            for check in await _store(opened):
+                yield check
+            yield await _ledger(settings, opened.store)
+    except (StoreError, EmbeddedStoreError) as error:
         yield Check("store", Verdict.WRONG, str(error))
+
+
+async def _store(opened: OpenStore) -> list[Check]:
+    report = await store_doctor.examine(opened)
+    kind = "embedded" if report.embedded else "external"
+    checks = [
+        Check("store", Verdict.OK, f"{report.server} ({kind}) at {report.url}"),
+        Check("window of loss", Verdict.OK, report.window),
+    ]
+    return checks + [
+        Check("store", Verdict(problem.severity.value), problem.text) for problem in report.problems
+    ]
+
+
+async def _ledger(settings: Settings, store: Store) -> Check:
+    identity = Identity(tenant_key(settings))
+    ledger = Ledger(store, identity, ledger_rules(settings, pack_of(settings).currency))
+    problems = await Audit(store, ledger, identity).verify()
+    if problems:
+        return Check("ledger", Verdict.WRONG, "; ".join(problems))
+    return Check("ledger", Verdict.OK, "the chain, every claim's checksum and the budgets hold")
 
 
 def _config(settings: Settings) -> Check:

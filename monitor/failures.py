@@ -9,17 +9,19 @@ from config.loading import ConfigError
 from monitor.checkpoint import CheckpointError
 from monitor.cli.output import USAGE, Failed
 from monitor.embedded import EmbeddedStoreError
+from monitor.feeds.registry import FeedConfigError
+from monitor.files import FileError
 from monitor.server import PortTaken
 from notifier.store import StoreError
 
-OPERATOR = (StoreError, EmbeddedStoreError, CheckpointError, PortTaken)
+OPERATOR = (StoreError, EmbeddedStoreError, CheckpointError, PortTaken, FileError)
 
 
 @contextmanager
 def told_to_operator() -> Iterator[None]:
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, FeedConfigError) as error:
         raise Failed(*error.problems, code=USAGE) from None
     except OPERATOR as error:
         raise Failed(str(error)) from None
