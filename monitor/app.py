@@ -81,7 +81,6 @@ __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch
 log = structlog.get_logger(__name__)
 
 
-
 @dataclass(slots=True)
 class Core:
     """What decides: the same in the daemon and in `replay`."""
@@ -311,5 +310,5 @@ def reload(daemon: Daemon) -> None:
         pack = pack_of(settings)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:
-        daemon.metrics.gauge("configreload_success").set(0)
-        log.error("config.notreloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all
+        daemon.metrics.gauge("config_reload_success").set(0)
+        log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.standin import Standin
 from notifier.http import Http, Reply
-from tests.test_daemon import SECRET, Clock, late_parcel, running
+from tests.whole import SECRET, Clock, late_parcel, running
 
 pytestmark = pytest.mark.anyio
 RULES = Path(__file__).parent.parent / "deploy" / "prometheus"

@@ -101,9 +101,7 @@ async def test_a_second_keeper_attaches_and_leaves_the_server_alone(tmp_path: Pa
 async def test_the_server_ends_with_a_killed_keeper_and_the_folder_is_free_again(
     tmp_path: Path, eventually: Eventually
 ) -> None:
-    keeper = subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", KEEPER, str(tmp_path)], stdout=subprocess.PIPE
-    )
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER, str(tmp_path)], stdout=subprocess.PIPE)
     assert keeper.stdout is not None
     with keeper.stdout:
         assert keeper.stdout.readline() == b"ready\n"
