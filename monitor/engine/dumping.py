@@ -15,7 +15,7 @@ import zstandard
 
 from monitor.engine.kernels import state as fields
 from monitor.engine.kernels.scans import lane_of, region_pair
-from monitor.engine.layout import BACKGROUND, BUCKETS, FACILITY, FEED, LANE, PASSED, REGION, SLOT
+from monitor.engine.layout import BACKGROUND, BUCKETS, FACILITY, FEED, LANE, LIFE, LIVE, PASSED, REGION, SLOT
 from monitor.engine.stage import ParcelStage
 
 if TYPE_CHECKING:
@@ -64,22 +64,19 @@ def dump_bucket(stage: ParcelStage, bucket: int, position: str = "") -> bytes:
 def load_bucket(stage: ParcelStage, data: bytes) -> tuple[int, str]:
     """Into the bucket it came from; returns bucket and position. Totals of places are not part of a bucket."""
     content = unseal(data)
-    before = _lives(stage)
-    _put_bucket(stage, content["bucket"], content["slots"])
-    _recount(stage, before)
-    return content["bucket"], content["position"]
+    bucket = content["bucket"]
+    used, live = _count(stage, bucket)
+    _put_bucket(stage, bucket, content["slots"])
+    used_now, live_now = _count(stage, bucket)
+    stage.world.counts[fields.USED_SLOTS] += used_now - used
+    stage.world.counts[fields.LIVE_PARCELS] += live_now - live
+    return bucket, content["position"]
 
 
-def _lives(stage: ParcelStage) -> int:
-    return int(stage.table.used.sum())
-
-
-def _recount(stage: ParcelStage, before: int) -> None:
-    counts = stage.world.counts
-    counts[fields.USED_SLOTS] += _lives(stage) - before
-    counts[fields.LIVE_PARCELS] = sum(
-        int(np.count_nonzero(stage.used_slots(bucket)[0]["state"] & 3 == 1)) for bucket in range(BUCKETS)
-    )
+def _count(stage: ParcelStage, bucket: int) -> tuple[int, int]:
+    """Slots in use, and those of them that are live."""
+    slots, _ = stage.used_slots(bucket)
+    return len(slots), int(np.count_nonzero(slots["state"] & LIFE == LIVE))
 
 
 def _bucket(stage: ParcelStage, bucket: int) -> list[bytes]:

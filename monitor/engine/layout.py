@@ -151,7 +151,7 @@ class Ended(IntEnum):
 # Where a status puts a parcel; KEEP leaves the segment alone, END ends the parcel.
 KEEP: Final = 100
 END: Final = 101
-_GOES: Final[dict[Status, int]] = {
+SENDS: Final[dict[Status, int]] = {
     Status.UNKNOWN: KEEP,
     Status.CREATED: Segment.PICKUP,
     Status.ACCEPTED: Segment.FACILITY,
@@ -174,7 +174,7 @@ _GOES: Final[dict[Status, int]] = {
     Status.RETURNED: END,
     Status.CANCELLED: END,
 }
-GOES: Final = np.array([_GOES[status] for status in Status], np.uint8)
+GOES: Final = np.array([SENDS[status] for status in Status], np.uint8)
 PLACED: Final = np.array(
     [
         status
