@@ -14,6 +14,7 @@ TABLES = {
     "daily": "benchmarks.detection.daily_table",
     "survstat": "benchmarks.detection.survstat_table",
     "nab": "benchmarks.detection.nab_table",
+    "worlds": "benchmarks.detection.worlds_table",
     "late": "benchmarks.detection.late_table",
 }
 SHARED = Path(__file__).parents[3] / "shared" / "data"
