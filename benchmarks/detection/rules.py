@@ -15,12 +15,15 @@ from monitor.evaluate.records import EPISODE
 
 HOUR = 3_600_000
 OVER = ("delivered", "collected", "refused", "returned", "lost", "cancelled")
+READ = (
+    "kind", "tracking_number", "carrier", "status", "source", "occurred_at", "received_at", "origin_region", "region",
+)  # fmt: skip
 FEW = 10  # waits of a lane; below, the carrier's
 
 
 def waits(events: Path, end: int) -> pl.DataFrame:
     """One row a wait: since `at` (known at `known`) until `until`, when the next newer scan was received, or the end."""
-    read = pl.scan_ndjson(events, infer_schema_length=None, ignore_errors=True)
+    read = pl.scan_ndjson(events, schema=dict.fromkeys(READ, pl.String))
     scans = (
         read.filter(pl.col("kind") == "tracking")
         .select(
