@@ -8,7 +8,7 @@ that its region had.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,8 @@ HOURS: Final = 48  # kept a cell
 FACILITY: Final = "facility"
 _RECENT: Final = 0.5 ** (1 / 3)  # an hour's decay of what counts as recent
 _SURGE_PARCELS: Final = 30.0  # as many parcels must come before a surge is believed
+_HELD_A_DAY: Final = 0.87  # of yesterday's exposure
+_SILENT_FEED: Final = 0.2  # of the month's exposure
 _SURGE_KNOWN: Final = 72  # hours
 
 
@@ -208,21 +210,22 @@ class Cells:
             known = self._above[region, carrier] = [self.exposures.row(key) for key in keys]
         return known
 
-    def count(self, row: Mapping[str, Any], hour: int) -> None:
-        """One complaint; `hour` (local) may lie in the past, where what is no longer kept by the hour is dropped."""
-        back = self.hour - hour
-        if back >= HOURS:
-            return
-        if row["facility"] and row["region"]:
-            self.home_of[row["facility"]] = row["region"]
-        for key in self._keys_of(row):
-            cell = self._row(key)
-            if cell is None:
-                continue
-            self.hours[cell, -1 - max(back, 0)] += 1
-            finished = self.hour // 24 - hour // 24
-            if finished > 0:
-                self.usual.counts[cell, -finished] += 1
+    def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
+        """Complaints with their local hours; what is older than the hours that are kept is dropped."""
+        kept = [(row, self.hour - hour) for row, hour in complaints if self.hour - hour < HOURS]
+        keys = [list(self._keys_of(row)) for row, _ in kept]
+        self._begin(dict.fromkeys(key for some in keys for key in some if key not in self.rows))
+        for (row, back), some in zip(kept, keys, strict=True):
+            if row["facility"] and row["region"]:
+                self.home_of[row["facility"]] = row["region"]
+            finished = self.hour // 24 - (self.hour - max(back, 0)) // 24
+            for key in some:
+                cell = self.rows.get(key)
+                if cell is None:
+                    continue
+                self.hours[cell, -1 - max(back, 0)] += 1
+                if finished > 0:
+                    self.usual.counts[cell, -finished] += 1
 
     def _keys_of(self, row: Mapping[str, Any]) -> Iterable[Key]:
         chain = self.chain(row["region"]) if row["region"] else ()
@@ -235,27 +238,30 @@ class Cells:
         if row["facility"]:
             yield Key(FACILITY, row["facility"], "")
 
-    def _row(self, key: Key) -> int | None:
-        row = self.rows.get(key)
-        if row is not None or len(self.keys) >= self.gathering.limit:
-            self.refused += row is None
-            return row
-        row = self.rows[key] = len(self.keys)
-        self.keys.append(key)
-        self.hours = np.concatenate([self.hours, np.zeros((1, HOURS), dtype=np.float32)])
-        history = self._history_of(key)
-        self.usual.add(np.zeros_like(history)[None], history[None])
-        return row
+    def _begin(self, new: Iterable[Key]) -> None:
+        """All at once: each addition copies what is kept."""
+        wanted = list(new)
+        room = max(self.gathering.limit - len(self.keys), 0)
+        self.refused += max(len(wanted) - room, 0)
+        wanted = wanted[:room]
+        if not wanted:
+            return
+        history = np.stack([self._history_of(key) for key in wanted])
+        self.rows.update({key: len(self.keys) + at for at, key in enumerate(wanted)})
+        self.keys += wanted
+        self.hours = np.concatenate([self.hours, np.zeros((len(wanted), HOURS), dtype=np.float32)])
+        self.usual.add(np.zeros_like(history), history)
 
     def _history_of(self, key: Key) -> F64:
         """The exposure that this cell had before its first complaint, in the proportion of today."""
         here = self.exposures.a_day([self.exposure_key(key)])[0]
         for region in self.chain(key.region) if key.region else ():
-            larger = self.rows.get(Key("", "", region))
-            if larger is not None and larger < len(self.usual.exposure):
+            larger = self.rows.get(Key("", "", region), -1)
+            if larger >= 0:
                 whole = self.exposures.a_day([(region, "")])[0]
-                history: F64 = self.usual.exposure[larger] * (here / whole if whole > 0 else 1.0)
-                return history
+                history = self.usual.exposure[larger]
+                scaled = history * (here / whole if whole > 0 else 1.0)
+                return np.where(history > 0, np.maximum(scaled, 1.0), 0.0)
         return np.zeros(self.usual.pattern.history)
 
     # --- what is known ------------------------------------------------------
@@ -270,13 +276,15 @@ class Cells:
         return (key.region, key.value if key.dimension == "carrier" else "")
 
     def exposure_now(self) -> F64:
-        """Parcels a day; at least a fifth of the cell's month, so that a silent parcel feed makes no spike."""
+        """Parcels a day that may give rise to complaints: those of a sale complain for days after it, and a parcel
+        feed that falls silent must not make a spike.
+        """
         now = self.exposures.a_day(self.exposure_key(key) for key in self.keys)
-        month = self.usual.exposure[:, -28:]
-        seen = np.count_nonzero(month, axis=1)
-        usual = month.sum(axis=1) / np.maximum(seen, 1)
-        floor: F64 = np.maximum(np.maximum(now, usual * 0.2), 1.0)
-        return floor
+        month = self.usual.exposure[:, -28:].astype(np.float64)
+        usual = month.sum(axis=1) / np.maximum(np.count_nonzero(month, axis=1), 1)
+        held = month[:, -1] * _HELD_A_DAY
+        exposure: F64 = np.maximum(np.maximum(now, held), np.maximum(usual * _SILENT_FEED, 1.0))
+        return exposure
 
     def today(self) -> F64:
         at = self.hour % 24

@@ -18,7 +18,7 @@ import numpy as np
 from detectors.clock import HOUR, offset_of, stamp
 from detectors.complaint_cells import FACILITY, HOURS, Cells, Gathering, Key
 from detectors.complaint_words import sentences
-from detectors.complaint_zones import Reading, Zone, read, swallows, zones
+from detectors.complaint_zones import Reading, Zone, read, shrunk, swallows, zones
 from detectors.counts import upper_tail
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
@@ -29,6 +29,7 @@ from detectors.rises import Rises, plateau
 
 COUNTED: Final = frozenset({"opened", "reopened"})
 MOST_TIMES: Final = 99.0  # a ratio beyond it says nothing more
+NEWS: Final = 1.5  # times as many complaints as were last told
 NAMED: Final = 3  # reasons and carriers named in a finding
 FITS_A_RUN: Final = 128  # cells; a fit takes some 0.1 ms a cell
 
@@ -126,9 +127,13 @@ class ComplaintSpike:
             cells.advance(cells.hour + piece)
 
     def _count(self, window: Window, offset: int) -> None:
-        for row in window.complaints.iter_rows(named=True):
-            if row["status"] in COUNTED:
-                self._cells.count(row, (min(row["occurred"], window.until) + offset) // HOUR)
+        told = window.complaints.iter_rows(named=True)
+        counted = [
+            (row, (min(row["occurred"], window.until) + offset) // HOUR)
+            for row in told
+            if row["status"] in COUNTED
+        ]
+        self._cells.count(counted)
 
     def _refit(self) -> None:
         """The countries first: the others are held to them."""
@@ -174,47 +179,82 @@ class ComplaintSpike:
     # --- episodes -----------------------------------------------------------
 
     def _open(self, reading: Reading, now: Instant, offset: int) -> list[Finding]:
-        found: list[Finding] = []
-        for zone in zones(
-            self._cells, self._tree, self._config.hours, reading, self._config.false_discoveries
-        ):
-            subject = self._subject(zone)
-            watched = self._watched(zone, subject)
-            hour = self._cells.hour - zone.began if watched is None else self._watches[watched].since
+        config, found = self._config, list[Finding]()
+        spoken: set[Subject] = set()
+        for zone in zones(self._cells, self._tree, config.hours, reading, config.false_discoveries):
+            inside = self._inside(zone)
+            watched = None if inside else self._watched(zone)
+            subject = watched or self._subject(zone)
+            hour = self._watches[watched].since if watched else self._cells.hour - zone.began
             evidence = self._evidence(zone, reading, hour, offset, now)
-            if watched is None and self._quiet(subject, evidence):
+            if subject in spoken or (watched is None and self._quiet(subject, evidence)):
                 continue
-            subject = watched or subject
-            watch = self._watches.setdefault(
-                subject,
-                _Watch(zone.lead, zone.regions, hour, self._cells.hour, evidence["seen"], evidence["ratio"]),
-            )
-            news = evidence["seen"] >= 1.5 * watch.told
-            if news:
-                watch.told = evidence["seen"]
-            watch.ratio = evidence["ratio"]
-            if evidence["ratio"] >= self._config.calm_ratio:
-                watch.hot = self._cells.hour
-            finding = self._episodes.hold(
-                subject,
-                started_at=min(hour * HOUR - offset, now),
-                now=now,
-                score=_sure(zone.log_evidence, reading.tested),
-                evidence=evidence,
-                news=news,
-            )
-            if finding is None and subject not in self._episodes:
-                del self._watches[subject]
+            spoken.add(subject)
+            for smaller in inside:
+                del self._watches[smaller]
+                closed = self._episodes.close(smaller, now, CloseReason.SUPERSEDED)
+                found += [closed] if closed else []
+            finding = self._hold(subject, zone, hour, evidence, now=now, offset=offset, tested=reading.tested)
             found += [finding] if finding else []
         return found
 
-    def _watched(self, zone: Zone, subject: Subject) -> Subject | None:
+    def _hold(
+        self,
+        subject: Subject,
+        zone: Zone,
+        hour: int,
+        evidence: Mapping[str, Any],
+        *,
+        now: Instant,
+        offset: int,
+        tested: int,
+    ) -> Finding | None:
+        seen, running = evidence["seen"], self._cells.hour
+        watch = self._watches.setdefault(
+            subject, _Watch(zone.lead, zone.regions, hour, running, seen, zone.ratio)
+        )
+        news = seen >= NEWS * watch.told
+        if news:
+            watch.told = seen
+        watch.ratio = shrunk(seen, evidence["expected"])
+        if evidence["ratio"] >= self._config.calm_ratio:
+            watch.hot = running
+        finding = self._episodes.hold(
+            subject,
+            started_at=min(hour * HOUR - offset, now),
+            now=now,
+            score=_sure(zone.log_evidence, tested),
+            evidence=evidence,
+            news=news,
+        )
+        if subject not in self._episodes:  # there are too many already
+            del self._watches[subject]
+        return finding
+
+    def _watched(self, zone: Zone) -> Subject | None:
         """The open episode that already speaks for this zone."""
-        for known, watch in self._watches.items():
-            same = known == subject or swallows(self._tree, watch.regions, watch.ratio, zone)
-            if same:
-                return known
-        return None
+        subject = self._subject(zone)
+        if subject in self._watches:
+            return subject
+        speaking = (
+            known
+            for known, watch in self._watches.items()
+            if swallows(self._tree, watch.regions, watch.ratio, zone)
+        )
+        return next(speaking, None)
+
+    def _inside(self, zone: Zone) -> list[Subject]:
+        """Open episodes of smaller places that this zone, stronger than all of them, contains."""
+        return [
+            known
+            for known, watch in self._watches.items()
+            if watch.regions
+            and known != self._subject(zone)
+            and all(
+                any(one != held and one in self._tree.chain(held) for one in zone.regions)
+                for held in watch.regions
+            )
+        ]
 
     def _quiet(self, subject: Subject, evidence: Mapping[str, Any]) -> bool:
         config = self._config

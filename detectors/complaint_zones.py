@@ -110,8 +110,14 @@ def zones(cells: Cells, tree: RegionTree, hours: Rises, reading: Reading, rate: 
 
 def _ratio(reading: Reading, rows: I64, hours_ago: int) -> float:
     recent = slice(-min(hours_ago + 1, HOURS), None)
-    usual = float(reading.hour_means[rows, recent].sum())
-    return float(reading.hour_counts[rows, recent].sum()) / max(usual, 0.1)
+    return shrunk(
+        float(reading.hour_counts[rows, recent].sum()), float(reading.hour_means[rows, recent].sum())
+    )
+
+
+def shrunk(seen: float, usual: float) -> float:
+    """A ratio that a few cases do not make large."""
+    return (seen + 2) / (usual + 2)
 
 
 def _regions(keys: tuple[Key, ...], cells: Cells) -> Iterator[str]:

@@ -21,10 +21,13 @@ from detectors.counts import F64, Marks, log_ratio
 I64: TypeAlias = npt.NDArray[np.int64]
 
 
+LEAST = 0.05  # of the usual: what a fall leaves
+
+
 @dataclass(frozen=True)
 class Rises:
     """`shapes` run from the first step of a rise, 1.0 being its full height; `fresh` weighs the hypothesis that
-    it began in this very step against each older age. One step speaks at most `step_limit`: a single odd day
+    it began in this very step against each older age. A negative height is a fall. One step speaks at most `step_limit`: a single odd day
     (a holiday nobody declared) is no rise, whatever its size.
     """
 
@@ -69,10 +72,11 @@ class Rises:
         cells, said = len(counts), []
         for height in self.heights:
             raised = mean[:, None] + height * np.array(self.parts)[:, None] * deviation[:, None]
+            raised = np.maximum(raised, LEAST * mean[:, None])
             ratio = log_ratio(counts[:, None], mean[:, None], raised, spread[:, None])
             ratio = np.where(skip[:, None], 0.0, np.minimum(ratio, self.step_limit))
             # where the excess now would be less than one case, the rise is as good as over
-            present = -np.expm1(-height * np.outer(deviation[:, -1], newest))
+            present = -np.expm1(-abs(height) * np.outer(deviation[:, -1], newest))
             said.append(
                 ratio.reshape(cells, len(chosen)) @ chosen + priors + np.log(np.maximum(present, 1e-300))
             )
