@@ -169,6 +169,9 @@ class NotifySettings(Section):
     daily_digest_hour: int | None = Field(9, ge=0, le=23, description="in the shop's time zone")
     weekly_digest_day: int | None = Field(0, ge=0, le=6, description="Monday is 0")
     digest_receivers: tuple[str, ...] = ()
+    approval_receivers: tuple[str, ...] = Field(
+        (), description="told each hour of what waits for approval, with buttons"
+    )
 
 
 class ConsoleSettings(Section):

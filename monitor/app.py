@@ -93,6 +93,7 @@ class Core:
     notifications: Notifications
     ledger: Ledger
     pipeline: Pipeline
+    desk: Desk
 
     def is_open(self, proposal: Proposal) -> bool | None:
         """Whether the episode behind a proposal still is; None where its subject is no parcel."""
@@ -131,7 +132,7 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     notices = Notices(incidents, notifications, desk)
     pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
-    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline)
+    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, desk)
 
 
 @asynccontextmanager
@@ -275,6 +276,7 @@ async def _assemble(
         core.incidents.history,
         core.incidents.firing,
         lambda: metrics.values("detector_calibration_error", "detector"),
+        lambda: core.desk,
     )
     daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
     return daemon

@@ -316,6 +316,8 @@ class Daemon:
         return [incident_record(view) for view in views]
 
     async def outbox(self, state: str | None) -> Sequence[Json]:
+        if state == "held":
+            return [claim_record(claim) for claim in await self.ledger.held()]
         return [
             claim_record(claim)
             async for claim in self.ledger.all()

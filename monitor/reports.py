@@ -16,13 +16,17 @@ from config.settings import NotifySettings
 from detectors.findings import Instant
 from monitor.answers import precision
 from monitor.incidents import View
-from monitor.notifications.proposals import clean, named
-from notifier.actions import ActionKind, Arm, Outcome, Proposal
+from monitor.links import Act, Link, nonce
+from monitor.notifications.proposals import Desk, clean, named
+from notifier.actions import ActionKind, Arm, Outcome, Proposal, Reason
 from notifier.ledger import Claim
 
 DAY: Final = 86_400_000
 LATE: Final = 6 * 3_600_000  # a digest that could not be written for so long is left out
+HOUR: Final = 3_600_000
 TOP: Final = 8
+LISTED: Final = 20
+ASKED: Final = 2  # chats show few buttons
 WITH_COMPLAINT: Final = 20_000  # orders asked about, at most
 
 
@@ -32,6 +36,7 @@ class Orders(Protocol):
 
 class Claims(Protocol):
     def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterable[Claim]: ...
+    async def held(self) -> Sequence[Claim]: ...
     async def claim_all(self, proposals: Sequence[Proposal], now: Instant) -> Sequence[Any]: ...
 
 
@@ -95,36 +100,37 @@ class Reports:
     history: Callable[[], Sequence[View]]
     firing: Callable[[], Sequence[View]]
     calibration: Callable[[], Mapping[str, float]]
+    desk: Callable[[], Desk]
     written: set[tuple[str, Instant]] = field(default_factory=set)
 
     async def run(self, now: Instant) -> int:
         """How many digests were written; those of before are known to the ledger, also after a restart."""
         notify, timezone, version = self.settings()
-        count = 0
+        count = await self._approvals(now, notify, timezone, version)
         for kind, at, since in scheduled(notify, timezone, now):
             if (kind, at) in self.written:
                 continue
             content = await self._content(kind, at, since, timezone, notify.locale)
-            proposals = [
-                Proposal(
-                    kind=ActionKind.OPS_ALERT,
-                    finding_id=f"report-{kind}-{at}",
-                    subject=f"report:{kind}",
-                    cause=f"report-{kind}-{at}-{receiver}",
-                    template="ops/report",
-                    channel=receiver,
-                    rule=f"report-{kind}",
-                    policy_version=version,
-                    locale=notify.locale,
-                    variables=content,
-                    expires_at=at + DAY,
-                )
-                for receiver in notify.digest_receivers
-            ]
-            await self.claims.claim_all(proposals, now)
+            told = _proposals(kind, at, notify.digest_receivers, notify.locale, version, content)
+            await self.claims.claim_all(told, now)
             self.written.add((kind, at))
             count += 1
         return count
+
+    async def _approvals(self, now: Instant, notify: NotifySettings, timezone: str, version: str) -> int:
+        """Once an hour while something waits: the largest with buttons, the rest in the console."""
+        hour = now - now % HOUR
+        if not notify.approval_receivers or ("approvals", hour) in self.written:
+            return 0
+        held = [claim for claim in await self.claims.held() if claim.reason is Reason.NEEDS_APPROVAL]
+        if not held:
+            return 0
+        held.sort(key=lambda claim: (-claim.proposal.amount, claim.action_id))
+        content = waiting(held, hour, timezone, self.desk())
+        told = _proposals("approvals", hour, notify.approval_receivers, notify.locale, version, content)
+        await self.claims.claim_all(told, now)
+        self.written.add(("approvals", hour))
+        return 1
 
     async def _content(
         self, kind: str, at: Instant, since: Instant, timezone: str, locale: str
@@ -178,6 +184,64 @@ class Reports:
             if ids:
                 found[arm] = [len(ids), complaining]
         return found
+
+
+def waiting(held: Sequence[Claim], at: Instant, timezone: str, desk: Desk) -> dict[str, Any]:
+    money: Counter[str] = Counter()
+    for claim in held:
+        money[claim.proposal.currency] += claim.proposal.amount
+    base = (desk.public_url or "").rstrip("/")
+    buttons = []
+    if desk.links is not None and base:
+        for claim in held[:ASKED]:
+            for act in (Act.APPROVE, Act.REJECT):
+                used = nonce("approvals", str(at), claim.action_id, act.value)
+                link = Link(act, claim.action_id, at + desk.link_ms, used, claim.proposal.rule)
+                buttons.append(
+                    {"act": act.value, "of": claim.action_id, "url": f"{base}/a/{desk.links.sign(link)}"}
+                )
+    return {
+        "report": "approvals",
+        "timezone": timezone,
+        "since": min(claim.decided_at for claim in held),
+        "until": at,
+        "count": len(held),
+        "money": dict(money),
+        "listed": [
+            {
+                "id": claim.action_id,
+                "kind": claim.proposal.kind.value,
+                "subject": clean(claim.proposal.subject),
+                "amount": claim.proposal.amount,
+                "currency": claim.proposal.currency,
+                "rule": clean(claim.proposal.rule),
+            }
+            for claim in held[:LISTED]
+        ],
+        "buttons": buttons,
+        "link": f"{base}/approvals" if base else None,
+    }
+
+
+def _proposals(
+    kind: str, at: Instant, receivers: Sequence[str], locale: str, version: str, content: Mapping[str, Any]
+) -> list[Proposal]:
+    return [
+        Proposal(
+            kind=ActionKind.OPS_ALERT,
+            finding_id=f"report-{kind}-{at}",
+            subject=f"report:{kind}",
+            cause=f"report-{kind}-{at}-{receiver}",
+            template="ops/report",
+            channel=receiver,
+            rule=f"report-{kind}",
+            policy_version=version,
+            locale=locale,
+            variables=content,
+            expires_at=at + DAY,
+        )
+        for receiver in receivers
+    ]
 
 
 def _ranked(counts: Mapping[str, int]) -> list[list[Any]]:

@@ -86,14 +86,27 @@ def _report(variables: Mapping[str, Any], say: Mapping[str, Any], key: str, loca
     return Message(
         key=key,
         title=f"{say['report'][variables['report']]} · {period}",
-        body=_BLANK.sub("\n\n", _render(f"report.{locale}.j2", variables, say)).strip(),
+        body=_BLANK.sub("\n\n", _render(f"{_form(variables)}.{locale}.j2", variables, say)).strip(),
         locale=locale,
         severity="info",
-        fields=((say["field"]["spent"], spent),) if spent else (),
+        fields=((say["field"]["money" if _form(variables) == "approvals" else "spent"], spent),)
+        if spent
+        else (),
+        link=variables.get("link"),
+        buttons=tuple(
+            Button(
+                f"{say['act'][item['act']]} {item['of']}", item["url"], _STYLES.get(item["act"], "default")
+            )
+            for item in variables.get("buttons", ())
+        ),
         why=say["report"]["why"],
         template="ops/report",
         variables=variables,
     )
+
+
+def _form(variables: Mapping[str, Any]) -> str:
+    return "approvals" if variables["report"] == "approvals" else "report"
 
 
 def advice_text(step: Mapping[str, Any], locale: str) -> str:
@@ -114,6 +127,7 @@ def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> 
 
     zone = variables["timezone"]
     environment.filters["moment"] = lambda at: moment(at, zone)
+    environment.filters["money"] = lambda amount, currency: money_text({currency: amount}, name.split(".")[1])
     return template.render({**variables, "words": say, "place": place, "family": family}).strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,9 @@ from pydantic import SecretStr
 from config.settings import NotifySettings
 from monitor.directory import OrderEntry
 from monitor.heartbeat import Heartbeat
+from monitor.links import Act
 from monitor.reports import DAY, Reports, scheduled
+from notifier.actions import Outcome
 from notifier.http import Http
 from notifier.ledger import Ledger
 from notifier.ops_message import ops_message
@@ -22,6 +25,7 @@ from notifier.store import Store
 from tests.fakes.server import FakeServer, Response
 from tests.fakes.valkey import Valkey
 from tests.money.shop import HOUR, IDENTITY, OPEN, apology, coupon
+from tests.notifications.test_messages import DESK, LINKS
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SETTINGS = NotifySettings(digest_receivers=("ops",), locale="en")
@@ -83,6 +87,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
                 list,
                 list,
                 lambda: {"late_predicted": 0.021},
+                lambda: DESK,
             )
             assert await reports.run(MONDAY + 1) == 2
             assert await reports.run(MONDAY + HOUR) == 0
@@ -96,11 +101,52 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             assert "2.1%" in whole
             assert "9 noise" in whole or "误报 9" in whole
             again = await Reports(
-                lambda: (settings, "Asia/Shanghai", "p1"), ledger, Orders(), Said(), list, list, dict
+                lambda: (settings, "Asia/Shanghai", "p1"),
+                ledger,
+                Orders(),
+                Said(),
+                list,
+                list,
+                dict,
+                lambda: DESK,
             ).run(MONDAY + 2 * HOUR)
             assert again == 2, "after a restart it is claimed again"
             after = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
             assert len(after) == len(claims), "and is the same claim"
+
+    asyncio.run(run())
+
+
+def test_what_waits_for_approval_is_told_once_an_hour_with_buttons(valkey: Valkey, prefix: str) -> None:
+    settings = NotifySettings(approval_receivers=("ops",), locale="en")
+
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, replace(OPEN, approval_above=400))
+            await ledger.open(None, MONDAY)
+            (gift,) = await ledger.claim_all([coupon()], MONDAY)
+            assert gift.outcome is Outcome.HELD
+            reports = Reports(
+                lambda: (settings, "Asia/Shanghai", "p1"),
+                ledger,
+                Orders(),
+                Said(),
+                list,
+                list,
+                dict,
+                lambda: DESK,
+            )
+            assert [await reports.run(MONDAY + wait) for wait in (1, HOUR // 2, HOUR + 1)] == [1, 0, 1]
+            claims = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
+            text = ops_message(claims[0].proposal.variables, key="k", locale="en")
+            approve, reject = text.buttons
+            assert (approve.label, reject.label) == (
+                f"Approve {gift.proposal.action_id}",
+                f"Reject {gift.proposal.action_id}",
+            )
+            link = LINKS.verify(approve.url.rpartition("/")[2], MONDAY + 1)
+            assert (link.act, link.subject) == (Act.APPROVE, gift.proposal.action_id)
+            assert "5.00" in text.body
 
     asyncio.run(run())
 
