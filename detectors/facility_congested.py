@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detectors.clock import DAY, HOUR, hour_of_week, stamp
+from detectors.clock import DAY, HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -123,8 +123,11 @@ class FacilityCongested:
     def _judge(self, rows: I64, columns: Mapping[str, F64], now: Instant) -> _Judged:
         limits, hour = self._limits, hour_of_week(now, self._timezone)
         stock, stalled = columns["stock"], columns["stalled"]
-        usual = self._stock.usual(rows, hour)
-        ready = self._stock.days(rows) >= limits.ready_days
+        # lorries come an hour or two off their time: the fullest of the hours around is the usual
+        around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
+        usual = np.max([self._stock.usual(rows, near) for near in around], axis=0)
+        seen = np.all([self._stock.seen(rows, near) for near in around], axis=0)
+        ready = (self._stock.days(rows) >= limits.ready_days) & seen
         ratio = (stock + 1) / (usual + 1)
         network = float(np.median(ratio[ready])) if ready.sum() >= 5 else 1.0
         own = (self._flow[rows, 1] + 1) / (self._flow_usual[rows] + 1)

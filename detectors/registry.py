@@ -18,6 +18,8 @@ PLACE: Mapping[str, str] = {
     "complaint_spike": "detectors.complaint_spike:ComplaintSpike",
     "facility_congested": "detectors.facility_congested:FacilityCongested",
     "signature_suspect": "detectors.signature:SignatureSuspect",
+    "carrier_degraded": "detectors.degraded:CarrierDegraded",
+    "backlog_forecast": "detectors.backlog:BacklogForecast",
     "repeat_complainer": "detectors.repeat_complainer:RepeatComplainer",
 }
 PARCEL: Mapping[str, str] = {

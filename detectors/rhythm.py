@@ -59,11 +59,15 @@ class Rhythm:
 
     def log_usual(self, rows: I64, hour: int) -> F64:
         own = self._own_days[rows, hour].astype(np.float64)
-        trust = own / (own + 0.25)  # six hours of an own hour of the week weigh as much as the common curve
+        trust = own / (own + 0.04)  # an hour of its own, once, weighs as much as the common curve
         shared = self._shared[hour]
         return np.asarray(
             self._level[rows] + shared + trust * (self._own[rows, hour] - shared), dtype=np.float64
         )
+
+    def seen(self, rows: I64, hour: int) -> npt.NDArray[np.bool_]:
+        """Whether this hour of the week was there before: until then a Monday evening looks like a jam."""
+        return np.asarray(self._own_days[rows, hour] >= 0.5 / 24)
 
     def usual(self, rows: I64, hour: int) -> F64:
         return np.maximum(np.expm1(self.log_usual(rows, hour)), 0.0)
@@ -82,7 +86,9 @@ class Rhythm:
         fresh = self._days[rows] == 0
         self._level[rows[fresh]] = seen[fresh] - self._shared[hour]
         scale = self.scale(rows)
-        young = np.where(self._days[rows] < 1.0, 1.0, scale)  # the first day finds its place without a clip
+        # the first day, and an hour's first two weeks, find their place nearly without a clip
+        fresh_hour = self._own_days[rows, hour] < 2.0 / 24
+        young = np.where((self._days[rows] < 1.0) | fresh_hour, 1.0, scale)
         miss = np.clip(seen - self.log_usual(rows, hour), -CLIP * young, CLIP * young)
         step = share * days
         self._days[rows] += days

@@ -1,0 +1,286 @@
+"""`backlog_forecast`: what a facility will hold in 24 and 72 hours, and what it would take to clear it.
+
+Arrivals and departures each have a usual by hour of the week; the last hours say how far the present stands from it,
+and that deviation fades towards the usual. Departures are bounded by what there is to send. The interval is not a
+theory but the detector's own record: forecasts of a day and of three days ago are compared with what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detectors.clock import HOUR, HOURS_A_WEEK, hour_of_week, stamp
+from detectors.episodes import Episodes
+from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
+from detectors.interfaces import Window
+from detectors.plain import pack, unpack
+from detectors.rhythm import Rhythm
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+HORIZONS: Final = (24, 72)
+_FADE: Final = 0.97  # an hour, of today's deviation from the usual flow
+_RECENT: Final = 0.25  # an hour's weight in that deviation
+_Z90: Final = 1.645
+_COLUMNS: Final = ("arrived", "departed", "delivered", "stock", "stalled")
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogLimits:
+    ready_days: float = 8.0  # every hour of the week was there once
+    min_parcels: int = 50  # over the usual, in the forecast
+    ratio: float = 2.0  # forecast stock over the usual
+    calm_ratio: float = 1.3
+    clear_days: float = 2.0  # by when the advice wants the excess gone
+    per_courier: float = 80.0  # parcels a day
+
+
+class BacklogForecast:
+    name = "backlog_forecast"
+    every = 3_600_000
+    wants = frozenset({"facilities"})
+
+    def __init__(
+        self, *, timezone: str = "Asia/Shanghai", limits: BacklogLimits | None = None, capacity: int = 20_000
+    ) -> None:
+        self._timezone = timezone
+        self._limits = limits or BacklogLimits()
+        self._arrivals = Rhythm(capacity)
+        self._departures = Rhythm(capacity)
+        self._stock = Rhythm(capacity)
+        self._now = np.zeros((0, 2))  # log deviations of arrivals and departures from their usual
+        self._error = np.zeros((0, 2))  # mean absolute error of past forecasts, by horizon
+        self._told = np.full(
+            (0, HORIZONS[-1], 2), np.nan, dtype=np.float32
+        )  # a ring of forecasts by the hour they were made
+        self._hours = 0
+        self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
+
+    def run(self, window: Window) -> list[Finding]:
+        now, hours = window.until, (window.until - window.since) / HOUR
+        frame = self._complete(window.facilities)
+        if frame.is_empty() or hours <= 0:
+            return []
+        names = frame["facility"].to_list()
+        rows = self._stock.rows(names)
+        self._arrivals.rows(names)
+        self._departures.rows(names)
+        known = rows >= 0
+        frame, rows = frame.filter(pl.Series(known)), rows[known]
+        self._grow(len(self._stock))
+        column = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
+        hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
+        flows = np.stack([column["arrived"], column["departed"] + column["delivered"]], axis=1) / hours
+        self._deviate(rows, flows, hour, hours)
+        forecast = self._forecast(rows, column["stock"], hour)
+        self._check(rows, column["stock"], forecast, hours)
+        found = self._speak(frame, rows, column, forecast, flows, now)
+        self._learn(rows, column["stock"], flows, hour, hours)
+        return found
+
+    def _complete(self, frame: pl.DataFrame) -> pl.DataFrame:
+        clean = frame.filter(pl.col("facility").is_not_null()).with_columns(
+            pl.col(name).fill_null(0).clip(lower_bound=0) for name in _COLUMNS
+        )
+        absent = sorted(set(self._stock.keys) - set(clean["facility"].to_list()))
+        if not absent:
+            return clean
+        whole = dict.fromkeys(_COLUMNS, pl.Int64)
+        zeros = pl.DataFrame({"facility": absent, **dict.fromkeys(_COLUMNS, 0)}, schema_overrides=whole)
+        return pl.concat([clean, zeros], how="diagonal")
+
+    def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
+        usual = np.stack(
+            [self._arrivals.log_usual(rows, hour), self._departures.log_usual(rows, hour)], axis=1
+        )
+        gain = 1.0 - (1.0 - _RECENT) ** min(hours, 24.0)
+        off = np.clip(np.log1p(flows) - usual, -3.0, 3.0)
+        self._now[rows] += gain * (off - self._now[rows])
+
+    def _forecast(self, rows: I64, stock: F64, hour: int) -> F64:
+        """Stock at each horizon, one column a horizon."""
+        out = np.empty((len(rows), len(HORIZONS)))
+        level = stock.copy()
+        deviation = self._now[rows].copy()
+        for step in range(1, HORIZONS[-1] + 1):
+            then = (hour + step) % HOURS_A_WEEK
+            deviation *= _FADE
+            comes = np.expm1(np.maximum(self._arrivals.log_usual(rows, then) + deviation[:, 0], 0.0))
+            goes = np.expm1(np.maximum(self._departures.log_usual(rows, then) + deviation[:, 1], 0.0))
+            # what stands there above the usual leaves a little faster, what lies below slower
+            usual = self._stock.usual(rows, then)
+            goes *= np.clip(((level + 5.0) / (usual + 5.0)) ** 0.3, 0.5, 1.3)
+            level = np.maximum(level + comes - np.minimum(goes, level + comes), 0.0)
+            if step in HORIZONS:
+                out[:, HORIZONS.index(step)] = level
+        return out
+
+    def _check(self, rows: I64, stock: F64, forecast: F64, hours: float) -> None:
+        """Compare with what was forecast for now; keep what is forecast now. A gap in time breaks the record."""
+        if hours > 1.5:
+            self._told[:] = np.nan
+        ring = self._told.shape[1]
+        for column, horizon in enumerate(HORIZONS):
+            told = self._told[rows, (self._hours - horizon) % ring, column]
+            miss = np.abs(stock - told)
+            fresh = self._error[rows, column] == 0
+            gain = np.where(fresh, 1.0, 0.03)
+            better = self._error[rows, column] + gain * (miss - self._error[rows, column])
+            self._error[rows, column] = np.where(
+                np.isnan(told), self._error[rows, column], np.maximum(better, 1e-9)
+            )
+        self._told[:, self._hours % ring] = np.nan
+        self._told[rows, self._hours % ring] = forecast
+        self._hours += 1
+
+    def _speak(
+        self,
+        frame: pl.DataFrame,
+        rows: I64,
+        column: Mapping[str, F64],
+        forecast: F64,
+        flows: F64,
+        now: Instant,
+    ) -> list[Finding]:
+        limits, found = self._limits, []
+        ready = self._stock.days(rows) >= limits.ready_days
+        usual = self._peaks(rows, hour_of_week(now, self._timezone))
+        margin = self._margin(rows, forecast)
+        excess = forecast - usual
+        ready &= (self._error[rows] > 0).all(axis=1)
+        over = ready & ((excess >= limits.min_parcels) & (forecast >= limits.ratio * (usual + 1))).any(axis=1)
+        # and even the low end of the interval is more than usual
+        over &= (forecast - margin > usual).any(axis=1)
+        names = frame["facility"]
+        opened = np.array(
+            [Subject(SubjectType.FACILITY, name) in self._episodes for name in names], dtype=bool
+        )
+        for at in np.flatnonzero(over | opened).tolist():
+            subject = Subject(SubjectType.FACILITY, names[at])
+            place = frame.row(at, named=True)
+            evidence = self._evidence(
+                place, column["stock"][at], forecast[at], margin[at], usual[at], flows[at], now
+            )
+            episode = self._episodes.get(subject)
+            finding = None
+            if over[at]:
+                chance = float(_above(forecast[at], usual[at] + limits.min_parcels, margin[at]))
+                old = None if episode is None else float(episode.evidence["forecast_24"])
+                news = old is not None and abs(evidence["forecast_24"] - old) > 0.25 * max(old, 1.0)
+                started = now if episode is None else episode.started_at
+                finding = self._episodes.hold(
+                    subject, started_at=started, now=now, score=chance, evidence=evidence, news=news
+                )
+            elif (forecast[at] < limits.calm_ratio * (usual[at] + 1)).all() and episode is not None:
+                finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
+            if finding is not None:
+                found.append(finding)
+        return found
+
+    def _peaks(self, rows: I64, hour: int) -> F64:
+        """The fullest usual hour within half a day of each horizon: a hub's evening is no backlog of its morning."""
+        out = []
+        for horizon in HORIZONS:
+            around = [(hour + horizon + shift) % HOURS_A_WEEK for shift in range(-12, 13)]
+            out.append(np.max([self._stock.usual(rows, near) for near in around], axis=0))
+        return np.stack(out, axis=1)
+
+    def _margin(self, rows: I64, forecast: F64) -> F64:
+        """Half of a 90 % interval: from past errors, or, before there are any, from the size of the stock."""
+        known = self._error[rows]
+        guess = np.sqrt(forecast + 1.0) + 0.3 * forecast
+        return np.asarray(np.where(known > 0, 1.2533 * known * _Z90, guess * _Z90))
+
+    def _evidence(
+        self,
+        place: Mapping[str, Any],
+        stock: float,
+        forecast: F64,
+        margin: F64,
+        usual: F64,
+        flows: F64,
+        now: Instant,
+    ) -> dict[str, Any]:
+        limits, name = self._limits, place["facility"]
+        excess = max(float(forecast[-1] - usual[-1]), float(stock - usual[0]), 0.0)
+        extra = int(np.ceil(excess / limits.clear_days))
+        people = int(np.ceil(extra / limits.per_courier))
+        by = now + round(limits.clear_days * 24) * HOUR
+        when = stamp(by, self._timezone)
+        low, high = np.maximum(forecast - margin, 0.0), forecast + margin
+        return {
+            "facility": name,
+            "region": place["region"],
+            "carrier": place["carrier"],
+            "stock": int(stock),
+            "arrivals_per_hour": round(float(flows[0]), 1),
+            "departures_per_hour": round(float(flows[1]), 1),
+            **{
+                f"{word}_{horizon}": round(float(values[index]))
+                for index, horizon in enumerate(HORIZONS)
+                for word, values in (("forecast", forecast), ("low", low), ("high", high), ("usual", usual))
+            },
+            "extra_per_day": extra,
+            "extra_couriers": people,
+            "clear_by": by,
+            "cases": round(float(self._stock.days(self._stock.rows([name]))[0]), 1),
+            "zh": (
+                f"网点 {name} 现存 {stock:,.0f} 件，预计 24 小时后 {forecast[0]:,.0f} 件（{low[0]:,.0f}–{high[0]:,.0f}），"
+                f"72 小时后 {forecast[1]:,.0f} 件；每天多处理 {extra:,} 件（约 {people} 名快递员）可在 {when} 前恢复正常"
+            ),
+            "en": (
+                f"hub {name} holds {stock:,.0f} parcels, {forecast[0]:,.0f} expected in 24 hours ({low[0]:,.0f} to "
+                f"{high[0]:,.0f}) and {forecast[1]:,.0f} in 72; {extra:,} more a day (about {people} couriers) "
+                f"clear it by {when}"
+            ),
+        }
+
+    def _learn(self, rows: I64, stock: F64, flows: F64, hour: int, hours: float) -> None:
+        if hours > 6.0:  # what an outage hid cannot be told by hours
+            return
+        days = hours / 24
+        jammed = stock > 3.0 * (self._stock.usual(rows, hour) + 10)
+        weight = np.where(jammed & (self._stock.days(rows) > self._limits.ready_days), 0.2, 1.0)
+        self._arrivals.learn(rows, hour, flows[:, 0], days)
+        self._departures.learn(rows, hour, flows[:, 1], days, weight)
+        self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
+
+    def _grow(self, size: int) -> None:
+        more = size - len(self._now)
+        if more > 0:
+            self._now = np.concatenate([self._now, np.zeros((more, 2))])
+            self._error = np.concatenate([self._error, np.zeros((more, 2))])
+            blank = np.full((more, HORIZONS[-1], 2), np.nan, dtype=np.float32)
+            self._told = np.concatenate([self._told, blank])
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "arrivals": self._arrivals.state(),
+            "departures": self._departures.state(),
+            "stock": self._stock.state(),
+            "now": pack(self._now),
+            "error": pack(self._error),
+            "told": pack(self._told),
+            "hours": self._hours,
+            "episodes": self._episodes.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name in ("arrivals", "departures", "stock", "episodes"):
+            getattr(self, f"_{name}").restore(state[name])
+        self._now, self._error = unpack(state["now"]), unpack(state["error"])
+        self._told = unpack(state["told"])
+        self._hours = int(state["hours"])
+
+
+def _above(forecast: F64, line: F64, margin: F64) -> float:
+    """The chance that the stock will be above the line at the likelier horizon, errors taken as logistic."""
+    z = (forecast - line) / np.maximum(margin / _Z90, 1.0)
+    return float(np.max(1.0 / (1.0 + np.exp(-1.7 * np.clip(z, -20, 20)))))

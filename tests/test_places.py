@@ -1,0 +1,113 @@
+"""Carriers that become slower, and hubs that will be full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from detectors.backlog import BacklogForecast
+from detectors.clock import DAY, HOUR
+from detectors.degraded import CarrierDegraded
+from detectors.findings import CloseReason, Finding, State, SubjectType
+from detectors.interfaces import PlaceDetector, Window, empty
+from detectors.rhythm import Rhythm
+from tests.recordings import backlog_forecast as hubs
+from tests.recordings import carrier_degraded as carriers
+from tests.recordings.windows import MONDAY
+
+
+def said(detector: PlaceDetector, windows: list[Window]) -> list[Finding]:
+    return [finding for each in windows for finding in detector.run(each)]
+
+
+def test_a_carrier_that_slows_down_is_found_with_its_factor_and_since_when_and_ends_when_it_recovers() -> (
+    None
+):
+    found = said(CarrierDegraded(), carriers.world())
+    opened = [f for f in found if f.state is State.OPENED and f.subject.type is SubjectType.CARRIER]
+    assert [f.subject.id for f in opened] == [carriers.SLOW]
+    assert opened[0].opened_at <= MONDAY + 23 * DAY
+    assert abs(opened[0].started_at - (MONDAY + 20 * DAY)) <= 1.5 * DAY
+    assert 1.25 < opened[0].evidence["factor"] < 1.8
+    assert "slower since" in opened[0].evidence["en"]
+    (closed,) = [f for f in found if f.state is State.CLOSED and f.subject == opened[0].subject]
+    assert closed.close_reason is CloseReason.RECOVERED
+
+
+def test_a_holiday_that_slows_everyone_and_a_calm_month_are_no_carriers_fault() -> None:
+    assert said(CarrierDegraded(), carriers.world(factor=1.0)) == []
+    assert said(CarrierDegraded(), carriers.world(seed=8, factor=1.0)) == []
+
+
+def test_residuals_that_are_no_numbers_are_refused_and_later_changes_still_found() -> None:
+    windows = carriers.world()
+    bad = windows[30].lanes.with_columns(residual=pl.lit(float("nan")))
+    windows[30] = replace(windows[30], lanes=bad)
+    found = said(CarrierDegraded(), windows)
+    assert carriers.SLOW in {f.subject.id for f in found}
+
+
+def test_constant_lanes_without_variance_and_new_carriers_say_nothing() -> None:
+    frame = carriers.WINDOWS[0].lanes.with_columns(finished=pl.lit(40), residual=pl.lit(0.0))
+    windows = [replace(each, lanes=frame) for each in carriers.WINDOWS]
+    assert said(CarrierDegraded(), windows) == []
+    assert said(CarrierDegraded(), carriers.WINDOWS[-8:]) == []
+
+
+def test_a_hub_that_sends_on_too_little_is_told_with_an_interval_and_what_clears_it() -> None:
+    found = said(BacklogForecast(), hubs.world())
+    opened = [f for f in found if f.state is State.OPENED]
+    assert [f.subject.id for f in opened] == [hubs.HUBS[0]]
+    assert MONDAY + 14.3 * DAY < opened[0].opened_at < MONDAY + 16 * DAY
+    told = opened[0].evidence
+    assert told["low_24"] <= told["forecast_24"] <= told["high_24"]
+    assert told["forecast_72"] > 1.5 * told["usual_72"]
+    assert told["extra_per_day"] > 0
+    assert told["extra_couriers"] >= told["extra_per_day"] / 80
+    assert "件" in told["zh"]
+    assert found[-1].state is State.CLOSED
+
+
+def test_the_interval_holds_what_comes_a_day_later_in_a_calm_world() -> None:
+    """Of forecasts for 24 hours, nine in ten should be inside; judged by the detector's own errors."""
+    detector = BacklogForecast()
+    windows = hubs.world(seed=5, days=24, jam=(99.0, 99.0))
+    inside = []
+    for each in windows:
+        detector.run(each)
+        rows = np.arange(3)
+        if each.until > MONDAY + 16 * DAY:
+            hour = detector._hours - 25
+            told = detector._told[rows, hour % 72, 0]
+            stock = each.facilities["stock"].to_numpy()
+            inside.append(np.abs(stock - told) <= detector._margin(rows, np.zeros((3, 2)))[:, 0])
+    assert 0.8 < float(np.mean(inside)) <= 1.0
+
+
+def test_a_calm_network_forecasts_no_backlog_and_neither_does_a_tenfold_sale_that_flows() -> None:
+    calm = hubs.world(seed=6, days=18, jam=(99.0, 99.0))
+    assert said(BacklogForecast(), calm) == []
+
+
+def test_a_day_without_data_and_a_clock_that_jumps_are_survived() -> None:
+    detector = BacklogForecast()
+    windows = hubs.world(days=12, jam=(99.0, 99.0))
+    said(detector, windows)
+    last = windows[-1]
+    later = replace(last, since=last.until, until=last.until + 3 * DAY, facilities=empty("facilities"))
+    detector.run(later)
+    detector.run(replace(last, since=later.until, until=later.until - DAY))
+    detector.run(replace(last, since=later.until, until=later.until + HOUR))
+
+
+def test_the_usual_of_a_constant_stream_has_a_floor_under_its_scale_and_refuses_nan() -> None:
+    rhythm = Rhythm()
+    rows = rhythm.rows(["a", "b"])
+    for hour in range(400):
+        rhythm.learn(rows, hour % 168, np.array([5.0, np.nan]), 1 / 24)
+    assert rhythm.usual(rows, 3)[0] == np.float64(5.0) or abs(rhythm.usual(rows, 3)[0] - 5.0) < 0.2
+    assert rhythm.scale(rows).min() >= 0.1
+    assert rhythm.days(rows)[1] == 0.0
+    assert Rhythm(capacity=1).rows(["a", "b"]).tolist() == [0, -1]
