@@ -23,10 +23,6 @@ MOST_RAW_BYTES: Final = 65_536
 KEEP: Final = 100_000
 
 
-class PoisonedInputError(Exception):
-    """Most of the recent input is invalid; the message says how much, and why most often."""
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """`feed`: whose format `raw` is in, "" for canonical events. `cut`: `raw` is only the beginning."""

@@ -22,6 +22,7 @@ from monitor.metrics import Metrics
 from monitor.names import Names
 from monitor.pipeline import Pipeline
 from monitor.stream import EventStream, Positions, Reader, Step
+from notifier.store import StoreUnreachableError
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +49,18 @@ class Loop:
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
-        """Until cancelled; a step that has begun is finished first."""
+        """Until cancelled; a step that has begun is finished first.
+
+        Reading changes nothing, so a store that is away is asked again. A step that fails half way ends the daemon:
+        its memory is ahead of the ledger then, and only the checkpoint is right.
+        """
         while True:
-            step = await self.reader.next(seconds=WAIT_SECONDS)
+            try:
+                step = await self.reader.next(seconds=WAIT_SECONDS)
+            except StoreUnreachableError as error:
+                log.warning("stream.unreachable", why=str(error))
+                await asyncio.sleep(WAIT_SECONDS)
+                continue
             if step.frames or step.tick is not None:
                 await asyncio.shield(self.take(step))
 

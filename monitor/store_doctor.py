@@ -1,7 +1,7 @@
 """What is wrong with the configured store, and what a crash of it would lose.
 
 The windows of loss of `everysec` were measured: one writer, some 700 acknowledged writes a second, the log cut at the
-last completed fdatasync (docs/operations.md has the table).
+last completed fdatasync (docs/store.md has the table).
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.embedded import EmbeddedStore
 from monitor.stream import BEGIN, EventStream, Frame, Reader
-from notifier.store import Store
+from notifier.store import Store, StoreUnreachableError
 
 pytestmark = pytest.mark.anyio
 
@@ -120,3 +123,20 @@ def test_a_subject_is_always_in_the_same_shard(subject: str, shards: int) -> Non
     stream = EventStream(None, shards)  # type: ignore[arg-type]
     assert stream.shard_of(subject) == stream.shard_of(subject)
     assert 0 <= stream.shard_of(subject) < shards
+
+
+async def test_a_reader_keeps_its_place_while_the_store_is_away(tmp_path: Path) -> None:
+    keeper = EmbeddedStore(tmp_path, maxmemory_mb=64, allow_unsafe_folder=True)
+    await keeper.start()
+    async with Store(keeper.url) as store:
+        stream = EventStream(store)
+        reader = Reader(stream)
+        await stream.append("e", b"before")
+        assert await drained(reader) == ["before"]
+        await stream.append("e", b"during")
+        await keeper.stop()
+        with pytest.raises(StoreUnreachableError):
+            await reader.next(seconds=0.01)
+        await keeper.start()
+        assert await drained(reader) == ["during"]
+    await keeper.stop()
