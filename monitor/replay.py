@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,23 +48,25 @@ class Recording:
         for chunk in read_lines(files):
             lines += chunk
             advance(len(chunk))
-        received = np.fromiter(_received(lines), np.int64, len(lines))
+        received = np.array(received_of(lines), np.int64)
         if len(received) and (np.diff(received) < 0).any():
             order = np.argsort(received, kind="stable")
             lines, received = [lines[place] for place in order.tolist()], received[order]
         return cls(lines, received)
 
 
-def _received(lines: Sequence[bytes]) -> Iterator[int]:
+def received_of(lines: Sequence[bytes]) -> list[int]:
     decoder = msgspec.json.Decoder(_Times)
+    found: list[int] = []
     last = 0
     for line in lines:
         try:
             times = decoder.decode(line)
             last = parse_time(times.received_at or times.occurred_at) or last
-        except (msgspec.MsgspecError, ValueError):
+        except msgspec.MsgspecError:
             pass  # the decoder will say what is wrong with this line
-        yield last
+        found.append(last)
+    return found
 
 
 def replay_key(settings: Settings) -> bytes:

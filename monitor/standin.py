@@ -67,9 +67,15 @@ class Standin:
     """`secret` is what the channels sign with; `clock` (ms) must be the daemon's, or signatures look too old."""
 
     def __init__(
-        self, secret: str, clock: Callable[[], int], faults: Faults | None = None, seed: int = 0
+        self,
+        secret: str,
+        clock: Callable[[], int],
+        faults: Faults | None = None,
+        seed: int = 0,
+        *,
+        tolerance_ms: int = TOLERANCE_MS,
     ) -> None:
-        self._secret, self._clock = secret, clock
+        self._secret, self._clock, self._tolerance = secret, clock, tolerance_ms
         self._faults = faults or Faults()
         self._rng = random.Random(seed)
         self._coupons: dict[str, dict[str, Any]] = {}
@@ -119,7 +125,7 @@ class Standin:
         error = None
         if not identity or not sent.isdecimal() or "webhook-signature" not in headers:
             error = "missing signature"
-        elif abs(int(sent) * 1000 - self._clock()) > TOLERANCE_MS:
+        elif abs(int(sent) * 1000 - self._clock()) > self._tolerance:
             error = "timestamp"
         else:
             expected = standard_webhooks.signature(self._secret, identity, int(sent), body)
