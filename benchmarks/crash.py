@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -211,6 +212,7 @@ async def _post(http: Http, victim: Victim, body: bytes) -> None:
         )
         if isinstance(reply, Reply) and reply.status == 200:
             return
+        assert not isinstance(reply, Reply) or reply.status >= 500, reply.body
         if not victim.alive:
             victim.start()
         await asyncio.sleep(0.1)
@@ -296,13 +298,13 @@ async def serve(config: Path) -> None:
     from monitor.app import open_daemon
 
     settings = Settings.model_validate_json(await asyncio.to_thread(config.read_bytes))
-    now = [0]
-    async with open_daemon(settings, lambda: now[0], ticking=False) as daemon:
-        now[0] = daemon.loop.pipeline.now
+    taken = [0]
+    started = time.time_ns() // 1_000_000  # until the stream has told a time: later than all of the world
+    async with open_daemon(settings, lambda: taken[0] or started, ticking=False) as daemon:
 
         async def follow() -> None:
             while True:
-                now[0] = daemon.loop.pipeline.now
+                taken[0] = daemon.loop.pipeline.now
                 await asyncio.sleep(0.01)
 
         following = asyncio.create_task(follow())

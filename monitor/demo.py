@@ -26,6 +26,7 @@ from monitor.standin import Faults, Standin
 from notifier.http import Http, Reply
 
 STEP_MS: Final = 300_000
+TOLERANCE_MS: Final = 4 * 3_600_000  # the world's minutes are our milliseconds
 LEARN_STEP_MS: Final = 600_000
 HISTORY_DAYS: Final = 6
 PARCELS_A_DAY: Final = 1_000
@@ -52,7 +53,11 @@ async def run_demo(
     start = int(START.timestamp() * 1000)
     clock = WorldClock(start)
     shop = Standin(
-        secret=secret, clock=clock, seed=seed, faults=Faults(refused=0.03, lost=0.03, limited=0.02)
+        secret=secret,
+        clock=clock,
+        seed=seed,
+        faults=Faults(refused=0.03, lost=0.03, limited=0.02),
+        tolerance_ms=TOLERANCE_MS,
     )
     world = World(seed, start, speed, parcels_per_day=PARCELS_A_DAY, history_days=HISTORY_DAYS)
     async with contextlib.AsyncExitStack() as stack:
@@ -146,7 +151,7 @@ def _summary(stage: Stage) -> str:
     found = sum(daemon.open_findings.values())
     return (
         f"  {_local(stage.clock.now)}  {daemon.live_parcels:,} live parcels, {found:,} open findings; "
-        f"{counts.messages} messages, {counts.coupons} coupons (CNY {counts.amount / 100:,.2f}), {counts.alerts} ops alerts"
+        f"{counts.messages} messages, {counts.tasks} desk tasks, {counts.coupons} coupons (CNY {counts.amount / 100:,.2f}), {counts.alerts} ops alerts"
     )
 
 
@@ -187,7 +192,7 @@ def demo_settings(folder: Path, port: int, secret: str) -> Settings:
             "http": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
             "channels": {
                 "customer": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},
-                "shop": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},
+                "shop": {"type": "webhook", "url": f"{providers}/desk", "secret": secret},
                 "ops": {"type": "slack", "url": f"{providers}/ops"},
             },
             "coupons": {"coupons": {"type": "webhook", "url": f"{providers}/coupons", "secret": secret}},

@@ -48,6 +48,7 @@ class Counts:
     coupons: int = 0
     amount: int = 0  # minor units of all coupons
     alerts: int = 0
+    tasks: int = 0  # for the shop's own desk: faster shipping, tickets, special care
     repeated: int = 0  # requests that were known already, and changed nothing
     failed: int = 0  # requests that a fault hit
     rejected: int = 0  # bad signatures and bad bodies
@@ -88,6 +89,7 @@ class Standin:
                 Route("/state.json", self._state),
                 Route("/healthz", self._health),
                 Route("/messages", self._faulty(self._message), methods=["POST"]),
+                Route("/desk", self._faulty(self._message), methods=["POST"]),
                 Route("/coupons", self._faulty(self._issue), methods=["POST"]),
                 Route("/coupons", self._list, methods=["GET"]),
                 Route("/coupons/{code}", self._find, methods=["GET"]),
@@ -161,7 +163,9 @@ class Standin:
         if len(self._seen) >= REMEMBERED:
             self._seen.pop(next(iter(self._seen)))
         self._seen[key] = f"m-{len(self._seen) + 1}"
-        if data.get("customer_id"):
+        if request.url.path == "/desk":
+            self.counts.tasks += 1
+        elif data.get("customer_id"):
             self.counts.messages += 1
             self.shown.messages.append(self._for_phone(data))
         else:
