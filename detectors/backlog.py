@@ -26,8 +26,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 HORIZONS: Final = (24, 72)
-_FADE: Final = 0.97  # an hour, of today's deviation from the usual flow
-_RECENT: Final = 0.25  # an hour's weight in that deviation
+_FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
+_RECENT: Final = 24.0  # hours over which that deviation is taken: lorries come by the hour
 _Z90: Final = 1.645
 _COLUMNS: Final = ("arrived", "departed", "delivered", "stock", "stalled")
 
@@ -55,7 +55,7 @@ class BacklogForecast:
         self._arrivals = Rhythm(capacity)
         self._departures = Rhythm(capacity)
         self._stock = Rhythm(capacity)
-        self._now = np.zeros((0, 2))  # log deviations of arrivals and departures from their usual
+        self._sums = np.zeros((0, 4))  # decayed arrivals and departures: as they came, and as usual
         self._error = np.zeros((0, 2))  # mean absolute error of past forecasts, by horizon
         self._told = np.full(
             (0, HORIZONS[-1], 2), np.nan, dtype=np.float32
@@ -97,23 +97,25 @@ class BacklogForecast:
         return pl.concat([clean, zeros], how="diagonal")
 
     def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
-        usual = np.stack(
-            [self._arrivals.log_usual(rows, hour), self._departures.log_usual(rows, hour)], axis=1
-        )
-        gain = 1.0 - (1.0 - _RECENT) ** min(hours, 24.0)
-        off = np.clip(np.log1p(flows) - usual, -3.0, 3.0)
-        self._now[rows] += gain * (off - self._now[rows])
+        usual = [self._arrivals.usual(rows, hour), self._departures.usual(rows, hour)]
+        keep = float(np.exp(-hours / _RECENT))
+        self._sums[rows] = keep * self._sums[rows] + hours * np.column_stack([flows, *usual])
+
+    def _deviation(self, rows: I64) -> F64:
+        """Log of arrivals and of departures over their usual, in the last day."""
+        came, usual = self._sums[rows, :2], self._sums[rows, 2:]
+        return np.asarray(np.clip(np.log((came + 10.0) / (usual + 10.0)), -3.0, 3.0))
 
     def _forecast(self, rows: I64, stock: F64, hour: int) -> F64:
         """Stock at each horizon, one column a horizon."""
         out = np.empty((len(rows), len(HORIZONS)))
         level = stock.copy()
-        deviation = self._now[rows].copy()
+        deviation = self._deviation(rows)
         for step in range(1, HORIZONS[-1] + 1):
             then = (hour + step) % HOURS_A_WEEK
             deviation *= _FADE
-            comes = np.expm1(np.maximum(self._arrivals.log_usual(rows, then) + deviation[:, 0], 0.0))
-            goes = np.expm1(np.maximum(self._departures.log_usual(rows, then) + deviation[:, 1], 0.0))
+            comes = self._arrivals.usual(rows, then) * np.exp(deviation[:, 0])
+            goes = self._departures.usual(rows, then) * np.exp(deviation[:, 1])
             # what stands there above the usual leaves a little faster, what lies below slower
             usual = self._stock.usual(rows, then)
             goes *= np.clip(((level + 5.0) / (usual + 5.0)) ** 0.3, 0.5, 1.3)
@@ -253,9 +255,9 @@ class BacklogForecast:
         self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
 
     def _grow(self, size: int) -> None:
-        more = size - len(self._now)
+        more = size - len(self._sums)
         if more > 0:
-            self._now = np.concatenate([self._now, np.zeros((more, 2))])
+            self._sums = np.concatenate([self._sums, np.zeros((more, 4))])
             self._error = np.concatenate([self._error, np.zeros((more, 2))])
             blank = np.full((more, HORIZONS[-1], 2), np.nan, dtype=np.float32)
             self._told = np.concatenate([self._told, blank])
@@ -265,7 +267,7 @@ class BacklogForecast:
             "arrivals": self._arrivals.state(),
             "departures": self._departures.state(),
             "stock": self._stock.state(),
-            "now": pack(self._now),
+            "sums": pack(self._sums),
             "error": pack(self._error),
             "told": pack(self._told),
             "hours": self._hours,
@@ -275,7 +277,7 @@ class BacklogForecast:
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
-        self._now, self._error = unpack(state["now"]), unpack(state["error"])
+        self._sums, self._error = unpack(state["sums"]), unpack(state["error"])
         self._told = unpack(state["told"])
         self._hours = int(state["hours"])
 
