@@ -117,10 +117,11 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     engine = Engine(
         settings.engine, settings.detection, names, timezone=settings.timezone, tables=region_tables()
     )
-    directory = Directory(store)
+    identity = Identity(key)
+    directory = Directory(store, identity.contact_hashes)
     incidents = Incidents(settings.incidents)
     notifications = Notifications(settings.notify, settings.incidents.escalation, messages_a_minute(settings))
-    ledger = Ledger(store, Identity(key), ledger_rules(settings, pack.currency))
+    ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
     desk = Desk(
         settings.incidents,
         pack.fingerprint,
@@ -129,7 +130,8 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
         links_of(settings),
         settings.notify.link_hours * 3_600_000,
     )
-    notices = Notices(incidents, notifications, desk)
+    approvers = settings.notify.routes[0].receivers if settings.notify.routes else ()
+    notices = Notices(incidents, notifications, desk, approvers, settings.notify.locale)
     pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
     return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, desk)

@@ -6,7 +6,7 @@ which it was reached, and the newest one counts, so late and repeated events cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -49,12 +49,15 @@ class OrderEntry:
     has_contact: bool = False
     open_tickets: int = 0
     opted_out: bool = False
+    contact_hashes: tuple[str, ...] = ()  # keyed: the same phone under many names is one person
+    timezone: str | None = None  # where the contact names one
     statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 class Directory:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, hashes: Callable[[Contact], tuple[str, ...]] = lambda _: ()) -> None:
         self._store = store
+        self._hashes = hashes
 
     async def remember(self, batch: Batch) -> None:
         pipe = self._store.pipeline(atomic=False)
@@ -93,7 +96,8 @@ class Directory:
         for place, order_id in enumerate(ids):
             fields = {name.decode(): value for name, value in answers[2 * place].items()}
             if fields:
-                entries[order_id] = _entry(order_id, fields, answers[2 * place + 1])
+                entry = _entry(order_id, fields, answers[2 * place + 1])
+                entries[order_id] = self._with_contact(entry, fields.get("contact"))
         return await self._with_customers(entries)
 
     async def contact(self, order_id: str | None, customer_id: str | None) -> Contact | None:
@@ -110,9 +114,19 @@ class Directory:
             )
         if not raw:
             return None
+        return _contact(msgspec.json.decode(raw, type=dict[str, Any]))
+
+    def _with_contact(self, entry: OrderEntry, raw: bytes | None) -> OrderEntry:
+        """What deciding may know of a contact: keyed hashes and a time zone, not the contact."""
+        if not raw:
+            return entry
         fields = msgspec.json.decode(raw, type=dict[str, Any])
-        texts = {name: str(fields[name]) for name in ("phone", "email", "openid") if fields.get(name)}
-        return Contact(**texts) if texts else None
+        contact, zone = _contact(fields), fields.get("timezone")
+        return replace(
+            entry,
+            contact_hashes=self._hashes(contact) if contact else (),
+            timezone=zone if isinstance(zone, str) else None,
+        )
 
     async def _with_customers(self, entries: dict[str, OrderEntry]) -> dict[str, OrderEntry]:
         customers = sorted({entry.customer_id for entry in entries.values() if entry.customer_id})
@@ -157,6 +171,11 @@ class Directory:
                 key = self._store.key("tickets", kind, identity)
                 pipe.call(command, key, complaint.complaint_id)
                 pipe.call("PEXPIRE", key, KEPT_MS)
+
+
+def _contact(fields: Mapping[str, Any]) -> Contact | None:
+    texts = {name: str(fields[name]) for name in ("phone", "email", "openid") if fields.get(name)}
+    return Contact(**texts) if texts else None
 
 
 def _entry(order_id: str, fields: Mapping[str, bytes], tickets: int) -> OrderEntry:

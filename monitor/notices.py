@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.findings import Instant
+from monitor.approvals import ask
 from monitor.incidents import Incidents, Transition
 from monitor.notifications import Notifications
 from monitor.notifications.proposals import Desk, propose
-from notifier.actions import Proposal
+from notifier.actions import Decided, Proposal
 
 
 @dataclass(slots=True)
@@ -17,7 +18,13 @@ class Notices:
     incidents: Incidents
     notifications: Notifications
     desk: Desk
+    approvers: tuple[str, ...] = ()  # channels that hear of what waits for a person
+    locale: str = "zh-CN"
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> list[Proposal]:
         self.notifications.observe(transitions)
         return [propose(one, self.desk) for one in self.notifications.due(now, self.incidents.get)]
+
+    def ask(self, decisions: Sequence[Decided], now: Instant) -> list[Proposal]:
+        """What waits for a person's word, for the approvers' chats."""
+        return ask(decisions, self.desk, self.approvers, self.locale, now)

@@ -42,6 +42,7 @@ class Notices(Protocol):
     """Turns transitions of incidents into alerts when they are due."""
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> Sequence[Proposal]: ...
+    def ask(self, decisions: Sequence[Decided], now: Instant) -> Sequence[Proposal]: ...
 
 
 class Sink(Protocol):
@@ -121,7 +122,11 @@ class Pipeline:
                 incident_id=self.incidents.incident_of(finding.finding_id),
             )
         if proposals:
-            await self.sink.decisions(_new(await self.ledger.claim_all(proposals, now)))
+            decided = await self.ledger.claim_all(proposals, now)
+            await self.sink.decisions(_new(decided))
+            # Repeated ones as well: a crash may have come between the claim and the question.
+            if asked := self.notices.ask(decided, now):
+                await self.sink.decisions(_new(await self.ledger.claim_all(asked, now)))
 
     async def _facts(self, findings: Sequence[Finding]) -> dict[str, OrderFacts]:
         parcels = [one.subject.id for one in findings if one.subject.type is SubjectType.PARCEL]
@@ -168,6 +173,8 @@ def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
         promised_at=order.promised_at,
         has_contact=order.has_contact,
         open_ticket=order.open_tickets > 0,
+        contact_hashes=order.contact_hashes,
+        timezone=order.timezone,
         cancelled=order.status in DEAD_ORDERS,
     )
 

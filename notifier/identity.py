@@ -1,4 +1,4 @@
-"""Names derived with the tenant's key: coupon codes, holdout arms, pseudonyms, signed links.
+"""Names derived with the tenant's key: coupon codes, holdout arms, pseudonyms.
 
 Keyed, so that nobody outside can compute them: a customer cannot guess another's coupon, choose an order that lands
 in the treated arm, or test a phone number against a hash.
@@ -11,7 +11,7 @@ import hmac
 import re
 from typing import Final
 
-from notifier.sending import Contact, Instant
+from notifier.sending import Contact
 
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PREFIX: Final = "SRY"
@@ -56,13 +56,3 @@ class Identity:
 
     def checksum(self, record: bytes) -> str:
         return hmac.digest(self._key, b"record\0" + record, hashlib.sha256).hex()[:32]
-
-    def link_token(self, action_id: str, decision: str, until: Instant) -> str:
-        """For a link in an ops chat that approves or rejects: `<until>.<mac>`, worthless for anything else."""
-        return f"{until}.{self._digest('link', f'{action_id}:{decision}:{until}').hex()[:40]}"
-
-    def link_holds(self, token: str, action_id: str, decision: str, now: Instant) -> bool:
-        until, _, _ = token.partition(".")
-        if not until.isascii() or not until.isdigit() or int(until) < now:
-            return False
-        return hmac.compare_digest(token, self.link_token(action_id, decision, int(until)))

@@ -1,0 +1,98 @@
+"""What waits for a person is told in the chat, with links that carry the right to decide it, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+from config.settings import IncidentSettings
+from monitor.approvals import ask
+from monitor.directory import Directory
+from monitor.links import Act, Links
+from monitor.notifications.proposals import Desk
+from notifier.actions import Decided, Outcome, Reason
+from notifier.ledger import Ledger
+from notifier.store import Store
+from tests.fakes.valkey import Valkey
+from tests.money.sending import World, run_dry
+from tests.money.shop import ANNA, IDENTITY, NOW, OPEN, apology
+
+LINKS = Links(b"a link secret of tests, 32 bytes")
+DESK = Desk(IncidentSettings(), "default-1", public_url="https://ops.example.com/", links=LINKS)
+
+
+def test_a_large_compensation_asks_in_the_chat_and_the_link_names_the_act(
+    valkey: Valkey, prefix: str
+) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            world = World(store, Ledger(store, IDENTITY, replace(OPEN, approval_above=5_000)))
+            await world.ledger.open(None, NOW)
+            decided = await world.ledger.claim_all(apology(amount=8_000), NOW)
+            for _ in range(2):  # asked again after a crash
+                questions = ask(decided, DESK, ("ops",), "zh-CN", NOW)
+                await world.ledger.claim_all(questions, NOW)
+            delivery = await world.delivery()
+            await run_dry(delivery, NOW)
+            (read,) = world.ops.read
+            assert read.title == "¥80.00 的补偿待批准"
+            assert [button.label for button in read.buttons] == ["批准", "拒绝"]
+            token = read.buttons[0].url.removeprefix("https://ops.example.com/a/")
+            link = LINKS.verify(token, NOW)
+            assert (link.act, link.subject) == (Act.APPROVE, decided[0].proposal.action_id)
+            assert world.shop.made == {}
+            await world.ledger.approve(link.subject, ANNA, NOW)
+            await run_dry(delivery, NOW)
+            assert len(world.shop.made) == 1
+
+    asyncio.run(run())
+
+
+def test_what_is_held_for_another_reason_asks_nobody() -> None:
+    (gift, words) = apology(amount=8_000)
+    held = Decided(gift, Outcome.HELD, Reason.HOLD, NOW)
+    sent = Decided(gift, Outcome.SEND, Reason.OK, NOW)
+    speech = Decided(words, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)
+    assert ask([held, sent, speech], DESK, ("ops",), "en", NOW) == []
+
+
+def test_without_a_public_address_the_question_has_no_links() -> None:
+    (gift, _) = apology(amount=8_000)
+    (alert,) = ask(
+        [Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)],
+        replace(DESK, public_url=None),
+        ("ops",),
+        "en",
+        NOW,
+    )
+    assert alert.variables["message"]["buttons"] == []
+    assert alert.variables["message"]["title"] == "A compensation of CN¥80.00 waits for approval"
+
+
+def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            contact = {
+                "phone": "+86 139-1234-5678",
+                "email": "Li.Lei@Example.com",
+                "timezone": "Europe/London",
+            }
+            fields: dict[str, str | int] = {
+                "customer_id": "c-1",
+                "at:shipped": 1,
+                "contact": json.dumps(contact),
+            }
+            other: dict[str, str | int] = {
+                "customer_id": "c-2",
+                "at:shipped": 1,
+                "contact": json.dumps({"phone": "13912345678"}),
+            }
+            await store.hash_set(store.key("order", "1"), fields)
+            await store.hash_set(store.key("order", "2"), other)
+            found = await Directory(store, IDENTITY.contact_hashes).orders(["1", "2"])
+            assert found["1"].timezone == "Europe/London"
+            assert set(found["2"].contact_hashes) < set(found["1"].contact_hashes)
+            assert "139" not in repr(found["2"])
+
+    asyncio.run(run())
