@@ -14,6 +14,7 @@ from benchmarks.speed.naive import naive
 ROWS: tuple[tuple[str, str, str, bool], ...] = (
     ("dictionary + river quantile, one by one", "benchmarks.speed.naive:naive", "decoded columns", False),
     ("ours, parcel stage", "benchmarks.speed.ours:parcel_stage", "decoded columns", False),
+    ("ours, detectors of the main job", "benchmarks.speed.ours:main_detectors", "decoded columns", False),
     ("ours, every detector", "benchmarks.speed.ours:all_detectors", "decoded columns", False),
     ("naive: an entry an event, redis-py", "benchmarks.speed.from_redis:naive", "from Redis", True),
     ("ours, NDJSON frames", "benchmarks.speed.from_redis:ndjson", "from Redis", False),

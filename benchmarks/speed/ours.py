@@ -10,6 +10,7 @@ from benchmarks.speed.job import LIMIT_HOURS, Counts, Measured, World, hours
 from config.calendars import CalendarRule
 from config.detection import DetectionSettings, SegmentLimits, StallSettings
 from config.settings import EngineSettings
+from detectors import registry
 from detectors.findings import State
 from monitor.columns import Batch, Scans
 from monitor.engine import Engine
@@ -35,6 +36,14 @@ def rows(scans: Scans, start: int, stop: int) -> Scans:
 
 def parcel_stage(world: World) -> Measured:
     return _run(world, place=(), parcel=())
+
+
+def main_detectors(world: World) -> Measured:
+    """Stalls, broken promises, losses, silent feeds, jammed facilities."""
+    place = [
+        registry.place(name, {"timezone": "Asia/Shanghai"}) for name in ("feed_silent", "facility_congested")
+    ]
+    return _run(world, place=place, parcel=())
 
 
 def all_detectors(world: World) -> Measured:
