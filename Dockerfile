@@ -4,7 +4,7 @@ WORKDIR /src
 RUN python -m venv /opt/forestall
 COPY requirements/run.txt requirements/run.txt
 RUN /opt/forestall/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY config config
 COPY detectors detectors
 COPY notifier notifier
