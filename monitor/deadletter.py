@@ -6,18 +6,19 @@ bounded: beyond `keep` the oldest letters are dropped, counted, and said.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import structlog
 
 from monitor.decode import DeadEvent
 from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
 from notifier.store import Entry, Store
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 MOST_RAW_BYTES: Final = 65_536
 KEEP: Final = 100_000
@@ -105,7 +106,7 @@ class DeadLetters:
             # By id, like every stream of ours: the oldest letters go, and it is said.
             oldest = (await self.store.stream_range(self.key, count=surplus + 1))[-1]
             self.dropped += await self.store.stream_trim(self.key, oldest.id)
-            _log.warning("dead_letters_dropped", extra={"kept": self.keep, "dropped": self.dropped})
+            log.warning("dead_letters.dropped", kept=self.keep, dropped=self.dropped)
 
     async def count(self) -> int:
         return await self.store.stream_length(self.key)

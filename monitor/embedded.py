@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import platform
 import stat
@@ -23,7 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-_log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger(__name__)
 
 LONGEST_SOCKET_PATH: Final = 100  # the kernel's limit is 108 bytes, on macOS 104
 VOLATILE: Final = {"tmpfs", "ramfs", "devtmpfs"}  # gone after a restart of the machine
@@ -176,7 +177,7 @@ class EmbeddedStore:
         if self._server is not None:
             self._server.terminate()
             if not await _ends(self._server):
-                _log.warning("store_killed")  # fsync always: nothing is lost
+                log.warning("store.killed")  # fsync always: nothing is lost
                 self._server.kill()
                 self._server.wait()
             self._server = None
@@ -201,7 +202,7 @@ class EmbeddedStore:
             quick = quick + 1 if loop.time() - begun < PATIENCE else 1
             if quick > QUICK_DEATHS:
                 raise EmbeddedStoreError(f"the store ends again and again: {self._last_words()}")
-            _log.error("store_died", extra={"code": self._server.returncode})
+            log.error("store.died", code=self._server.returncode)
             begun = loop.time()
             await self._launch()
 
@@ -288,7 +289,7 @@ class EmbeddedStore:
         self.starts += 1
         cut = max(0, before - self._logged_bytes())
         if cut:
-            _log.error("store_log_truncated", extra={"bytes": cut})
+            log.error("store.log_truncated", bytes=cut)
         return cut
 
     async def _ready(self, server: subprocess.Popen[bytes]) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
+
+import structlog
 
 from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters, PoisonLimit
@@ -24,7 +25,7 @@ from monitor.times import DAY
 from monitor.wire import DECODER
 from notifier.store import StoreError, StoreFullError
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 MOST_PENDING_BYTES: Final = 64 << 20
 FRAME_BYTES: Final = 1 << 20
@@ -127,10 +128,7 @@ class Intake:
         before = limit.poisoned
         limit.observe(good, len(dead))
         if limit.poisoned != before:
-            _log.error(
-                "feed_poisoned" if limit.poisoned else "feed_clean_again",
-                extra={"feed": feed, "share": str(limit)},
-            )
+            log.error("feed.poisoned" if limit.poisoned else "feed.clean_again", feed=feed, share=str(limit))
         if dead and not limit.poisoned:
             try:
                 await self._dead.add(dead, now, feed)
@@ -194,9 +192,13 @@ class Intake:
                 group.done.set_exception(IntakeBusyError(str(error)))
             except IntakeBusyError as error:
                 group.done.set_exception(error)
-            except BaseException as error:
-                group.done.set_exception(IntakeBusyError(f"intake failed: {type(error).__name__}"))
+            except asyncio.CancelledError:
+                group.done.set_exception(IntakeBusyError("intake is closed"))
                 raise
+            except Exception as error:
+                # One write failed in a way nobody thought of: its senders are told, the next ones are served.
+                log.exception("intake.failed")
+                group.done.set_exception(IntakeBusyError(f"intake failed: {type(error).__name__}"))
             else:
                 group.done.set_result(None)
             group.done.exception()  # read: that no submitter waited for it is no surprise
@@ -238,7 +240,7 @@ class Intake:
         most = int(info.get("maxmemory", "0"))
         full = most > 0 and int(info.get("used_memory", "0")) + size > FULL_SHARE * most
         if full and not self._full:
-            _log.error("store_nearly_full", extra={"maxmemory": most})
+            log.error("store.nearly_full", maxmemory=most)
         self._full = full
         if full:
             raise IntakeBusyError("the store is nearly full")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from zlib import crc32
 
+from monitor.times import LATEST
 from notifier.store import Script, Store
 
 Kind: TypeAlias = Literal["e", "batch", "arrow", "tick", "other"]
@@ -23,7 +24,7 @@ Positions: TypeAlias = dict[int, str]  # shard -> id of the last entry taken
 
 BEGIN: Final = "0-0"
 READ_BYTES: Final = 4_000_000  # what one read aims at
-MOST_ENTRIES: Final = 2000
+MOST_ENTRIES: Final = 200  # small ones may be followed by great ones, and all of a read is in memory
 _ENDS: Final = Script.load(Path(__file__).with_name("stream_ends.lua"))
 _KINDS: Final[dict[bytes, Kind]] = {b"e": "e", b"batch": "batch", b"arrow": "arrow", b"tick": "tick"}
 
@@ -129,7 +130,7 @@ class Reader:
     stream: EventStream
     positions: Positions = field(default_factory=dict)
     _waiting: dict[int, deque[Frame]] = field(default_factory=dict)
-    _entry_bytes: float = 1000.0
+    _count: int = 8
 
     def __post_init__(self) -> None:
         for shard in range(self.stream.shards):
@@ -161,22 +162,25 @@ class Reader:
     async def _fetch(self, shards: list[int], seconds: float | None) -> None:
         keys = {self.stream.key(shard): shard for shard in shards}
         positions = {key: self.positions[shard] for key, shard in keys.items()}
-        count = max(1, min(MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
-        found = await self.stream.store.stream_read(positions, count=count, seconds=seconds)
+        found = await self.stream.store.stream_read(positions, count=self._count, seconds=seconds)
         for key, entries in found.items():
             shard = keys[key]
             frames = [_frame(entry.fields, entry.id, shard) for entry in entries]
             self._waiting[shard].extend(frames)
-            mean = sum(len(frame.data) for frame in frames) / len(frames)
-            self._entry_bytes = max(100.0, mean)
+            mean = 1 + sum(len(frame.data) for frame in frames) // len(frames)
+            self._count = max(1, min(MOST_ENTRIES, READ_BYTES // mean, 4 * self._count))
 
 
 def _frame(fields: list[bytes], entry_id: str, shard: int) -> Frame:
     for place in range(0, len(fields), 2):
         kind = _KINDS.get(fields[place])
-        if kind is not None and (kind != "tick" or fields[place + 1].isdigit()):
+        if kind is not None and (kind != "tick" or _is_moment(fields[place + 1])):
             return Frame(kind, fields[place + 1], entry_id, shard)
     return Frame("other", b" ".join(fields), entry_id, shard)
+
+
+def _is_moment(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= 13 and int(text) < LATEST
 
 
 def _clock(entry_id: str) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Letter, PoisonLimit
 from monitor.vocabulary import DeadReason
@@ -43,15 +42,15 @@ async def test_a_huge_payload_is_cut_and_says_so(store: Store) -> None:
 
 
 async def test_beyond_the_bound_the_oldest_go_and_it_is_said_without_their_content(
-    store: Store, caplog: pytest.LogCaptureFixture
+    store: Store,
 ) -> None:
     dead = DeadLetters(store, keep=10)
-    with caplog.at_level(logging.WARNING):
+    with capture_logs() as said:
         await dead.park([letter(number) for number in range(15)])
     assert [one.at async for one in dead.all()] == list(range(5, 15))
     assert dead.dropped == 5
-    assert "dead_letters_dropped" in caplog.text
-    assert "phone" not in caplog.text
+    assert [one["event"] for one in said] == ["dead_letters.dropped"]
+    assert "phone" not in str(said)
 
 
 async def test_replay_takes_away_what_is_taken_now(store: Store) -> None:
