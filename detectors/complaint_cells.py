@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from detectors.complaint_exposure import Exposures
 from detectors.counts import F64
 from detectors.pattern import Pattern
 from detectors.plain import pack, unpack
@@ -23,11 +24,8 @@ from detectors.usual import Usual
 
 HOURS: Final = 48  # kept a cell
 FACILITY: Final = "facility"
-_RECENT: Final = 0.5 ** (1 / 3)  # an hour's decay of what counts as recent
-_SURGE_PARCELS: Final = 30.0  # as many parcels must come before a surge is believed
 _HELD_A_DAY: Final = 0.87  # of yesterday's exposure
 _SILENT_FEED: Final = 0.2  # of the month's exposure
-_SURGE_KNOWN: Final = 72  # hours
 
 
 class Key(NamedTuple):
@@ -45,72 +43,6 @@ class Gathering:
     half_life_hours: float = 48.0
     forget_days: int = 60  # without a complaint
     warm_up_days: int = 5  # not learned: complaints lag behind the first parcels that a new feed shows
-
-
-class Exposures:
-    """Parcels a day for each (region, carrier), (region, all) and facility: the larger of delivered and shipped.
-
-    Smoothed over days, and raised at once when much more comes in than usual at this hour (a sale): `surge`.
-    """
-
-    def __init__(self, half_life_hours: float) -> None:
-        self._decay = 0.5 ** (1 / half_life_hours)
-        self._rows: dict[tuple[str, str], int] = {}
-        self._sums = np.zeros((0, 2))
-        self._recent = np.zeros((0, 2))  # of the last hours
-        self._expected = np.zeros((0, 2))  # for these hours
-        self._profile = np.full((24, 2), 1.0)  # parcels by hour of the day, everywhere
-        self._norm = 0.0
-        self._hours = 0.0
-
-    def row(self, key: tuple[str, str]) -> int:
-        row = self._rows.setdefault(key, len(self._rows))
-        if row >= len(self._sums):
-            more = np.zeros((max(256, len(self._sums)), 2))
-            for name in ("_sums", "_recent", "_expected"):
-                setattr(self, name, np.concatenate([getattr(self, name), more]))
-        return row
-
-    def add(self, rows: list[int], amounts: list[tuple[float, float]], hour: int) -> None:
-        """`hour` of the day."""
-        if rows:
-            values = np.array(amounts)
-            np.add.at(self._sums, rows, values)
-            np.add.at(self._recent, rows, values)
-            self._profile[hour] += values.sum(axis=0)
-
-    def advance(self, hour: int) -> None:
-        """The running hour of the day is over."""
-        shares = self._profile / self._profile.sum(axis=0)
-        a_day = self._sums * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
-        self._expected = (self._expected + a_day * shares[hour]) * _RECENT
-        self._recent *= _RECENT
-        self._sums *= self._decay
-        self._norm = 1 - (1 - self._norm) * self._decay
-        self._hours += 1
-        if hour == 23:
-            self._profile *= 0.9
-
-    def a_day(self, keys: Iterable[tuple[str, str]]) -> F64:
-        rate = self._sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
-        if self._hours > _SURGE_KNOWN:
-            surge = (self._recent + _SURGE_PARCELS) / (self._expected + _SURGE_PARCELS)
-            rate *= np.maximum(surge.max(axis=1), 1.0)
-        padded = np.append(rate, 0.0)
-        result: F64 = padded[[self._rows.get(key, len(padded) - 1) for key in keys]]
-        return result
-
-    def state(self) -> dict[str, Any]:
-        used = slice(0, len(self._rows))
-        arrays = {name: pack(getattr(self, f"_{name}")[used]) for name in ("sums", "recent", "expected")}
-        more = {"profile": pack(self._profile), "norm": self._norm, "hours": self._hours}
-        return {"keys": [list(key) for key in self._rows]} | arrays | more
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._rows = {(str(a), str(b)): row for row, (a, b) in enumerate(state["keys"])}
-        self._sums, self._recent, self._expected = (unpack(state[n]) for n in ("sums", "recent", "expected"))
-        self._profile = unpack(state["profile"])
-        self._norm, self._hours = float(state["norm"]), float(state["hours"])
 
 
 class Cells:
@@ -213,11 +145,12 @@ class Cells:
     def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
         """Complaints with their local hours; what is older than the hours that are kept is dropped."""
         kept = [(row, self.hour - hour) for row, hour in complaints if self.hour - hour < HOURS]
-        keys = [list(self._keys_of(row)) for row, _ in kept]
-        self._begin(dict.fromkeys(key for some in keys for key in some if key not in self.rows))
-        for (row, back), some in zip(kept, keys, strict=True):
+        for row, _ in kept:
             if row["facility"] and row["region"]:
                 self.home_of[row["facility"]] = row["region"]
+        keys = [list(self._keys_of(row)) for row, _ in kept]
+        self._begin(dict.fromkeys(key for some in keys for key in some if key not in self.rows))
+        for (_row, back), some in zip(kept, keys, strict=True):
             finished = self.hour // 24 - (self.hour - max(back, 0)) // 24
             for key in some:
                 cell = self.rows.get(key)
@@ -255,10 +188,11 @@ class Cells:
     def _history_of(self, key: Key) -> F64:
         """The exposure that this cell had before its first complaint, in the proportion of today."""
         here = self.exposures.a_day([self.exposure_key(key)])[0]
-        for region in self.chain(key.region) if key.region else ():
-            larger = self.rows.get(Key("", "", region), -1)
+        region = key.region or self.home_of.get(key.value, "")
+        for around in self.chain(region) if region else ():
+            larger = self.rows.get(Key("", "", around), -1)
             if larger >= 0:
-                whole = self.exposures.a_day([(region, "")])[0]
+                whole = self.exposures.a_day([(around, "")])[0]
                 history = self.usual.exposure[larger]
                 scaled = history * (here / whole if whole > 0 else 1.0)
                 return np.where(history > 0, np.maximum(scaled, 1.0), 0.0)

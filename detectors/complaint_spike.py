@@ -15,11 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.clock import HOUR, offset_of, stamp
-from detectors.complaint_cells import FACILITY, HOURS, Cells, Gathering, Key
-from detectors.complaint_words import sentences
+from detectors.clock import HOUR, offset_of
+from detectors.complaint_cells import Cells, Gathering, Key
+from detectors.complaint_evidence import evidence_of, subject_of
 from detectors.complaint_zones import Reading, Zone, read, shrunk, swallows, zones
-from detectors.counts import upper_tail
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -28,9 +27,7 @@ from detectors.regions_tree import RegionTree
 from detectors.rises import Rises, plateau
 
 COUNTED: Final = frozenset({"opened", "reopened"})
-MOST_TIMES: Final = 99.0  # a ratio beyond it says nothing more
 NEWS: Final = 1.5  # times as many complaints as were last told
-NAMED: Final = 3  # reasons and carriers named in a finding
 FITS_A_RUN: Final = 128  # cells; a fit takes some 0.1 ms a cell
 
 
@@ -184,9 +181,9 @@ class ComplaintSpike:
         for zone in zones(self._cells, self._tree, config.hours, reading, config.false_discoveries):
             inside = self._inside(zone)
             watched = None if inside else self._watched(zone)
-            subject = watched or self._subject(zone)
+            subject = watched or subject_of(zone, self._cells)
             hour = self._watches[watched].since if watched else self._cells.hour - zone.began
-            evidence = self._evidence(zone, reading, hour, offset, now)
+            evidence = evidence_of(zone, reading, self._cells, self._tree, hour, offset, self._timezone)
             if subject in spoken or (watched is None and self._quiet(subject, evidence)):
                 continue
             spoken.add(subject)
@@ -233,7 +230,7 @@ class ComplaintSpike:
 
     def _watched(self, zone: Zone) -> Subject | None:
         """The open episode that already speaks for this zone."""
-        subject = self._subject(zone)
+        subject = subject_of(zone, self._cells)
         if subject in self._watches:
             return subject
         speaking = (
@@ -249,7 +246,7 @@ class ComplaintSpike:
             known
             for known, watch in self._watches.items()
             if watch.regions
-            and known != self._subject(zone)
+            and known != subject_of(zone, self._cells)
             and all(
                 any(one != held and one in self._tree.chain(held) for one in zone.regions)
                 for held in watch.regions
@@ -282,86 +279,6 @@ class ComplaintSpike:
         self._rests = {s: h for s, h in self._rests.items() if hour - h < self._config.rest_hours}
         return found
 
-    def _subject(self, zone: Zone) -> Subject:
-        lead = zone.lead
-        if lead.dimension == FACILITY:
-            return Subject(SubjectType.FACILITY, lead.value)
-        if lead.dimension == "carrier" and not self._cells.parent(lead):
-            return Subject(SubjectType.CARRIER, lead.value)
-        return Subject(SubjectType.REGION, lead.region)
-
-    def _evidence(
-        self, zone: Zone, reading: Reading, since: int, offset: int, now: Instant
-    ) -> dict[str, Any]:
-        hours = max(self._cells.hour - since + 1, 1)
-        leads = [zone.lead._replace(region=region) for region in zone.regions] or [zone.lead]
-        seen, usual = self._tally(leads, reading, hours)
-        row = reading.place[self._cells.rows[zone.lead]]
-        dispersion = float(reading.days.dispersion[row])
-        chance = float(upper_tail(np.array([seen]), np.array([usual]), np.array([dispersion]))[0])
-        places = [self._tree.name(region) for region in zone.regions]
-        place = ("、".join(one[0] for one in places), ", ".join(one[1] for one in places))
-        if (
-            zone.lead.dimension in {FACILITY, "carrier"}
-            and self._subject(zone).type is not SubjectType.REGION
-        ):
-            place = (zone.lead.value, zone.lead.value)
-        evidence: dict[str, Any] = {
-            "region": zone.regions[0] if zone.regions else None,
-            "regions": zone.regions,
-            "since": since * HOUR - offset,
-            "since_local": stamp(since * HOUR - offset, self._timezone),
-            "hours": hours,
-            "seen": seen,
-            "expected": round(usual, 1),
-            "ratio": round(min(seen / max(usual, 0.1), MOST_TIMES), 1),
-            "chance": float(f"{chance:.3g}"),
-            "cases": seen,
-            "parcels_a_day": round(float(self._cells.exposure_now()[self._cells.rows[zone.lead]])),
-            "reasons": self._behind("reason", zone, reading, hours),
-            "carriers": self._behind("carrier", zone, reading, hours),
-            "as_of": now,
-        }
-        categories = self._behind("category", zone, reading, hours)
-        evidence["reason"] = _first(zone.lead, "reason", evidence["reasons"])
-        evidence["carrier"] = _first(zone.lead, "carrier", evidence["carriers"])
-        evidence["category"] = _first(zone.lead, "category", categories)
-        evidence["facility"] = zone.lead.value if zone.lead.dimension == FACILITY else None
-        about = zone.lead.value if zone.lead.dimension in {"category", "reason"} else None
-        return evidence | sentences(place, about, evidence)
-
-    def _behind(self, dimension: str, zone: Zone, reading: Reading, hours: int) -> list[dict[str, Any]]:
-        """The reasons or carriers with the most complaints over their usual, there and since then."""
-        by_value: dict[str, list[Key]] = {}
-        for row in reading.rows:
-            key = self._cells.keys[row]
-            if key.dimension == dimension and key.region in zone.regions:
-                by_value.setdefault(key.value, []).append(key)
-        tallies = [(value, *self._tally(keys, reading, hours)) for value, keys in by_value.items()]
-        over = sorted(
-            (one for one in tallies if one[1] > one[2] + 1), key=lambda one: (one[2] - one[1], one[0])
-        )
-        return [
-            {"name": value, "seen": seen, "expected": round(usual, 1)} for value, seen, usual in over[:NAMED]
-        ]
-
-    def _tally(self, keys: list[Key], reading: Reading, hours: int) -> tuple[int, float]:
-        """Seen and expected in the last `hours`; beyond two days, in whole days."""
-        seen, usual = 0.0, 0.0
-        for key in keys:
-            row = self._cells.rows.get(key, -1)
-            at = reading.place[row] if row >= 0 else -1
-            if at < 0:
-                continue
-            if hours <= HOURS:
-                seen += reading.hour_counts[at, -hours:].sum()
-                usual += reading.hour_means[at, -hours:].sum()
-            else:
-                days = min((hours + 23) // 24, reading.days.counts.shape[1])
-                seen += reading.days.counts[at, -days:].sum()
-                usual += reading.days.means[at, -days:].sum()
-        return int(seen), float(usual)
-
     # --- checkpoints --------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
@@ -387,12 +304,6 @@ class ComplaintSpike:
             for kind, name, lead, regions, since, hot, told, ratio in state["watches"]
         }
         self._rests = {Subject(SubjectType(kind), name): int(hour) for kind, name, hour in state["rests"]}
-
-
-def _first(lead: Key, dimension: str, named: list[dict[str, Any]]) -> str | None:
-    if lead.dimension == dimension:
-        return lead.value
-    return str(named[0]["name"]) if named else None
 
 
 def _sure(log_evidence: float, tested: int) -> float:

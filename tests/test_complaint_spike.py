@@ -162,6 +162,17 @@ def rare(shop: Shop, city: str, cases: int) -> Window:
     return one
 
 
+def test_a_hub_whose_parcels_make_trouble_in_many_places_is_named(shop: Shop) -> None:
+    found: list[Finding] = []
+    for _ in range(4):
+        told = [shop.complaint(city, "damaged", None) | {"facility": "HUB-7"} for city in CITIES[:1]]
+        told += [shop.complaint(None, "damaged", None) | {"facility": "HUB-7"} for _ in range(6)]
+        found += shop.detector.run(window(shop.now, shop.now + STEP, complaints=rows("complaints", told)))
+        shop.now += STEP
+    assert (SubjectType.FACILITY, "HUB-7") in {(one.subject.type, one.subject.id) for one in found}
+    assert "HUB-7" in next(one for one in found if one.subject.id == "HUB-7").evidence["en"]
+
+
 def test_complaints_without_a_region_or_from_before_and_after_their_time_break_nothing(shop: Shop) -> None:
     odd = [shop.complaint(None, "late", None) for _ in range(3)]
     odd.append(shop.complaint("440300", "late", None) | {"occurred": shop.now - 400 * DAY})

@@ -1,0 +1,81 @@
+"""How many parcels could give rise to a complaint, by region, carrier and facility."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.counts import F64
+from detectors.plain import pack, unpack
+
+_RECENT: Final = 0.5 ** (1 / 3)  # an hour's decay of what counts as recent
+_SURGE_PARCELS: Final = 30.0  # as many parcels must come before a surge is believed
+_SURGE_KNOWN: Final = 72  # hours
+
+
+class Exposures:
+    """Parcels a day for each (region, carrier), (region, all) and facility: the larger of delivered and shipped.
+
+    Smoothed over days, and raised at once when much more comes in than usual at this hour (a sale): `surge`.
+    """
+
+    def __init__(self, half_life_hours: float) -> None:
+        self._decay = 0.5 ** (1 / half_life_hours)
+        self._rows: dict[tuple[str, str], int] = {}
+        self._sums = np.zeros((0, 2))
+        self._recent = np.zeros((0, 2))  # of the last hours
+        self._expected = np.zeros((0, 2))  # for these hours
+        self._profile = np.full((24, 2), 1.0)  # parcels by hour of the day, everywhere
+        self._norm = 0.0
+        self._hours = 0.0
+
+    def row(self, key: tuple[str, str]) -> int:
+        row = self._rows.setdefault(key, len(self._rows))
+        if row >= len(self._sums):
+            more = np.zeros((max(256, len(self._sums)), 2))
+            for name in ("_sums", "_recent", "_expected"):
+                setattr(self, name, np.concatenate([getattr(self, name), more]))
+        return row
+
+    def add(self, rows: list[int], amounts: list[tuple[float, float]], hour: int) -> None:
+        """`hour` of the day."""
+        if rows:
+            values = np.array(amounts)
+            np.add.at(self._sums, rows, values)
+            np.add.at(self._recent, rows, values)
+            self._profile[hour] += values.sum(axis=0)
+
+    def advance(self, hour: int) -> None:
+        """The running hour of the day is over."""
+        shares = self._profile / self._profile.sum(axis=0)
+        a_day = self._sums * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+        self._expected = (self._expected + a_day * shares[hour]) * _RECENT
+        self._recent *= _RECENT
+        self._sums *= self._decay
+        self._norm = 1 - (1 - self._norm) * self._decay
+        self._hours += 1
+        if hour == 23:
+            self._profile *= 0.9
+
+    def a_day(self, keys: Iterable[tuple[str, str]]) -> F64:
+        rate = self._sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+        if self._hours > _SURGE_KNOWN:
+            surge = (self._recent + _SURGE_PARCELS) / (self._expected + _SURGE_PARCELS)
+            rate *= np.maximum(surge.max(axis=1), 1.0)
+        padded = np.append(rate, 0.0)
+        result: F64 = padded[[self._rows.get(key, len(padded) - 1) for key in keys]]
+        return result
+
+    def state(self) -> dict[str, Any]:
+        used = slice(0, len(self._rows))
+        arrays = {name: pack(getattr(self, f"_{name}")[used]) for name in ("sums", "recent", "expected")}
+        more = {"profile": pack(self._profile), "norm": self._norm, "hours": self._hours}
+        return {"keys": [list(key) for key in self._rows]} | arrays | more
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rows = {(str(a), str(b)): row for row, (a, b) in enumerate(state["keys"])}
+        self._sums, self._recent, self._expected = (unpack(state[n]) for n in ("sums", "recent", "expected"))
+        self._profile = unpack(state["profile"])
+        self._norm, self._hours = float(state["norm"]), float(state["hours"])
