@@ -234,3 +234,27 @@ def test_a_complaint_of_the_history_makes_an_episode_real(tmp_path: Path) -> Non
     tuned = tune(tmp_path, 0.0, history=[write(tmp_path / "events.ndjson", events)]).thresholds[0]
     assert tuned.min_score == 0.5
     assert tuned.kept == 1.0
+
+
+def test_a_prediction_is_real_when_the_promise_was_then_broken(tmp_path: Path) -> None:
+    lines = []
+    for number in range(30):
+        parcel = ("parcel", f"P{number}")
+        lines += finding(f"L{number}", "late_predicted", parcel, number, number / 30, number + 30)
+        if number >= 20:
+            lines += finding(f"B{number}", "promise_broken", parcel, number + 31, 0.9, number + 32)
+    write(tmp_path / "findings.ndjson", lines)
+    soon = next(one for one in tune(tmp_path, 0.0).thresholds if "late_predicted" in one.kinds)
+    assert soon.min_score == 0.666
+    assert soon.kept == 1.0
+
+
+def test_a_rule_whose_scores_tell_nothing_is_left_as_it_is(tmp_path: Path) -> None:
+    lines = []
+    for number in range(40):
+        parcel = ("parcel", f"P{number}")
+        lines += finding(f"F{number}", "facility_stalled", parcel, number, 0.7, number + 1)
+    write(tmp_path / "findings.ndjson", lines)
+    tuned = tune(tmp_path, 0.5)
+    assert tuned.thresholds[0].min_score is None
+    assert "# late: no score keeps to the budget, left as it is" in tuned.lines

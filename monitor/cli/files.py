@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(simulate)
     app.command()(evaluate)
+    app.command()(tune)
 
 
 def ingest(files: Files, config: Config = None) -> None:
@@ -81,20 +82,62 @@ def simulate(
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="What replay wrote.")],
     truth: Annotated[Path, typer.Option(help="What simulate wrote: truth.ndjson.")],
+    curves: Annotated[Path | None, typer.Option(help="Folder for the curves, as PNG.")] = None,
     *,
+    complaint: float = typer.Option(12.0, help="What a complaint costs, in major units."),
+    message: float = typer.Option(0.05, help="What a message costs."),
+    alert: float = typer.Option(2.0, help="What it costs that a person looks at an alert."),
+    redeemed: float = typer.Option(0.35, min=0, max=1, help="The share of coupons that is used."),
+    effect: float = typer.Option(
+        0.25, min=0, max=1, help="The share of complaints that words in time avert."
+    ),
     json: Json = False,
 ) -> None:
     """Precision, recall, lead time and cost per averted complaint, per detector."""
-    from monitor.evaluate import evaluate as judge
+    from monitor import evaluate as judging
 
-    for path in (folder / "findings.ndjson", truth):
-        if not path.exists():
-            raise Failed(f"{path}: no such file", code=USAGE)
-    report = judge(folder, truth)
+    _exist([folder / "findings.ndjson", truth])
+    costs = judging.Costs(complaint, message, redeemed, alert, effect)
+    try:
+        report = judging.evaluate(folder, truth, costs)
+    except (ValueError, KeyError) as error:
+        raise Failed(str(error)) from None
+    for path in judging.curves(report, curves) if curves else ():
+        say(str(path))
     if json:
         data(as_json(report))
         return
-    table(report.rows(), tuple(report.columns()), json=False)
+    table(report.rows(), report.columns(), json=False)
+    say(f"customers told of a silent feed, where nothing was wrong: {report.told_of_silent_feeds}")
+
+
+def tune(
+    folder: Annotated[Path, typer.Argument(help="What replay wrote over the shop's own history.")],
+    false_alarms: Annotated[float, typer.Option(min=0, help="How many false alarms a day are bearable.")],
+    history: Annotated[
+        list[Path] | None, typer.Option(help="The replayed events: their complaints teach.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(help="Of a synthetic world, instead of outcomes.")] = None,
+    config: Config = None,
+    *,
+    json: Json = False,
+) -> None:
+    """The min_score of each policy rule that keeps to so many false alarms a day; config lines on stdout."""
+    from config.policies import load_pack
+    from monitor import evaluate as judging
+
+    files = list(history or ())
+    _exist([folder / "findings.ndjson", *files, *([truth] if truth else [])])
+    pack = load_pack(settings(config).settings.policy.file)
+    try:
+        tuned = judging.tune(folder, false_alarms, history=files, truth=truth, pack=pack)
+    except ValueError as error:
+        raise Failed(str(error)) from None
+    if json:
+        data(as_json(tuned))
+        return
+    table(tuned.rows(), tuned.columns(), json=False)
+    data("\n".join(["", *tuned.lines]))
 
 
 def _exist(files: list[Path]) -> None:

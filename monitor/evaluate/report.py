@@ -14,9 +14,8 @@ from monitor.evaluate.measures import Measures, measure
 from monitor.evaluate.records import STALLS, actions, anomalies, episodes, world
 
 COLUMNS = (
-    "detector", "anomalies", "found", "episodes", "precision", "recall", "f1", "alarms_a_day", "false_alarms_a_day",
-    "delay_hours", "lead_hours", "complaints", "found_before", "told_before", "brier", "average_precision",
-    "cost_per_averted",
+    "detector", "anomalies", "found", "precision", "recall", "f1", "alarms_a_day", "lead_hours", "found_before",
+    "told_before", "brier", "cost_per_averted",
 )  # fmt: skip
 # what it is judged by: the anomalies of another family
 JUDGED_BY = {"late_predicted": "promise_broken"}

@@ -1,7 +1,8 @@
 """Thresholds for a stated budget of false alarms, from the shop's own replay and history.
 
 No truth is needed. An episode counts as real where its customer complained within a week of it, where it went on for
-`LASTED` after it was opened, or where it ended badly; with a truth file, where it matches an anomaly. Scores of
+`LASTED` after it was opened, or where it ended badly; a prediction where the promise was then broken; a broken promise
+always; with a truth file, what matches an anomaly. Scores of
 different detectors are made comparable by isotonic regression (a score's share of real ones, never falling), and
 one share is then chosen for all: the lowest that keeps to the budget, so no detector's alarms are dearer than
 another's. What comes out are `min_score` lines for the rules of the policy pack.
@@ -23,8 +24,11 @@ from monitor.evaluate.matching import match
 from monitor.evaluate.records import anomalies, episodes, moment, world
 
 HOUR = 3_600_000
-LASTED = 24 * HOUR
+LASTED = 12 * HOUR
 WEEK = 7 * 24 * HOUR
+FACTS = frozenset(
+    {"promise_broken", "repeat_complainer", "feed_silent"}
+)  # what they say is so when they say it
 ENDED_BADLY = frozenset({"finished", "expired", "superseded"})
 TIE = 1e-6  # among equal shares the higher score is the surer
 FEW = 20  # episodes: with less there is nothing to learn a threshold from
@@ -139,8 +143,10 @@ def _threshold(
         )
     score, real, mine_share = level
     kept = mine_share >= share
-    lowest = float(np.floor(score[kept].min() * 1000) / 1000) if kept.any() else 1.0
-    kept = score >= lowest if kept.any() else kept
+    if not kept.any():
+        return RuleThreshold(name, kinds, len(score), None, 0.0, 0.0, 0.0)
+    lowest = float(np.floor(score[kept].min() * 1000) / 1000)
+    kept = score >= lowest
     return RuleThreshold(
         rule=name,
         kinds=kinds,
@@ -156,7 +162,8 @@ def _lines(thresholds: Sequence[RuleThreshold], budget: float) -> list[str]:
     lines = [f"# min_score of the policy pack's rules, for at most {budget:g} false alarms a day"]
     for one in thresholds:
         if one.min_score is None:
-            lines.append(f"# {one.rule}: only {one.episodes} episodes, left as it is")
+            few = f"only {one.episodes} episodes" if one.episodes < FEW else "no score keeps to the budget"
+            lines.append(f"# {one.rule}: {few}, left as it is")
             continue
         why = f"{one.alarms_a_day:g} alarms a day, {one.false_a_day:g} false; keeps {one.kept:.0%} of the real ones"
         lines += ["", "[[rules]]", f'name = "{one.rule}"', f"min_score = {one.min_score:g}  # {why}"]
@@ -176,13 +183,16 @@ def _by_outcome(found: pl.DataFrame, complaints: pl.DataFrame, end: int) -> pl.D
     told = found.join(complaints, on="key").filter(
         (pl.col("complained") >= pl.col("opened")) & (pl.col("complained") <= pl.col("opened") + WEEK)
     )
+    broken = found.filter(pl.col("kind") == "promise_broken")["key"].to_list()
+    predicted = pl.col("kind") == "late_predicted"
     lasted = pl.col("closed").fill_null(end) - pl.col("opened") >= LASTED
-    real = (
+    real = pl.col("kind").is_in(list(FACTS)) | pl.when(predicted).then(pl.col("key").is_in(broken)).otherwise(
         pl.col("finding_id").is_in(told["finding_id"].to_list())
         | lasted
         | pl.col("close_reason").is_in(list(ENDED_BADLY))
     )
-    decided = pl.col("closed").is_not_null() | lasted
+    decided = pl.col("closed").is_not_null() | pl.col("kind").is_in(list(FACTS)) | (lasted & ~predicted)
+    decided |= predicted & pl.col("key").is_in(broken)
     return found.filter(decided).with_columns(real=real.fill_null(value=False))
 
 
