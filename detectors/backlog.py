@@ -111,14 +111,15 @@ class BacklogForecast:
         out = np.empty((len(rows), len(HORIZONS)))
         level = stock.copy()
         deviation = self._deviation(rows)
+        arrivals, departures = self._arrivals.week(rows), self._departures.week(rows)
+        usual = self._stock.week(rows)
         for step in range(1, HORIZONS[-1] + 1):
             then = (hour + step) % HOURS_A_WEEK
             deviation *= _FADE
-            comes = self._arrivals.usual(rows, then) * np.exp(deviation[:, 0])
-            goes = self._departures.usual(rows, then) * np.exp(deviation[:, 1])
+            comes = arrivals[:, then] * np.exp(deviation[:, 0])
+            goes = departures[:, then] * np.exp(deviation[:, 1])
             # what stands there above the usual leaves a little faster, what lies below slower
-            usual = self._stock.usual(rows, then)
-            goes *= np.clip(((level + 5.0) / (usual + 5.0)) ** 0.3, 0.5, 1.3)
+            goes *= np.clip(((level + 5.0) / (usual[:, then] + 5.0)) ** 0.3, 0.5, 1.3)
             level = np.maximum(level + comes - np.minimum(goes, level + comes), 0.0)
             if step in HORIZONS:
                 out[:, HORIZONS.index(step)] = level
@@ -188,10 +189,11 @@ class BacklogForecast:
 
     def _peaks(self, rows: I64, hour: int) -> F64:
         """The fullest usual hour within half a day of each horizon: a hub's evening is no backlog of its morning."""
+        week = self._stock.week(rows)
         out = []
         for horizon in HORIZONS:
-            around = [(hour + horizon + shift) % HOURS_A_WEEK for shift in range(-12, 13)]
-            out.append(np.max([self._stock.usual(rows, near) for near in around], axis=0))
+            around = (hour + horizon + np.arange(-12, 13)) % HOURS_A_WEEK
+            out.append(week[:, around].max(axis=1))
         return np.stack(out, axis=1)
 
     def _margin(self, rows: I64, forecast: F64) -> F64:

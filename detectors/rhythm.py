@@ -23,6 +23,7 @@ LEVEL_DAYS: Final = 7.0  # memory of a key's level
 CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
+_OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
 
 
 class Rhythm:
@@ -59,7 +60,7 @@ class Rhythm:
 
     def log_usual(self, rows: I64, hour: int) -> F64:
         own = self._own_days[rows, hour].astype(np.float64)
-        trust = own / (own + 0.04)  # an hour of its own, once, weighs as much as the common curve
+        trust = own / (own + _OWN_HOUR)
         shared = self._shared[hour]
         return np.asarray(
             self._level[rows] + shared + trust * (self._own[rows, hour] - shared), dtype=np.float64
@@ -71,6 +72,13 @@ class Rhythm:
 
     def usual(self, rows: I64, hour: int) -> F64:
         return np.maximum(np.expm1(self.log_usual(rows, hour)), 0.0)
+
+    def week(self, rows: I64) -> F64:
+        """The usual of every hour of the week, one row a key."""
+        own = self._own_days[rows].astype(np.float64)
+        trust = own / (own + _OWN_HOUR)
+        log = self._level[rows][:, None] + self._shared + trust * (self._own[rows] - self._shared)
+        return np.maximum(np.expm1(log), 0.0)
 
     def scale(self, rows: I64) -> F64:
         return np.maximum(self._scale[rows], SCALE_FLOOR)
