@@ -79,6 +79,9 @@ class Reason(StrEnum):
     CHANNEL_REJECTED = "channel_rejected"  # the provider's final no
     COUPON_FAILED = "coupon_failed"  # the message waits for a coupon that will not come
     RATE_LIMITED = "rate_limited"  # waits for the channel's bucket
+    PROVIDER_DOWN = (
+        "provider_down"  # waits for a provider that does not answer, or for a key that a person renews
+    )
     UNKNOWN = "unknown"  # the provider may or may not have done it
 
 

@@ -255,7 +255,8 @@ class Delivery:
         if result.answer is Answer.RETRY:
             if result.cause in RESTING:
                 pacer.rest(now + backoff.after(entry.proposal.channel, pacer.failed(), result.retry_after))
-            return Verdict("retry", Reason.RATE_LIMITED, now + wait, detail=result.detail)
+            reason = Reason.RATE_LIMITED if result.cause is Cause.RATE else Reason.PROVIDER_DOWN
+            return Verdict("retry", reason, now + wait, detail=result.detail)
         if result.answer is Answer.PERMANENT:
             return await self._give_up(
                 entry, FINAL.get(result.cause, Reason.CHANNEL_REJECTED), result.detail, now

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from notifier.sending import Instant, Limits
 
 SECOND: Final = 1000
+MOST_SLOTS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Pacer:
         if given is None or given <= now or given < free:
             given = max(now, free, self._next)
             self._next = given + spacing
+        if len(self._slots) >= MOST_SLOTS:  # of entries that never came back: expired, rejected
+            self._slots.clear()
         self._slots[entry] = given
         return given
 

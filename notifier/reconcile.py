@@ -13,13 +13,14 @@ from typing import Final, Protocol, runtime_checkable
 
 from notifier.actions import ActionKind, Outcome
 from notifier.identity import PREFIX
-from notifier.ledger import Ledger, Person, script
+from notifier.ledger import Claim, Ledger, Person, script
 from notifier.sending import Channel, CouponProvider, Instant
 from notifier.store import Store
 
 SYSTEM: Final = "forestall"
 BATCH: Final = 500
 GONE: Final = frozenset({"failed", "none"})
+DAY_MS: Final = 86_400_000
 
 
 @runtime_checkable
@@ -67,7 +68,10 @@ class Reconciler:
                 continue
             ours.add(claim.coupon_code)
             there = claim.coupon_code in at_shop.get(claim.proposal.channel, set())
-            if claim.state == "done" and not there:
+            settled = (
+                claim.sent_at is not None and claim.sent_at < now
+            )  # sent since we asked: it cannot be in the list
+            if claim.state == "done" and not there and settled and not _over(claim, now):
                 missing.append(claim.action_id)
             if there and (claim.state in GONE or claim.outcome is not Outcome.SEND):
                 unpaid.append(claim.action_id)
@@ -107,3 +111,8 @@ class Reconciler:
                 await self._ledger.resolve(claim.action_id, word, person, now)
             counts[word] += 1
         return counts
+
+
+def _over(claim: Claim, now: Instant) -> bool:
+    """Shops may drop what nobody can use any more."""
+    return claim.decided_at + claim.proposal.coupon_days * DAY_MS < now

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from notifier.channels.smtp import SmtpChannel, SmtpOptions
-from notifier.sending import Answer, Cause, SendResult
-from tests.channels.case import NOW, OPS
+from notifier.sending import Answer, Cause, Contact, SendResult
+from tests.channels.case import CUSTOMER, NOW, OPS
 
 
 class MailServer:
@@ -99,3 +99,37 @@ def test_every_answer_has_its_class(
     result = asyncio.run(send(MailServer(answers)))
     assert (result.answer, result.cause) == expected
     assert "pa55word" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("address", "answer", "mails"),
+    [
+        ("li.lei@example.com", Answer.DONE, 1),
+        (None, Answer.PERMANENT, 0),
+        ("a@example.com, b@example.com", Answer.PERMANENT, 0),
+        ("a@example.com\r\nBcc: b@example.com", Answer.PERMANENT, 0),
+    ],
+)
+def test_a_customers_mail_goes_to_the_customer_and_nobody_else(
+    address: str | None, answer: Answer, mails: int
+) -> None:
+    async def run() -> None:
+        server = MailServer()
+        async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+            options = {
+                "host": "127.0.0.1",
+                "port": listening.sockets[0].getsockname()[1],
+                "security": "none",
+                "sender": "care@shop.example",
+                "to": ["ops@shop.example"],
+            }
+            channel = SmtpChannel(SmtpOptions.model_validate(options))
+            message = replace(CUSTOMER, recipient=Contact(email=address))
+            assert (await channel.send(message, NOW)).answer is answer
+        assert len(server.mails) == mails
+        for raw in server.mails:
+            mail = email.message_from_bytes(raw, policy=email.policy.default)
+            assert mail["To"] == address
+            assert "ops@shop.example" not in str(mail)
+
+    asyncio.run(run())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import smtplib
 import ssl
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ class SmtpOptions(Options):
     username: str = ""
     password: Secret | None = None
     sender: str = Field(pattern=r"^[^@\s<>,]+@[^@\s<>,]+$")
-    to: tuple[str, ...] = Field(min_length=1)
+    to: tuple[str, ...] = Field((), description="of ops mail; a customer's message goes to the customer")
     timeout_seconds: float = Field(15.0, gt=0)
     ca_file: str | None = Field(None, description="a certificate authority of your own")
 
@@ -44,15 +45,25 @@ class SmtpChannel:
         self._config = config
 
     async def send(self, message: Message, now: Instant) -> SendResult:
-        mail = self._mail(message, now)
-        return await asyncio.to_thread(self._deliver, mail)
+        to = self._recipients(message)
+        if not to:
+            return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="no_address")
+        mail = self._mail(message, now, to)
+        return await asyncio.to_thread(self._deliver, mail, to)
 
-    def _mail(self, message: Message, now: Instant) -> EmailMessage:
+    def _recipients(self, message: Message) -> tuple[str, ...]:
+        if message.customer_id is None:
+            return self._config.to
+        address = message.recipient.email if message.recipient else None
+        # One address and no header of its own: what a customer typed must not add recipients.
+        return (address,) if address and re.fullmatch(r"[^@\s<>,;:]+@[^@\s<>,;:]+", address) else ()
+
+    def _mail(self, message: Message, now: Instant, to: tuple[str, ...]) -> EmailMessage:
         config = self._config
         mail = EmailMessage()
         mail["Subject"] = chat.cut(chat.one_line(message.title), 300)
         mail["From"] = config.sender
-        mail["To"] = ", ".join(config.to)
+        mail["To"] = ", ".join(to)
         mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
         domain = config.sender.rpartition("@")[2]
         mail["Message-ID"] = f"<{_token(message.key)}@{domain}>"
@@ -68,7 +79,7 @@ class SmtpChannel:
             mail.add_attachment(message.image, "image", "png", filename="chart.png")
         return mail
 
-    def _deliver(self, mail: EmailMessage) -> SendResult:
+    def _deliver(self, mail: EmailMessage, to: tuple[str, ...]) -> SendResult:
         config, sent = self._config, False
         try:
             with self._connect() as server:
@@ -77,8 +88,8 @@ class SmtpChannel:
                 if config.username and config.password is not None:
                     server.login(config.username, config.password.get_secret_value())
                 server.mail(config.sender)
-                refused = [address for address in config.to if server.rcpt(address)[0] >= 400]
-                if len(refused) == len(config.to):
+                refused = [address for address in to if server.rcpt(address)[0] >= 400]
+                if len(refused) == len(to):
                     return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="rcpt")
                 sent = True
                 code, _ = server.data(mail.as_bytes())
