@@ -17,7 +17,8 @@ from detectors.findings import Instant
 from monitor.answers import precision
 from monitor.incidents import View
 from monitor.links import Act, Link, nonce
-from monitor.notifications.proposals import Desk, clean, named
+from monitor.notifications.places import named
+from monitor.notifications.proposals import Desk, clean
 from notifier.actions import ActionKind, Arm, Outcome, Proposal, Reason
 from notifier.ledger import Claim
 

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from monitor.console.auth import Gate, Role, Session
 from monitor.console.source import Source
 from monitor.console.words import LOCALES, incident_words, why, words
-from monitor.notifications.proposals import named
+from monitor.notifications.places import named
 from notifier.ops_message import money_text, place_name
 
 HERE: Final = Path(__file__).parent

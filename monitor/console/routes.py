@@ -192,7 +192,7 @@ class Console:
             held=self.source.why_not(view.incident_id),
             advice=[
                 advice_text(step, locale_of(request))
-                for step in advise(view, self.source.settings().incidents)
+                for step in advise(view, self.source.settings().incidents, locale_of(request))
             ],
             evidence={
                 name: value for name, value in sorted(view.evidence.items()) if name not in {"zh", "en"}

@@ -252,13 +252,16 @@ class Incidents:
     def _gather(self, cause: Incident, now: Instant) -> None:
         """Parcels that the new incident of a place explains leave the incidents they had."""
         place = cause.group.place
+        of, name = place.type.value, place.id
+        if place.type is SubjectType.LANE:  # a lane may be all ways to a destination
+            of, name = "carrier", name.partition("|")[0]
         for incident in list(self._open.values()):
             if incident is cause or not (incident.group.family in GATHERED or incident.anchored):
                 continue
             moving = [
                 (key, member)
                 for key, member in incident.members.items()
-                if getattr(member, place.type.value, "") == place.id and self._target(member) == cause.group
+                if getattr(member, of, "") == name and self._target(member) == cause.group
             ]
             if len(moving) == len(incident.members) and moving:
                 cause.take_all(incident)

@@ -6,6 +6,7 @@ parcels there. Findings of single parcels that nothing explains become one incid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -90,17 +91,29 @@ def _text(evidence: Evidence, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def lane_id(carrier: str, lane: str) -> str:
+    """Carrier, origin and destination as one name, as detectors of lanes name them: SF|330000|110000. Evidence of
+    parcels writes the way alone, as 330000>110000 or 330000-110000.
+    """
+    if not lane or "|" in lane:
+        return lane
+    way = re.fullmatch(r"(\d+)-(\d+)", lane)
+    origin, _, destination = lane.partition(">") if way is None else (way[1], "", way[2])
+    return "|".join(part for part in (carrier, origin, destination) if part)
+
+
 def member_of(finding: Finding, amount: int = 0, currency: str = "") -> Member:
     evidence, subject = finding.evidence, finding.subject
     own = {subject.type.value: subject.id}
     worth = evidence.get("amount")
     amount = amount or (worth if isinstance(worth, int) else 0)
+    carrier = own.get("carrier") or _text(evidence, "carrier")
     return Member(
         kind=finding.kind,
         subject=subject,
         since=finding.started_at,
-        carrier=own.get("carrier") or _text(evidence, "carrier"),
-        lane=own.get("lane") or _text(evidence, "lane"),
+        carrier=carrier,
+        lane=own.get("lane") or lane_id(carrier, _text(evidence, "lane")),
         facility=own.get("facility") or _text(evidence, "facility"),
         region=own.get("region") or _text(evidence, "region"),
         feed=own.get("feed") or _text(evidence, "feed"),
@@ -145,6 +158,8 @@ def explanations(member: Member) -> Iterator[tuple[str, SubjectType, str]]:
     yield "feed_silent", SubjectType.FEED, member.feed
     yield "facility_congested", SubjectType.FACILITY, member.facility
     yield "carrier_degraded", SubjectType.LANE, member.lane
+    if member.lane.count("|") == 2:  # the carrier's way to that destination, from anywhere
+        yield "carrier_degraded", SubjectType.LANE, f"{member.carrier}|{member.lane.rpartition('|')[2]}"
     yield "carrier_degraded", SubjectType.CARRIER, member.carrier
     yield "backlog_forecast", SubjectType.FACILITY, member.facility
     yield "complaint_spike", SubjectType.REGION, member.region

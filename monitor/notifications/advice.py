@@ -8,12 +8,13 @@ from typing import Any
 
 from config.settings import IncidentSettings
 from monitor.incidents import View
+from monitor.notifications.places import named
 
 SHIFT_HOURS = 4  # extra hands are asked for half a shift
 CLEAR_DAYS = 1
 
 
-def advise(view: View, settings: IncidentSettings) -> list[dict[str, Any]]:
+def advise(view: View, settings: IncidentSettings, locale: str) -> list[dict[str, Any]]:
     evidence = view.evidence
     if view.family in {"facility_congested", "backlog_forecast"}:
         return _capacity(evidence, settings)
@@ -21,26 +22,26 @@ def advise(view: View, settings: IncidentSettings) -> list[dict[str, Any]]:
         return [{"do": "check_feed", "feed": view.place.id}]
     if view.family == "carrier_degraded":
         return [
-            {"do": "divert", "place": view.place.id},
-            {"do": "call_carrier", "carrier": _most(view.carriers)},
+            {"do": "divert", "place": named(view.place, locale)},
+            {"do": "call_carrier", "carrier": _most(view.carriers) or view.labels.get("carrier", "")},
         ]
     if view.family == "complaint_spike":
         reason = evidence.get("reason") or evidence.get("category")
         advice: list[dict[str, Any]] = [{"do": "answer_complaints", "reason": reason}] if reason else []
-        return [*advice, {"do": "look_at_region", "place": view.place.id}]
+        return [*advice, {"do": "look_at_region", "place": named(view.place, locale)}]
     if view.family in {"parcels_stalled", "parcels_late"}:
         return [{"do": "ask_carrier", "carrier": _most(view.carriers), "parcels": view.open}]
     if view.family == "orders_stalled":
-        return [{"do": "ask_warehouse", "place": view.place.id, "orders": view.open}]
+        return [{"do": "ask_warehouse", "place": named(view.place, locale), "orders": view.open}]
     if view.family == "signatures":
-        return [{"do": "check_signatures", "place": view.place.id, "parcels": view.open}]
+        return [{"do": "check_signatures", "place": named(view.place, locale), "parcels": view.open}]
     return []
 
 
 def _capacity(evidence: Mapping[str, Any], settings: IncidentSettings) -> list[dict[str, Any]]:
     """Excess over the usual stock, with the usual grown by what more traffic explains."""
-    stock, usual = _number(evidence, "stock"), _number(evidence, "usual")
-    forecast = _number(evidence, "forecast", "forecast_24h", "expected_stock")
+    stock, usual = _number(evidence, "stock"), _number(evidence, "usual", "usual_24")
+    forecast = _number(evidence, "forecast_24")
     excess = _number(evidence, "excess")
     if excess is None and usual is not None:
         known = [value for value in (stock, forecast) if value is not None]

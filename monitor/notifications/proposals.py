@@ -11,10 +11,11 @@ from typing import Any
 
 from config.regions import regions
 from config.settings import IncidentSettings
-from detectors.findings import Instant, Subject, SubjectType
+from detectors.findings import Instant
 from monitor.incidents import View
 from monitor.links import Act, Link, Links, nonce
 from monitor.notifications.advice import advise
+from monitor.notifications.places import named
 from monitor.notifications.records import Notification
 from notifier.actions import ActionKind, Proposal
 
@@ -102,11 +103,6 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
     }
 
 
-def named(place: Subject, locale: str) -> str:
-    """Regions by their names; other places are called what the carriers call them."""
-    return regions().name(place.id, locale) if place.type is SubjectType.REGION else place.id
-
-
 def _regions(counts: Mapping[str, int], locale: str) -> dict[str, int]:
     table, found = regions(), dict[str, int]()
     for code, number in counts.items():
@@ -140,7 +136,7 @@ def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
             for name in EVIDENCE
             if isinstance(value := view.evidence.get(name), str | int | float)
         },
-        "advice": [_cleaned(step) for step in advise(view, desk.incidents)],
+        "advice": [_cleaned(step) for step in advise(view, desk.incidents, locale)],
         "acknowledged_by": clean(view.acknowledged_by or ""),
         "note": clean(view.note, 400),
         "url": _page(desk, view),

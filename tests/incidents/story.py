@@ -32,7 +32,7 @@ def stuck(number: int, at: int = T0, facility: str = "HUB-1", **evidence: Any) -
     facts = {
         "facility": facility,
         "carrier": "SF",
-        "lane": "SF:33>11",
+        "lane": "330000>110000",
         "region": "11",
         "feed": "f1",
         **evidence,

@@ -54,7 +54,11 @@ def test_three_thousand_parcels_in_one_hub_are_one_incident_after_a_minute() -> 
     assert book.advance([stuck(number) for number in range(3000)], T0) == []
     (fired,) = book.advance([], T0 + MINUTE)
     assert (fired.old, fired.new, fired.reason) == (Phase.PENDING, Phase.FIRING, Why.CONFIRMED)
-    assert (fired.view.open, fired.view.place.id, fired.view.labels["lane"]) == (3000, "HUB-1", "SF:33>11")
+    assert (fired.view.open, fired.view.place.id, fired.view.labels["lane"]) == (
+        3000,
+        "HUB-1",
+        "SF|330000|110000",
+    )
     assert fired.view.since == T0 - HOUR
 
 
@@ -141,6 +145,27 @@ def test_a_carrier_outage_mutes_its_hubs_and_no_others() -> None:
     book.advance([closed(outage, T0 + HOUR)], T0 + HOUR)
     changes = book.advance([], T0 + 2 * HOUR)
     assert whys(changes) == [Why.RECOVERED, Why.HEARD_AGAIN]
+
+
+@pytest.mark.parametrize(
+    ("lane", "gathered"),
+    [("SF|330000|110000", 2), ("SF|110000", 3), ("SF|440000|110000", 0), ("YTO|110000", 0)],
+)
+def test_a_slow_lane_gathers_its_parcels_however_the_evidence_writes_it(lane: str, gathered: int) -> None:
+    ways = ("330000>110000", "330000-110000", "320000>110000", "330000>510000")
+    parcels = [
+        finding(Kind.LINEHAUL_STALLED, SubjectType.PARCEL, f"P{number}", carrier="SF", lane=way)
+        for number, way in enumerate(ways)
+    ]
+    slow = finding(Kind.CARRIER_DEGRADED, SubjectType.LANE, lane, carrier=lane[:2], lane="330000-110000")
+    for order in ([*parcels, slow], [slow, *parcels]):
+        book = incidents()
+        book.advance(order[:-1], T0)
+        book.advance(order[-1:], T0)
+        counts = {view.family: 0 for view in book.views()}
+        for view in book.views():
+            counts[view.family] += view.open
+        assert counts["carrier_degraded"] == gathered
 
 
 def test_an_incident_never_inhibits_itself() -> None:

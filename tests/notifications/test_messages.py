@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from config.settings import IncidentRule, IncidentSettings
+from detectors.findings import Kind, SubjectType
 from monitor.links import Act, BadLink, Link, LinkFault, Links
 from monitor.notifications import Notification
 from monitor.notifications.proposals import Desk, clean, propose
 from notifier.ops_message import ops_message, words
 from notifier.sending import Message
-from tests.incidents.story import HOUR, MINUTE, T0, closed, jam, silent, stuck
+from tests.incidents.story import HOUR, MINUTE, T0, closed, finding, jam, silent, stuck
 from tests.notifications.test_notifications import World
 
 LINKS = Links(b"k" * 32)
@@ -70,6 +71,19 @@ def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
     assert (text.severity, text.buttons) == ("resolved", ())
     assert "建议" not in text.body
     assert text.ended_at is not None
+
+
+def test_a_forecast_backlog_asks_for_hands_and_a_slow_lane_is_called_by_its_regions() -> None:
+    world = World()
+    evidence: dict[str, Any] = {"stock": 900, "forecast_24": 5000, "usual_24": 1400, "zh": "预计 5,000 件"}
+    world.tick(
+        finding(Kind.BACKLOG_FORECAST, SubjectType.FACILITY, "HUB-9", **evidence),
+        finding(Kind.CARRIER_DEGRADED, SubjectType.LANE, "SF|330000|110000", carrier="SF"),
+    )
+    backlog, lane = (message(notification) for notification in said(world))
+    assert "超出常量约 3,600 件" in backlog.body
+    assert "SF 浙江省 → 北京市" in lane.title
+    assert "SF 浙江省 → 北京市 的新单改走" in lane.body
 
 
 def test_a_digest_counts_everything_and_lists_the_largest() -> None:
