@@ -77,7 +77,7 @@ class _Watch:
 class ComplaintSpike:
     name = "complaint_spike"
     every = 600_000
-    wants = ("complaints", "regions", "facilities")
+    wants = frozenset({"complaints", "regions", "facilities"})
 
     def __init__(
         self,

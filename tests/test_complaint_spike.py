@@ -187,6 +187,13 @@ def test_a_clock_that_jumps_by_years_begins_again_instead_of_crawling(shop: Shop
     assert shop.live(4) == []
 
 
+def test_a_clock_that_is_set_back_finds_nothing_new(shop: Shop) -> None:
+    shop.now -= 3 * DAY
+    assert shop.live(1) == []
+    shop.now += 2 * DAY
+    assert shop.live(1) == []
+
+
 def test_a_new_shop_is_not_judged() -> None:
     assert Shop(ComplaintSpike()).live(9, only("440300", 5.0)) == []
 

@@ -21,7 +21,7 @@ import polars as pl
 import pytest
 
 from detectors.findings import Finding, State
-from detectors.interfaces import SCHEMAS, ParcelDetector, PlaceDetector, Verdict, Window
+from detectors.interfaces import SCHEMAS, ParcelDetector, PlaceDetector, Verdict, Window, empty
 from detectors.registry import PARCEL, PLACE, parcel, place
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -116,6 +116,18 @@ def test_it_leaves_its_inputs_untouched(name: str) -> None:
         detector.run(window)
         for frame, copy in copies.items():
             assert getattr(window, frame).equals(copy)
+
+
+@every_place
+def test_it_reads_only_the_frames_it_asks_for(name: str) -> None:
+    module = recording(name)
+    wants = build(name).wants
+    assert wants <= set(FRAME_NAMES)
+    given = [
+        replace(window, **{frame: empty(frame) for frame in FRAME_NAMES if frame not in wants})
+        for window in module.WINDOWS
+    ]
+    assert list(run(build(name), given)) == list(run(build(name), module.WINDOWS))
 
 
 @every_parcel
