@@ -65,29 +65,29 @@ async def examine(opened: OpenStore) -> StoreReport:
 def window_of_loss(config: Mapping[str, str]) -> str:
     """One sentence. An empty config is a server that does not tell."""
     if not config:
-        return "Window of loss: unknown, as the store does not tell its configuration; ask who runs it for appendfsync."
+        return "Unknown, as the store does not tell its configuration; ask who runs it for appendfsync."
     if config["appendonly"] != "yes":
         since = (
             f"since the last snapshot (save {config['save']})" if config.get("save") else "ever acknowledged"
         )
-        return f"Window of loss: everything {since}, at any crash of the store, as it keeps no log."
+        return f"Everything {since}, at any crash of the store, as it keeps no log."
     if config.get("no-appendfsync-on-rewrite") == "yes" and config["appendfsync"] != "no":
         return (
-            "Window of loss: a power failure while the log is rewritten loses what the system has not yet written "
+            "A power failure while the log is rewritten loses what the system has not yet written "
             "(Linux: some 30 s), as no-appendfsync-on-rewrite is yes; a kill of the store loses nothing acknowledged."
         )
     return {
         "always": (
-            "Window of loss: none; what was acknowledged survives a kill of the store and a power failure, as long as "
+            "None; what was acknowledged survives a kill of the store and a power failure, as long as "
             "the disk keeps what it confirmed."
         ),
         "everysec": (
-            "Window of loss: a power failure loses up to 1 s of what was acknowledged (up to 10 s where an fsync takes "
+            "A power failure loses up to 1 s of what was acknowledged (up to 10 s where an fsync takes "
             "5 s); a kill of the store loses nothing on a sound disk (up to 2 s on such a slow one)."
         ),
     }.get(
         config["appendfsync"],
-        "Window of loss: a power failure loses what the system has not yet written (Linux: some 30 s); a kill of the "
+        "A power failure loses what the system has not yet written (Linux: some 30 s); a kill of the "
         "store loses nothing acknowledged.",
     )
 

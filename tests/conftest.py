@@ -27,8 +27,17 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """A running server of this worker, with the settings of production."""
-    embedded = EmbeddedStore(tmp_path_factory.mktemp("valkey"), maxmemory_mb=512, allow_unsafe_folder=True)
+    """A running server of this worker, with the settings of production.
+
+    `STORE_SERVER=redis-server make test` runs every test on that server instead.
+    """
+    other = os.environ.get("STORE_SERVER")
+    embedded = EmbeddedStore(
+        tmp_path_factory.mktemp("valkey"),
+        maxmemory_mb=512,
+        allow_unsafe_folder=True,
+        binary=Path(program(other)) if other else None,
+    )
     asyncio.run(embedded.start())
     yield embedded
     asyncio.run(embedded.stop())
