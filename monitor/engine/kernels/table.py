@@ -143,6 +143,8 @@ def repeated(table: Table, bucket: int, event: Any, limit: int) -> bool:
     young = whole(table.seen_young[bucket])
     start = whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
     for generation in (1 - young, young):
+        if table.seen_count[bucket, generation] == 0:
+            continue
         ids = table.seen[bucket, generation]
         place = start
         while ids[place] != 0:
