@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Literal, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from monitor.api import error_response, json_response, require_token
-from monitor.feeds.base import Push
+from monitor.feeds.base import Answer, Feed, Push
 from monitor.feeds.desk import Desk
 
 ROUTE = "/v1/feeds/{feed}"
@@ -59,8 +61,7 @@ def feed_routes(
     return [
         Route("/v1/complaints/{complaint}/correct", corrections.post, methods=["POST"]),
         Route("/v1/feeds", handlers.feeds, methods=["GET"]),
-        Route(ROUTE, handlers.post, methods=["POST"]),
-        Route(ROUTE, handlers.get, methods=["GET"]),
+        Route(ROUTE, handlers, methods=["GET", "POST"]),
     ]
 
 
@@ -115,6 +116,8 @@ class _Corrections:
 
 
 class _Handlers:
+    """The webhook route speaks ASGI itself: the framework's request and response would cost as much as all the rest."""
+
     def __init__(self, desk: Desk, clock: Callable[[], int], max_body_bytes: int) -> None:
         self._desk = desk
         self._clock = clock
@@ -126,34 +129,48 @@ class _Handlers:
         now = self._clock()
         return json_response([status.report(now) for status in self._desk.status.values()])
 
-    async def post(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._seconds.time():
-            response = await self._post(request)
-        self._requests.labels(ROUTE, str(response.status_code)).inc()
-        return response
+            feed = self._desk.feeds.get(scope["path_params"]["feed"])
+            if feed is None:
+                answer = _error("no such feed is configured", 404)
+            elif scope["method"] == "POST":
+                answer = await self._post(feed, scope, receive)
+            else:
+                answer = feed.hello(_query(scope)) or _error("this feed takes POST", 405)
+        self._requests.labels(ROUTE, str(answer.status)).inc()
+        headers = [
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"content-type", answer.media_type.encode()),
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    async def _post(self, request: Request) -> Response:
-        feed = self._desk.feeds.get(request.path_params["feed"])
-        if feed is None:
-            return error_response("no such feed is configured", 404)
-        try:
-            body = await bounded_body(request, self._max)
-        except TooLarge:
-            return error_response(f"at most {self._max} bytes a request", 413)
-        except ClientDisconnect:
-            return error_response("the request ended too early", 400)
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
-        }
-        push = Push(body, headers, dict(request.query_params), self._clock())
-        answer = await self._desk.receive(feed, push)
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+    async def _post(self, feed: Feed, scope: Scope, receive: Receive) -> Answer:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        said = headers.get("content-length", "")
+        if said.isdecimal() and int(said) > self._max:
+            return self._too_large()
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return _error("the request ended too early", 400)
+            body += message.get("body", b"")
+            if len(body) > self._max:
+                return self._too_large()
+            if not message.get("more_body", False):
+                break
+        return await self._desk.receive(feed, Push(body, headers, _query(scope), self._clock()))
 
-    async def get(self, request: Request) -> Response:
-        feed = self._desk.feeds.get(request.path_params["feed"])
-        if feed is None:
-            return error_response("no such feed is configured", 404)
-        answer = feed.hello(dict(request.query_params))
-        if answer is None:
-            return error_response("this feed takes POST", 405)
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+    def _too_large(self) -> Answer:
+        return _error(f"at most {self._max} bytes a request", 413)
+
+
+def _error(message: str, status: int) -> Answer:
+    return Answer(status, msgspec.json.encode({"error": message}))
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    text = scope["query_string"]
+    return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else {}

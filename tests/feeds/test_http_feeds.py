@@ -249,7 +249,7 @@ async def test_the_report_tells_freshness_rate_codes_and_refusals(shop: Shop) ->
 
 
 async def test_a_correction_needs_the_token_and_teaches(shop: Shop) -> None:
-    path = "/v1/complaints/1201/correct"
+    path = "/v1/complaints/never-seen/correct"
     assert (await shop.client.post(path, json={"reason": "late"})).status_code == 401
     right = {"authorization": f"Bearer {TOKEN}"}
     answer = await shop.client.post(path, json={"reason": "late"}, headers=right)
