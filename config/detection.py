@@ -28,10 +28,10 @@ def _limits(floor: float, default: float, ceiling: float) -> SegmentLimits:
 
 class StallSettings(Section):
     alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="a parcel is stalled when fewer than this share stay so long"
+        0.005, gt=0, lt=0.5, description="a parcel is stalled when fewer than this share stay so long"
     )
     stuck_share: float = Field(
-        0.02, gt=0, lt=1, description="of legs that truly stall: turns a survival into a probability"
+        0.008, gt=0, lt=1, description="of legs that truly stall: turns a survival into a probability"
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
@@ -47,7 +47,7 @@ class StallSettings(Section):
     linehaul: SegmentLimits = _limits(12, 48, 168)
     customs: SegmentLimits = _limits(48, 120, 360)
     delivery: SegmentLimits = _limits(12, 24, 96)
-    collection: SegmentLimits = _limits(24, 48, 240)
+    collection: SegmentLimits = _limits(24, 48, 60)
     returns: SegmentLimits = _limits(72, 168, 480)
     refund: SegmentLimits = _limits(48, 72, 360)
 
