@@ -144,8 +144,8 @@ if counts and customer then
     local names = {}
     for i = 7, 11 do
       if i ~= 10 or q.has_incident then
-        redis.call('INCRBY', KEYS[i], string.format('%d', q.amount))
-        redis.call('PEXPIRE', KEYS[i], KEEP)
+        local total = redis.call('INCRBY', KEYS[i], string.format('%d', q.amount))
+        if total == q.amount then redis.call('PEXPIRE', KEYS[i], KEEP) end -- new: the others have theirs
         names[#names + 1] = KEYS[i]
       end
     end

@@ -41,11 +41,12 @@ local function enter(id, lane, from, to, due)
   if to == 'pending' then
     redis.call('ZADD', queue(lane, channel), due, id)
     redis.call('SADD', key('queues'), lane .. ':' .. channel)
-  else
+  elseif from == 'pending' or from == 'sending' then
     redis.call('ZREM', queue(lane, channel), id)
   end
-  if to == 'held' then redis.call('ZADD', key('held'), due or 0, id) else redis.call('ZREM', key('held'), id) end
-  if to == 'unknown' then redis.call('ZADD', key('unknown'), due or 0, id) else redis.call('ZREM', key('unknown'), id) end
+  for _, name in ipairs({'held', 'unknown'}) do
+    if to == name then redis.call('ZADD', key(name), due or 0, id) elseif from == name then redis.call('ZREM', key(name), id) end
+  end
 end
 
 -- Money and caps go back: nothing was given, and nothing was said.
