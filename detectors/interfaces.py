@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -221,3 +221,12 @@ class ParcelDetector(Protocol):
     def state(self) -> dict[str, Any]: ...
 
     def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Arrivals(Protocol):
+    """A parcel detector that also knows when a parcel will come."""
+
+    def expected(self, row: Mapping[str, Any], now: Instant) -> tuple[Instant, Instant, Instant] | None:
+        """At 5, 50 and 95 %, of a row with carrier, origin, destination and accepted; none while not ready."""
+        ...

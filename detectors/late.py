@@ -116,13 +116,21 @@ class LatePredicted:
         self, row: Mapping[str, Any], now: Instant
     ) -> tuple[Instant, Instant, Instant, Instant] | None:
         """Delivery time at 10, 50, 90 and 95 % for one row of `parcels`; none before hand-over or while not ready."""
-        if row.get("accepted") is None or self._transit.cases < self._ready:
+        times = self._times(row, now)
+        return None if times is None else (times["p10"], times["p50"], times["p90"], times["p95"])
+
+    def expected(self, row: Mapping[str, Any], now: Instant) -> tuple[Instant, Instant, Instant] | None:
+        """At 5, 50 and 95 %."""
+        times = self._times(row, now)
+        return None if times is None else (times["p5"], times["p50"], times["p95"])
+
+    def _times(self, row: Mapping[str, Any], now: Instant) -> dict[str, Instant] | None:
+        if row.get("accepted") is None or row["accepted"] > now or self._transit.cases < self._ready:
             return None
         frame = pl.DataFrame(
             {name: [row.get(name)] for name in ("carrier", "origin", "destination", "accepted")}
         )
-        p10, p50, p90, p95 = (int(value) for value in self._quantiles(frame, now)[0])
-        return p10, p50, p90, p95
+        return _named(self._quantiles(frame, now)[0])
 
     def probability(self, parcels: pl.DataFrame, now: Instant) -> F64:
         """P(late) by row, NaN where nothing can be said: for benchmarks and the parcel page."""
@@ -258,7 +266,7 @@ class LatePredicted:
         self, row: Mapping[str, Any], probability: float, left: int, arrival: F64, now: Instant
     ) -> dict[str, Any]:
         number, since = row["tracking_number"], row["accepted"] or row["ordered"]
-        quantiles = {f"p{round(100 * q)}": int(at) for q, at in zip(QUANTILES, arrival, strict=True)}
+        quantiles = _named(arrival)
         promise, likely = stamp(row["promised"], self._timezone), stamp(quantiles["p50"], self._timezone)
         chance = round(100 * probability)
         return {
@@ -307,6 +315,10 @@ def _ends_of(promised: pl.Series, offset: int) -> I64:
     at = promised.to_numpy().astype(np.int64)
     midnight = (at % DAY == 0) | ((at + offset) % DAY == 0)
     return np.where(midnight, at + DAY, at)
+
+
+def _named(times: F64) -> dict[str, Instant]:
+    return {f"p{round(100 * q)}": int(at) for q, at in zip(QUANTILES, times, strict=True)}
 
 
 def _lanes(frame: pl.DataFrame) -> list[str]:

@@ -28,7 +28,7 @@ SPEED_DAYS: Final = 5.0
 CARRIER_DAYS: Final = 30.0
 LANE_DAYS: Final = 45.0
 _SLOTS: Final = 14  # half days of a week
-QUANTILES: Final = (0.1, 0.5, 0.9, 0.95)
+QUANTILES: Final = (0.05, 0.1, 0.5, 0.9, 0.95)
 
 
 class Ratios:

@@ -16,7 +16,7 @@ from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import registry
 from detectors.findings import Finding, Instant
-from detectors.interfaces import ParcelDetector, PlaceDetector
+from detectors.interfaces import Arrivals, ParcelDetector, PlaceDetector
 from monitor import packing
 from monitor.columns import Batch, Scans
 from monitor.engine import dumping
@@ -24,7 +24,7 @@ from monitor.engine.complaints import Complaints
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.holding import Holding
 from monitor.engine.judging import Judge
-from monitor.engine.layout import BUCKETS, DUE, FINISHED, HOUR, LIFE, Outcome, Records, What
+from monitor.engine.layout import BUCKETS, DUE, FINISHED, HOUR, LIFE, Outcome, Records, SlotRow, What
 from monitor.engine.order_rows import order_rows
 from monitor.engine.place_stage import PlaceStage
 from monitor.engine.stage import ParcelStage
@@ -96,6 +96,7 @@ class Engine:
             timezone,
             round(detection.learning_hours * HOUR * 1000),
         )
+        self._arrivals = [detector for detector in parcel if isinstance(detector, Arrivals)]
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.complaints = Complaints(self.stage)
@@ -240,14 +241,25 @@ class Engine:
             accepted=slot.accepted * 1000 or None,
             promised=slot.promised * 1000 or None,
             estimated=background.estimated * 1000 or None,
-            expected=None if finished else self._expected(slot.lane, slot.accepted * 1000),
+            expected=None if finished else self._expected(slot, slot.accepted * 1000),
             findings=tuple(self.judge.findings_of(slot.key, self.now)),
         )
 
-    def _expected(self, lane: int, accepted: Instant) -> tuple[Instant, Instant, Instant] | None:
+    def _expected(self, slot: SlotRow, accepted: Instant) -> tuple[Instant, Instant, Instant] | None:
+        """By today's speed where a detector knows it, else by what the lane has needed."""
         if not accepted or self.now < accepted:
             return None
-        times = self.stage.learned.remaining(lane, 0, (self.now - accepted) / 1000, _QUANTILES)
+        way, zones = self.stage.world.lanes[slot.lane], self.stage.places.zones
+        row = {
+            "carrier": self.names.carriers.text(slot.carrier),
+            "origin": zones.text(int(way["origin"])),
+            "destination": zones.text(int(way["destination"])),
+            "accepted": accepted,
+        }
+        for detector in self._arrivals:
+            if (known := detector.expected(row, self.now)) is not None:
+                return known
+        times = self.stage.learned.remaining(slot.lane, 0, (self.now - accepted) / 1000, _QUANTILES)
         if times is None:
             return None
         low, middle, high = (accepted + round(seconds * 1000) for seconds in times)
