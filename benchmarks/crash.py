@@ -179,8 +179,8 @@ async def _live(
             await killer
             outcomes.kills += 1
         frames += await _copy(copied)
-    await _caught_up(http, victim)
-    return frames
+    await _quiet_end(http, victim, stream, steps[-1][0])
+    return frames + await _copy(copied)
 
 
 def _steps(lines: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
@@ -229,15 +229,18 @@ async def _copy(reader: Reader) -> list[Frame]:
             frames.append(Frame("tick", b"%d" % step.tick))
 
 
-async def _caught_up(http: Http, victim: Victim) -> None:
-    """Everything taken, everything sent."""
+async def _quiet_end(http: Http, victim: Victim, stream: EventStream, tick: int) -> None:
+    """Time goes on until everything that was decided has been sent: nights end, and retries become due."""
     while True:
         reply = await http.request("GET", f"http://127.0.0.1:{victim.port}/v1/status", headers={}, body=b"")
         status = reply.object() if isinstance(reply, Reply) else {}
         outbox = status.get("outbox", {})
-        if status.get("lag_seconds") == 0 and not any(outbox.get(name) for name in ("pending", "sending")):
-            break
-        await asyncio.sleep(0.5)
+        if status.get("lag_seconds") == 0:
+            if not any(outbox.get(name) for name in ("pending", "sending", "waiting")):
+                break
+            tick += STEP_MS
+            await stream.tick(tick)
+        await asyncio.sleep(0.2)
     victim.stop()
 
 

@@ -27,9 +27,9 @@ from notifier.http import Http, Reply
 
 STEP_MS: Final = 300_000
 TOLERANCE_MS: Final = 4 * 3_600_000  # the world's minutes are our milliseconds
-LEARN_STEP_MS: Final = 600_000
-HISTORY_DAYS: Final = 6
-PARCELS_A_DAY: Final = 1_000
+LEARN_STEP_MS: Final = 900_000
+HISTORY_DAYS: Final = 14
+PARCELS_A_DAY: Final = 400
 POST_EVENTS: Final = 2_000
 REPORT_SECONDS: Final = 10.0
 START: Final = datetime(2026, 3, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
