@@ -67,7 +67,7 @@ def settings(folder: Path, port: int, store: str, providers: str) -> dict[str, A
     return {
         "data_dir": str(folder),
         "shadow": False,
-        "store": {"url": store, "prefix": "crash"},
+        "store": {"url": store, "prefix": "crash", "keep_stream_hours": 24},
         "http": {"port": port, "token": "token-of-the-benchmark"},
         "engine": {
             "tick_seconds": STEP_MS // 1000,

@@ -25,6 +25,11 @@ class StoreSettings(Section):
         "forestall", pattern=r"^[a-z0-9_-]{1,32}$", description="first part of every key, one per shop"
     )
     shards: int = Field(1, ge=1, le=256, description="event streams; more than one only for several machines")
+    keep_stream_hours: float = Field(
+        0.0,
+        ge=0,
+        description="how long events stay in the stream after they were taken, for replays of what happened",
+    )
     maxmemory_mb: int = Field(
         1024, ge=16, description="of the embedded store; full means refused, never evicted"
     )

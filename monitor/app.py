@@ -78,6 +78,7 @@ from notifier.templates import Templates
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
+HOUR_MS = 3_600_000
 log = structlog.get_logger(__name__)
 
 
@@ -201,7 +202,8 @@ async def _assemble(
     folder = CheckpointFolder(settings.data_dir / "checkpoints")
     station = open_station(settings, opened.store, intake, letters, metrics, http)
     parts = {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)}
-    checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh)
+    keep_ms = round(settings.store.keep_stream_hours * HOUR_MS)
+    checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh, keep_ms)
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
     core.incidents.expect(await decisions.since(core.pipeline.now))

@@ -114,6 +114,7 @@ class Checkpoints:
     metrics: Metrics
     uptime: Callable[[], float]
     refresh: Callable[[], Awaitable[None]]
+    keep_ms: int = 0  # of the stream, beyond what a restart needs
     written: float | None = None
 
     def restore(self) -> Instant | None:
@@ -142,7 +143,7 @@ class Checkpoints:
             checkpoint = Checkpoint(self.loop.pipeline.now, positions, parts)
         size = await asyncio.to_thread(self.folder.write, checkpoint)  # 3
         covered = await asyncio.to_thread(self.folder.oldest_positions)
-        await self.loop.stream.trim({int(shard): one for shard, one in covered.items()})  # 4
+        await self.loop.stream.trim({int(shard): one for shard, one in covered.items()}, self.keep_ms)  # 4
         self.written = self.uptime()
         self.metrics.histogram("checkpoint_seconds").observe(self.written - began)
         self.metrics.gauge("checkpoint_bytes").set(size)

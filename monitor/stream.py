@@ -75,11 +75,16 @@ class EventStream:
         """The same tick in every shard, together."""
         await self.append_many(Frame("tick", b"%d" % now, shard=shard) for shard in range(self.shards))
 
-    async def trim(self, positions: Mapping[int, str]) -> int:
-        """Drops what lies before the positions (of a checkpoint that is on the disk)."""
+    async def trim(self, positions: Mapping[int, str], keep_ms: int = 0) -> int:
+        """Drops what lies before the positions (of a checkpoint that is on the disk) and is older than `keep_ms`."""
         dropped = 0
+        oldest = ""
+        if keep_ms:
+            seconds, _ = await self.store.call("TIME")
+            oldest = f"{int(seconds) * 1000 - keep_ms}-0"
         for shard, position in positions.items():
-            dropped += await self.store.stream_trim(self.key(shard), position)
+            end = oldest if oldest and _after(position, oldest) else position
+            dropped += await self.store.stream_trim(self.key(shard), end)
         return dropped
 
     async def length(self) -> int:
