@@ -20,6 +20,7 @@ PER_MINUTE = 18  # DingTalk and WeCom block a robot for ten minutes above 20
 DIGEST_STEP = 20_000
 SINGLE_SHARE = 2 / 3  # of a minute's messages that incidents may have one by one
 REMEMBERED = 2_000
+STALE = 3_600_000  # an alert that waited longer is made anew from what is true then
 ENDINGS_WAIT = 86_400_000  # an all-clear is worth sending late
 Lookup: TypeAlias = Callable[[str], View | None]
 
@@ -182,7 +183,7 @@ class Notifications:
             group=key[2],
             reason=reason,
             at=now,
-            expires_at=now + (max(2 * interval, 10 * MINUTE) if heard else ENDINGS_WAIT),
+            expires_at=now + (max(2 * interval, STALE) if heard else ENDINGS_WAIT),
             firing=tuple(heard),
             resolved=tuple(over) if route.send_resolved else (),
             locale=route.locale or self._settings.locale,
