@@ -28,7 +28,7 @@ from detectors.rises import Rises, plateau
 
 COUNTED: Final = frozenset({"opened", "reopened"})
 NEWS: Final = 1.5  # times as many complaints as were last told
-FITS_A_RUN: Final = 128  # cells; a fit takes some 0.1 ms a cell
+FIT_BUDGET: Final = 12_000  # cells times days fitted in one run, some 20 ms
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,9 @@ class ComplaintSpike:
             return
         top = np.array([not cells.parent(cells.keys[row]) for row in due])
         whole = np.array([not cells.keys[row].dimension for row in due])
-        for some in (due[top & whole], due[top & ~whole], due[~top][:FITS_A_RUN]):
+        rest = due[~top][np.argsort(usual.fitted_at[due[~top]], kind="stable")]  # the longest unfitted first
+        room = max(FIT_BUDGET // max(int(usual.known()[due].max()), 1), 8)
+        for some in (due[top & whole], due[top & ~whole], rest[:room]):
             if len(some):
                 usual.refit(some, self._prior(some))
 
