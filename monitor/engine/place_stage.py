@@ -75,16 +75,20 @@ class PlaceStage:
         world = self._stage.world
         logs: dict[str, pl.DataFrame] = {}
         if "signoffs" in wants:
-            logs["signoffs"] = self._frames.signoffs(self._signoffs.read(name), world.lanes)
+            signed = self._signoffs.read(name)
+            logs["signoffs"] = (
+                self._frames.signoffs(signed, world.lanes) if len(signed) else _NOTHING["signoffs"]
+            )
         if "oddities" in wants:
-            logs["oddities"] = self._frames.oddities(self._oddities.read(name))
+            odd = self._oddities.read(name)
+            logs["oddities"] = self._frames.oddities(odd) if len(odd) else _NOTHING["oddities"]
         if "complaints" in wants:
             logs["complaints"] = self._complaints.read(name)
         totals = {frame: self._total(frame, due) for frame in TOTALS if frame in wants}
         return Window(
             since=due.ran_at or now,
             until=now,
-            **{frame: (totals | logs).get(frame, empty(frame)) for frame in _FRAMES},
+            **{frame: (totals | logs).get(frame, _NOTHING[frame]) for frame in _FRAMES},
         )
 
     def _total(self, frame: str, due: _Due) -> pl.DataFrame:
@@ -157,6 +161,7 @@ class PlaceStage:
 
 
 _FRAMES: Final = ("feeds", "facilities", "lanes", "regions", "signoffs", "oddities", "complaints")
+_NOTHING: Final = {frame: empty(frame) for frame in _FRAMES}
 _LEVELS: Final = frozenset({"newest_occurred", "newest_received", "first", "region", "carrier"})
 
 
