@@ -143,6 +143,7 @@ class Daemon:
         left = await self.delivery.drain(DRAIN_SECONDS)
         if left:
             log.warning("delivery.undrained", entries=left)
+        self.station.close()
         await self.checkpoints.write(self.clock())
 
     async def _deliver(self) -> None:
