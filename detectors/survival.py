@@ -156,6 +156,10 @@ class Durations:
         share = self._options.stuck_share
         return share / (share + (1.0 - share) * survival)
 
+    def ceiling(self, segment: int) -> float:
+        """Seconds of business time beyond which a leg is stalled whatever was learned."""
+        return float(self._ceiling[segment])
+
     def remaining(self, lane: int, segment: int, age: float, shares: Sequence[float]) -> list[float] | None:
         """Durations at which these shares of the legs that reached `age` have ended; None: too little is known."""
         hazard = self.hazard(lane, segment)

@@ -142,6 +142,8 @@ class Judge:
         evidence = self.evidence(slot)
         wording.stalled(evidence, slot.segment, usual, age, self._timezone)
         score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(usual.survival)
+        if age >= self._stage.learned.ceiling(slot.segment):
+            score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
         return self._open(slot, number, STALL, KIND_OF[slot.segment], evidence["since"], now, score, evidence)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
