@@ -114,6 +114,7 @@ class Worker:
         self.failpoint = Failpoint(options.get("die_at"), int(options.get("die_after", 1)))
         http.failpoint = self.failpoint
         self.store = store
+        self.started = False
         self.pack = load_pack()
         rules = Rules(
             shadow=False,
@@ -179,9 +180,16 @@ class Worker:
                 await self.store.put(self.store.key("torture", "position"), position)
 
     async def deliver(self) -> None:
-        await self.delivery.start()
+        if not self.started:  # once a life: who only lost the store for a moment takes nothing over
+            await self.delivery.start()
+            self.started = True
         while True:
-            if not await self.delivery.run_once(clock()):
+            try:
+                started = await self.delivery.run_once(clock())
+            except FencedError:
+                print("fenced: another worker has taken over", flush=True)  # noqa: T201
+                os._exit(FENCED)
+            if not started:
                 await asyncio.sleep(0.02)
 
     async def run(self) -> None:
@@ -191,27 +199,24 @@ class Worker:
             group.create_task(self.deliver())
 
 
-async def main(options: dict[str, Any]) -> int:
-    while True:
-        try:
-            async with (
-                Store(options["store"], "torture", timeout=2.0) as store,
-                FailingHttp(connect=1.0, deadline=0.5) as http,
-            ):
-                await Worker(options, store, http).run()
-        except BaseExceptionGroup as group:
-            fenced, rest = group.split(FencedError)
-            if fenced is not None:
-                print("fenced: another worker has taken over", flush=True)  # noqa: T201
-                return FENCED
-            lost, other = (rest or group).split(StoreError)
-            if other is not None or lost is None:
-                raise
-            print("store:", lost.exceptions[0], flush=True)  # noqa: T201
-        except StoreError as error:
-            print("store:", error, flush=True)  # noqa: T201
-        await asyncio.sleep(0.05)
+async def main(options: dict[str, Any]) -> None:
+    async with (
+        Store(options["store"], "torture", timeout=2.0) as store,
+        FailingHttp(connect=1.0, deadline=0.5) as http,
+    ):
+        worker = Worker(options, store, http)
+        while True:
+            try:
+                await worker.run()
+            except BaseExceptionGroup as group:
+                lost, other = group.split(StoreError)
+                if other is not None or lost is None:
+                    raise
+                print("store:", lost.exceptions[0], flush=True)  # noqa: T201
+            except StoreError as error:
+                print("store:", error, flush=True)  # noqa: T201
+            await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(json.loads(sys.argv[1]))))
+    asyncio.run(main(json.loads(sys.argv[1])))
