@@ -45,6 +45,7 @@ from monitor.decode import Decoder, decode_lines
 from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
 from monitor.engine import Engine
+from monitor.engine.warming import warm_kernels
 from monitor.feeds.station import open_station
 from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incidents
@@ -299,6 +300,8 @@ async def _doubt(
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
     """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
+    log.info("kernels.compiling", note="the first start takes half a minute, later ones a second")
+    log.info("kernels.ready", seconds=round(warm_kernels(time.monotonic), 1))
     async with open_daemon(settings, clock, config=config) as daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,9 +27,9 @@ from notifier.http import Http, Reply
 
 STEP_MS: Final = 300_000
 TOLERANCE_MS: Final = 4 * 3_600_000  # the world's minutes are our milliseconds
-LEARN_STEP_MS: Final = 900_000
-HISTORY_DAYS: Final = 14
-PARCELS_A_DAY: Final = 400
+LEARN_STEP_MS: Final = 3_600_000
+HISTORY_DAYS: Final = 10
+PARCELS_A_DAY: Final = 500
 POST_EVENTS: Final = 2_000
 REPORT_SECONDS: Final = 10.0
 START: Final = datetime(2026, 3, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -188,7 +188,8 @@ def demo_settings(folder: Path, port: int, secret: str) -> Settings:
         {
             "data_dir": folder,
             "shadow": False,
-            "engine": {"tick_seconds": STEP_MS // 1000, "sweep_seconds": STEP_MS // 1000},
+            # Ticks no further apart than three of these are no outage of the daemon: the hours of its history are none.
+            "engine": {"tick_seconds": LEARN_STEP_MS // 3000, "sweep_seconds": STEP_MS // 1000},
             "http": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
             "channels": {
                 "customer": {"type": "webhook", "url": f"{providers}/messages", "secret": secret},

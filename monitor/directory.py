@@ -100,7 +100,7 @@ class Directory:
                 entries[order_id] = self._with_contact(entry, fields.get("contact"))
         return await self._with_customers(entries)
 
-    async def contact(self, order_id: str | None, customer_id: str | None) -> Contact | None:
+    async def contact(self, customer_id: str | None, order_id: str | None) -> Contact | None:
         """Personal data: read at the moment of sending, never kept by the caller."""
         raw = None
         if order_id:

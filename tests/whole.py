@@ -77,7 +77,7 @@ def settings(folder: Path, providers: str, **more: Any) -> Settings:
             "http": {"port": 0, "public_url": "http://console.test"},
             "channels": {
                 "customer": {"type": "webhook", "url": f"{providers}/messages", "secret": SECRET},
-                "shop": {"type": "webhook", "url": f"{providers}/messages", "secret": SECRET},
+                "shop": {"type": "webhook", "url": f"{providers}/desk", "secret": SECRET},
                 "ops": {"type": "slack", "url": f"{providers}/ops"},
             },
             "coupons": {"coupons": {"type": "webhook", "url": f"{providers}/coupons", "secret": SECRET}},
