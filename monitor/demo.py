@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -156,6 +158,7 @@ def _summary(stage: Stage) -> str:
 
 
 def _greet(port: int, speed: float) -> None:
+    me = Path(sys.argv[0]).name if shutil.which("forestall") else sys.argv[0]
     say(
         f"""
   Forestall is at work; the shop's time runs {speed:g} times as fast as ours. Ctrl-C ends it.
@@ -163,7 +166,7 @@ def _greet(port: int, speed: float) -> None:
     http://127.0.0.1:{port}/            the console: incidents, parcels, budgets
     http://127.0.0.1:{port + 1}/            what customers and the ops team receive
     http://127.0.0.1:{port}/metrics     what Prometheus scrapes
-    forestall status, forestall incidents, forestall explain PARCEL
+    {me} status, {me} incidents, {me} explain PARCEL
 """
     )
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -30,6 +32,17 @@ def test_texts_that_quote_personal_data_or_secrets_are_hidden(text: str) -> None
 )
 def test_ids_and_times_stay_readable(text: str) -> None:
     assert logs.hide(text) == text
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """What is configured here writes to this test's own stderr, which is closed after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_an_exception_in_the_log_is_hidden_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
 from monitor.app import Daemon, open_daemon
+from monitor.engine.warming import warm_kernels
 from monitor.records import when
 from monitor.server import bind, serving
 from monitor.standin import Standin
@@ -87,8 +90,15 @@ def settings(folder: Path, providers: str, **more: Any) -> Settings:
     )
 
 
+@cache
+def warm() -> None:
+    """As `forestall run` does: a kernel that compiles in the middle of a request would hold up its answer."""
+    warm_kernels(time.monotonic)
+
+
 @asynccontextmanager
 async def running(folder: Path, standin: Standin, clock: Clock, **more: Any) -> AsyncIterator[Shop]:
+    warm()
     listening = bind("127.0.0.1", 0)
     providers = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with (
