@@ -20,8 +20,9 @@ MOST: Final = (
     300_000  # parcels; the one mentioned longest ago is forgotten first, as the engine has it anyway
 )
 OVER: Final = frozenset({"delivered", "collected", "returned", "lost", "cancelled"})
-UNTAUGHT: Final = 24 * HOUR
-SHORTEST, LONGEST = 6 * HOUR, 72 * HOUR
+# No stall is called within 12 hours (the floors of `config.detection.StallSettings`): whoever asks by then asks in time.
+SHORTEST, LONGEST = 6 * HOUR, 11 * HOUR
+UNTAUGHT: Final = LONGEST
 ENOUGH: Final = 30  # gaps before a carrier's own usual counts
 MEMORY: Final = 0.02  # weight of a new gap
 FORGET: Final = 30 * 24 * HOUR

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.feeds.watch import HOUR, UNTAUGHT, Watch
+from config.detection import StallSettings
+from monitor.feeds.watch import HOUR, LONGEST, UNTAUGHT, Watch
 
 NOW = 1_795_305_600_000
 
@@ -82,3 +83,8 @@ def test_the_state_is_plain_and_comes_back() -> None:
     other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(watch.state())))
     assert other.quiet(NOW + 90 * HOUR, {"kuaidi100"}) == watch.quiet(NOW + 90 * HOUR, {"kuaidi100"})
     assert other.usual_ms("sf") == watch.usual_ms("sf")
+
+
+def test_a_parcel_is_asked_about_before_it_can_be_called_stalled() -> None:
+    floors = [limits.floor_hours for limits in StallSettings().by_segment()]
+    assert min(floors) * HOUR > LONGEST
