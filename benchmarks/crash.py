@@ -212,7 +212,9 @@ async def _post(http: Http, victim: Victim, body: bytes) -> None:
         )
         if isinstance(reply, Reply) and reply.status == 200:
             return
-        assert not isinstance(reply, Reply) or reply.status >= 500, reply.body
+        if isinstance(reply, Reply) and b"ahead of now" not in reply.body:
+            assert reply.status >= 500, reply.body
+        # Otherwise the victim is days behind us, and refuses what it takes for the future: it comes again.
         if not victim.alive:
             victim.start()
         await asyncio.sleep(0.1)
