@@ -16,4 +16,6 @@ async def test_kills_at_random_moments_lose_nothing_and_do_nothing_twice() -> No
     assert outcomes.claims > 20
     # Not asked: `surplus`. A batch that is taken again may find newer facts in the directory (a ticket closed since),
     # and then claims what policy had refused; `python -m benchmarks.crash` counts those, and wants none.
-    assert not (outcomes.missing or outcomes.different or outcomes.coupons_wrong), outcomes
+    assert outcomes.missing == [], outcomes
+    assert outcomes.different == [], outcomes
+    assert outcomes.coupons_wrong == [], outcomes
