@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
+from numba import njit
 
 from detectors.clock import HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
+from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
@@ -29,7 +30,9 @@ HORIZONS: Final = (24, 72)
 _FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
 _RECENT: Final = 24.0  # hours over which that deviation is taken: lorries come by the hour
 _Z90: Final = 1.645
-_COLUMNS: Final = ("arrived", "departed", "delivered", "stock", "stalled")
+
+
+_RECORD_DAYS: Final = 6.0  # of forecasts that have come true or not, before one is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +68,21 @@ class BacklogForecast:
 
     def run(self, window: Window) -> list[Finding]:
         now, hours = window.until, (window.until - window.since) / HOUR
-        frame = self._complete(window.facilities)
-        if frame.is_empty() or hours <= 0:
+        facilities = Facilities(window.facilities, self._stock)
+        if not len(facilities) or hours <= 0:
             return []
-        names = frame["facility"].to_list()
-        rows = self._stock.rows(names)
-        self._arrivals.rows(names)
-        self._departures.rows(names)
-        known = rows >= 0
-        frame, rows = frame.filter(pl.Series(known)), rows[known]
-        self._grow(len(self._stock))
-        column = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
+        rows, stock = facilities.rows, facilities.stock
+        self._arrivals.rows(self._stock.keys[len(self._arrivals) :])
+        self._departures.rows(self._stock.keys[len(self._departures) :])
+        self._grow(len(facilities))
         hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
-        flows = np.stack([column["arrived"], column["departed"] + column["delivered"]], axis=1) / hours
+        flows = np.stack([facilities.arrived, facilities.departed + facilities.delivered], axis=1) / hours
         self._deviate(rows, flows, hour, hours)
-        forecast = self._forecast(rows, column["stock"], hour)
-        self._check(rows, column["stock"], forecast, hours)
-        found = self._speak(frame, rows, column, forecast, flows, now)
-        self._learn(rows, column["stock"], flows, hour, hours)
+        forecast = self._forecast(rows, stock, hour)
+        self._check(rows, stock, forecast, hours)
+        found = self._speak(facilities, forecast, flows, now)
+        self._learn(rows, stock, flows, hour, hours)
         return found
-
-    def _complete(self, frame: pl.DataFrame) -> pl.DataFrame:
-        clean = frame.filter(pl.col("facility").is_not_null()).with_columns(
-            pl.col(name).fill_null(0).clip(lower_bound=0) for name in _COLUMNS
-        )
-        absent = sorted(set(self._stock.keys) - set(clean["facility"].to_list()))
-        if not absent:
-            return clean
-        whole = dict.fromkeys(_COLUMNS, pl.Int64)
-        zeros = pl.DataFrame({"facility": absent, **dict.fromkeys(_COLUMNS, 0)}, schema_overrides=whole)
-        return pl.concat([clean, zeros], how="diagonal")
 
     def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
         usual = [self._arrivals.usual(rows, hour), self._departures.usual(rows, hour)]
@@ -107,22 +95,19 @@ class BacklogForecast:
         return np.asarray(np.clip(np.log((came + 10.0) / (usual + 10.0)), -3.0, 3.0))
 
     def _forecast(self, rows: I64, stock: F64, hour: int) -> F64:
-        """Stock at each horizon, one column a horizon."""
-        out = np.empty((len(rows), len(HORIZONS)))
-        level = stock.copy()
-        deviation = self._deviation(rows)
-        arrivals, departures = self._arrivals.week(rows), self._departures.week(rows)
-        usual = self._stock.week(rows)
-        for step in range(1, HORIZONS[-1] + 1):
-            then = (hour + step) % HOURS_A_WEEK
-            deviation *= _FADE
-            comes = arrivals[:, then] * np.exp(deviation[:, 0])
-            goes = departures[:, then] * np.exp(deviation[:, 1])
-            # what stands there above the usual leaves a little faster, what lies below slower
-            goes *= np.clip(((level + 5.0) / (usual[:, then] + 5.0)) ** 0.3, 0.5, 1.3)
-            level = np.maximum(level + comes - np.minimum(goes, level + comes), 0.0)
-            if step in HORIZONS:
-                out[:, HORIZONS.index(step)] = level
+        """Stock at each horizon, one column a horizon; NaN for a facility that nothing could be said of in time."""
+        out = np.full((len(rows), len(HORIZONS)), np.nan)
+        some = np.flatnonzero(self._stock.days(rows) >= self._limits.ready_days - _RECORD_DAYS)
+        if len(some):
+            asked = rows[some]
+            out[some] = stocks(
+                self._arrivals.week(asked),
+                self._departures.week(asked),
+                self._stock.week(asked),
+                self._deviation(asked),
+                stock[some],
+                hour,
+            )
         return out
 
     def _check(self, rows: I64, stock: F64, forecast: F64, hours: float) -> None:
@@ -145,14 +130,12 @@ class BacklogForecast:
 
     def _speak(
         self,
-        frame: pl.DataFrame,
-        rows: I64,
-        column: Mapping[str, F64],
+        facilities: Facilities,
         forecast: F64,
         flows: F64,
         now: Instant,
     ) -> list[Finding]:
-        limits, found = self._limits, []
+        limits, found, rows = self._limits, [], facilities.rows
         ready = self._stock.days(rows) >= limits.ready_days
         usual = self._peaks(rows, hour_of_week(now, self._timezone))
         margin = self._margin(rows, forecast)
@@ -161,15 +144,14 @@ class BacklogForecast:
         over = ready & ((excess >= limits.min_parcels) & (forecast >= limits.ratio * (usual + 1))).any(axis=1)
         # and even the low end of the interval is more than usual
         over &= (forecast - margin > usual).any(axis=1)
-        names = frame["facility"]
-        opened = np.array(
-            [Subject(SubjectType.FACILITY, name) in self._episodes for name in names], dtype=bool
-        )
-        for at in np.flatnonzero(over | opened).tolist():
+        names = self._stock.keys
+        spoken = over.copy()
+        spoken[self._stock.rows([episode.subject.id for episode in self._episodes.all()])] = True
+        for at in np.flatnonzero(spoken).tolist():
             subject = Subject(SubjectType.FACILITY, names[at])
-            place = frame.row(at, named=True)
+            place = (names[at], *facilities.place(at))
             evidence = self._evidence(
-                place, column["stock"][at], forecast[at], margin[at], usual[at], flows[at], now
+                place, facilities.stock[at], forecast[at], margin[at], usual[at], flows[at], now
             )
             episode = self._episodes.get(subject)
             finding = None
@@ -204,7 +186,7 @@ class BacklogForecast:
 
     def _evidence(
         self,
-        place: Mapping[str, Any],
+        place: tuple[str, str | None, str | None],
         stock: float,
         forecast: F64,
         margin: F64,
@@ -212,7 +194,7 @@ class BacklogForecast:
         flows: F64,
         now: Instant,
     ) -> dict[str, Any]:
-        limits, name = self._limits, place["facility"]
+        limits, (name, region, carrier) = self._limits, place
         excess = max(float(forecast[-1] - usual[-1]), float(stock - usual[0]), 0.0)
         extra = int(np.ceil(excess / limits.clear_days))
         people = int(np.ceil(extra / limits.per_courier))
@@ -221,8 +203,8 @@ class BacklogForecast:
         low, high = np.maximum(forecast - margin, 0.0), forecast + margin
         return {
             "facility": name,
-            "region": place["region"],
-            "carrier": place["carrier"],
+            "region": region,
+            "carrier": carrier,
             "stock": int(stock),
             "arrivals_per_hour": round(float(flows[0]), 1),
             "departures_per_hour": round(float(flows[1]), 1),
@@ -282,6 +264,28 @@ class BacklogForecast:
         self._sums, self._error = unpack(state["sums"]), unpack(state["error"])
         self._told = unpack(state["told"])
         self._hours = int(state["hours"])
+
+
+@njit(cache=True, nogil=True)
+def stocks(arrivals: Any, departures: Any, usual: Any, deviations: Any, stock: Any, hour: Any) -> Any:
+    """At each horizon, hour after hour, one row a facility; weeks are [facility, hour of the week], deviations logarithms."""
+    out = np.empty((len(stock), len(HORIZONS)))
+    for row in range(len(stock)):
+        level = stock[row]
+        more, faster = deviations[row, 0], deviations[row, 1]
+        for step in range(1, HORIZONS[-1] + 1):
+            then = (hour + step) % HOURS_A_WEEK
+            more *= _FADE
+            faster *= _FADE
+            comes = arrivals[row, then] * np.exp(more)
+            goes = departures[row, then] * np.exp(faster)
+            # what stands there above the usual leaves a little faster, what lies below slower
+            goes *= min(max(((level + 5.0) / (usual[row, then] + 5.0)) ** 0.3, 0.5), 1.3)
+            level = max(level + comes - min(goes, level + comes), 0.0)
+            for column in range(len(HORIZONS)):
+                if step == HORIZONS[column]:
+                    out[row, column] = level
+    return out
 
 
 def _above(forecast: F64, line: F64, margin: F64) -> float:

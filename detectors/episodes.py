@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ class Episode:
     seen_at: Instant  # when the condition last held
     score: float
     evidence: dict[str, Any]
+
+
+def _written(evidence: Evidence | Callable[[], Evidence]) -> dict[str, Any]:
+    return dict(evidence() if callable(evidence) else evidence)
 
 
 class Episodes:
@@ -48,22 +52,25 @@ class Episodes:
         started_at: Instant,
         now: Instant,
         score: float,
-        evidence: Evidence,
+        evidence: Evidence | Callable[[], Evidence],
         news: bool = False,
     ) -> Finding | None:
-        """The condition holds: opens, or updates when the score moved by a step or there is `news`."""
+        """The condition holds: opens, or updates when the score moved by a step or there is `news`.
+
+        Evidence that costs something to write is given as a function: it is asked for when there is a finding.
+        """
         episode = self._open.get(subject)
         if episode is None:
             if len(self._open) >= self._limit:
                 return None
-            episode = Episode(subject, started_at, now, now, score, dict(evidence))
+            episode = Episode(subject, started_at, now, now, score, _written(evidence))
             self._open[subject] = episode
             return self._finding(episode, now, State.OPENED)
         episode.seen_at = now
         if not news and abs(score - episode.score) < self._step:
             return None
         episode.score = score
-        episode.evidence = dict(evidence)
+        episode.evidence = _written(evidence)
         return self._finding(episode, now, State.UPDATED)
 
     def close(

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from detectors.clock import DAY, HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
+from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
@@ -26,7 +27,6 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 _FLOW_MEMORY: Final = 6.0  # hours over which arrivals and departures are averaged
-_COLUMNS: Final = ("arrived", "departed", "delivered", "stock", "stalled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,49 +84,30 @@ class FacilityCongested:
         self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
 
     def run(self, window: Window) -> list[Finding]:
-        frame = self._complete(window.facilities)
+        facilities = Facilities(window.facilities, self._stock)
         hours = (window.until - window.since) / HOUR
-        if frame.is_empty() or hours <= 0:
+        if not len(facilities) or hours <= 0:
             return []
-        rows = self._stock.rows(frame["facility"].to_list())
-        known = rows >= 0
-        if not known.all():
-            frame, rows = frame.filter(pl.Series(known)), rows[known]
-        self._grow(len(self._stock))
-        columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
-        self._learn_flow(rows, columns, hours)
-        judged = self._judge(rows, columns, window.until)
-        found = self._speak(judged, frame, window.until)
+        self._grow(len(facilities))
+        self._learn_flow(facilities, hours)
+        judged = self._judge(facilities, window.until)
+        found = self._speak(judged, facilities, window.until)
         self._learn(judged, window.until, hours)
         return found
 
-    def _complete(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A facility that left the frame holds nothing now: its zero counts as much as any other number."""
-        absent = set(self._stock.keys) - set(frame["facility"].to_list())
-        clean = frame.filter(pl.col("facility").is_not_null()).with_columns(
-            pl.col(name).fill_null(0).clip(lower_bound=0) for name in _COLUMNS
-        )
-        if not absent:
-            return clean
-        zeros = pl.DataFrame(
-            {"facility": sorted(absent), **dict.fromkeys(_COLUMNS, 0)},
-            schema_overrides=dict.fromkeys(_COLUMNS, pl.Int64),
-        )
-        return pl.concat([clean, zeros], how="diagonal")
-
-    def _learn_flow(self, rows: I64, columns: Mapping[str, F64], hours: float) -> None:
-        out = columns["departed"] + columns["delivered"]
-        rates = np.stack([columns["arrived"], out], axis=1) / hours
+    def _learn_flow(self, facilities: Facilities, hours: float) -> None:
+        out = facilities.departed + facilities.delivered
+        rates = np.stack([facilities.arrived, out], axis=1) / hours
         gain = 1.0 - np.exp(-hours / _FLOW_MEMORY)
-        self._flow[rows] += gain * (rates - self._flow[rows])
+        self._flow += gain * (rates - self._flow)
 
-    def _judge(self, rows: I64, columns: Mapping[str, F64], now: Instant) -> _Judged:
+    def _judge(self, facilities: Facilities, now: Instant) -> _Judged:
         limits, hour = self._limits, hour_of_week(now, self._timezone)
-        stock, stalled = columns["stock"], columns["stalled"]
+        rows, stock, stalled = facilities.rows, facilities.stock, facilities.stalled
         # lorries come an hour or two off their time: the fullest of the hours around is the usual
         around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
-        usual = np.max([self._stock.usual(rows, near) for near in around], axis=0)
-        seen = np.all([self._stock.seen(rows, near) for near in around], axis=0)
+        usual = self._stock.usual(rows, *around)
+        seen = self._stock.seen(rows, *around)
         ready = (self._stock.days(rows) >= limits.ready_days) & seen
         ratio = (stock + 1) / (usual + 1)
         network = float(np.median(ratio[ready])) if ready.sum() >= 5 else 1.0
@@ -160,32 +141,31 @@ class FacilityCongested:
             rows, stock, stalled, usual, ratio, traffic, stock_z, stalled_z, expected, full | standing, warm
         )
 
-    def _speak(self, judged: _Judged, frame: pl.DataFrame, now: Instant) -> list[Finding]:
+    def _speak(self, judged: _Judged, facilities: Facilities, now: Instant) -> list[Finding]:
         limits, found = self._limits, []
-        names, regions, carriers = frame["facility"], frame["region"], frame["carrier"]
         watched = judged.hot | judged.warm
-        for at in np.nonzero(watched | np.array([name in self._hot_since for name in names], dtype=bool))[0]:
-            name = names[int(at)]
+        watched[self._stock.rows(list(self._hot_since))] = True
+        keys = self._stock.keys
+        for at in np.flatnonzero(watched).tolist():
+            name = keys[at]
             subject = Subject(SubjectType.FACILITY, name)
             episode = self._episodes.get(subject)
             finding = None
-            place = (name, regions[int(at)], carriers[int(at)])
             if judged.hot[at] or (episode is not None and judged.warm[at]):
                 since = self._hot_since.setdefault(name, now)
                 if episode is not None or now - since >= limits.hold_minutes * 60_000:
                     score = float(_score(max(judged.stock_z[at], judged.stalled_z[at])))
-                    evidence = self._evidence(judged, int(at), place, since)
+                    write = partial(self._evidence, judged, at, name, facilities, since)
                     old = 0 if episode is None else int(episode.evidence["stock"])
                     news = episode is not None and abs(judged.stock[at] - old) > 0.25 * max(old, 1)
                     finding = self._episodes.hold(
-                        subject, started_at=since, now=now, score=score, evidence=evidence, news=news
+                        subject, started_at=since, now=now, score=score, evidence=write, news=news
                     )
             elif episode is None:
                 self._hot_since.pop(name, None)
             elif now - episode.seen_at >= limits.calm_minutes * 60_000:
-                evidence = self._evidence(
-                    judged, int(at), place, self._hot_since.pop(name, episode.started_at)
-                )
+                since = self._hot_since.pop(name, episode.started_at)
+                evidence = self._evidence(judged, at, name, facilities, since)
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
             if finding is not None:
                 found.append(finding)
@@ -212,9 +192,9 @@ class FacilityCongested:
         self._network_days += days
 
     def _evidence(
-        self, judged: _Judged, at: int, place: tuple[str, str | None, str | None], since: Instant
+        self, judged: _Judged, at: int, name: str, facilities: Facilities, since: Instant
     ) -> dict[str, Any]:
-        name, region, carrier = place
+        region, carrier = facilities.place(at)
         stock, stalled = int(judged.stock[at]), int(judged.stalled[at])
         usual, ratio = float(judged.usual[at]), float(judged.ratio[at])
         arrivals, departures = (float(rate) for rate in self._flow[judged.rows[at]])

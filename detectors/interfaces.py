@@ -33,7 +33,7 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "newest_received": pl.Int64,
         "live": pl.Int64,
     },
-    # one row a facility with traffic since the last run or parcels in it now
+    # one row a facility that ever had traffic, so that the column of names seldom changes
     "facilities": {
         "facility": pl.String,
         "region": pl.String,

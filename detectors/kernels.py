@@ -20,11 +20,32 @@ PER_OCTAVE: Final = 8
 EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
-def bin_of(seconds: int) -> int:
+# By sixty-fourths of an octave from one second on, which are the upper bits of a 32-bit float: the bin at the lower
+# end of each, and the logarithm in its middle.
+_SHIFT: Final = 17
+_LOW: Final = int(np.float32(1).view(np.int32)) >> _SHIFT
+_STEPS: Final = np.arange(_LOW, (int(np.float32(EDGES[-1]).view(np.int32)) >> _SHIFT) + 2, dtype=np.int32)
+_ENDS: Final = (_STEPS << _SHIFT).view(np.float32)
+_GUESS: Final[npt.NDArray[np.uint8]] = np.searchsorted(EDGES, _ENDS[:-1], side="right").astype(np.uint8)
+_LOG: Final[npt.NDArray[np.float32]] = np.log((_ENDS[:-1] + _ENDS[1:]) / 2).astype(np.float32)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _step_of(seconds: int) -> Any:
+    return min((np.float32(max(seconds, 1)).view(np.int32) >> _SHIFT) - _LOW, len(_GUESS) - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def log_of(seconds: int) -> float:
+    """The natural logarithm of a duration of at least a second, to half a hundredth."""
+    return np.float64(_LOG[_step_of(seconds)])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def bin_of(seconds: int) -> Any:
     if seconds < FIRST:
         return 0
-    guess = min(int(math.log2(seconds / FIRST) * PER_OCTAVE) + 1, BINS - 1)
+    guess: Any = np.int64(_GUESS[_step_of(seconds)])
     while guess > 1 and seconds < EDGES[guess - 1]:
         guess -= 1
     while guess < BINS - 1 and seconds >= EDGES[guess]:
@@ -70,6 +91,14 @@ def when_below(hazard: Any, share: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _any(counts: Any) -> Any:
+    total = np.float32(0.0)
+    for place in range(BINS):
+        total += counts[place]
+    return total > 0
+
+
+@njit(cache=True, nogil=True)
 def estimate(
     ends: Any,
     still: Any,
@@ -96,6 +125,8 @@ def estimate(
     carriers = by_carrier.shape[0]
     nothing = np.zeros(BINS)
     row = np.zeros(BINS)
+    seen = np.zeros(lanes + 1, np.bool_)
+    parents = np.zeros((carriers, 2))  # limit and median of a lane that has nothing of its own
     for segment in range(segments):
         all_ends = np.zeros(BINS)
         all_still = np.zeros(BINS)
@@ -103,6 +134,9 @@ def estimate(
         carrier_still = np.zeros((carriers, BINS))
         for lane in range(lanes + 1):
             carrier = carrier_of[lane]
+            seen[lane] = _any(ends[lane, segment]) or _any(still[lane, segment])
+            if not seen[lane]:
+                continue
             for place in range(BINS):
                 ended = ends[lane, segment, place]
                 opened = still[lane, segment, place]
@@ -119,16 +153,23 @@ def estimate(
                 weight,
                 by_carrier[carrier, segment],
             )
+            hazards(nothing, nothing, by_carrier[carrier, segment], weight, row)
+            parents[carrier, 0] = when_below(row, shares[segment])
+            parents[carrier, 1] = when_below(row, 0.5)
         for lane in range(lanes + 1):
-            parent = by_carrier[carrier_of[lane], segment]
-            cases[lane, segment] = hazards(ends[lane, segment], still[lane, segment], parent, weight, row)
+            carrier = carrier_of[lane]
+            found, middle = parents[carrier, 0], parents[carrier, 1]
+            cases[lane, segment] = 0.0
+            if seen[lane]:
+                cases[lane, segment] = hazards(
+                    ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row
+                )
+                found, middle = when_below(row, shares[segment]), when_below(row, 0.5)
             if total < ready:
                 limit[lane, segment] = default[segment]
                 median[lane, segment] = 0.0
                 continue
-            found = when_below(row, shares[segment])
             limit[lane, segment] = np.uint32(min(max(found, floor[segment]), ceiling[segment]))
-            middle = when_below(row, 0.5)
             median[lane, segment] = middle if middle < math.inf else 0.0
 
 

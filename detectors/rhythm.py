@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from detectors import rhythm_kernels as kernels
 from detectors.clock import HOURS_A_WEEK
 from detectors.plain import pack, unpack
 
@@ -23,6 +25,7 @@ LEVEL_DAYS: Final = 7.0  # memory of a key's level
 CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
+_CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
 _OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
 
 
@@ -39,6 +42,7 @@ class Rhythm:
         self._own_days = np.zeros((0, HOURS_A_WEEK), dtype=np.float32)
         self._shared = np.zeros(HOURS_A_WEEK)
         self._shared_days = np.zeros(HOURS_A_WEEK)
+        self._asked: tuple[pl.Series, I64] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -47,7 +51,15 @@ class Rhythm:
     def keys(self) -> tuple[str, ...]:
         return tuple(self._rows)
 
-    def rows(self, keys: Sequence[str]) -> I64:
+    def rows(self, keys: Sequence[str] | pl.Series) -> I64:
+        """Of these keys, entered where they are new; asked for the same column again, one comparison."""
+        if not isinstance(keys, pl.Series):
+            return self._rows_of(keys)
+        if self._asked is None or not keys.equals(self._asked[0]):
+            self._asked = (keys, self._rows_of(keys.to_list()))
+        return self._asked[1]
+
+    def _rows_of(self, keys: Sequence[str]) -> I64:
         for key in keys:
             if key not in self._rows and len(self._rows) < self._capacity:
                 self._rows[key] = len(self._rows)
@@ -58,20 +70,16 @@ class Rhythm:
         """How long each key has been learned, in days."""
         return np.where(rows >= 0, self._days[rows], 0.0) if len(self._days) else np.zeros(len(rows))
 
-    def log_usual(self, rows: I64, hour: int) -> F64:
-        own = self._own_days[rows, hour].astype(np.float64)
-        trust = own / (own + _OWN_HOUR)
-        shared = self._shared[hour]
-        return np.asarray(
-            self._level[rows] + shared + trust * (self._own[rows, hour] - shared), dtype=np.float64
+    def usual(self, rows: I64, *hours: int) -> F64:
+        """The largest of these hours of the week."""
+        log = kernels.log_usual(
+            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, _OWN_HOUR
         )
+        return np.asarray(np.maximum(np.expm1(log), 0.0))
 
-    def seen(self, rows: I64, hour: int) -> npt.NDArray[np.bool_]:
-        """Whether this hour of the week was there before: until then a Monday evening looks like a jam."""
-        return np.asarray(self._own_days[rows, hour] >= 0.5 / 24)
-
-    def usual(self, rows: I64, hour: int) -> F64:
-        return np.maximum(np.expm1(self.log_usual(rows, hour)), 0.0)
+    def seen(self, rows: I64, *hours: int) -> npt.NDArray[np.bool_]:
+        """Whether these hours of the week were there before: until then a Monday evening looks like a jam."""
+        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, 0.5 / 24))
 
     def week(self, rows: I64) -> F64:
         """The usual of every hour of the week, one row a key."""
@@ -90,31 +98,27 @@ class Rhythm:
         if not len(rows) or not days > 0:
             return
         share = np.ones(len(rows)) if weight is None else weight[good]
-        seen = np.log1p(values)
-        fresh = self._days[rows] == 0
-        self._level[rows[fresh]] = seen[fresh] - self._shared[hour]
-        scale = self.scale(rows)
-        # the first day, and an hour's first two weeks, find their place nearly without a clip
-        fresh_hour = self._own_days[rows, hour] < 2.0 / 24
-        young = np.where((self._days[rows] < 1.0) | fresh_hour, 1.0, scale)
-        miss = np.clip(seen - self.log_usual(rows, hour), -CLIP * young, CLIP * young)
-        step = share * days
-        self._days[rows] += days
-        self._level[rows] += miss * np.minimum(1.0, step / np.minimum(self._days[rows], LEVEL_DAYS))
-        self._learn_curves(rows, hour, miss, step, days)
-        spread = 1.25 * np.abs(miss)
-        self._scale[rows] += (spread - self._scale[rows]) * np.minimum(
-            1.0, step / np.minimum(self._days[rows], LEVEL_DAYS)
+        miss = kernels.learn(
+            rows,
+            hour,
+            values,
+            days,
+            share,
+            self._level,
+            self._scale,
+            self._days,
+            self._own,
+            self._own_days,
+            float(self._shared[hour]),
+            SCALE_FLOOR,
+            CLIP,
+            _OWN_HOUR,
+            LEVEL_DAYS,
+            _CURVE_DAYS,
         )
-
-    def _learn_curves(self, rows: I64, hour: int, miss: F64, step: F64, days: float) -> None:
-        memory = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
         self._shared_days[hour] += days
-        gain = min(1.0, days / min(max(self._shared_days[hour], days), memory))
+        gain = min(1.0, days / min(max(self._shared_days[hour], days), _CURVE_DAYS))
         self._shared[hour] += gain * float(np.median(miss))
-        self._own_days[rows, hour] += np.float32(days)
-        own_gain = np.minimum(1.0, step / np.minimum(self._own_days[rows, hour].astype(np.float64), memory))
-        self._own[rows, hour] += (own_gain * miss).astype(np.float32)
 
     def _grow(self, size: int) -> None:
         have = len(self._level)
@@ -141,6 +145,7 @@ class Rhythm:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rows = {str(key): row for row, key in enumerate(state["keys"])}
+        self._asked = None
         self._shared = unpack(state["shared"])
         self._shared_days = unpack(state["shared_days"])
         for name in _PER_KEY:

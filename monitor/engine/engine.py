@@ -169,15 +169,12 @@ class Engine:
     def _sweep(self, buckets: Sequence[int], now: int) -> list[Finding]:
         seconds = now // 1000
         counting = [bucket for bucket in buckets if bucket in self.census_left]
-        others = [bucket for bucket in buckets if bucket not in self.census_left]
-        dues = np.concatenate(
-            [self.stage.sweep(others, seconds), self.stage.sweep(counting, seconds, everything=True)]
-        )
         if counting:
             self.stage.census(counting, seconds)
             self.census_left.difference_update(counting)
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
+        dues = self.stage.sweep(buckets, seconds)
         return self._judge_dues(dues, now) if len(dues) else []
 
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:

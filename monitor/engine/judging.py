@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from detectors.survival import Usual
 from monitor.engine import wording
+from monitor.engine.deferred import Deferred
 from monitor.engine.episodes import LOST, PROMISE, STALL, Episode, Key, ParcelEpisodes
 from monitor.engine.kernels import state
 from monitor.engine.layout import (
@@ -99,12 +101,10 @@ class Judge:
         known = self._stage.view(key)
         if known is None:
             return
-        evidence = self.evidence(known.slot)
-        wording.said_lost(evidence, self._timezone)
         number = self._stage.names.unpack(*key)
-        yield self._open(
-            known.slot, number, LOST, Kind.PRESUMED_LOST, evidence["since"], now, CERTAIN, evidence
-        )
+        started = known.slot.last_scan * 1000
+        said = partial(wording.said_lost, timezone=self._timezone)
+        yield self._open(known.slot, number, LOST, Kind.PRESUMED_LOST, started, now, CERTAIN, said)
 
     # -- opening -----------------------------------------------------------------------------------------------
 
@@ -139,35 +139,46 @@ class Judge:
         )
 
     def _stall(self, slot: SlotRow, number: str, age: int, usual: Usual, now: Instant) -> Finding:
-        evidence = self.evidence(slot)
-        wording.stalled(evidence, slot.segment, usual, age, self._timezone)
+        said = partial(wording.stalled, segment=slot.segment, usual=usual, age=age, timezone=self._timezone)
         score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(usual.survival)
         if age >= self._stage.learned.ceiling(slot.segment):
             score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
-        return self._open(slot, number, STALL, KIND_OF[slot.segment], evidence["since"], now, score, evidence)
+        return self._open(slot, number, STALL, KIND_OF[slot.segment], slot.last_scan * 1000, now, score, said)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
-        evidence = self.evidence(slot)
         promised = slot.promised * 1000
-        wording.promise_broken(evidence, promised, now, slot.segment, self._timezone)
-        return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, evidence)
+        said = partial(
+            wording.promise_broken,
+            promised=promised,
+            now=now,
+            segment=slot.segment,
+            timezone=self._timezone,
+        )
+        return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, said)
 
     def _lost(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         rules = self._stage.world.rules
         limit = rules[state.LOST_ABROAD_SECONDS if slot.state & ABROAD else state.LOST_SECONDS]
-        evidence = self.evidence(slot)
-        wording.presumed_lost(evidence, now, int(limit), self._timezone)
+        said = partial(wording.presumed_lost, now=now, limit_seconds=int(limit), timezone=self._timezone)
         return self._open(
-            slot, number, LOST, Kind.PRESUMED_LOST, evidence["since"], now, LIKELY_LOST, evidence
+            slot, number, LOST, Kind.PRESUMED_LOST, slot.last_scan * 1000, now, LIKELY_LOST, said
         )
 
     def watched(
         self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: dict[str, Any]
     ) -> Finding:
         """A parcel detector's episode, named like the detector."""
-        merged = self.evidence(slot) | evidence
         number = self._stage.names.unpack(*slot.key)
-        return self._open(slot, number, detector, Kind(detector), slot.last_scan * 1000, now, score, merged)
+        return self._open(
+            slot,
+            number,
+            detector,
+            Kind(detector),
+            slot.last_scan * 1000,
+            now,
+            score,
+            lambda known: known.update(evidence),
+        )
 
     def _open(
         self,
@@ -178,17 +189,26 @@ class Judge:
         started_at: Instant,
         now: Instant,
         score: float,
-        evidence: dict[str, Any],
+        say: Callable[[dict[str, Any]], None],
     ) -> Finding:
+        """`say` adds to the evidence what the finding is about."""
         subject = Subject(SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL, number)
-        if self._is_learning(slot.source, now):
-            evidence["learning"] = True
+        evidence = Deferred(self._written, slot, say, self._is_learning(slot.source, now))
         return self._episodes.open(
             slot.key, detector, Episode(kind, subject, started_at, now, round(score, 6), evidence)
         )
 
+    def _written(
+        self, slot: SlotRow, say: Callable[[dict[str, Any]], None], learning: bool
+    ) -> dict[str, Any]:
+        evidence = self.evidence(slot)
+        say(evidence)
+        if learning:
+            evidence["learning"] = True
+        return evidence
+
     def _is_learning(self, source: int, now: Instant) -> bool:
-        first = int(self._stage.world.feeds[source]["first"])
+        first = int(self._stage.world.feeds["first"][source])
         return first > 0 and now - first < self._learning
 
     def evidence(self, slot: SlotRow) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
 
 TOTALS: Final = {"feeds": FEED, "facilities": FACILITY, "lanes": PASSED, "regions": REGION}
-_SIGNED: Final = (Status.DELIVERED, Status.COLLECTED)
+_SIGNED: Final = np.array([status in {Status.DELIVERED, Status.COLLECTED} for status in Status])
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class PlaceStage:
         self._stage = stage
         self._frames = frames
         self._due = {detector.name: _Due(detector) for detector in detectors}
+        self._ever_busy = np.zeros(1, bool)
         self._signoffs = RowLog(ENDING, self._readers("signoffs"))
         self._oddities = RowLog(ODDITY, self._readers("oddities"))
         self._complaints = ComplaintLog(self._readers("complaints"))
@@ -53,8 +54,8 @@ class PlaceStage:
         return self._signoffs.dropped + self._oddities.dropped + self._complaints.dropped
 
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
-        if len(endings):
-            self._signoffs.append(endings[np.isin(endings["status"], _SIGNED)])
+        if len(endings) and self._signoffs.is_read:
+            self._signoffs.append(endings[_SIGNED[endings["status"]]])
         self._oddities.append(oddities)
         self._complaints.append(complaints)
 
@@ -102,11 +103,8 @@ class PlaceStage:
             codes = codes[codes > 0]
             return self._frames.feeds(codes, now[codes], change["events"][codes])
         if frame == "facilities":
-            busy = np.flatnonzero(
-                _any(change, "arrived", "departed", "delivered") | _any(now, "stock", "stalled")
-            )
-            busy = busy[busy > 0]
-            return self._frames.facilities(busy, now[busy], change[busy])
+            known = self._busy(now)
+            return self._frames.facilities(known, now[known], change[known])
         if frame == "lanes":
             lanes, segments = np.nonzero(change["finished"] > 0)
             return self._frames.lanes(
@@ -115,6 +113,14 @@ class PlaceStage:
         moved = np.flatnonzero(_any(change, "shipped", "delivered") | _any(now, "live"))
         moved = moved[moved > 0]
         return self._frames.regions(now[moved], change[moved])
+
+    def _busy(self, facilities: Records) -> Any:
+        """Codes of those that held or moved anything since this process began: the column of names seldom changes."""
+        busy = _any(facilities, "arrived", "delivered", "stalled")
+        busy[: len(self._ever_busy)] |= self._ever_busy
+        busy[0] = False
+        self._ever_busy = busy
+        return np.flatnonzero(busy)
 
     def _reading(self, frame: str) -> Records:
         """A copy of the running totals, as far as they are in use."""

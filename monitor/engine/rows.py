@@ -24,8 +24,12 @@ class RowLog:
         self._cursors = dict.fromkeys(readers, 0)
         self.dropped = 0
 
+    @property
+    def is_read(self) -> bool:
+        return bool(self._cursors)
+
     def append(self, rows: Records) -> None:
-        if not self._cursors or not len(rows):
+        if not self.is_read or not len(rows):
             return
         self._chunks.append(rows)
         self._end += len(rows)

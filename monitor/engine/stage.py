@@ -79,14 +79,17 @@ def new_table(max_slots: int, remembered: int) -> state.Table:
     mean = max_slots / BUCKETS
     room = int((mean + 4 * mean**0.5) / 0.75) + FIRST_SIZE
     generation = max(remembered // BUCKETS, 16)
+    due = np.zeros(BUCKETS * room, np.uint32)
+    due.reshape(BUCKETS, room)[:, :FIRST_SIZE] = FAR  # the rest when a bucket grows: memory untouched is free
     return state.Table(
         slots=np.zeros(BUCKETS * room, SLOT),
         background=np.zeros(BUCKETS * room, BACKGROUND),
         room=room,
         size=np.full(BUCKETS, min(FIRST_SIZE, room), np.int64),
         used=np.zeros(BUCKETS, np.int64),
+        due=due,
         soonest=np.full(BUCKETS, FAR, np.uint32),
-        seen=np.zeros((BUCKETS, 2, _power(1.5 * generation)), np.uint64),
+        seen=np.zeros((BUCKETS, _power(1.5 * generation), 2), np.uint64),
         seen_count=np.zeros((BUCKETS, 2), np.int64),
         seen_young=np.zeros(BUCKETS, np.uint8),
         spare=np.zeros(room + 1, SLOT),
@@ -187,22 +190,19 @@ class ParcelStage:
 
     # -- time --------------------------------------------------------------------------------------------------
 
-    def sweep(self, buckets: Sequence[int], now: int, *, everything: bool = False) -> Records:
-        """Rows of DUE of some buckets, in no particular order; `now` in seconds. `everything`: not only what is due."""
+    def sweep(self, buckets: Sequence[int], now: int) -> Records:
+        """Rows of DUE of some buckets, in no particular order; `now` in seconds."""
         numbers = np.array(buckets, np.int64)
         parts: list[Records] = []
         start = 0
         while start < len(numbers):
-            start, written = sweep.sweep_buckets(
-                self.table, self.world, numbers, start, now, everything, self._dues
-            )
+            start, written = sweep.sweep_buckets(self.table, self.world, numbers, start, now, self._dues)
             if written:
                 parts.append(self._dues[:written].copy())
         return np.concatenate(parts) if parts else self._dues[:0]
 
     def census(self, buckets: Sequence[int], now: int) -> None:
-        for bucket in buckets:
-            sweep.census(self.table, self.world, bucket, now, self.learned.counting)
+        sweep.census(self.table, self.world, np.array(buckets, np.int64), now, self.learned.counting)
 
     def live_slots(self, buckets: Sequence[int]) -> tuple[Records, Records]:
         """Copies of the live parcels of some buckets, sorted by key, with their background."""
@@ -264,14 +264,14 @@ class ParcelStage:
     def seen(self, bucket: int) -> list[Any]:
         """The ids of events that the bucket remembers, the older generation first."""
         young = int(self.table.seen_young[bucket])
-        ids = [self.table.seen[bucket, generation] for generation in (1 - young, young)]
+        ids = [self.table.seen[bucket, :, generation] for generation in (1 - young, young)]
         return [generation[generation != 0] for generation in ids]
 
     def put_seen(self, bucket: int, generations: Sequence[Any]) -> None:
         self.table.seen[bucket] = 0
         self.table.seen_young[bucket] = 1
         for generation, ids in enumerate(generations):
-            sweep.remember(self.table.seen[bucket, generation], ids)
+            sweep.remember(self.table.seen[bucket, :, generation], ids)
             self.table.seen_count[bucket, generation] = len(ids)
 
 

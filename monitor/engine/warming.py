@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
+from detectors.backlog import stocks
+from detectors.clock import HOURS_A_WEEK
 from monitor.columns import Batch
 from monitor.decode import Decoder
 from monitor.engine.engine import Engine
@@ -26,6 +30,8 @@ def warm_kernels(uptime: Callable[[], float]) -> float:
         moment += 60_000
         engine.tick(moment)
     engine.parcel("WARM1")
+    week = np.ones((1, HOURS_A_WEEK))
+    stocks(week, week, week, np.zeros((1, 2)), np.ones(1), 0)  # else compiled when a facility is a week old
     Engine(EngineSettings(max_live_parcels=1000), DetectionSettings(), names).load(engine.dump())
     return uptime() - began
 

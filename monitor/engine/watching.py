@@ -17,7 +17,9 @@ from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
 
 MOST = 5  # bits of slot.open that are left for parcel detectors
-_ENDS = (Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST)
+_ENDS = np.array(
+    [status in {Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST} for status in Status]
+)
 
 
 class Watching:
@@ -41,7 +43,7 @@ class Watching:
 
     def take(self, endings: Records) -> None:
         if self._detectors and len(endings):
-            ended = endings[np.isin(endings["status"], _ENDS)]
+            ended = endings[_ENDS[endings["status"]]]
             if len(ended):
                 self._endings.append(ended)
 

@@ -26,6 +26,7 @@ class Frames:
         self._names = names
         self._places = places
         self._series: dict[int, pl.Series] = {}
+        self._columns: dict[str, tuple[npt.NDArray[Any], pl.Series]] = {}
 
     def texts(self, interner: Interner, codes: npt.NDArray[Any]) -> pl.Series:
         known = self._series.get(id(interner))
@@ -34,9 +35,17 @@ class Frames:
             self._series[id(interner)] = known
         return known[codes.astype(np.uint32)]
 
+    def again(self, column: str, interner: Interner, codes: npt.NDArray[Any]) -> pl.Series:
+        """As `texts`, for a column that is often asked for with the same codes."""
+        known = self._columns.get(column)
+        if known is None or not np.array_equal(known[0], codes):
+            known = self._columns[column] = (codes.copy(), self.texts(interner, codes))
+        return known[1]
+
     def forget(self) -> None:
         """After the names were loaded anew."""
         self._series.clear()
+        self._columns.clear()
 
     def numbers(self, rows: Records) -> list[str]:
         """Tracking numbers of rows with keys; empty for a hashed key that left meanwhile."""
@@ -151,9 +160,9 @@ class Frames:
     def facilities(self, codes: npt.NDArray[np.int64], totals: Records, change: Records) -> pl.DataFrame:
         return _frame(
             "facilities",
-            facility=self.texts(self._names.facilities, codes),
-            region=self.texts(self._names.regions, totals["region"]),
-            carrier=self.texts(self._names.carriers, totals["carrier"]),
+            facility=self.again("facility", self._names.facilities, codes),
+            region=self.again("facility region", self._names.regions, totals["region"]),
+            carrier=self.again("facility carrier", self._names.carriers, totals["carrier"]),
             arrived=change["arrived"],
             departed=change["departed"],
             delivered=change["delivered"],

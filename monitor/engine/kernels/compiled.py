@@ -11,10 +11,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils as untyped
+from numba.extending import intrinsic
 
 # Fields of records are unsigned: arithmetic on times is done in these.
 whole: Any = np.int64
+cgutils: Any = untyped
+_tuple: Any = types.UniTuple
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +27,38 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel(function: F) -> F:
     compiled: F = njit(**_OPTIONS)(function)
     return compiled
+
+
+def _prefetch(_typing: Any, array: Any, index: Any) -> Any:
+    """Asks for the cache line of `array[index]` and does not wait: loads of a group of rows overlap.
+
+    `index` is a tuple with one number a dimension.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        place = cgutils.get_item_pointer(
+            context,
+            builder,
+            kind,
+            context.make_array(kind)(context, builder, arguments[0]),
+            cgutils.unpack_tuple(builder, arguments[1]),
+        )
+        word = ir.IntType(32)
+        address = builder.bitcast(place, cgutils.voidptr_t)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [cgutils.voidptr_t],
+            ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word]),
+        )
+        to_write, keep, data = 1, 3, 1
+        builder.call(function, [address, word(to_write), word(keep), word(data)])
+        return context.get_dummy_value()
+
+    return types.void(array, _tuple(types.intp, len(index))), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
 
 
 def inlined(function: F) -> F:

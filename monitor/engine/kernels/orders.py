@@ -32,11 +32,10 @@ from monitor.engine.kernels.scans import (
     next_due,
     place_lane,
     region_pair,
-    set_due,
     write_mark,
 )
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated
+from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated, wake
 from monitor.engine.layout import HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
 from monitor.vocabulary import Segment
 
@@ -124,7 +123,7 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
         return n_marks, whole(background.ordered)
     if at < last and not (ends and live):
         world.outcomes[OUT_OF_ORDER] += 1
-        set_due(table, bucket, slot, min(whole(slot.due), next_due(world, slot)))
+        wake(table, bucket, index, next_due(world, slot))
         return n_marks, whole(background.ordered)
     if not live and starts in (NONE, FULFILMENT):
         world.outcomes[AFTER_END] += 1
@@ -160,7 +159,7 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
         slot.last_scan = max(last, at)
         slot.status = max(whole(slot.status), status)
     slot.state = (slot.state | np.uint8(HISTORY)) if order.history else (slot.state & ~np.uint8(HISTORY))
-    set_due(table, bucket, slot, next_due(world, slot))
+    wake(table, bucket, index, next_due(world, slot))
     return n_marks, whole(background.ordered)
 
 
@@ -213,7 +212,7 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
         place_lane(world, slot, whole(order.origin) if slot.region == 0 else whole(slot.region))
         count(world, slot, 1)
         count_region(world, slot, 1)
-        set_due(table, bucket_of(mix(order.parcel0, order.parcel1)), slot, next_due(world, slot))
+        wake(table, bucket_of(mix(order.parcel0, order.parcel1)), index, next_due(world, slot))
     if slot.accepted != 0 and ordered > whole(slot.accepted) + CLOCKS:
         odd = oddities[n_oddities]
         odd.key0 = slot.key0
@@ -273,7 +272,7 @@ def _complete(table: Table, world: World, order: Any, marks: Any, n_marks: int) 
     if slot.open:
         n_marks = write_mark(marks, n_marks, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)
     finish(world, slot, whole(order.at))
-    set_due(table, bucket_of(mix(order.parcel0, order.parcel1)), slot, next_due(world, slot))
+    wake(table, bucket_of(mix(order.parcel0, order.parcel1)), index, next_due(world, slot))
     return n_marks
 
 

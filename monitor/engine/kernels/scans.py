@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.kernels import bin_of
+from detectors.kernels import bin_of, log_of
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.compiled import inlined, kernel, whole
+from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, enter, find, home, mix, pair_code, repeated
+from monitor.engine.kernels.table import (
+    ABSENT,
+    FULL,
+    bucket_of,
+    enter,
+    find_mixed,
+    home,
+    mix,
+    pair_code,
+    repeated,
+    seen_place,
+    wake,
+)
 from monitor.engine.layout import (
     ABROAD,
     END,
@@ -78,7 +89,8 @@ FIRST_SEEN_ENDED, TABLE_FULL, NO_KEY, CLAMPED, OLD, UNKNOWN_STATUS = (
     int(Outcome.HISTORY),
     int(Outcome.UNKNOWN_STATUS),
 )
-GROUP = 32  # rows whose slots are touched before any is worked on, so that their loads overlap
+HOUR = 3600
+GROUP = 8  # rows whose slots are asked for before any is worked on
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
 
 
@@ -103,19 +115,32 @@ class ScanColumns(NamedTuple):
 
 
 @inlined
-def business(world: World, carrier: int, region: int, at: int) -> int:
-    """Business seconds at a moment, on the calendar of a carrier in a region; only differences mean anything."""
-    calendar = world.calendar[carrier, world.places[region].zone]
+def calendar_of(world: World, carrier: int, region: int) -> int:
+    return whole(world.calendar[carrier, world.places[region].zone])
+
+
+@inlined
+def worked(world: World, calendar: int, at: int) -> int:
+    """Business seconds of a calendar at a moment; only differences mean anything."""
     since = at - world.rules[s.CALENDAR_START]
     hours = world.worked.shape[1] - 1
     if since < 0:
         return since
-    hour = since // 3600
+    hour = whole(np.uint64(since) // np.uint64(HOUR))  # a division of unsigned numbers is a multiplication
     if hour >= hours:
-        return whole(world.worked[calendar, hours]) + since - hours * 3600
+        return whole(world.worked[calendar, hours]) + since - hours * HOUR
     low = whole(world.worked[calendar, hour])
-    high = whole(world.worked[calendar, hour + 1])
-    return low + (high - low) * (since - hour * 3600) // 3600
+    all_of_it = whole(world.worked[calendar, hour + 1]) - low
+    part = since - hour * HOUR
+    if all_of_it == HOUR:
+        return low + part
+    return low + all_of_it * part // HOUR
+
+
+@inlined
+def business(world: World, carrier: int, region: int, at: int) -> int:
+    """As `worked`, on the calendar of a carrier in a region."""
+    return worked(world, calendar_of(world, carrier, region), at)
 
 
 @kernel
@@ -194,19 +219,18 @@ def move_place(world: World, slot: Any, before: int, after: int) -> None:
 @inlined
 def learn(world: World, slot: Any, until: int) -> None:
     """The leg from the last scan to `until` ended: one case of its lane and segment."""
-    carrier = whole(slot.carrier)
-    region = whole(slot.region)
-    duration = business(world, carrier, region, until) - business(
-        world, carrier, region, whole(slot.last_scan)
-    )
-    if slot.segment == NONE or duration < 0:
+    if slot.segment == NONE:
+        return
+    calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
+    duration = worked(world, calendar, until) - worked(world, calendar, whole(slot.last_scan))
+    if duration < 0:
         return
     world.ends[slot.lane, slot.segment, bin_of(duration)] += np.float32(1.0)
     passed = world.passed[slot.lane, slot.segment]
     passed.finished += 1
     usual = world.median[slot.lane, slot.segment]
     if usual > 0 and duration > 0:
-        residual = math.log(duration / usual)
+        residual = log_of(duration) - log_of(whole(usual))
         passed.residual += residual
         passed.squared += residual * residual
 
@@ -248,12 +272,6 @@ def next_due(world: World, slot: Any) -> int:
 
 
 @inlined
-def set_due(table: Table, bucket: int, slot: Any, due: int) -> None:
-    slot.due = due
-    table.soonest[bucket] = min(whole(table.soonest[bucket]), due)
-
-
-@kernel
 def new_slot(table: Table, world: World, key0: Any, key1: Any) -> int:
     """A zeroed slot, not counted anywhere yet; FULL when there is no room."""
     if world.counts[s.USED_SLOTS] >= world.rules[s.MAX_SLOTS]:
@@ -265,7 +283,7 @@ def new_slot(table: Table, world: World, key0: Any, key1: Any) -> int:
     return index
 
 
-@kernel
+@inlined
 def finish(world: World, slot: Any, at: int) -> None:
     """A live slot is over; it stays for a while, for scans after the end."""
     count(world, slot, -1)
@@ -478,10 +496,9 @@ def apply_scans(
     n_marks = 0
     n_endings = 0
     n_oddities = 0
-    touched = np.uint64(0)
     mixed = table.mixed
     first = start
-    mask = table.seen.shape[2] - 1
+    mask = table.seen.shape[1] - 1
     while first < stop:
         rows = min(GROUP, stop - first)
         for step in range(rows):
@@ -489,9 +506,8 @@ def apply_scans(
             value = mix(scans.key0[row], scans.key1[row])
             mixed[step] = value
             bucket = bucket_of(value)
-            touched += np.uint64(table.slots[bucket * table.room + home(value, table.size[bucket])].due)
-            place = whole((scans.event[row] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
-            touched += table.seen[bucket, 0, place] + table.seen[bucket, 1, place]
+            prefetch(table.slots, (bucket * table.room + home(value, table.size[bucket]),))
+            prefetch(table.seen, (bucket, seen_place(scans.event[row], mask), 0))
         for step in range(rows):
             row = first + step
             n_marks, n_endings, n_oddities = _apply_scan(
@@ -499,7 +515,7 @@ def apply_scans(
                 world,
                 scans,
                 row,
-                bucket_of(mixed[step]),
+                mixed[step],
                 now,
                 marks,
                 endings,
@@ -509,7 +525,6 @@ def apply_scans(
                 n_oddities,
             )
         first += rows
-    world.counts[s.TOUCHED] = whole(touched & np.uint64(1))
     return n_marks, n_endings, n_oddities
 
 
@@ -530,7 +545,7 @@ def _apply_scan(
     world: World,
     scans: ScanColumns,
     row: int,
-    bucket: int,
+    mixed: Any,
     now: int,
     marks: Any,
     endings: Any,
@@ -539,6 +554,7 @@ def _apply_scan(
     n_endings: int,
     n_oddities: int,
 ) -> Any:
+    bucket = bucket_of(mixed)
     key0 = scans.key0[row]
     key1 = scans.key1[row]
     status = whole(scans.status[row])
@@ -561,7 +577,7 @@ def _apply_scan(
     if status == UNKNOWN:
         world.outcomes[UNKNOWN_STATUS] += 1
 
-    index = find(table, key0, key1)
+    index = find_mixed(table, key0, key1, mixed)
     if index == ABSENT:
         if GOES[status] == END:
             world.outcomes[FIRST_SEEN_ENDED] += 1
@@ -589,7 +605,8 @@ def _apply_scan(
 
     fresh = life == 0
     unscanned = fresh or (slot.status == UNKNOWN and slot.state & JOINED)
-    if not fresh and status > CREATED and background.ordered != 0 and at + CLOCKS < whole(background.ordered):
+    joined = slot.state & JOINED != 0  # else nothing of it is in the background, which is a load from afar
+    if joined and status > CREATED and background.ordered != 0 and at + CLOCKS < whole(background.ordered):
         n_oddities = write_oddity(oddities, n_oddities, slot, scans, row, BEFORE_ORDER)
     here = scans.facility[row] == 0 or scans.facility[row] == slot.facility
     if not unscanned and at == last and status == slot.status and here:
@@ -604,7 +621,7 @@ def _apply_scan(
         if slot.open:
             n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), reason, 0)
         _end_parcel(world, slot, background, scans, row, at)
-        set_due(table, bucket, slot, next_due(world, slot))
+        wake(table, bucket, index, next_due(world, slot))
         return n_marks, n_endings, n_oddities
 
     if at < last and not unscanned:
@@ -657,11 +674,11 @@ def _apply_scan(
     record_scan(world, slot, background, scans, row, at)
     place_lane(world, slot, region)
     count(world, slot, 1)
-    set_due(table, bucket, slot, next_due(world, slot))
+    wake(table, bucket, index, next_due(world, slot))
     return n_marks, n_endings, n_oddities
 
 
-@kernel
+@inlined
 def _end_parcel(world: World, slot: Any, background: Any, scans: ScanColumns, row: int, at: int) -> None:
     """The last scan of a live parcel: learns its last leg and its whole way."""
     status = whole(scans.status[row])

@@ -13,8 +13,9 @@ class Table(NamedTuple):
     room: int
     size: Any  # i8 per bucket
     used: Any  # i8 per bucket: live and finished
+    due: Any  # u4 beside slots: their `due`, FAR where free; all that a sweep reads of a slot that may wait
     soonest: Any  # u4 per bucket: no slot is due earlier
-    seen: Any  # u8 [bucket, generation, place]: ids of events, open addressed
+    seen: Any  # u8 [bucket, place, generation]: ids of events, open addressed; both generations in one cache line
     seen_count: Any  # i8 [bucket, generation]
     seen_young: Any  # u1 per bucket: the generation that is being filled
     spare: Any  # SLOT, for growing a bucket
@@ -53,7 +54,6 @@ LIVE_PARCELS = 0
 USED_SLOTS = 1
 LANES = 2
 REGION_PAIRS = 3
-TOUCHED = 4  # keeps the pre-touching loads from being optimised away
 COUNTS = 5
 
 # World.rules: settings as integers, seconds

@@ -8,39 +8,41 @@ import numpy as np
 
 from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.compiled import kernel, whole
+from monitor.engine.kernels.compiled import inlined, kernel, whole
 from monitor.engine.kernels.scans import (
     LOST,
     NONE,
     PROMISE,
     STALL,
-    business,
+    calendar_of,
     count,
     finish,
     lost_after,
     may_be_lost,
     next_due,
     other_due,
+    worked,
 )
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import FULL, enter, remove
+from monitor.engine.kernels.table import FULL, enter, remove, seen_place, wake
 from monitor.engine.layout import FAR, FINISHED, LIFE, LIVE, ORDER, PROMISE_TOLD, What
 from monitor.packing import HASHED
 
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
 LEAVE = int(What.LEAVE)
+BLOCK = 64  # due times looked at together
 
 
 @kernel
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silence hid."""
-    carrier, region = whole(slot.carrier), whole(slot.region)
+    calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
     last = whole(slot.last_scan)
-    age = business(world, carrier, region, now) - business(world, carrier, region, last)
+    age = worked(world, calendar, now) - worked(world, calendar, last)
     low = max(last, whole(world.outage_from[slot.source]))
     high = min(now, whole(world.outage_until[slot.source]))
     if high > low:
-        age -= business(world, carrier, region, high) - business(world, carrier, region, low)
+        age -= worked(world, calendar, high) - worked(world, calendar, low)
     return age
 
 
@@ -80,48 +82,62 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
 
 
 @kernel
-def sweep_buckets(
-    table: Table, world: World, buckets: Any, start: int, now: int, everything: bool, dues: Any
-) -> Any:
+def sweep_buckets(table: Table, world: World, buckets: Any, start: int, now: int, dues: Any) -> Any:
     """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written."""
     written = 0
     for number in range(start, len(buckets)):
         bucket = buckets[number]
-        if not everything and whole(table.soonest[bucket]) > now:
+        if whole(table.soonest[bucket]) > now:
             continue
         if written + table.used[bucket] > len(dues):
             return number, written
-        written += _sweep_bucket(table, world, bucket, now, everything, dues[written:])
+        written += _sweep_bucket(table, world, bucket, now, dues[written:])
     return len(buckets), written
 
 
+@inlined
+def lowest(due: Any, start: int) -> Any:
+    """Of the block that begins at `start`. Unsigned throughout, so that it compiles to vector instructions."""
+    found = np.uint32(FAR)
+    for place in range(start, start + BLOCK):
+        found = min(found, due[place])
+    return found
+
+
 @kernel
-def _sweep_bucket(table: Table, world: World, bucket: int, now: int, everything: bool, dues: Any) -> int:
-    """Judges every slot of a bucket that is due at `now` (seconds), or every one. Returns the rows written to `dues`.
+def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) -> int:
+    """Judges every slot of a bucket that is due at `now` (seconds). Returns the rows written to `dues`.
 
     A row is written for each finding, for each slot that leaves with episodes open, and for each that leaves with a
     hashed key (its text is to be released).
     """
     base = bucket * table.room
+    size = table.size[bucket]
     soonest = FAR
     written = 0
     place = 0
-    while place < table.size[bucket]:
-        slot = table.slots[base + place]
-        if slot.state == 0:
+    while place < size:
+        if place % BLOCK == 0 and place + BLOCK <= size:
+            first = whole(lowest(table.due, base + place))
+            if first > now:
+                soonest = min(soonest, first)
+                place += BLOCK
+                continue
+        waits = whole(table.due[base + place])
+        if waits > now:
+            soonest = min(soonest, waits)
             place += 1
             continue
-        if whole(slot.due) > now and not everything:
-            soonest = min(soonest, whole(slot.due))
+        slot = table.slots[base + place]
+        waits = next_due(world, slot)
+        if waits > now:  # it moved since its due time was said
+            slot.due = waits
+            table.due[base + place] = waits
+            soonest = min(soonest, waits)
             place += 1
             continue
         due = dues[written]
-        if slot.state & LIFE == FINISHED:
-            what = LEAVE if now >= whole(slot.last_scan) + world.rules[s.FINISHED_SECONDS] else 0
-            if what == 0:
-                slot.due = next_due(world, slot)
-        else:
-            what = _judge(world, slot, now, due)
+        what = LEAVE if slot.state & LIFE == FINISHED else _judge(world, slot, now, due)
         if what & LEAVE:
             if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
                 due.slot = slot
@@ -136,6 +152,7 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, everything:
             due.slot = slot
             due.what = what
             written += 1
+        table.due[base + place] = slot.due
         soonest = min(soonest, whole(slot.due))
         place += 1
     table.soonest[bucket] = soonest
@@ -143,8 +160,17 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, everything:
 
 
 @kernel
-def census(table: Table, world: World, bucket: int, now: int, still: Any) -> None:
-    """Adds the open legs of a bucket to `still` [lane, segment, bin] by their age now, and their whole ways so far."""
+def census(table: Table, world: World, buckets: Any, now: int, still: Any) -> None:
+    """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
+
+    Limits may have shrunk since a slot's due time was said: it is said anew.
+    """
+    for number in range(len(buckets)):
+        _count_bucket(table, world, buckets[number], now, still)
+
+
+@kernel
+def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any) -> None:
     base = bucket * table.room
     for place in range(table.size[bucket]):
         slot = table.slots[base + place]
@@ -154,6 +180,13 @@ def census(table: Table, world: World, bucket: int, now: int, still: Any) -> Non
             age = silent_age(world, slot, now)
             if age >= 0:
                 still[slot.lane, slot.segment, bin_of(age)] += np.float32(1.0)
+            if not slot.open & (STALL | LOST):
+                wake(
+                    table,
+                    bucket,
+                    base + place,
+                    now + max(whole(world.limit[slot.lane, slot.segment]) - age, 0),
+                )
         accepted = whole(slot.accepted)
         if accepted != 0 and accepted <= now and not slot.state & ORDER:
             still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
@@ -190,6 +223,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
     base = bucket * table.room
     for place in range(table.size[bucket]):
         table.slots[base + place] = table.spare[table.room]
+        table.due[base + place] = np.uint32(FAR)
         table.background[base + place] = table.spare_background[table.room]
     table.used[bucket] = 0
     soonest = FAR
@@ -198,6 +232,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         if index == FULL:
             return number
         table.slots[index] = slots[number]
+        table.due[index] = slots[number].due
         table.background[index] = background[number]
         soonest = min(soonest, whole(slots[number].due))
     table.soonest[bucket] = soonest
@@ -210,7 +245,7 @@ def remember(ids: Any, events: Any) -> None:
     mask = len(ids) - 1
     for number in range(len(events)):
         event = events[number]
-        place = whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
+        place = seen_place(event, mask)
         while ids[place] != 0:
             place = (place + 1) & mask
         ids[place] = event

@@ -39,7 +39,11 @@ def home(mixed: Any, size: int) -> int:
 @inlined
 def find(table: Table, key0: Any, key1: Any) -> int:
     """The index in `slots`, or ABSENT."""
-    mixed = mix(key0, key1)
+    return find_mixed(table, key0, key1, mix(key0, key1))
+
+
+@inlined
+def find_mixed(table: Table, key0: Any, key1: Any, mixed: Any) -> int:
     bucket = bucket_of(mixed)
     size = table.size[bucket]
     base = bucket * table.room
@@ -55,7 +59,7 @@ def find(table: Table, key0: Any, key1: Any) -> int:
             place = 0
 
 
-@kernel
+@inlined
 def enter(table: Table, key0: Any, key1: Any) -> int:
     """A zeroed slot for a key that is not in the table, still of state FREE; or FULL."""
     mixed = mix(key0, key1)
@@ -77,6 +81,19 @@ def enter(table: Table, key0: Any, key1: Any) -> int:
     return base + place
 
 
+@inlined
+def wake(table: Table, bucket: int, index: int, due: int) -> None:
+    """The sweep has to look at a slot by `due`, or earlier where that was said before.
+
+    A moment that moved away is left as it is: looking once too early costs less than writing at every scan.
+    """
+    slot = table.slots[index]
+    if due < whole(slot.due):
+        slot.due = due
+        table.due[index] = due
+        table.soonest[bucket] = min(whole(table.soonest[bucket]), due)
+
+
 @kernel
 def _grow(table: Table, bucket: int) -> bool:
     """Half as large again, in place; at the end of its room a bucket may fill to 15/16."""
@@ -93,6 +110,7 @@ def _grow(table: Table, bucket: int) -> bool:
     for place in range(old):
         table.slots[base + place] = empty
         table.background[base + place] = nothing
+    table.due[base : base + size] = np.uint32(FAR)
     table.size[bucket] = size
     for index in range(old):
         slot = table.spare[index]
@@ -104,6 +122,7 @@ def _grow(table: Table, bucket: int) -> bool:
             if place == size:
                 place = 0
         table.slots[base + place] = slot
+        table.due[base + place] = slot.due
         table.background[base + place] = table.spare_background[index]
     return True
 
@@ -127,9 +146,11 @@ def remove(table: Table, bucket: int, place: int) -> None:
         stays = (gap < wanted <= probe) if gap < probe else (wanted > gap or wanted <= probe)
         if not stays:
             table.slots[base + gap] = slot
+            table.due[base + gap] = slot.due
             table.background[base + gap] = table.background[base + probe]
             gap = probe
     table.slots[base + gap] = table.spare[table.room]
+    table.due[base + gap] = np.uint32(FAR)
     table.background[base + gap] = table.spare_background[table.room]
     table.used[bucket] -= 1
 
@@ -139,30 +160,35 @@ def repeated(table: Table, bucket: int, event: Any, limit: int) -> bool:
     """Whether this id was seen in this bucket; remembers it. 0 is no id. Two generations of `limit` ids each."""
     if event == 0:
         return False
-    mask = table.seen.shape[2] - 1
+    seen = table.seen
+    mask = seen.shape[1] - 1
     young = whole(table.seen_young[bucket])
-    start = whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
-    for generation in (1 - young, young):
-        if table.seen_count[bucket, generation] == 0:
-            continue
-        ids = table.seen[bucket, generation]
-        place = start
-        while ids[place] != 0:
-            if ids[place] == event:
-                return True
-            place = (place + 1) & mask
+    start = seen_place(event, mask)
+    place = start
+    while seen[bucket, place, 1 - young] != 0:
+        if seen[bucket, place, 1 - young] == event:
+            return True
+        place = (place + 1) & mask
+    place = start
+    while seen[bucket, place, young] != 0:
+        if seen[bucket, place, young] == event:
+            return True
+        place = (place + 1) & mask
     if table.seen_count[bucket, young] >= limit:
         young = 1 - young
         table.seen_young[bucket] = young
-        table.seen[bucket, young, :] = 0
+        table.seen[bucket, :, young] = 0
         table.seen_count[bucket, young] = 0
-    ids = table.seen[bucket, young]
-    place = start
-    while ids[place] != 0:
-        place = (place + 1) & mask
-    ids[place] = event
+        place = start
+    seen[bucket, place, young] = event
     table.seen_count[bucket, young] += 1
     return False
+
+
+@inlined
+def seen_place(event: Any, mask: int) -> int:
+    """Where the search for an id begins."""
+    return whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
 
 
 @kernel

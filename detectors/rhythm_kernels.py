@@ -1,0 +1,80 @@
+"""Compiled arithmetic of `detectors.rhythm`: one pass over the keys instead of some forty over arrays of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def log_usual(
+    rows: Any, hours: Any, level: Any, own: Any, own_days: Any, shared: Any, own_hour: float
+) -> Any:
+    """The logarithm of 1 + the usual, per row the largest of these hours of the week."""
+    found = np.full(len(rows), -math.inf)
+    for number in range(len(rows)):
+        row = rows[number]
+        for hour in hours:
+            days = np.float64(own_days[row, hour])
+            trust = days / (days + own_hour)
+            found[number] = max(
+                found[number], level[row] + shared[hour] + trust * (own[row, hour] - shared[hour])
+            )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def seen(rows: Any, hours: Any, own_days: Any, least: float) -> Any:
+    """Whether every one of these hours was there for so long."""
+    found = np.ones(len(rows), np.bool_)
+    for number in range(len(rows)):
+        for hour in hours:
+            found[number] &= own_days[rows[number], hour] >= least
+    return found
+
+
+@njit(cache=True, nogil=True)
+def learn(
+    rows: Any,
+    hour: int,
+    values: Any,
+    days: float,
+    share: Any,
+    level: Any,
+    scale: Any,
+    learned: Any,
+    own: Any,
+    own_days: Any,
+    shared: float,
+    floor: float,
+    clip: float,
+    own_hour: float,
+    level_days: float,
+    curve_days: float,
+) -> Any:
+    """Moves each key's level, scale and own curve; answers by how much each missed, for the curve of all."""
+    misses = np.empty(len(rows))
+    for number in range(len(rows)):
+        row = rows[number]
+        value = math.log1p(values[number])
+        if learned[row] == 0:
+            level[row] = value - shared
+        spread = max(scale[row], floor)
+        before = np.float64(own_days[row, hour])
+        # the first day, and an hour's first two weeks, find their place nearly without a clip
+        young = 1.0 if learned[row] < 1.0 or before < 2.0 / 24 else spread
+        usual = level[row] + shared + before / (before + own_hour) * (own[row, hour] - shared)
+        miss = min(max(value - usual, -clip * young), clip * young)
+        step = share[number] * days
+        learned[row] += days
+        gain = min(1.0, step / min(learned[row], level_days))
+        level[row] += miss * gain
+        scale[row] += (1.25 * abs(miss) - scale[row]) * gain
+        own_days[row, hour] += np.float32(days)
+        own_gain = min(1.0, step / min(np.float64(own_days[row, hour]), curve_days))
+        own[row, hour] += np.float32(own_gain * miss)
+        misses[number] = miss
+    return misses
