@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor import packing
-from monitor.columns import I64, U8, U32, U64
+from monitor.columns import I32, I64, U8, U32, U64
 
 LONGEST_NUMBER: Final = 100  # characters; the decoder refuses longer ones as too_long
 LONGEST_NAME: Final = 200  # bytes
@@ -76,14 +76,21 @@ class Interner:
 
     def codes_of(self, buffer: U8, offsets: I64) -> U32:
         """Codes of a joined column (UTF-8 bytes, n + 1 offsets); zero-length is absent."""
-        rows = len(offsets) - 1
-        codes = np.empty(rows, np.uint32)
-        slow = np.empty(rows, np.int64)
-        misses = packing.find_names(buffer, offsets, self._table, self._arena, self._ends, codes, slow)
-        for row in slow[:misses].tolist():
-            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+        return self.codes_at(buffer, *_spans(offsets))
+
+    def codes_at(self, buffer: U8, starts: I32, ends: I32) -> U32:
+        """Codes of the texts `buffer[start:end]`; zero-length is absent."""
+        codes, missing = self.found_at(buffer, starts, ends)
+        for row in missing:
+            text = buffer[starts[row] : ends[row]].tobytes().decode("utf-8", "replace")
             codes[row] = self.code(text)
         return codes
+
+    def found_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U32, list[int]]:
+        """As `codes_at`, but learns nothing: the codes, and the rows whose names are not known."""
+        codes, slow = np.empty(len(starts), np.uint32), np.empty(len(starts), np.int64)
+        misses = packing.find_names(buffer, starts, ends, self._table, self._arena, self._ends, codes, slow)
+        return codes, slow[:misses].tolist()
 
     def _enter(self, text: str) -> int:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -152,12 +159,16 @@ class Names:
 
     def pack_joined(self, buffer: U8, offsets: I64) -> tuple[U64, U64]:
         """Keys of a joined column of tracking numbers (UTF-8 bytes, n + 1 offsets)."""
-        rows = len(offsets) - 1
+        return self.pack_at(buffer, *_spans(offsets))
+
+    def pack_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U64, U64]:
+        """Keys of the tracking numbers `buffer[start:end]`."""
+        rows = len(starts)
         key0, key1 = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
         slow = np.empty(rows, np.int64)
-        misses = packing.pack_rows(buffer, offsets, packing.DIGIT, key0, key1, slow)
+        misses = packing.pack_rows(buffer, starts, ends, packing.DIGIT, key0, key1, slow)
         for row in slow[:misses].tolist():
-            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+            text = buffer[starts[row] : ends[row]].tobytes().decode("utf-8", "replace")
             key0[row], key1[row] = self.pack(text)
         return key0, key1
 
@@ -209,6 +220,11 @@ class Names:
         for name, interner in self._interners().items():
             interner.load(state[name])
         self.sides = {(first, second): text for first, second, text in state["sides"]}
+
+
+def _spans(offsets: I64) -> tuple[I32, I32]:
+    narrow = offsets.astype(np.int32)
+    return narrow[:-1], narrow[1:]
 
 
 def is_order(key0: int) -> bool:

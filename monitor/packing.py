@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from monitor.columns import I64, U8, U64
+from monitor.columns import I32, I64, U8, U64
+from monitor.words import hash_text, same_text
 
 BASE: Final = 40
 WORD: Final = 12
@@ -37,31 +38,31 @@ def _characters() -> U8:
 
 DIGIT: Final = _digits()
 CHARACTER: Final = _characters()
+_POWERS: Final = np.array([BASE**power for power in range(WORD + 1)], np.uint64)
 
 
 @njit(cache=True, nogil=True)
-def pack_rows(buffer: U8, offsets: I64, digit: U8, key0: U64, key1: U64, slow: I64) -> int:
+def pack_rows(buffer: U8, starts: I32, ends: I32, digit: U8, key0: U64, key1: U64, slow: I64) -> int:
     """Rows that base 40 cannot take get the key (0, 0) and their index in `slow`; returns how many those are."""
     misses = 0
-    for row in range(len(offsets) - 1):
-        start, end = offsets[row], offsets[row + 1]
+    for row in range(len(starts)):
+        start, end = int(starts[row]), int(ends[row])
         length = end - start
         exact = 0 < length <= LONGEST
         first = np.uint64(0)
         second = np.uint64(0)
         if exact:
-            for place in range(LONGEST):
-                value = np.uint64(0)
-                if place < length:
-                    code = digit[buffer[start + place]]
-                    if code == ILLEGAL:
-                        exact = False
-                        break
-                    value = np.uint64(code)
-                if place < WORD:
-                    first = first * np.uint64(BASE) + value
-                else:
-                    second = second * np.uint64(BASE) + value
+            middle = min(start + WORD, end)
+            illegal = np.uint8(0)
+            for place in range(start, middle):
+                illegal |= digit[buffer[place]]
+                first = first * np.uint64(BASE) + np.uint64(digit[buffer[place]])
+            for place in range(middle, end):
+                illegal |= digit[buffer[place]]
+                second = second * np.uint64(BASE) + np.uint64(digit[buffer[place]])
+            first *= _POWERS[WORD - (middle - start)]
+            second *= _POWERS[WORD - (end - middle)]
+            exact = illegal != ILLEGAL  # no digits together make it
         if exact:
             key0[row] = first
             key1[row] = second
@@ -92,52 +93,40 @@ def unpack_rows(key0: U64, key1: U64, character: U8, out: U8) -> None:
 
 
 @njit(cache=True, nogil=True)
-def hash_bytes(buffer: U8, start: int, end: int) -> np.uint64:
-    """FNV-1a with a finisher: of names, which are short; not against an adversary (hits are compared)."""
-    value = np.uint64(0xCBF29CE484222325)
-    for place in range(start, end):
-        value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
-    value ^= value >> np.uint64(29)
-    value *= np.uint64(0xBF58476D1CE4E5B9)
-    return value ^ (value >> np.uint64(32))
-
-
-@njit(cache=True, nogil=True)
 def find_names(
     buffer: U8,
-    offsets: I64,
+    starts: I32,
+    ends: I32,
     table: npt.NDArray[np.uint32],
     arena: U8,
-    ends: I64,
+    name_ends: I64,
     codes: npt.NDArray[np.uint32],
     slow: I64,
 ) -> int:
     """Codes of interned names; a name that is not in the table gets 0 and its row in `slow`. Empty is absent: 0.
 
-    `table` is open addressed, holds codes, 0 is free; name c lies in `arena[ends[c - 1]:ends[c]]`.
+    `table` is open addressed, holds codes, 0 is free; name c lies in `arena[name_ends[c - 1]:name_ends[c]]`.
     """
+    text, size = buffer.ctypes.data, len(buffer)
+    known, room = arena.ctypes.data, len(arena)
     mask = len(table) - 1
     misses = 0
-    for row in range(len(offsets) - 1):
-        start, end = offsets[row], offsets[row + 1]
+    for row in range(len(starts)):
+        start, end = int(starts[row]), int(ends[row])
         codes[row] = 0
         if start == end:
             continue
-        place = np.int64(hash_bytes(buffer, start, end) & np.uint64(mask))
+        place = np.int64(hash_text(text, size, start, end) & np.uint64(mask))
         while True:
             code = np.int64(table[place])
             if code == 0:
                 slow[misses] = row
                 misses += 1
                 break
-            begin = ends[code - 1]
-            same = ends[code] - begin == end - start
-            if same:
-                for step in range(end - start):
-                    if arena[begin + step] != buffer[start + step]:
-                        same = False
-                        break
-            if same:
+            begin = name_ends[code - 1]
+            if name_ends[code] - begin == end - start and same_text(
+                known, room, begin, text, size, start, end - start
+            ):
                 codes[row] = code
                 break
             place = (place + 1) & mask
@@ -147,7 +136,7 @@ def find_names(
 @njit(cache=True, nogil=True)
 def enter_name(code: int, table: npt.NDArray[np.uint32], arena: U8, ends: I64) -> None:
     mask = len(table) - 1
-    place = np.int64(hash_bytes(arena, ends[code - 1], ends[code]) & np.uint64(mask))
+    place = np.int64(hash_text(arena.ctypes.data, len(arena), ends[code - 1], ends[code]) & np.uint64(mask))
     while table[place] != 0:
         place = (place + 1) & mask
     table[place] = code

@@ -8,35 +8,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 from numba import njit
 
-from monitor.columns import F32, I64, U8, U64, Scans
+from monitor.columns import F32, I32, I64, U8, U64, Scans
 from monitor.names import Names
+from monitor.texts import Column, Texts, join
 from monitor.times import DAY, EARLIEST, LATEST, parse_times
 from monitor.vocabulary import DeliveredTo, Status
 from monitor.wire import LONGEST, LONGEST_NAME, WireScan
-
-Column: TypeAlias = tuple[U8, I64]  # the UTF-8 bytes of all texts, and the n + 1 offsets between them
+from monitor.words import same_text
 
 STATUS: Final = {status.name.lower(): int(status) for status in Status}
-_EMPTY: Final = np.empty(0, np.uint8)
 DELIVERED: Final = {place.name.lower(): int(place) for place in DeliveredTo}
 
 
 @dataclass(slots=True)
 class ScanTexts:
     event_id: Column
-    source: Column
+    source: Texts
     tracking_number: Column
-    carrier: Column
-    facility: Column
-    region: Column
-    courier: Column
+    carrier: Texts
+    facility: Texts
+    region: Texts
+    courier: Texts
     occurred: I64
     received: I64  # equal to `occurred` where the event has none
     estimated: I64
@@ -46,27 +45,16 @@ class ScanTexts:
     longitude: F32
 
 
-def join(texts: Sequence[str]) -> Column:
-    everything = "".join(texts)
-    if not everything:
-        return _EMPTY, np.zeros(len(texts) + 1, np.int64)
-    data = everything.encode()
-    encoded = texts if len(data) == len(everything) else [text.encode() for text in texts]
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(texts)), out=offsets[1:])
-    return np.frombuffer(data, np.uint8), offsets
-
-
 def times(texts: Sequence[str]) -> I64 | None:
     """0 where a text is empty; None where one is no time or out of range."""
     return parsed(join(texts))
 
 
 def parsed(column: Column) -> I64 | None:
-    if not len(column[0]):
-        return np.zeros(len(column[1]) - 1, np.int64)
-    moments = np.empty(len(column[1]) - 1, np.int64)
-    return moments if parse_times(*column, moments) else None
+    if not len(column.buffer):
+        return np.zeros(len(column), np.int64)
+    moments = np.empty(len(column), np.int64)
+    return moments if parse_times(column.buffer, column.starts, column.ends, moments) else None
 
 
 def in_range(moments: I64) -> bool:
@@ -116,12 +104,6 @@ def degrees(numbers: npt.NDArray[np.float64], most: int) -> F32:
     return np.where(np.abs(numbers) <= most, numbers, np.nan).astype(np.float32)
 
 
-def lengths_of(column: Column) -> tuple[int, int]:
-    """The shortest and the longest text, in bytes."""
-    lengths = np.diff(column[1])
-    return (int(lengths.min()), int(lengths.max())) if len(lengths) else (1, 0)
-
-
 def fits(texts: ScanTexts, latest: int | None) -> bool:
     """Whether every row passes the checks of `monitor.wire.examine`."""
     for column, longest, empty in (
@@ -133,7 +115,7 @@ def fits(texts: ScanTexts, latest: int | None) -> bool:
         (texts.region, LONGEST_NAME, True),
         (texts.courier, LONGEST_NAME, True),
     ):
-        low, high = lengths_of(column)
+        low, high = column.lengths()
         if high > longest or (low == 0 and not empty):
             return False
     return moments_fit(texts.occurred, texts.received, latest)
@@ -149,20 +131,21 @@ def moments_fit(occurred: I64, received: I64, latest: int | None) -> bool:
 
 
 def to_scans(texts: ScanTexts, names: Names) -> Scans:
-    key0, key1 = names.pack_joined(*texts.tracking_number)
+    number = texts.tracking_number
+    key0, key1 = names.pack_at(number.buffer, number.starts, number.ends)
     return Scans(
         key0=key0,
         key1=key1,
-        event=identities(texts.source, texts.event_id),
+        event=identities(texts.source.flat(), texts.event_id),
         occurred=texts.occurred,
         received=texts.received,
         status=texts.status,
         delivered_to=texts.delivered_to,
-        carrier=names.carriers.codes_of(*texts.carrier).astype(np.uint16),
-        source=names.sources.codes_of(*texts.source).astype(np.uint16),
-        region=names.regions.codes_of(*texts.region),
-        facility=names.facilities.codes_of(*texts.facility),
-        courier=names.couriers.codes_of(*texts.courier),
+        carrier=texts.carrier.codes(names.carriers).astype(np.uint16),
+        source=texts.source.codes(names.sources).astype(np.uint16),
+        region=texts.region.codes(names.regions),
+        facility=texts.facility.codes(names.facilities),
+        courier=texts.courier.codes(names.couriers),
         estimated=texts.estimated,
         latitude=texts.latitude,
         longitude=texts.longitude,
@@ -171,8 +154,8 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
 
 def identities(sources: Column, events: Column) -> U64:
     """What a repeated event has in common with its first: a hash of source and event id."""
-    out = np.empty(len(events[1]) - 1, np.uint64)
-    _identify(*sources, *events, out)
+    out = np.empty(len(events), np.uint64)
+    _identify(sources.buffer, sources.starts, sources.ends, events.buffer, events.starts, events.ends, out)
     return out
 
 
@@ -182,16 +165,29 @@ def identity(source: str, event_id: str) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _identify(sources: U8, source_ends: I64, events: U8, event_ends: I64, out: U64) -> None:
+def _hash(value: np.uint64, buffer: U8, start: int, end: int) -> np.uint64:
+    for place in range(start, end):
+        value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _identify(
+    sources: U8, source_starts: I32, source_ends: I32, events: U8, starts: I32, ends: I32, out: U64
+) -> None:
     """FNV-1a of source, a byte that UTF-8 never has, and event id, with a finisher. Part of the checkpoint format."""
-    prime = np.uint64(0x100000001B3)
+    basis, prime = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+    source, size = sources.ctypes.data, len(sources)
+    hashed, before, length = basis, 0, -1
     for row in range(len(out)):
-        value = np.uint64(0xCBF29CE484222325)
-        for place in range(source_ends[row], source_ends[row + 1]):
-            value = (value ^ np.uint64(sources[place])) * prime
-        value = (value ^ np.uint64(0xFF)) * prime
-        for place in range(event_ends[row], event_ends[row + 1]):
-            value = (value ^ np.uint64(events[place])) * prime
+        start = int(source_starts[row])
+        # Neighbours mostly have one source: it is hashed once for all of them.
+        if source_ends[row] - start != length or not same_text(
+            source, size, before, source, size, start, length
+        ):
+            before, length = start, int(source_ends[row]) - start
+            hashed = (_hash(basis, sources, before, before + length) ^ np.uint64(0xFF)) * prime
+        value = _hash(hashed, events, int(starts[row]), int(ends[row]))
         value ^= value >> np.uint64(32)
         value *= np.uint64(0xD6E8FEB86659FD93)
         value ^= value >> np.uint64(32)

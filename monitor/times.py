@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from monitor.columns import I64, U8
+from monitor.columns import I32, I64, U8
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000  # 2100-01-01, excluded
@@ -127,10 +127,10 @@ def _moment(buffer: U8, at: int, end: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
-def parse_times(buffer: U8, offsets: I64, out: I64) -> bool:
+def parse_times(buffer: U8, starts: I32, ends: I32, out: I64) -> bool:
     """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
     for row in range(len(out)):
-        start, end = offsets[row], offsets[row + 1]
+        start, end = int(starts[row]), int(ends[row])
         if start == end:
             out[row] = 0
             continue
