@@ -7,7 +7,6 @@ wrong goes line by line, too, so that each event gets its own reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -16,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 from polars.exceptions import PanicException, PolarsError
 
-from monitor.arrowcolumns import F64, OddError, is_text, moments, nulls, numbers, texts
-from monitor.columns import I64, U8
+from monitor.arrowcolumns import OddError, is_text, moments, nulls, numbers, texts
+from monitor.columns import F32, I64, U8
 from monitor.framelines import as_lines
 from monitor.scancolumns import DELIVERED, NO_SCANS, STATUS, ScanTexts, degrees, fits, in_range, parsed
 from monitor.texts import Texts, Words, absent
@@ -39,8 +38,8 @@ _OUR_TEXTS: Final = {
 }
 
 
-def load(data: bytes) -> list[pa.RecordBatch]:
-    """The batches of one IPC stream. Raises `DeadEventError` for the frame as a whole."""
+def load(data: bytes, most: int) -> list[pa.RecordBatch]:
+    """The rows of one IPC stream, in batches of at most `most`. Raises `DeadEventError` for the frame as a whole."""
     try:
         batches = list(pa.ipc.open_stream(data))
         for batch in batches:
@@ -50,7 +49,13 @@ def load(data: bytes) -> list[pa.RecordBatch]:
         raise DeadEventError(
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
         ) from None
-    return batches
+    return [part for batch in batches for part in _parts(batch, most)]
+
+
+def _parts(batch: pa.RecordBatch, most: int) -> list[pa.RecordBatch]:
+    if batch.num_rows <= most:
+        return [batch]
+    return [batch.slice(start, most) for start in range(0, batch.num_rows, most)]
 
 
 def _check_names(schema: pa.Schema) -> None:
@@ -67,6 +72,7 @@ def split(batch: pa.RecordBatch, latest: int | None) -> tuple[ScanTexts | None, 
     Raises `DeadEventError` where the batch as a whole is damaged.
     """
     try:
+        _check_types(batch.schema)
         is_scan = texts(batch.column("kind")).known(_TRACKING) == 1
         rows = None if is_scan.all() else np.flatnonzero(is_scan)
         found = _scans(_Columns(batch, rows)) if is_scan.any() else NO_SCANS
@@ -86,36 +92,31 @@ def _lines(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_] | None = None) -> 
         raise DeadEventError(DeadReason.BAD_FRAME, f"a damaged Arrow frame: {type(error).__name__}") from None
 
 
-@dataclass(frozen=True, slots=True)
 class _Columns:
     """The columns of a batch by name, of the given rows or all; `OddError` where something is wrong in them."""
 
-    batch: pa.RecordBatch
-    rows: Rows | None
-
-    def __len__(self) -> int:
-        return self.batch.num_rows if self.rows is None else len(self.rows)
-
-    def array(self, name: str) -> pa.Array | None:
-        place = self.batch.schema.get_field_index(name)
-        return self.batch.column(place) if place >= 0 else None
+    def __init__(self, batch: pa.RecordBatch, rows: Rows | None) -> None:
+        self.arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+        self.rows = rows
+        self.height = batch.num_rows if rows is None else len(rows)
 
     def texts(self, name: str) -> Texts:
-        array = self.array(name)
+        array = self.arrays.get(name)
         if array is None:
-            return absent(len(self))
+            return absent(self.height)
         return texts(array) if self.rows is None else texts(array).take(self.rows)
 
     def gone(self, name: str) -> Mask | None:
         """Where it is null; None where it never is."""
-        array = self.array(name)
-        if array is None:
-            return np.ones(len(self), np.bool_)
-        found = nulls(array)
+        if name not in self.arrays:
+            return np.ones(self.height, np.bool_)
+        found = nulls(self.arrays[name])
         return found if found is None or self.rows is None else found[self.rows]
 
     def words(self, name: str, words: Words) -> U8:
         """Null is 0; an empty text is no word."""
+        if name not in self.arrays:
+            return np.zeros(self.height, np.uint8)
         column, gone = self.texts(name), self.gone(name)
         found = column.numbers(words)
         if found is None or column.blanks() > (0 if gone is None else np.count_nonzero(gone)):
@@ -123,7 +124,7 @@ class _Columns:
         return found
 
     def moments(self, name: str) -> I64:
-        array = self.array(name)
+        array = self.arrays.get(name)
         if array is None or not pa.types.is_timestamp(array.type):
             found = parsed(self.texts(name).flat())
         else:
@@ -134,15 +135,14 @@ class _Columns:
             raise OddError(name)
         return found
 
-    def numbers(self, name: str) -> F64:
-        array = self.array(name)
-        if array is None:
-            return np.full(len(self), np.nan)
-        return numbers(array) if self.rows is None else numbers(array)[self.rows]
+    def degrees(self, name: str, most: int) -> F32:
+        if name not in self.arrays:
+            return np.full(self.height, np.nan, np.float32)
+        every = numbers(self.arrays[name])
+        return degrees(every if self.rows is None else every[self.rows], most)
 
 
 def _scans(columns: _Columns) -> ScanTexts:
-    _check_types(columns.batch.schema)
     for name in _REQUIRED:
         if (gone := columns.gone(name)) is not None and gone.any():
             raise OddError(name)
@@ -156,12 +156,12 @@ def _scans(columns: _Columns) -> ScanTexts:
         region=columns.texts("region"),
         courier=columns.texts("courier_id"),
         occurred=occurred,
-        received=np.where(received == 0, occurred, received),
+        received=np.where(received == 0, occurred, received) if received.any() else occurred,
         estimated=columns.moments("estimated_at"),
         status=columns.words("status", _STATUS),
         delivered_to=columns.words("delivered_to", _DELIVERED),
-        latitude=degrees(columns.numbers("latitude"), 90),
-        longitude=degrees(columns.numbers("longitude"), 180),
+        latitude=columns.degrees("latitude", 90),
+        longitude=columns.degrees("longitude", 180),
     )
 
 

@@ -16,7 +16,7 @@ from numba import njit
 from monitor.columns import I32, I64, U8
 from monitor.texts import Coded, Column, Texts, absent
 from monitor.times import EARLIEST, LATEST
-from monitor.words import byte_at
+from monitor.words import copy_text
 
 F64: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -91,11 +91,11 @@ def _bytes(buffer: Any) -> U8:
 
 def nulls(array: pa.Array) -> Mask | None:
     """Where it is null; None where it never is."""
-    if pa.types.is_null(array.type):
-        return np.ones(len(array), np.bool_)
-    valid = array.buffers()[0]
-    if valid is None or array.null_count == 0:
+    if array.null_count == 0:
         return None
+    valid = None if pa.types.is_null(array.type) else array.buffers()[0]
+    if valid is None:
+        return np.ones(len(array), np.bool_)
     first, end = array.offset // 8, (array.offset + len(array) + 7) // 8
     bits = np.unpackbits(np.frombuffer(valid, np.uint8)[first:end], bitorder="little")
     gone: Mask = bits[array.offset - 8 * first :][: len(array)] == 0
@@ -135,45 +135,54 @@ def _viewed(array: pa.Array) -> Column:
         return absent(0)
     _, views, *rest = array.buffers()
     view = np.frombuffer(views, np.int32)[4 * array.offset : 4 * (array.offset + rows)]
-    gone = nulls(array)
-    if gone is not None:
+    if (gone := nulls(array)) is not None:
         view = np.where(np.repeat(gone, 4), np.int32(0), view)
+        view.flags.writeable = False  # as every other buffer: the kernels are compiled once
+    if int(view[::4].max()) <= 12 and int(view[::4].min()) >= 0:  # all stand in the views themselves
+        starts = np.arange(4, 16 * rows, 16, dtype=np.int32)
+        return Column(view.view(np.uint8), starts, starts + view[::4])
     data = [_bytes(buffer) for buffer in rest]
-    total = int(view[::4].astype(np.int64).sum())
-    if int(view[::4].min()) < 0 or total > _MOST_BYTES or total > _most(view, data):
-        raise OddError("views of impossible lengths")
     addresses = np.array([buffer.ctypes.data for buffer in data], np.int64)
     sizes = np.array([len(buffer) for buffer in data], np.int64)
-    out, ends = np.empty(total, np.uint8), np.zeros(rows + 1, np.int32)
-    if not _gather(np.ascontiguousarray(view), addresses, sizes, out, ends):
+    ends = np.zeros(rows + 1, np.int32)
+    # Rows may share their bytes; a small frame that unfolds to gigabytes is none to be taken in one piece.
+    total = _measure(view, sizes, ends, min(_MOST_BYTES, 64 * (view.nbytes + int(sizes.sum()))))
+    if total < 0:
         raise OddError("views beyond the data")
-    out.flags.writeable = False  # as every other buffer: the kernels are compiled once
-    return Column(out, ends[:-1], ends[1:])
-
-
-def _most(view: I32, data: list[U8]) -> int:
-    """Rows may share their bytes; a small frame that unfolds to gigabytes is none that we take in one piece."""
-    return 64 * (view.nbytes + sum(map(len, data))) + (1 << 20)
+    out = np.empty(total + 8, np.uint8)
+    _gather(view, addresses, sizes, ends, out)
+    out.flags.writeable = False
+    return Column(out[:total], ends[:-1], ends[1:])
 
 
 @njit(cache=True, nogil=True)
-def _gather(view: I32, addresses: I64, sizes: I64, out: U8, ends: I32) -> bool:
-    """False where a view points outside its buffer."""
-    inline = view.ctypes.data
-    end = 0
+def _measure(view: I32, sizes: I64, ends: I32, most: int) -> int:
+    """Fills in where each text will end; -1 where a view points outside its buffer or there is too much."""
+    total = 0
     for row in range(len(ends) - 1):
         length = int(view[4 * row])
-        source, place = inline, 16 * row + 4
         if length > 12:
             buffer, place = int(view[4 * row + 2]), int(view[4 * row + 3])
             if buffer < 0 or buffer >= len(sizes) or place < 0 or place + length > sizes[buffer]:
-                return False
-            source = addresses[buffer]
-        for step in range(length):
-            out[end + step] = byte_at(source, place + step)
-        end += length
-        ends[row + 1] = end
-    return True
+                return -1
+        total += length
+        if length < 0 or total > most:
+            return -1
+        ends[row + 1] = total
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _gather(view: I32, addresses: I64, sizes: I64, ends: I32, out: U8) -> None:
+    """`out` has room for eight bytes more than the texts."""
+    inline, inline_size, target = view.ctypes.data, 4 * len(view), out.ctypes.data
+    for row in range(len(ends) - 1):
+        length = int(view[4 * row])
+        if length <= 12:
+            copy_text(inline, inline_size, 16 * row + 4, target + ends[row], length)
+        else:
+            buffer = view[4 * row + 2]
+            copy_text(addresses[buffer], sizes[buffer], int(view[4 * row + 3]), target + ends[row], length)
 
 
 def _coded(array: pa.DictionaryArray) -> Coded:
@@ -188,9 +197,9 @@ def _coded(array: pa.DictionaryArray) -> Coded:
         places = np.where(gone, 0, places)
     if len(places) and gone is not None and gone.all():
         return Coded(words, np.full(len(places), -1, np.int32))
-    if len(places) and (int(places.min()) < 0 or int(places.max()) >= len(words)):
+    if len(places) and ((width.kind == "i" and int(places.min()) < 0) or int(places.max()) >= len(words)):
         raise OddError("places beyond the words")
-    narrow = places.astype(np.int32)
+    narrow: I32 = places.astype(np.int32)
     if gone is not None:
         narrow[gone] = -1
     return Coded(words, narrow)

@@ -96,14 +96,13 @@ class Decoder:
         from monitor import arrow  # only who is sent such frames pays for the library
 
         try:
-            for batch in arrow.load(frame.data):
-                for start in range(0, batch.num_rows, CHUNK_ROWS):
-                    texts, lines = arrow.split(batch.slice(start, CHUNK_ROWS), latest)
-                    if texts is not None and len(texts.occurred):
-                        scans.append(to_scans(texts, self.names))
-                    if lines or sum(map(len, scans)) >= CHUNK_ROWS:
-                        yield from self._scans(scans)
-                    yield from self._lines(lines, latest)
+            for batch in arrow.load(frame.data, CHUNK_ROWS):
+                texts, lines = arrow.split(batch, latest)
+                if texts is not None and len(texts.occurred):
+                    scans.append(to_scans(texts, self.names))
+                if lines or sum(map(len, scans)) >= CHUNK_ROWS:
+                    yield from self._scans(scans)
+                yield from self._lines(lines, latest)
         except DeadEventError as error:
             yield from self._scans(scans)
             yield self._dead(DeadEvent(error.reason, error.detail, frame.data))

@@ -18,6 +18,7 @@ import numpy as np
 
 from monitor import packing
 from monitor.columns import I32, I64, U8, U32, U64
+from monitor.nametable import enter_name, enter_names, find_names
 
 LONGEST_NUMBER: Final = 100  # characters; the decoder refuses longer ones as too_long
 LONGEST_NAME: Final = 200  # bytes
@@ -45,7 +46,7 @@ class Interner:
         self._texts: list[str] = [""]
         self._arena = np.zeros(1 << 12, np.uint8)
         self._ends = np.zeros(1 << 8, np.int64)
-        self._table = np.zeros(1 << 9, np.uint32)
+        self._slots = np.zeros(2 << 9, np.uint64)
 
     def __len__(self) -> int:
         return len(self._texts) - 1
@@ -89,7 +90,7 @@ class Interner:
     def found_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U32, list[int]]:
         """As `codes_at`, but learns nothing: the codes, and the rows whose names are not known."""
         codes, slow = np.empty(len(starts), np.uint32), np.empty(len(starts), np.int64)
-        misses = packing.find_names(buffer, starts, ends, self._table, self._arena, self._ends, codes, slow)
+        misses = find_names(buffer, starts, ends, self._slots, self._arena, self._ends, codes, slow)
         return codes, slow[:misses].tolist()
 
     def _enter(self, text: str) -> int:
@@ -112,11 +113,11 @@ class Interner:
             self._arena = np.concatenate([self._arena, np.zeros_like(self._arena)])
         self._arena[end - len(encoded) : end] = np.frombuffer(encoded, np.uint8)
         self._ends[code] = end
-        if 2 * code > len(self._table):
-            self._table = np.zeros(2 * len(self._table), np.uint32)
-            packing.enter_names(code, self._table, self._arena, self._ends)
+        if 4 * code > len(self._slots):
+            self._slots = np.zeros(2 * len(self._slots), np.uint64)
+            enter_names(code, self._slots, self._arena, self._ends)
         else:
-            packing.enter_name(code, self._table, self._arena, self._ends)
+            enter_name(code, self._slots, self._arena, self._ends)
 
     def dump(self) -> list[str]:
         return self._texts[1:]

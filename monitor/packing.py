@@ -10,11 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U64
-from monitor.words import hash_text, same_text
 
 BASE: Final = 40
 WORD: Final = 12
@@ -55,11 +53,13 @@ def pack_rows(buffer: U8, starts: I32, ends: I32, digit: U8, key0: U64, key1: U6
             middle = min(start + WORD, end)
             illegal = np.uint8(0)
             for place in range(start, middle):
-                illegal |= digit[buffer[place]]
-                first = first * np.uint64(BASE) + np.uint64(digit[buffer[place]])
+                value = digit[buffer[place]]
+                illegal |= value
+                first = first * np.uint64(BASE) + np.uint64(value)
             for place in range(middle, end):
-                illegal |= digit[buffer[place]]
-                second = second * np.uint64(BASE) + np.uint64(digit[buffer[place]])
+                value = digit[buffer[place]]
+                illegal |= value
+                second = second * np.uint64(BASE) + np.uint64(value)
             first *= _POWERS[WORD - (middle - start)]
             second *= _POWERS[WORD - (end - middle)]
             exact = illegal != ILLEGAL  # no digits together make it
@@ -90,59 +90,3 @@ def unpack_rows(key0: U64, key1: U64, character: U8, out: U8) -> None:
         shift = 1 if digits[0] == 0 else 0  # an order's first character is the missing one
         for place in range(LONGEST - shift):
             out[row, place] = character[digits[place + shift]]
-
-
-@njit(cache=True, nogil=True)
-def find_names(
-    buffer: U8,
-    starts: I32,
-    ends: I32,
-    table: npt.NDArray[np.uint32],
-    arena: U8,
-    name_ends: I64,
-    codes: npt.NDArray[np.uint32],
-    slow: I64,
-) -> int:
-    """Codes of interned names; a name that is not in the table gets 0 and its row in `slow`. Empty is absent: 0.
-
-    `table` is open addressed, holds codes, 0 is free; name c lies in `arena[name_ends[c - 1]:name_ends[c]]`.
-    """
-    text, size = buffer.ctypes.data, len(buffer)
-    known, room = arena.ctypes.data, len(arena)
-    mask = len(table) - 1
-    misses = 0
-    for row in range(len(starts)):
-        start, end = int(starts[row]), int(ends[row])
-        codes[row] = 0
-        if start == end:
-            continue
-        place = np.int64(hash_text(text, size, start, end) & np.uint64(mask))
-        while True:
-            code = np.int64(table[place])
-            if code == 0:
-                slow[misses] = row
-                misses += 1
-                break
-            begin = name_ends[code - 1]
-            if name_ends[code] - begin == end - start and same_text(
-                known, room, begin, text, size, start, end - start
-            ):
-                codes[row] = code
-                break
-            place = (place + 1) & mask
-    return misses
-
-
-@njit(cache=True, nogil=True)
-def enter_name(code: int, table: npt.NDArray[np.uint32], arena: U8, ends: I64) -> None:
-    mask = len(table) - 1
-    place = np.int64(hash_text(arena.ctypes.data, len(arena), ends[code - 1], ends[code]) & np.uint64(mask))
-    while table[place] != 0:
-        place = (place + 1) & mask
-    table[place] = code
-
-
-@njit(cache=True, nogil=True)
-def enter_names(count: int, table: npt.NDArray[np.uint32], arena: U8, ends: I64) -> None:
-    for code in range(1, count + 1):
-        enter_name(code, table, arena, ends)

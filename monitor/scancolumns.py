@@ -13,15 +13,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
-from numba import njit
 
-from monitor.columns import F32, I32, I64, U8, U64, Scans
+from monitor.columns import F32, I64, U8, Scans
+from monitor.identity import identities
 from monitor.names import Names
 from monitor.texts import Column, Texts, join
 from monitor.times import DAY, EARLIEST, LATEST, parse_times
 from monitor.vocabulary import DeliveredTo, Status
 from monitor.wire import LONGEST, LONGEST_NAME, WireScan
-from monitor.words import same_text
 
 STATUS: Final = {status.name.lower(): int(status) for status in Status}
 DELIVERED: Final = {place.name.lower(): int(place) for place in DeliveredTo}
@@ -125,7 +124,7 @@ def moments_fit(occurred: I64, received: I64, latest: int | None) -> bool:
     """Whether all happened, by their own times, no more than a day after they were received, and none in the future."""
     if not len(occurred):
         return True
-    if int(occurred.min()) == 0 or bool((occurred - received > DAY).any()):
+    if int(occurred.min()) == 0 or (received is not occurred and bool((occurred - received > DAY).any())):
         return False
     return latest is None or max(int(occurred.max()), int(received.max())) <= latest
 
@@ -136,7 +135,7 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
     return Scans(
         key0=key0,
         key1=key1,
-        event=identities(texts.source.flat(), texts.event_id),
+        event=identities(texts.source, texts.event_id),
         occurred=texts.occurred,
         received=texts.received,
         status=texts.status,
@@ -150,48 +149,6 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
         latitude=texts.latitude,
         longitude=texts.longitude,
     )
-
-
-def identities(sources: Column, events: Column) -> U64:
-    """What a repeated event has in common with its first: a hash of source and event id."""
-    out = np.empty(len(events), np.uint64)
-    _identify(sources.buffer, sources.starts, sources.ends, events.buffer, events.starts, events.ends, out)
-    return out
-
-
-def identity(source: str, event_id: str) -> int:
-    """Of one event of any kind."""
-    return int(identities(join([source]), join([event_id]))[0])
-
-
-@njit(cache=True, nogil=True)
-def _hash(value: np.uint64, buffer: U8, start: int, end: int) -> np.uint64:
-    for place in range(start, end):
-        value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
-    return value
-
-
-@njit(cache=True, nogil=True)
-def _identify(
-    sources: U8, source_starts: I32, source_ends: I32, events: U8, starts: I32, ends: I32, out: U64
-) -> None:
-    """FNV-1a of source, a byte that UTF-8 never has, and event id, with a finisher. Part of the checkpoint format."""
-    basis, prime = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-    source, size = sources.ctypes.data, len(sources)
-    hashed, before, length = basis, 0, -1
-    for row in range(len(out)):
-        start = int(source_starts[row])
-        # Neighbours mostly have one source: it is hashed once for all of them.
-        if source_ends[row] - start != length or not same_text(
-            source, size, before, source, size, start, length
-        ):
-            before, length = start, int(source_ends[row]) - start
-            hashed = (_hash(basis, sources, before, before + length) ^ np.uint64(0xFF)) * prime
-        value = _hash(hashed, events, int(starts[row]), int(ends[row]))
-        value ^= value >> np.uint64(32)
-        value *= np.uint64(0xD6E8FEB86659FD93)
-        value ^= value >> np.uint64(32)
-        out[row] = value
 
 
 _NOTHING = texts_of([])

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from monitor.columns import I32, U8, U32
 from monitor.names import Interner
@@ -33,6 +34,8 @@ class Column:
         return Column(self.buffer, self.starts[rows], self.ends[rows])
 
     def codes(self, interner: Interner) -> U32:
+        if not len(self.buffer):
+            return np.zeros(len(self), np.uint32)
         return interner.codes_at(self.buffer, self.starts, self.ends)
 
     def numbers(self, words: Words) -> U8 | None:
@@ -50,8 +53,7 @@ class Column:
 
     def lengths(self) -> tuple[int, int]:
         """The shortest and the longest text, in bytes."""
-        lengths = self.ends - self.starts
-        return (int(lengths.min()), int(lengths.max())) if len(lengths) else (1, 0)
+        return _lengths(self.starts, self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Coded:
 
     def blanks(self) -> int:
         empty = np.append(self.words.starts == self.words.ends, np.True_)
+        if not empty[:-1].any() and len(self) and int(self.places.min()) >= 0:
+            return 0
         return int(np.count_nonzero(empty[self.places]))
 
     def lengths(self) -> tuple[int, int]:
@@ -129,3 +133,11 @@ def join(texts: Sequence[str]) -> Column:
 def absent(rows: int) -> Column:
     nowhere = np.zeros(rows, np.int32)
     return Column(_EMPTY, nowhere, nowhere)
+
+
+@njit(cache=True, nogil=True)
+def _lengths(starts: I32, ends: I32) -> tuple[int, int]:
+    low, high = np.int32(2**31 - 1), np.int32(0)
+    for row in range(len(starts)):
+        low, high = min(low, ends[row] - starts[row]), max(high, ends[row] - starts[row])
+    return int(low), int(high)

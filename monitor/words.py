@@ -35,6 +35,15 @@ def _loader(bits: int, number: Any) -> Callable[..., Any]:
     return load
 
 
+def _write(_context: Any, _address: Any, _word: Any) -> tuple[Any, Callable[..., Any]]:
+    def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store(arguments[1], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.uint64), code
+
+
 _load8: Final[Any] = intrinsic(_loader(64, types.uint64))
 _load1: Final[Any] = intrinsic(_loader(8, types.uint8))
 
@@ -47,6 +56,9 @@ def _count(_context: Any, _word: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 _zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the word is not 0
+
+
+_store8: Final[Any] = intrinsic(_write)
 
 
 @njit(cache=True, nogil=True)
@@ -106,3 +118,10 @@ def same_text(
         other += 8
         length -= 8
     return bool(word_at(first, size, start, length) == word_at(second, other_size, other, length))
+
+
+@njit(cache=True, nogil=True)
+def copy_text(source: int, size: int, place: int, target: int, length: int) -> None:
+    """To `target`, behind which there is room for eight bytes more."""
+    for step in range(0, length, 8):
+        _store8(target + step, word_at(source, size, place + step, 8))
