@@ -105,18 +105,16 @@ def degrees(numbers: npt.NDArray[np.float64], most: int) -> F32:
 
 def fits(texts: ScanTexts, latest: int | None) -> bool:
     """Whether every row passes the checks of `monitor.wire.examine`."""
-    for column, longest, empty in (
-        (texts.event_id, LONGEST["event_id"], False),
-        (texts.tracking_number, LONGEST["tracking_number"], False),
-        (texts.source, LONGEST_NAME, True),
-        (texts.carrier, LONGEST_NAME, True),
-        (texts.facility, LONGEST_NAME, True),
-        (texts.region, LONGEST_NAME, True),
-        (texts.courier, LONGEST_NAME, True),
+    for column, most in (
+        (texts.event_id, LONGEST["event_id"]),
+        (texts.tracking_number, LONGEST["tracking_number"]),
     ):
         low, high = column.lengths()
-        if high > longest or (low == 0 and not empty):
+        if low == 0 or high > most:
             return False
+    names = (texts.source, texts.carrier, texts.facility, texts.region, texts.courier)
+    if max(column.longest() for column in names) > LONGEST_NAME:
+        return False
     return moments_fit(texts.occurred, texts.received, latest)
 
 

@@ -30,7 +30,7 @@ class Column:
     def flat(self) -> Column:
         return self
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Column:
+    def take(self, rows: npt.NDArray[np.intp] | I32) -> Column:
         return Column(self.buffer, self.starts[rows], self.ends[rows])
 
     def codes(self, interner: Interner) -> U32:
@@ -55,12 +55,16 @@ class Column:
         """The shortest and the longest text, in bytes."""
         return _lengths(self.starts, self.ends)
 
+    def longest(self) -> int:
+        return self.lengths()[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """Texts of which many are alike: row r is `words` at `places[r]`, absent where that is -1.
+    """Texts of which many are alike: row r is `words` at `places[r]`.
 
-    What is asked of each text is asked once a word. Words that no row uses are not learned.
+    What is asked of each text is asked once a word. The last word is none: its place, or -1, says that a row has no
+    text. Words that no row uses are not learned.
     """
 
     words: Column
@@ -73,12 +77,10 @@ class Coded:
         return Coded(self.words, self.places[rows])
 
     def flat(self) -> Column:
-        starts, ends = np.append(self.words.starts, np.int32(0)), np.append(self.words.ends, np.int32(0))
-        return Column(self.words.buffer, starts[self.places], ends[self.places])
+        return self.words.take(self.places)
 
     def codes(self, interner: Interner) -> U32:
         codes, missing = interner.found_at(self.words.buffer, self.words.starts, self.words.ends)
-        codes = np.append(codes, np.uint32(0))
         if missing:
             unknown = np.zeros(len(codes), np.bool_)
             unknown[missing] = True
@@ -91,20 +93,17 @@ class Coded:
         codes, missing = words.known.found_at(self.words.buffer, self.words.starts, self.words.ends)
         if missing and np.isin(self.places, missing).any():
             return None
-        return words.values[np.append(codes, np.uint32(0))][self.places]
+        return words.values[codes][self.places]
 
     def known(self, words: Words) -> U8:
-        return np.append(self.words.known(words), np.uint8(0))[self.places]
+        return self.words.known(words)[self.places]
 
     def blanks(self) -> int:
-        empty = np.append(self.words.starts == self.words.ends, np.True_)
-        if not empty[:-1].any() and len(self) and int(self.places.min()) >= 0:
-            return 0
+        empty = self.words.starts == self.words.ends
         return int(np.count_nonzero(empty[self.places]))
 
-    def lengths(self) -> tuple[int, int]:
-        low, high = self.words.lengths()
-        return (0 if len(self) and int(self.places.min()) < 0 else low), high
+    def longest(self) -> int:
+        return self.words.longest()
 
 
 Texts: TypeAlias = Column | Coded

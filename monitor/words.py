@@ -125,3 +125,11 @@ def copy_text(source: int, size: int, place: int, target: int, length: int) -> N
     """To `target`, behind which there is room for eight bytes more."""
     for step in range(0, length, 8):
         _store8(target + step, word_at(source, size, place + step, 8))
+
+
+@njit(cache=True, nogil=True)
+def is_ascii(address: int, size: int) -> bool:
+    every = np.uint64(0)
+    for place in range(0, size, 8):
+        every |= word_at(address, size, place, min(8, size - place))
+    return bool(every & _HIGH == 0)
