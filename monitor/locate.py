@@ -97,8 +97,8 @@ class Located:
 
 def locate(data: U8, values: int) -> Located | None:
     """`data` holds `values` JSON objects, one a line; None where some line is not plain."""
-    starts = np.zeros((len(TEXTS), values), np.int32)
-    ends = np.zeros((len(TEXTS), values), np.int32)
+    starts = np.empty((len(TEXTS), values), np.int32)
+    ends = np.empty((len(TEXTS), values), np.int32)
     line, others = np.empty(values, np.int32), np.empty(values, np.int32)
     seen = np.empty(values, np.uint32)
     escaped = np.empty((len(TEXTS) * values, 2), np.int32)
@@ -125,7 +125,7 @@ def _skip(text: int, size: int, place: int) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _string_end(text: int, size: int, place: int) -> tuple[int, bool]:
     """The closing quote of the string whose first character is at `place`, and whether it holds a backslash."""
     escaped = False
@@ -139,10 +139,12 @@ def _string_end(text: int, size: int, place: int) -> tuple[int, bool]:
 
 @njit(cache=True, nogil=True)
 def _nested_end(text: int, size: int, place: int) -> int:
-    """Past the object or list that begins at `place`."""
+    """Past the object or list that begins at `place`; at the line end where that comes first."""
     depth = 0
     while place < size:
         character = byte_at(text, place)
+        if character == _LINE:
+            return place  # the library reads on, the contract ends here
         if character == 34:
             place, _ = _string_end(text, size, place + 1)
         elif character in {91, 123}:
@@ -167,7 +169,7 @@ def _name_at(text: int, size: int, start: int, expected: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _value_end(text: int, size: int, place: int) -> tuple[int, bool]:
     """Past the value that begins at `place`, and whether it is a string with a backslash."""
     opening = byte_at(text, place)
@@ -186,7 +188,7 @@ def _value_end(text: int, size: int, place: int) -> tuple[int, bool]:
     return place, False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _line(
     text: int, size: int, place: int, row: int, starts: I32, ends: I32, usual: I64, escaped: I32, slashes: int
 ) -> tuple[int, np.uint32, int, int]:
@@ -270,9 +272,6 @@ def _locate(
             continue
         if rows + rest >= values or byte_at(text, place) != 123:
             return 0, 0, 0
-        for column in range(len(starts)):
-            starts[column, rows] = 0
-            ends[column, rows] = 0
         place, seen[rows], what, slashes = _line(
             text, size, _skip(text, size, place + 1), rows, starts, ends, usual, escaped, slashes
         )
@@ -280,6 +279,9 @@ def _locate(
         if what == 0 or (place < size and byte_at(text, place) != _LINE):
             return 0, 0, 0
         if what == 1:
+            for column in range(len(starts)):
+                if not seen[rows] >> np.uint32(column) & np.uint32(1):
+                    starts[column, rows], ends[column, rows] = 0, 0
             line[rows] = rows + rest
             rows += 1
         else:

@@ -62,8 +62,8 @@ _store8: Final[Any] = intrinsic(_write)
 
 
 @njit(cache=True, nogil=True)
-def byte_at(address: int, place: int) -> int:
-    return int(_load1(address + place))
+def byte_at(address: int, place: int) -> np.int64:
+    return np.int64(_load1(address + place))
 
 
 @njit(cache=True, nogil=True)

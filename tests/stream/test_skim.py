@@ -126,6 +126,8 @@ def test_what_senders_usually_write_is_taken_at_once(separators: tuple[str, str]
     [
         json.dumps(SCAN) + json.dumps(SCAN),
         json.dumps(SCAN).replace(', "', ',\n"', 1),
+        json.dumps({**SCAN, "extra": {"a": 1}}).replace('{"a": 1', '{"a":\n1'),
+        json.dumps({**SCAN, "more": [1, 2]}).replace("[1, 2]", "[1,\n2]"),
         json.dumps(SCAN).replace('"status"', '"st\\u0061tus"'),
         json.dumps(SCAN)[:-1] + ', "event_id": "again"}',
         json.dumps(SCAN)[:-1] + ', "kind": "tracking"}',
