@@ -7,182 +7,174 @@ wrong goes line by line, too, so that each event gets its own reason.
 
 from __future__ import annotations
 
-import io
-import json
-import math
-from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 from polars.exceptions import PanicException, PolarsError
 
-from monitor.columns import I64, U8
-from monitor.scancolumns import (
-    DELIVERED,
-    NO_SCANS,
-    STATUS,
-    Column,
-    ScanTexts,
-    degrees,
-    fits,
-    in_range,
-    parsed,
-)
+from monitor.arrowcolumns import OddError, is_text, moments, nulls, numbers, texts
+from monitor.columns import F32, I64, U8
+from monitor.framelines import as_lines
+from monitor.scancolumns import DELIVERED, NO_SCANS, STATUS, ScanTexts, degrees, fits, in_range, parsed
+from monitor.texts import Texts, Words, absent
 from monitor.vocabulary import DeadReason
 from monitor.wire import DeadEventError
 
-BROKEN: Final = (PolarsError, OSError, PanicException)
-_TEXTS: Final = ("event_id", "source", "tracking_number", "carrier", "facility", "region", "courier_id")
+Rows: TypeAlias = npt.NDArray[np.intp]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+BROKEN: Final = (pa.ArrowException, PolarsError, PanicException, ValueError, OSError, MemoryError)
 _TIMES: Final = {"occurred_at", "received_at", "estimated_at"}
-_NUMBERS: Final = {"latitude", "longitude"}
-# Positions in an enumeration are the codes of our vocabulary.
-_WORDS: Final = {"status": pl.Enum(list(STATUS)), "delivered_to": pl.Enum(list(DELIVERED))}
-_REQUIRED: Final = ("kind", "event_id", "occurred_at", "tracking_number", "carrier", "status")
-_OUR_TEXTS: Final = {*_TEXTS, *_WORDS, "kind", "order_id", "status_raw", "signed_by"}
+_REQUIRED: Final = ("event_id", "occurred_at", "tracking_number", "carrier", "status")
+_TRACKING: Final = Words({"tracking": 1})
+_STATUS: Final = Words(STATUS)
+_DELIVERED: Final = Words(DELIVERED)
+_OUR_TEXTS: Final = {
+    *("kind", "event_id", "source", "tracking_number", "carrier", "facility", "region", "courier_id"),
+    *("status", "delivered_to", "order_id", "status_raw", "signed_by"),
+}
 
 
-def load(data: bytes) -> pl.DataFrame:
-    """The rows of one IPC stream. Raises `DeadEventError` for the frame as a whole."""
+def load(data: bytes, most: int) -> list[pa.RecordBatch]:
+    """The rows of one IPC stream, in batches of at most `most`. Raises `DeadEventError` for the frame as a whole."""
     try:
-        frame = pl.read_ipc_stream(io.BytesIO(data))
-        if "kind" not in frame.columns or not _is_text(frame["kind"].dtype):
-            raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame needs the text column kind")
+        batches = list(pa.ipc.open_stream(data))
+        for batch in batches:
+            batch.validate()
+            _check_names(batch.schema)
     except BROKEN as error:
         raise DeadEventError(
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
         ) from None
-    return frame
+    return [part for batch in batches for part in _parts(batch, most)]
 
 
-def split(frame: pl.DataFrame, latest: int | None) -> tuple[ScanTexts | None, list[bytes]]:
-    """The columns of the tracking events, and the other events as JSON lines; all as lines where a row is wrong."""
-    is_scan = frame["kind"].cast(pl.String) == "tracking"
-    if is_scan.null_count() == 0 and is_scan.all():
-        scans, others = frame, None
-    else:
-        is_scan = is_scan.fill_null(value=False)
-        scans, others = frame.filter(is_scan), frame.filter(~is_scan)
+def _parts(batch: pa.RecordBatch, most: int) -> list[pa.RecordBatch]:
+    if batch.num_rows <= most:
+        return [batch]
+    return [batch.slice(start, most) for start in range(0, batch.num_rows, most)]
+
+
+def _check_names(schema: pa.Schema) -> None:
+    names = schema.names
+    if len(set(names)) < len(names):
+        raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame has each column once")
+    if "kind" not in names or not is_text(schema.field("kind").type):
+        raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame needs the text column kind")
+
+
+def split(batch: pa.RecordBatch, latest: int | None) -> tuple[ScanTexts | None, list[bytes]]:
+    """The columns of the tracking events, and the other events as JSON lines; all as lines where a row is wrong.
+
+    Raises `DeadEventError` where the batch as a whole is damaged.
+    """
     try:
-        texts = _scans(scans, latest)
-    except BROKEN:  # a cast that cannot be done: some row is wrong
-        texts = None
-    if texts is None:
-        return None, as_lines(frame)
-    return texts, [] if others is None else as_lines(others)
+        _check_types(batch.schema)
+        is_scan = texts(batch.column("kind")).known(_TRACKING) == 1
+        rows = None if is_scan.all() else np.flatnonzero(is_scan)
+        found = _scans(_Columns(batch, rows)) if is_scan.any() else NO_SCANS
+    except (OddError, *BROKEN):
+        return None, _lines(batch)
+    if not fits(found, latest):
+        return None, _lines(batch)
+    return found, [] if rows is None else _lines(batch, ~is_scan)
 
 
-def _scans(frame: pl.DataFrame, latest: int | None) -> ScanTexts | None:
-    """None where something is wrong with any row."""
-    types = dict(zip(frame.columns, frame.dtypes, strict=True))
-    if not _is_typed(types) or any(frame[name].null_count() for name in _REQUIRED):
-        return None
-    if not frame.height:
-        return NO_SCANS
-    plan: dict[str, pl.Expr] = {}
-    for name in _TIMES & types.keys():
-        if isinstance(types[name], pl.Datetime):
-            plan[name] = pl.col(name).dt.timestamp("ms").fill_null(0)
-    for name, words in _WORDS.items():
-        if name in types:
-            plan[name] = pl.col(name).cast(pl.String).cast(words, strict=False).to_physical().cast(pl.UInt8)
-    for name in _NUMBERS & types.keys():
-        plan[name] = pl.col(name).cast(pl.Float64).fill_null(math.nan)
-    joined = {
-        name: pl.col(name).cast(pl.String).fill_null("")
-        for name in (*_TEXTS, *_TIMES)
-        if name in types and name not in plan
-    }
-    plan |= {f"{name} ends": text.str.len_bytes().cast(pl.Int64).cum_sum() for name, text in joined.items()}
-    table = frame.select(**plan)
-    everything = frame.select(**{name: text.str.join("") for name, text in joined.items()}).row(0, named=True)
-
-    def text(name: str) -> Column:
-        offsets = np.zeros(frame.height + 1, np.int64)
-        if name not in joined:
-            return np.empty(0, np.uint8), offsets
-        offsets[1:] = table[f"{name} ends"].to_numpy()
-        return np.frombuffer(everything[name].encode(), np.uint8), offsets
-
-    def moments(name: str) -> I64 | None:
-        if name in joined or name not in types:
-            return parsed(text(name))
-        found = table[name].to_numpy()
-        return found if in_range(found[frame[name].is_not_null().to_numpy()]) else None
-
-    def code(name: str) -> U8 | None:
-        if name not in types:
-            return np.zeros(frame.height, np.uint8)
-        if table[name].null_count() > frame[name].null_count():
-            return None
-        return table[name].fill_null(0).to_numpy()
-
-    def number(name: str) -> npt.NDArray[np.float64]:
-        return table[name].to_numpy() if name in types else np.full(frame.height, np.nan)
-
-    occurred, received, estimated = moments("occurred_at"), moments("received_at"), moments("estimated_at")
-    status, delivered = code("status"), code("delivered_to")
-    if occurred is None or received is None or estimated is None or status is None or delivered is None:
-        return None
-    texts = ScanTexts(
-        event_id=text("event_id"),
-        source=text("source"),
-        tracking_number=text("tracking_number"),
-        carrier=text("carrier"),
-        facility=text("facility"),
-        region=text("region"),
-        courier=text("courier_id"),
-        occurred=occurred,
-        received=np.where(received == 0, occurred, received),
-        estimated=estimated,
-        status=status,
-        delivered_to=delivered,
-        latitude=degrees(number("latitude"), 90),
-        longitude=degrees(number("longitude"), 180),
-    )
-    return texts if fits(texts, latest) else None
+def _lines(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_] | None = None) -> list[bytes]:
+    try:
+        batch.validate(full=True)
+        frame = pl.DataFrame(pl.from_arrow(batch))
+        return as_lines(frame if rows is None else frame.filter(pl.Series(rows)))
+    except BROKEN as error:
+        raise DeadEventError(DeadReason.BAD_FRAME, f"a damaged Arrow frame: {type(error).__name__}") from None
 
 
-def _is_typed(types: dict[str, pl.DataType]) -> bool:
-    """Whether the columns have the contract's types and the required ones are there."""
-    if any(name not in types for name in _REQUIRED):
-        return False
-    for name, kind in types.items():
-        if name in _TIMES:
-            right = isinstance(kind, pl.String | pl.Null) or (
-                isinstance(kind, pl.Datetime) and kind.time_zone is not None
-            )
-        elif name in _NUMBERS:
-            right = kind.is_numeric() or isinstance(kind, pl.Null)
-        elif name == "extra":
-            right = isinstance(kind, pl.Struct | pl.Null)
+class _Columns:
+    """The columns of a batch by name, of the given rows or all; `OddError` where something is wrong in them."""
+
+    def __init__(self, batch: pa.RecordBatch, rows: Rows | None) -> None:
+        self.arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+        self.rows = rows
+        self.height = batch.num_rows if rows is None else len(rows)
+
+    def texts(self, name: str) -> Texts:
+        array = self.arrays.get(name)
+        if array is None:
+            return absent(self.height)
+        return texts(array) if self.rows is None else texts(array).take(self.rows)
+
+    def gone(self, name: str) -> Mask | None:
+        """Where it is null; None where it never is."""
+        if name not in self.arrays:
+            return np.ones(self.height, np.bool_)
+        found = nulls(self.arrays[name])
+        return found if found is None or self.rows is None else found[self.rows]
+
+    def words(self, name: str, words: Words) -> U8:
+        """Null is 0; an empty text is no word."""
+        if name not in self.arrays:
+            return np.zeros(self.height, np.uint8)
+        column, gone = self.texts(name), self.gone(name)
+        found = column.numbers(words)
+        if found is None or column.blanks() > (0 if gone is None else np.count_nonzero(gone)):
+            raise OddError(name)
+        return found
+
+    def moments(self, name: str) -> I64:
+        array = self.arrays.get(name)
+        if array is None or not pa.types.is_timestamp(array.type):
+            found = parsed(self.texts(name).flat())
         else:
-            right = name not in _OUR_TEXTS or _is_text(kind)
+            every, gone = moments(array), self.gone(name)
+            found = every if self.rows is None else every[self.rows]
+            found = found if in_range(found if gone is None else found[~gone]) else None
+        if found is None:
+            raise OddError(name)
+        return found
+
+    def degrees(self, name: str, most: int) -> F32:
+        if name not in self.arrays:
+            return np.full(self.height, np.nan, np.float32)
+        every = numbers(self.arrays[name])
+        return degrees(every if self.rows is None else every[self.rows], most)
+
+
+def _scans(columns: _Columns) -> ScanTexts:
+    for name in _REQUIRED:
+        if (gone := columns.gone(name)) is not None and gone.any():
+            raise OddError(name)
+    occurred, received = columns.moments("occurred_at"), columns.moments("received_at")
+    return ScanTexts(
+        event_id=columns.texts("event_id").flat(),
+        source=columns.texts("source"),
+        tracking_number=columns.texts("tracking_number").flat(),
+        carrier=columns.texts("carrier"),
+        facility=columns.texts("facility"),
+        region=columns.texts("region"),
+        courier=columns.texts("courier_id"),
+        occurred=occurred,
+        received=np.where(received == 0, occurred, received) if received.any() else occurred,
+        estimated=columns.moments("estimated_at"),
+        status=columns.words("status", _STATUS),
+        delivered_to=columns.words("delivered_to", _DELIVERED),
+        latitude=columns.degrees("latitude", 90),
+        longitude=columns.degrees("longitude", 180),
+    )
+
+
+def _check_types(schema: pa.Schema) -> None:
+    """That all columns have the contract's types, also those of which nothing is kept."""
+    for field in schema:
+        kind = field.type
+        null = pa.types.is_null(kind)
+        if field.name in _TIMES:
+            right = is_text(kind) or (pa.types.is_timestamp(kind) and kind.tz is not None)
+        elif field.name == "extra":
+            right = null or pa.types.is_struct(kind)
+        else:
+            right = field.name not in _OUR_TEXTS or is_text(kind)
         if not right:
-            return False
-    return True
-
-
-def _is_text(kind: pl.DataType) -> bool:
-    return isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Null)
-
-
-def as_lines(frame: pl.DataFrame) -> list[bytes]:
-    """Rows as JSON objects; null is absent."""
-    return [_line(row) for row in frame.iter_rows(named=True)]
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    event = {name: _plain(name, value) for name, value in row.items() if value is not None}
-    return json.dumps(event, ensure_ascii=False, default=str).encode("utf-8", "replace")
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if name in {"latitude", "longitude"} and isinstance(value, float) and not math.isfinite(value):
-        return 1e9  # no place on the globe: taken as absent, as in a column
-    if isinstance(value, dict):
-        return {key: _plain("", one) for key, one in value.items() if one is not None}
-    return value
+            raise OddError(field.name)

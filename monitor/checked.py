@@ -60,6 +60,11 @@ def check_all(events: Sequence[Wire], latest: int | None) -> Checked | None:
     if texts is None or not fits(texts, latest):
         return None
     others = [event for event in events if type(event) is not WireScan] if len(scans) < len(events) else []
+    return with_others(texts, others, latest)
+
+
+def with_others(scans: ScanTexts, others: Sequence[Wire], latest: int | None) -> Checked | None:
+    """Tracking events that passed every check, and the rest that has yet to; None where any of these fails."""
     occurred = times([event.occurred_at for event in others])
     received = times([event.received_at for event in others])
     promised = times([event.promised_at if type(event) is WireOrder else "" for event in others])
@@ -74,7 +79,7 @@ def check_all(events: Sequence[Wire], latest: int | None) -> Checked | None:
             check_numbers(event)
     except DeadEventError:
         return None
-    return Checked(texts, others, occurred, received, promised)
+    return Checked(scans, others, occurred, received, promised)
 
 
 def _given(value: Any) -> Any:

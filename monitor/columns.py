@@ -6,6 +6,7 @@ state that is objects anyway, so they stay decoded structs (`monitor.events`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +20,7 @@ U8: TypeAlias = npt.NDArray[np.uint8]
 U16: TypeAlias = npt.NDArray[np.uint16]
 U32: TypeAlias = npt.NDArray[np.uint32]
 U64: TypeAlias = npt.NDArray[np.uint64]
+I32: TypeAlias = npt.NDArray[np.int32]
 I64: TypeAlias = npt.NDArray[np.int64]
 F32: TypeAlias = npt.NDArray[np.float32]
 
@@ -50,6 +52,12 @@ class Scans:
 
     def __len__(self) -> int:
         return len(self.key0)
+
+
+def together(scans: Sequence[Scans]) -> Scans:
+    if len(scans) == 1:
+        return scans[0]
+    return Scans(**{name: np.concatenate([getattr(one, name) for one in scans]) for name in Scans.__slots__})
 
 
 @dataclass(slots=True)

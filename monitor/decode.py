@@ -11,13 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-import polars as pl
-
-from monitor import arrow
 from monitor.checked import Checked, check_all
-from monitor.columns import Batch
+from monitor.columns import Batch, Scans, together
 from monitor.names import Names
 from monitor.scancolumns import NO_SCANS, to_scans
+from monitor.skim import skim
 from monitor.stream import Frame
 from monitor.vocabulary import DeadReason
 from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
@@ -56,25 +54,15 @@ class Decoder:
         `latest`: refuse times after it; None in everything that must be repeatable.
         """
         lines: list[bytes] = []
-        tables: list[pl.DataFrame] = []
+        scans: list[Scans] = []
         size = 0
         for frame in frames:
             if frame.kind == "arrow":
                 yield from self._lines(lines, latest)
                 lines, size = [], 0
-                try:
-                    table = arrow.load(frame.data)
-                except DeadEventError as error:
-                    yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
-                    continue
-                # Small frames go together: what a frame costs is mostly the same for one row and for thousands.
-                if tables and (tables[0].schema != table.schema or _rows(tables) + table.height > CHUNK_ROWS):
-                    yield from self._tables(tables, latest)
-                    tables = []
-                tables.append(table)
+                yield from self._arrow(frame, scans, latest)
             elif frame.kind in {"e", "batch"}:
-                yield from self._tables(tables, latest)
-                tables = []
+                yield from self._scans(scans)
                 for piece in pieces(frame.data):
                     if size + len(piece) > CHUNK_BYTES:
                         yield from self._lines(lines, latest)
@@ -86,7 +74,7 @@ class Decoder:
                     DeadEvent(DeadReason.BAD_FRAME, "the entry has none of e, batch, arrow, tick", frame.data)
                 )
         yield from self._lines(lines, latest)
-        yield from self._tables(tables, latest)
+        yield from self._scans(scans)
 
     def _dead(self, dead: DeadEvent) -> Decoded:
         return Decoded(Batch(to_scans(NO_SCANS, self.names)), [dead])
@@ -96,19 +84,28 @@ class Decoder:
             good, dead = decode_lines(b"\n".join(lines), self.max_event_bytes, latest)
             yield Decoded(good.batch(self.names), dead, good.events)
 
-    def _tables(self, tables: list[pl.DataFrame], latest: int | None) -> Iterator[Decoded]:
-        if not tables:
-            return
-        table = pl.concat(tables) if len(tables) > 1 else tables[0]
-        for start in range(0, table.height, CHUNK_ROWS):
-            texts, lines = arrow.split(table.slice(start, CHUNK_ROWS), latest)
-            if texts is not None and len(texts.occurred):
-                yield Decoded(Batch(to_scans(texts, self.names)), events=len(texts.occurred))
-            yield from self._lines(lines, latest)
+    def _scans(self, scans: list[Scans]) -> Iterator[Decoded]:
+        """Takes them out of the list."""
+        if scans:
+            batch = Batch(together(scans))
+            scans.clear()
+            yield Decoded(batch, events=len(batch.scans))
 
+    def _arrow(self, frame: Frame, scans: list[Scans], latest: int | None) -> Iterator[Decoded]:
+        """Small frames go together: what was decoded waits in `scans` for more."""
+        from monitor import arrow  # only who is sent such frames pays for the library
 
-def _rows(tables: list[pl.DataFrame]) -> int:
-    return sum(table.height for table in tables)
+        try:
+            for batch in arrow.load(frame.data, CHUNK_ROWS):
+                texts, lines = arrow.split(batch, latest)
+                if texts is not None and len(texts.occurred):
+                    scans.append(to_scans(texts, self.names))
+                if lines or sum(map(len, scans)) >= CHUNK_ROWS:
+                    yield from self._scans(scans)
+                yield from self._lines(lines, latest)
+        except DeadEventError as error:
+            yield from self._scans(scans)
+            yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -150,16 +147,21 @@ def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Check
     data = data.removesuffix(b"\n")
     if not longer_line(data, max_bytes):
         try:
-            events: list[Wire] = DECODER.decode_lines(data)
+            good = skim(data, latest) or _by_columns(data, latest)
         except NOT_DECODED:
-            events = []
-        # The library reads value after value; the contract, line after line.
-        if len(events) == data.count(b"\n") + 1 and (good := check_all(events, latest)) is not None:
+            good = None
+        if good is not None:
             return good, []
     events, dead = _one_by_one(data, max_bytes, latest)
     checked = check_all(events, latest)
     assert checked is not None, "both ways of checking say the same"  # noqa: S101
     return checked, dead
+
+
+def _by_columns(data: bytes, latest: int | None) -> Checked | None:
+    events: list[Wire] = DECODER.decode_lines(data)
+    # The library reads value after value; the contract, line after line.
+    return check_all(events, latest) if len(events) == data.count(b"\n") + 1 else None
 
 
 def _one_by_one(data: bytes, max_bytes: int, latest: int | None) -> tuple[list[Wire], list[DeadEvent]]:

@@ -21,7 +21,7 @@ import polars as pl
 import zstandard
 from polars.exceptions import PanicException, PolarsError
 
-from monitor.arrow import as_lines
+from monitor.framelines import as_lines
 
 CHUNK_LINES: Final = 5000
 BLOCK: Final = 1 << 20

@@ -17,7 +17,8 @@ from typing import Any, Final
 import numpy as np
 
 from monitor import packing
-from monitor.columns import I64, U8, U32, U64
+from monitor.columns import I32, I64, U8, U32, U64
+from monitor.nametable import enter_name, enter_names, find_names
 
 LONGEST_NUMBER: Final = 100  # characters; the decoder refuses longer ones as too_long
 LONGEST_NAME: Final = 200  # bytes
@@ -45,7 +46,7 @@ class Interner:
         self._texts: list[str] = [""]
         self._arena = np.zeros(1 << 12, np.uint8)
         self._ends = np.zeros(1 << 8, np.int64)
-        self._table = np.zeros(1 << 9, np.uint32)
+        self._slots = np.zeros(2 << 9, np.uint64)
 
     def __len__(self) -> int:
         return len(self._texts) - 1
@@ -76,14 +77,21 @@ class Interner:
 
     def codes_of(self, buffer: U8, offsets: I64) -> U32:
         """Codes of a joined column (UTF-8 bytes, n + 1 offsets); zero-length is absent."""
-        rows = len(offsets) - 1
-        codes = np.empty(rows, np.uint32)
-        slow = np.empty(rows, np.int64)
-        misses = packing.find_names(buffer, offsets, self._table, self._arena, self._ends, codes, slow)
-        for row in slow[:misses].tolist():
-            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+        return self.codes_at(buffer, *_spans(offsets))
+
+    def codes_at(self, buffer: U8, starts: I32, ends: I32) -> U32:
+        """Codes of the texts `buffer[start:end]`; zero-length is absent."""
+        codes, missing = self.found_at(buffer, starts, ends)
+        for row in missing:
+            text = buffer[starts[row] : ends[row]].tobytes().decode("utf-8", "replace")
             codes[row] = self.code(text)
         return codes
+
+    def found_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U32, list[int]]:
+        """As `codes_at`, but learns nothing: the codes, and the rows whose names are not known."""
+        codes, slow = np.empty(len(starts), np.uint32), np.empty(len(starts), np.int64)
+        misses = find_names(buffer, starts, ends, self._slots, self._arena, self._ends, codes, slow)
+        return codes, slow[:misses].tolist()
 
     def _enter(self, text: str) -> int:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -105,11 +113,11 @@ class Interner:
             self._arena = np.concatenate([self._arena, np.zeros_like(self._arena)])
         self._arena[end - len(encoded) : end] = np.frombuffer(encoded, np.uint8)
         self._ends[code] = end
-        if 2 * code > len(self._table):
-            self._table = np.zeros(2 * len(self._table), np.uint32)
-            packing.enter_names(code, self._table, self._arena, self._ends)
+        if 4 * code > len(self._slots):
+            self._slots = np.zeros(2 * len(self._slots), np.uint64)
+            enter_names(code, self._slots, self._arena, self._ends)
         else:
-            packing.enter_name(code, self._table, self._arena, self._ends)
+            enter_name(code, self._slots, self._arena, self._ends)
 
     def dump(self) -> list[str]:
         return self._texts[1:]
@@ -152,12 +160,16 @@ class Names:
 
     def pack_joined(self, buffer: U8, offsets: I64) -> tuple[U64, U64]:
         """Keys of a joined column of tracking numbers (UTF-8 bytes, n + 1 offsets)."""
-        rows = len(offsets) - 1
+        return self.pack_at(buffer, *_spans(offsets))
+
+    def pack_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U64, U64]:
+        """Keys of the tracking numbers `buffer[start:end]`."""
+        rows = len(starts)
         key0, key1 = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
         slow = np.empty(rows, np.int64)
-        misses = packing.pack_rows(buffer, offsets, packing.DIGIT, key0, key1, slow)
+        misses = packing.pack_rows(buffer, starts, ends, packing.DIGIT, key0, key1, slow)
         for row in slow[:misses].tolist():
-            text = buffer[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+            text = buffer[starts[row] : ends[row]].tobytes().decode("utf-8", "replace")
             key0[row], key1[row] = self.pack(text)
         return key0, key1
 
@@ -209,6 +221,11 @@ class Names:
         for name, interner in self._interners().items():
             interner.load(state[name])
         self.sides = {(first, second): text for first, second, text in state["sides"]}
+
+
+def _spans(offsets: I64) -> tuple[I32, I32]:
+    narrow = offsets.astype(np.int32)
+    return narrow[:-1], narrow[1:]
 
 
 def is_order(key0: int) -> bool:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from monitor.columns import I64, U8, U64
+from monitor.columns import I32, I64, U8, U64
 
 BASE: Final = 40
 WORD: Final = 12
@@ -37,31 +36,33 @@ def _characters() -> U8:
 
 DIGIT: Final = _digits()
 CHARACTER: Final = _characters()
+_POWERS: Final = np.array([BASE**power for power in range(WORD + 1)], np.uint64)
 
 
 @njit(cache=True, nogil=True)
-def pack_rows(buffer: U8, offsets: I64, digit: U8, key0: U64, key1: U64, slow: I64) -> int:
+def pack_rows(buffer: U8, starts: I32, ends: I32, digit: U8, key0: U64, key1: U64, slow: I64) -> int:
     """Rows that base 40 cannot take get the key (0, 0) and their index in `slow`; returns how many those are."""
     misses = 0
-    for row in range(len(offsets) - 1):
-        start, end = offsets[row], offsets[row + 1]
+    for row in range(len(starts)):
+        start, end = int(starts[row]), int(ends[row])
         length = end - start
         exact = 0 < length <= LONGEST
         first = np.uint64(0)
         second = np.uint64(0)
         if exact:
-            for place in range(LONGEST):
-                value = np.uint64(0)
-                if place < length:
-                    code = digit[buffer[start + place]]
-                    if code == ILLEGAL:
-                        exact = False
-                        break
-                    value = np.uint64(code)
-                if place < WORD:
-                    first = first * np.uint64(BASE) + value
-                else:
-                    second = second * np.uint64(BASE) + value
+            middle = min(start + WORD, end)
+            illegal = np.uint8(0)
+            for place in range(start, middle):
+                value = digit[buffer[place]]
+                illegal |= value
+                first = first * np.uint64(BASE) + np.uint64(value)
+            for place in range(middle, end):
+                value = digit[buffer[place]]
+                illegal |= value
+                second = second * np.uint64(BASE) + np.uint64(value)
+            first *= _POWERS[WORD - (middle - start)]
+            second *= _POWERS[WORD - (end - middle)]
+            exact = illegal != ILLEGAL  # no digits together make it
         if exact:
             key0[row] = first
             key1[row] = second
@@ -89,71 +90,3 @@ def unpack_rows(key0: U64, key1: U64, character: U8, out: U8) -> None:
         shift = 1 if digits[0] == 0 else 0  # an order's first character is the missing one
         for place in range(LONGEST - shift):
             out[row, place] = character[digits[place + shift]]
-
-
-@njit(cache=True, nogil=True)
-def hash_bytes(buffer: U8, start: int, end: int) -> np.uint64:
-    """FNV-1a with a finisher: of names, which are short; not against an adversary (hits are compared)."""
-    value = np.uint64(0xCBF29CE484222325)
-    for place in range(start, end):
-        value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
-    value ^= value >> np.uint64(29)
-    value *= np.uint64(0xBF58476D1CE4E5B9)
-    return value ^ (value >> np.uint64(32))
-
-
-@njit(cache=True, nogil=True)
-def find_names(
-    buffer: U8,
-    offsets: I64,
-    table: npt.NDArray[np.uint32],
-    arena: U8,
-    ends: I64,
-    codes: npt.NDArray[np.uint32],
-    slow: I64,
-) -> int:
-    """Codes of interned names; a name that is not in the table gets 0 and its row in `slow`. Empty is absent: 0.
-
-    `table` is open addressed, holds codes, 0 is free; name c lies in `arena[ends[c - 1]:ends[c]]`.
-    """
-    mask = len(table) - 1
-    misses = 0
-    for row in range(len(offsets) - 1):
-        start, end = offsets[row], offsets[row + 1]
-        codes[row] = 0
-        if start == end:
-            continue
-        place = np.int64(hash_bytes(buffer, start, end) & np.uint64(mask))
-        while True:
-            code = np.int64(table[place])
-            if code == 0:
-                slow[misses] = row
-                misses += 1
-                break
-            begin = ends[code - 1]
-            same = ends[code] - begin == end - start
-            if same:
-                for step in range(end - start):
-                    if arena[begin + step] != buffer[start + step]:
-                        same = False
-                        break
-            if same:
-                codes[row] = code
-                break
-            place = (place + 1) & mask
-    return misses
-
-
-@njit(cache=True, nogil=True)
-def enter_name(code: int, table: npt.NDArray[np.uint32], arena: U8, ends: I64) -> None:
-    mask = len(table) - 1
-    place = np.int64(hash_bytes(arena, ends[code - 1], ends[code]) & np.uint64(mask))
-    while table[place] != 0:
-        place = (place + 1) & mask
-    table[place] = code
-
-
-@njit(cache=True, nogil=True)
-def enter_names(count: int, table: npt.NDArray[np.uint32], arena: U8, ends: I64) -> None:
-    for code in range(1, count + 1):
-        enter_name(code, table, arena, ends)

@@ -8,35 +8,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
-from numba import njit
 
-from monitor.columns import F32, I64, U8, U64, Scans
+from monitor.columns import F32, I64, U8, Scans
+from monitor.identity import identities
 from monitor.names import Names
+from monitor.texts import Column, Texts, join
 from monitor.times import DAY, EARLIEST, LATEST, parse_times
 from monitor.vocabulary import DeliveredTo, Status
 from monitor.wire import LONGEST, LONGEST_NAME, WireScan
 
-Column: TypeAlias = tuple[U8, I64]  # the UTF-8 bytes of all texts, and the n + 1 offsets between them
-
 STATUS: Final = {status.name.lower(): int(status) for status in Status}
-_EMPTY: Final = np.empty(0, np.uint8)
 DELIVERED: Final = {place.name.lower(): int(place) for place in DeliveredTo}
 
 
 @dataclass(slots=True)
 class ScanTexts:
     event_id: Column
-    source: Column
+    source: Texts
     tracking_number: Column
-    carrier: Column
-    facility: Column
-    region: Column
-    courier: Column
+    carrier: Texts
+    facility: Texts
+    region: Texts
+    courier: Texts
     occurred: I64
     received: I64  # equal to `occurred` where the event has none
     estimated: I64
@@ -46,27 +44,16 @@ class ScanTexts:
     longitude: F32
 
 
-def join(texts: Sequence[str]) -> Column:
-    everything = "".join(texts)
-    if not everything:
-        return _EMPTY, np.zeros(len(texts) + 1, np.int64)
-    data = everything.encode()
-    encoded = texts if len(data) == len(everything) else [text.encode() for text in texts]
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(texts)), out=offsets[1:])
-    return np.frombuffer(data, np.uint8), offsets
-
-
 def times(texts: Sequence[str]) -> I64 | None:
     """0 where a text is empty; None where one is no time or out of range."""
     return parsed(join(texts))
 
 
 def parsed(column: Column) -> I64 | None:
-    if not len(column[0]):
-        return np.zeros(len(column[1]) - 1, np.int64)
-    moments = np.empty(len(column[1]) - 1, np.int64)
-    return moments if parse_times(*column, moments) else None
+    if not len(column.buffer):
+        return np.zeros(len(column), np.int64)
+    moments = np.empty(len(column), np.int64)
+    return moments if parse_times(column.buffer, column.starts, column.ends, moments) else None
 
 
 def in_range(moments: I64) -> bool:
@@ -116,26 +103,18 @@ def degrees(numbers: npt.NDArray[np.float64], most: int) -> F32:
     return np.where(np.abs(numbers) <= most, numbers, np.nan).astype(np.float32)
 
 
-def lengths_of(column: Column) -> tuple[int, int]:
-    """The shortest and the longest text, in bytes."""
-    lengths = np.diff(column[1])
-    return (int(lengths.min()), int(lengths.max())) if len(lengths) else (1, 0)
-
-
 def fits(texts: ScanTexts, latest: int | None) -> bool:
     """Whether every row passes the checks of `monitor.wire.examine`."""
-    for column, longest, empty in (
-        (texts.event_id, LONGEST["event_id"], False),
-        (texts.tracking_number, LONGEST["tracking_number"], False),
-        (texts.source, LONGEST_NAME, True),
-        (texts.carrier, LONGEST_NAME, True),
-        (texts.facility, LONGEST_NAME, True),
-        (texts.region, LONGEST_NAME, True),
-        (texts.courier, LONGEST_NAME, True),
+    for column, most in (
+        (texts.event_id, LONGEST["event_id"]),
+        (texts.tracking_number, LONGEST["tracking_number"]),
     ):
-        low, high = lengths_of(column)
-        if high > longest or (low == 0 and not empty):
+        low, high = column.lengths()
+        if low == 0 or high > most:
             return False
+    names = (texts.source, texts.carrier, texts.facility, texts.region, texts.courier)
+    if max(column.longest() for column in names) > LONGEST_NAME:
+        return False
     return moments_fit(texts.occurred, texts.received, latest)
 
 
@@ -143,13 +122,14 @@ def moments_fit(occurred: I64, received: I64, latest: int | None) -> bool:
     """Whether all happened, by their own times, no more than a day after they were received, and none in the future."""
     if not len(occurred):
         return True
-    if int(occurred.min()) == 0 or bool((occurred - received > DAY).any()):
+    if int(occurred.min()) == 0 or (received is not occurred and bool((occurred - received > DAY).any())):
         return False
     return latest is None or max(int(occurred.max()), int(received.max())) <= latest
 
 
 def to_scans(texts: ScanTexts, names: Names) -> Scans:
-    key0, key1 = names.pack_joined(*texts.tracking_number)
+    number = texts.tracking_number
+    key0, key1 = names.pack_at(number.buffer, number.starts, number.ends)
     return Scans(
         key0=key0,
         key1=key1,
@@ -158,44 +138,15 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
         received=texts.received,
         status=texts.status,
         delivered_to=texts.delivered_to,
-        carrier=names.carriers.codes_of(*texts.carrier).astype(np.uint16),
-        source=names.sources.codes_of(*texts.source).astype(np.uint16),
-        region=names.regions.codes_of(*texts.region),
-        facility=names.facilities.codes_of(*texts.facility),
-        courier=names.couriers.codes_of(*texts.courier),
+        carrier=texts.carrier.codes(names.carriers).astype(np.uint16),
+        source=texts.source.codes(names.sources).astype(np.uint16),
+        region=texts.region.codes(names.regions),
+        facility=texts.facility.codes(names.facilities),
+        courier=texts.courier.codes(names.couriers),
         estimated=texts.estimated,
         latitude=texts.latitude,
         longitude=texts.longitude,
     )
-
-
-def identities(sources: Column, events: Column) -> U64:
-    """What a repeated event has in common with its first: a hash of source and event id."""
-    out = np.empty(len(events[1]) - 1, np.uint64)
-    _identify(*sources, *events, out)
-    return out
-
-
-def identity(source: str, event_id: str) -> int:
-    """Of one event of any kind."""
-    return int(identities(join([source]), join([event_id]))[0])
-
-
-@njit(cache=True, nogil=True)
-def _identify(sources: U8, source_ends: I64, events: U8, event_ends: I64, out: U64) -> None:
-    """FNV-1a of source, a byte that UTF-8 never has, and event id, with a finisher. Part of the checkpoint format."""
-    prime = np.uint64(0x100000001B3)
-    for row in range(len(out)):
-        value = np.uint64(0xCBF29CE484222325)
-        for place in range(source_ends[row], source_ends[row + 1]):
-            value = (value ^ np.uint64(sources[place])) * prime
-        value = (value ^ np.uint64(0xFF)) * prime
-        for place in range(event_ends[row], event_ends[row + 1]):
-            value = (value ^ np.uint64(events[place])) * prime
-        value ^= value >> np.uint64(32)
-        value *= np.uint64(0xD6E8FEB86659FD93)
-        value ^= value >> np.uint64(32)
-        out[row] = value
 
 
 _NOTHING = texts_of([])

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from monitor.columns import I64, U8
+from monitor.columns import I32, I64, U8
+from monitor.words import byte_at
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000  # 2100-01-01, excluded
@@ -51,30 +52,30 @@ def format_time(milliseconds: int) -> str:
 
 
 @njit(cache=True, nogil=True)
-def _two(buffer: U8, at: int) -> np.int64:
+def _two(text: int, at: int) -> np.int64:
     """Two digits, or a number too large for every field."""
-    high, low = np.int64(buffer[at]) - 48, np.int64(buffer[at + 1]) - 48
+    high, low = byte_at(text, at) - 48, byte_at(text, at + 1) - 48
     if high < 0 or high > 9 or low < 0 or low > 9:
         return np.int64(1000)
     return high * 10 + low
 
 
 @njit(cache=True, nogil=True)
-def _moment(buffer: U8, at: int, end: int) -> np.int64:
-    """The time in `buffer[at:end]`, or -1 (`BAD`); -1 ms itself is out of range and of no interest."""
+def _moment(text: int, at: int, end: int) -> np.int64:
+    """The time in the bytes from `at` to `end`, or -1 (`BAD`); -1 ms itself is out of range and of no interest."""
     if end - at < 20:
         return np.int64(BAD)
-    century, years = _two(buffer, at), _two(buffer, at + 2)
-    month, day = _two(buffer, at + 5), _two(buffer, at + 8)
-    hour, minute, second = _two(buffer, at + 11), _two(buffer, at + 14), _two(buffer, at + 17)
+    century, years = _two(text, at), _two(text, at + 2)
+    month, day = _two(text, at + 5), _two(text, at + 8)
+    hour, minute, second = _two(text, at + 11), _two(text, at + 14), _two(text, at + 17)
     year = century * 100 + years
-    separator = buffer[at + 10]
+    separator = byte_at(text, at + 10)
     if (
-        buffer[at + 4] != 45
-        or buffer[at + 7] != 45
+        byte_at(text, at + 4) != 45
+        or byte_at(text, at + 7) != 45
         or separator | 32 != 116
-        or buffer[at + 13] != 58
-        or buffer[at + 16] != 58
+        or byte_at(text, at + 13) != 58
+        or byte_at(text, at + 16) != 58
         or century > 99
         or years > 99
         or year == 0
@@ -91,11 +92,11 @@ def _moment(buffer: U8, at: int, end: int) -> np.int64:
         return np.int64(BAD)
     place = at + 19
     thousandths, digits = np.int64(0), 0
-    if buffer[place] == 46:
+    if byte_at(text, place) == 46:
         place += 1
-        while place < end and 48 <= buffer[place] <= 57:
+        while place < end and 48 <= byte_at(text, place) <= 57:
             if digits < 3:
-                thousandths = thousandths * 10 + np.int64(buffer[place]) - 48
+                thousandths = thousandths * 10 + byte_at(text, place) - 48
             digits += 1
             place += 1
         if digits == 0:
@@ -105,12 +106,12 @@ def _moment(buffer: U8, at: int, end: int) -> np.int64:
             digits += 1
     if place >= end:
         return np.int64(BAD)
-    zone = np.int64(buffer[place])
+    zone = byte_at(text, place)
     away = np.int64(0)
     if zone | 32 == 122:
         place += 1
-    elif abs(44 - zone) == 1 and end - place == 6 and buffer[place + 3] == 58:
-        hours, minutes = _two(buffer, place + 1), _two(buffer, place + 4)
+    elif abs(44 - zone) == 1 and end - place == 6 and byte_at(text, place + 3) == 58:
+        hours, minutes = _two(text, place + 1), _two(text, place + 4)
         if hours > 23 or minutes > 59:
             return np.int64(BAD)
         away = (hours * 60 + minutes) * 60 * (44 - zone)
@@ -127,14 +128,15 @@ def _moment(buffer: U8, at: int, end: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
-def parse_times(buffer: U8, offsets: I64, out: I64) -> bool:
+def parse_times(buffer: U8, starts: I32, ends: I32, out: I64) -> bool:
     """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
+    text = buffer.ctypes.data
     for row in range(len(out)):
-        start, end = offsets[row], offsets[row + 1]
+        start, end = int(starts[row]), int(ends[row])
         if start == end:
             out[row] = 0
             continue
-        moment = _moment(buffer, start, end)
+        moment = _moment(text, start, end)
         if moment < EARLIEST or moment >= LATEST:
             return False
         out[row] = moment

@@ -125,7 +125,15 @@ class WireEngagement(msgspec.Struct, tag_field="kind", tag="engagement", gc=Fals
     extra: Extra = UNSET
 
 
+class SkimmedScan(msgspec.Struct, tag_field="kind", tag="tracking", gc=False):
+    """A tracking event of which only the numbers are wanted: its texts are taken from the line itself."""
+
+    latitude: float | UnsetType = UNSET
+    longitude: float | UnsetType = UNSET
+
+
 Wire: TypeAlias = WireScan | WireOrder | WireComplaint | WireEngagement
+Skimmed: TypeAlias = SkimmedScan | WireOrder | WireComplaint | WireEngagement
 
 
 def _bounded(kind: type[Wire], free: set[str]) -> list[tuple[str, int, bool]]:
@@ -148,6 +156,7 @@ BOUNDED: Final = {
     WireEngagement: _bounded(WireEngagement, set()),
 }
 DECODER: Final[msgspec.json.Decoder[Wire]] = msgspec.json.Decoder(Wire)
+SKIMMER: Final[msgspec.json.Decoder[Skimmed]] = msgspec.json.Decoder(Skimmed)
 NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

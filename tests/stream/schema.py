@@ -16,7 +16,7 @@ LIMITED = {
     "order": "source tracking_number carrier service_level warehouse origin_region region category supplier locale "
     "customer_tier order_id customer_id event_id",
     "tracking": "source tracking_number carrier facility region courier_id event_id",
-    "complaint": "source complaint_id order_id tracking_number customer_id region reason channel event_id",
+    "complaint": "source complaint_id order_id tracking_number customer_id region reason channel currency event_id",
     "engagement": "source action_id customer_id event_id",
 }
 

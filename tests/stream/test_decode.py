@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from monitor import wire
 from monitor.decode import Decoder, check_lines, decode_lines, longer_line, pieces
+from monitor.identity import identity
 from monitor.names import Names
-from monitor.scancolumns import DELIVERED, STATUS, identity
+from monitor.scancolumns import DELIVERED, STATUS
 from monitor.stream import Frame
 from monitor.times import DAY, parse_time
 from monitor.vocabulary import DeadReason, DeliveredTo, Status

@@ -1,0 +1,62 @@
+"""What a repeated event has in common with its first: a hash of source and event id. Part of the checkpoint format.
+
+FNV-1a of source, a byte that UTF-8 never has, and event id, with a finisher.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from monitor.columns import I32, U8, U64
+from monitor.texts import Coded, Column, Texts, join
+from monitor.words import same_text
+
+
+def identities(sources: Texts, events: Column) -> U64:
+    out = np.empty(len(events), np.uint64)
+    _finish(_begun(sources), events.buffer, events.starts, events.ends, out)
+    return out
+
+
+def identity(source: str, event_id: str) -> int:
+    """Of one event of any kind."""
+    return int(identities(join([source]), join([event_id]))[0])
+
+
+def _begun(sources: Texts) -> U64:
+    """The hash so far after each row's source."""
+    if isinstance(sources, Coded):
+        return _begun(sources.words)[sources.places]
+    out = np.empty(len(sources), np.uint64)
+    _begin(sources.buffer, sources.starts, sources.ends, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _begin(buffer: U8, starts: I32, ends: I32, out: U64) -> None:
+    text, size = buffer.ctypes.data, len(buffer)
+    before, length = 0, -1
+    value = np.uint64(0)
+    for row in range(len(out)):
+        start, end = int(starts[row]), int(ends[row])
+        # Neighbours mostly have one source: it is hashed once for all of them.
+        if end - start != length or not same_text(text, size, before, text, size, start, length):
+            before, length = start, end - start
+            value = np.uint64(0xCBF29CE484222325)
+            for place in range(start, end):
+                value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
+            value = (value ^ np.uint64(0xFF)) * np.uint64(0x100000001B3)
+        out[row] = value
+
+
+@njit(cache=True, nogil=True)
+def _finish(begun: U64, buffer: U8, starts: I32, ends: I32, out: U64) -> None:
+    for row in range(len(out)):
+        value = begun[row]
+        for place in range(starts[row], ends[row]):
+            value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
+        value ^= value >> np.uint64(32)
+        value *= np.uint64(0xD6E8FEB86659FD93)
+        value ^= value >> np.uint64(32)
+        out[row] = value
