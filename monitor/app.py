@@ -184,6 +184,8 @@ async def open_daemon(
         daemon = await _assemble(settings, clock, opened, http, metrics, stream, letters, intake)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
+        if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
+            await daemon.tick(clock())
         yield daemon
 
 

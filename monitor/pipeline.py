@@ -95,9 +95,9 @@ class Pipeline:
             if (known := facts.get(one.finding_id)) is not None and known.amount is not None
         }
         transitions = self.incidents.advance(findings, now, amounts)
-        await self.sink.findings(findings)
         for start in range(0, len(findings), CHUNK):
             await self._decide(findings[start : start + CHUNK], facts, now)
+        await self.sink.findings(findings)
         await self._tell(transitions, now)
 
     async def _tell(self, transitions: Sequence[Transition], now: Instant) -> None:

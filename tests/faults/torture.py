@@ -169,12 +169,14 @@ class Torture:
             daemon.start({"die_at": point, "die_after": after, **self.options})
             if with_store:
                 await self._kill_store()
-            await self.until(lambda: not daemon.alive, 20)
+            seen = len(self.server.requests)  # from its first request on, the point is near or not on its way
+            await self.until(lambda: len(self.server.requests) > seen or not daemon.alive, 30)
+            await self.until(lambda: not daemon.alive, 5)
         else:
             daemon.start(self.options)
             seen = len(self.server.requests)
             if number % 4 == 1:
-                await self.until(lambda: len(self.server.requests) > seen or not daemon.alive, 20)
+                await self.until(lambda: len(self.server.requests) > seen or not daemon.alive, 15)
             if with_store:
                 await self._kill_store()
             await asyncio.sleep(self.random.uniform(0, 1.5))
