@@ -30,6 +30,7 @@ from typing import Any
 from config.settings import Settings
 from monitor.app import build_core, scratch_store
 from monitor.embedded import EmbeddedStore
+from monitor.engine.warming import warm_kernels
 from monitor.server import bind, serving
 from monitor.simulate import simulate
 from monitor.sinks import FileSink
@@ -109,6 +110,7 @@ class Victim:
 
 
 async def run(kills: int, seed: int, parcels: int, days: int) -> Outcomes:
+    warm_kernels(time.monotonic)  # or the first lives would be too short to compile them
     with tempfile.TemporaryDirectory(prefix="forestall-crash-") as name:
         folder = Path(name)
         simulate(folder / "world", parcels, days, seed, "mixed")

@@ -46,6 +46,7 @@ from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
 from monitor.engine import Engine
 from monitor.engine.warming import warm_kernels
+from monitor.facts import Facts
 from monitor.feeds.station import open_station
 from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incidents
@@ -56,9 +57,11 @@ from monitor.names import Names
 from monitor.notices import Notices
 from monitor.notifications import Notifications
 from monitor.notifications.proposals import Desk
+from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.pipeline import Pipeline, Sink
 from monitor.recheck import Recheck
+from monitor.remembered import Remembered
 from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
@@ -134,7 +137,7 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     )
     approvers = settings.notify.routes[0].receivers if settings.notify.routes else ()
     notices = Notices(incidents, notifications, desk, approvers, settings.notify.locale)
-    pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
+    pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
     return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, desk)
 
@@ -172,6 +175,7 @@ async def open_daemon(
         listening = bind(settings.http.host, settings.http.port)
         stack.callback(listening.close)
         opened = await stack.enter_async_context(open_store(settings, exclusive=True))
+        stack.enter_context(sole_owner(settings.data_dir))
         http = await stack.enter_async_context(Http())
         metrics = Metrics()
         letters = DeadLetters(opened.store, metrics=metrics)
@@ -180,6 +184,8 @@ async def open_daemon(
         daemon = await _assemble(settings, clock, opened, http, metrics, stream, letters, intake)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
+        if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
+            await daemon.tick(clock())
         yield daemon
 
 
@@ -204,8 +210,18 @@ async def _assemble(
     station = open_station(settings, opened.store, intake, letters, metrics, http)
     parts = {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)}
     keep_ms = round(settings.store.keep_stream_hours * HOUR_MS)
-    checkpoints = Checkpoints(folder, loop, parts, metrics, time.monotonic, head.refresh, keep_ms)
+    outbox = Outbox(opened.store, core.ledger)
+
+    async def refresh() -> None:
+        """A daemon that was replaced while it slept must not trim the stream under the other."""
+        await outbox.check()
+        await head.refresh()
+
+    remembered = Remembered(opened.store)
+    core.pipeline.facts.memory = remembered
+    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, refresh, keep_ms)
     checkpoints.restore()
+    await remembered.recall(core.pipeline.now)
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
     core.incidents.expect(await decisions.since(core.pipeline.now))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
@@ -219,7 +235,7 @@ async def _assemble(
             core.notifications.failed(sent.entry.proposal.cause, sent.now)
 
     delivery = Delivery(
-        Outbox(opened.store, core.ledger),
+        outbox,
         core.ledger,
         Templates(settings.policy.templates, settings.timezone),
         rooms,

@@ -85,15 +85,15 @@ class CheckpointFolder:
             )
         return None, []
 
-    def oldest_positions(self) -> Mapping[str, str]:
-        """Up to where the stream may be trimmed: what every kept checkpoint covers."""
+    def oldest(self) -> Checkpoint | None:
+        """Up to where the stream may be trimmed: what every kept checkpoint covers. None: not to be trimmed yet."""
         files = self._files()
         if len(files) < KEPT:
-            return {}
+            return None
         try:
-            return read(files[0]).positions
+            return read(files[0])
         except CheckpointError:
-            return {}
+            return None
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.checkpoint"), key=_sequence)

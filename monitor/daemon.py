@@ -43,13 +43,14 @@ from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
 from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
-from notifier.store import StoreError
+from notifier.store import StoreError, StoreUnreachableError
 
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 20.0
 REPORT_SECONDS: Final = 60.0
 DELIVERY_PAUSE: Final = 0.05
+UNREACHABLE_PAUSE: Final = 1.0
 OBSERVE_SECONDS: Final = 5.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
@@ -147,8 +148,17 @@ class Daemon:
         await self.checkpoints.write(self.clock())
 
     async def _deliver(self) -> None:
+        """Not before the engine knows what it knew when it was stopped: what is sent is held against its state, and
+        an episode that a restart has yet to find again would look like one that is over.
+        """
+        await self.loop.caught_up.wait()
         while True:
-            started = await self.delivery.run_once(self.clock())
+            try:
+                started = await self.delivery.run_once(self.clock())
+            except StoreUnreachableError as error:  # what was under way is due again when its lease ends
+                log.warning("delivery.unreachable", why=str(error))
+                await asyncio.sleep(UNREACHABLE_PAUSE)
+                continue
             self.beat = self.uptime()
             if not started:
                 await asyncio.sleep(DELIVERY_PAUSE)

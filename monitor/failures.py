@@ -11,10 +11,20 @@ from monitor.cli.output import USAGE, Failed
 from monitor.embedded import EmbeddedStoreError
 from monitor.feeds.registry import FeedConfigError
 from monitor.files import FileError
+from monitor.ownership import FolderTakenError
 from monitor.server import PortTaken
+from notifier.outbox import FencedError
 from notifier.store import StoreError
 
-OPERATOR = (StoreError, EmbeddedStoreError, CheckpointError, PortTaken, FileError)
+OPERATOR = (
+    StoreError,
+    EmbeddedStoreError,
+    CheckpointError,
+    FencedError,
+    FolderTakenError,
+    PortTaken,
+    FileError,
+)
 
 
 @contextmanager

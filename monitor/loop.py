@@ -21,7 +21,8 @@ from monitor.decode import DeadEvent, Decoder
 from monitor.metrics import Metrics
 from monitor.names import Names
 from monitor.pipeline import Pipeline
-from monitor.stream import EventStream, Positions, Reader, Step
+from monitor.remembered import Remembered
+from monitor.stream import EventStream, Positions, Reader, Step, reached
 from notifier.store import StoreUnreachableError
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ class Loop:
     names: Names
     taken: Positions = field(default_factory=dict)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    whole: bool = True  # what the parts know and `taken` belong together
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)  # with what was there at the start
 
     async def run(self) -> None:
         """Until cancelled; a step that has begun is finished first.
@@ -54,8 +57,12 @@ class Loop:
         Reading changes nothing, so a store that is away is asked again. A step that fails half way ends the daemon:
         its memory is ahead of the ledger then, and only the checkpoint is right.
         """
+        ends: Positions = {}
         while True:
             try:
+                ends = ends or await self.stream.ends()
+                if reached(self.taken, ends):
+                    self.caught_up.set()
                 step = await self.reader.next(seconds=WAIT_SECONDS)
             except StoreUnreachableError as error:
                 log.warning("stream.unreachable", why=str(error))
@@ -66,6 +73,7 @@ class Loop:
 
     async def take(self, step: Step) -> None:
         async with self.busy:
+            self.whole = False
             for decoded in self.decoder.decode(step.frames):
                 with self.metrics.histogram("batch_seconds").time():
                     await self._batch(decoded.batch, decoded.dead)
@@ -74,6 +82,7 @@ class Loop:
                 with self.metrics.histogram("sweep_seconds").time():
                     await self.pipeline.tick(step.tick)
             self.taken = step.positions
+            self.whole = True
 
     async def _batch(self, batch: Batch, dead: list[DeadEvent]) -> None:
         if dead:
@@ -106,11 +115,12 @@ def _counts(batch: Batch) -> dict[int, int]:
 
 @dataclass(slots=True)
 class Checkpoints:
-    """Writes what the parts dump; trims the stream up to what both kept checkpoints cover."""
+    """Writes what the parts dump; then drops what is needed only before both kept checkpoints."""
 
     folder: CheckpointFolder
     loop: Loop
     parts: Mapping[str, Part]
+    remembered: Remembered
     metrics: Metrics
     uptime: Callable[[], float]
     refresh: Callable[[], Awaitable[None]]
@@ -137,13 +147,19 @@ class Checkpoints:
     async def write(self, _now: Instant) -> None:
         began = self.uptime()
         async with self.loop.busy:
+            if not self.loop.whole:
+                log.warning("checkpoint.skipped", why="a step failed half way")
+                return
             await self.refresh()
             parts = {name: part.dump() for name, part in self.parts.items()}
             positions = {str(shard): position for shard, position in self.loop.taken.items()}
             checkpoint = Checkpoint(self.loop.pipeline.now, positions, parts)
         size = await asyncio.to_thread(self.folder.write, checkpoint)  # 3
-        covered = await asyncio.to_thread(self.folder.oldest_positions)
-        await self.loop.stream.trim({int(shard): one for shard, one in covered.items()}, self.keep_ms)  # 4
+        oldest = await asyncio.to_thread(self.folder.oldest)
+        if oldest is not None:  # 4
+            covered = {int(shard): one for shard, one in oldest.positions.items()}
+            await self.loop.stream.trim(covered, self.keep_ms)
+            await self.remembered.forget(oldest.written_at)
         self.written = self.uptime()
         self.metrics.histogram("checkpoint_seconds").observe(self.written - began)
         self.metrics.gauge("checkpoint_bytes").set(size)

@@ -1,10 +1,11 @@
 """From stream entries to durable decisions, in one place and one order.
 
-    decode | directory.remember | engine.feed / engine.tick | incidents.advance | policy.decide | ledger.claim_all
-        | publish
+    decode | directory.remember | engine.feed / engine.tick | facts.of | incidents.advance | policy.decide
+        | ledger.claim_all | publish
 
 It owns no loop and reads no clock: the daemon, `replay` and the tests drive it, and get the same decisions from the
-same entries. Everything after the engine is idempotent, so entries that are taken again after a crash change nothing.
+same entries. Everything after the engine is idempotent, and what was known of an order is known again, so entries
+that are taken again after a crash change nothing.
 """
 
 from __future__ import annotations
@@ -14,16 +15,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from config.policies import PolicyPack
-from detectors.findings import Finding, Instant, SubjectType
+from detectors.findings import Finding, Instant
 from monitor.columns import Batch
-from monitor.directory import Directory, OrderEntry
+from monitor.directory import Directory
+from monitor.facts import PARCEL_LIKE, Facts
 from monitor.incidents import Command, Incidents, Transition
 from monitor.policy import OrderFacts, decide
 from notifier.actions import Decided, Proposal, Reason
 
 CHUNK = 500
-PARCEL_LIKE = frozenset({SubjectType.PARCEL, SubjectType.ORDER, SubjectType.CUSTOMER})
-DEAD_ORDERS = frozenset({"cancelled", "refunded"})
 
 
 class Engine(Protocol):
@@ -56,6 +56,7 @@ class Sink(Protocol):
 @dataclass(slots=True)
 class Pipeline:
     directory: Directory
+    facts: Facts
     engine: Engine
     incidents: Incidents
     notices: Notices
@@ -87,16 +88,16 @@ class Pipeline:
     async def _act(self, findings: Sequence[Finding], now: Instant, *, settle: bool = False) -> None:
         if not findings and not settle:
             return
-        facts = await self._facts(findings)
+        facts = await self.facts.of(findings, now)
         amounts = {
             one.finding_id: (known.amount, known.currency or "")
             for one in findings
             if (known := facts.get(one.finding_id)) is not None and known.amount is not None
         }
         transitions = self.incidents.advance(findings, now, amounts)
-        await self.sink.findings(findings)
         for start in range(0, len(findings), CHUNK):
             await self._decide(findings[start : start + CHUNK], facts, now)
+        await self.sink.findings(findings)
         await self._tell(transitions, now)
 
     async def _tell(self, transitions: Sequence[Transition], now: Instant) -> None:
@@ -127,56 +128,6 @@ class Pipeline:
             # Repeated ones as well: a crash may have come between the claim and the question.
             if asked := self.notices.ask(decided, now):
                 await self.sink.decisions(_new(await self.ledger.claim_all(asked, now)))
-
-    async def _facts(self, findings: Sequence[Finding]) -> dict[str, OrderFacts]:
-        parcels = [one.subject.id for one in findings if one.subject.type is SubjectType.PARCEL]
-        order_of = await self.directory.orders_of(parcels)
-        wanted: dict[str, str] = {}
-        for one in findings:
-            order_id = _order_of(one, order_of)
-            if order_id:
-                wanted[one.finding_id] = order_id
-        orders = await self.directory.orders(wanted.values())
-        facts = {
-            one.finding_id: _facts_of(orders[order_id], one)
-            for one in findings
-            if (order_id := wanted.get(one.finding_id)) in orders
-        }
-        return facts | {
-            one.finding_id: OrderFacts(customer_id=one.subject.id, has_contact=True)
-            for one in findings
-            if one.subject.type is SubjectType.CUSTOMER and one.finding_id not in facts
-        }
-
-
-def _order_of(finding: Finding, order_of: Mapping[str, str]) -> str | None:
-    if finding.subject.type is SubjectType.PARCEL:
-        return order_of.get(finding.subject.id)
-    if finding.subject.type is SubjectType.ORDER:
-        return finding.subject.id
-    if finding.subject.type is SubjectType.CUSTOMER:
-        order_id = finding.evidence.get("order_id")
-        return str(order_id) if order_id else None
-    return None
-
-
-def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
-    return OrderFacts(
-        tracking_number=finding.subject.id if finding.subject.type is SubjectType.PARCEL else None,
-        customer_id=order.customer_id,
-        order_id=order.order_id,
-        amount=order.amount,
-        currency=order.currency,
-        locale=order.locale,
-        tier=order.tier,
-        region=order.region,
-        promised_at=order.promised_at,
-        has_contact=order.has_contact,
-        open_ticket=order.open_tickets > 0,
-        contact_hashes=order.contact_hashes,
-        timezone=order.timezone,
-        cancelled=order.status in DEAD_ORDERS,
-    )
 
 
 def _held_back(finding: Finding) -> Reason | None:

@@ -176,6 +176,11 @@ class Reader:
             self._count = max(1, min(MOST_ENTRIES, READ_BYTES // mean, 4 * self._count))
 
 
+def reached(positions: Mapping[int, str], ends: Mapping[int, str]) -> bool:
+    """Whether everything up to `ends` was taken."""
+    return not any(_after(end, positions.get(shard, BEGIN)) for shard, end in ends.items())
+
+
 def _frame(fields: list[bytes], entry_id: str, shard: int) -> Frame:
     for place in range(0, len(fields), 2):
         kind = _KINDS.get(fields[place])

@@ -23,6 +23,7 @@ from notifier.sending import Instant
 from notifier.store import Script, Store, StoreRefusedError
 
 FENCED: Final = "FENCED"
+TAKEN_OVER: Final = "another daemon has taken over this store; this one must stop"
 
 
 class FencedError(Exception):
@@ -100,9 +101,14 @@ class Outbox:
             )
         except StoreRefusedError as error:
             if error.code == FENCED:
-                raise FencedError("another delivery has taken over") from None
+                raise FencedError(TAKEN_OVER) from None
             raise
         return [self._entry(action_id.decode(), fields) for action_id, fields in found]
+
+    async def check(self) -> None:
+        """Raises `FencedError` where another has taken over since."""
+        if self._token and await self._store.get(self._ledger.key("fence")) != self._token.encode():
+            raise FencedError(TAKEN_OVER)
 
     async def begin(self, entry: Entry, now: Instant) -> bool:
         """Writes the attempt; False where the entry is not ours to send any more."""

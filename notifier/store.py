@@ -120,13 +120,14 @@ class Store:
         self.prefix = prefix
         self.url = safe_url(url)
         self._timeout = timeout
-        self._client: Any = self._connect(url, timeout, 32)
-        self._waiting: Any = self._connect(
-            url, None, 64
-        )  # for commands that block; the wait has its own deadline
+        self._client: Any = self._connect(url, 32, health_check=15)
+        self._waiting: Any = self._connect(url, 64, health_check=0)  # for commands that block
 
     @staticmethod
-    def _connect(url: str, timeout: float | None, connections: int) -> Redis:
+    def _connect(url: str, connections: int, health_check: int) -> Redis:
+        """Without a timeout of its own: Python 3.11's `asyncio.wait_for`, with which the client library guards each
+        send, may swallow a cancellation, and then a task that should end goes on for ever. `_ask` has the deadline.
+        """
         try:
             pool = BlockingConnectionPool.from_url(
                 url,
@@ -135,10 +136,10 @@ class Store:
                 protocol=3,
                 legacy_responses=False,
                 retry=None,
-                socket_timeout=timeout,
+                socket_timeout=None,
                 **({} if url.startswith("unix:") else {"socket_connect_timeout": TIMEOUT_SECONDS}),
                 socket_read_size=1 << 18,
-                health_check_interval=15 if timeout else 0,
+                health_check_interval=health_check,
                 client_name="forestall",
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )
@@ -170,11 +171,7 @@ class Store:
 
     async def wait(self, seconds: float, *command: Value) -> Any:
         """A command that blocks up to `seconds` on the server; None where nothing came."""
-        try:
-            async with asyncio.timeout(seconds + self._timeout):
-                return await self._ask(self._waiting.execute_command(*command))
-        except TimeoutError:
-            raise StoreUnreachableError(f"the store at {self.url} does not answer") from None
+        return await self._ask(self._waiting.execute_command(*command), seconds=seconds)
 
     async def run(self, commands: Iterable[tuple[Value, ...]], *, atomic: bool) -> list[Any]:
         pipe = self._client.pipeline(transaction=atomic)
@@ -194,9 +191,11 @@ class Store:
         except NoScriptError:
             return await self.call("EVAL", script.text, len(keys), *keys, *args)
 
-    async def _ask(self, question: Awaitable[Any], *let: type[RedisError]) -> Any:
+    async def _ask(self, question: Awaitable[Any], *let: type[RedisError], seconds: float = 0.0) -> Any:
+        """`seconds`: how long the server may wait before it begins to answer."""
         try:
-            return await question
+            async with asyncio.timeout(seconds + self._timeout):
+                return await question
         except let:
             raise
         except ResponseError as error:

@@ -31,11 +31,11 @@ def test_a_new_folder_has_none(tmp_path: Path) -> None:
 def test_only_two_are_kept_and_the_stream_may_go_up_to_the_older(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.write(at(1))
-    assert folder.oldest_positions() == {}
+    assert folder.oldest() is None
     for moment in (2, 3, 4):
         folder.write(at(moment))
     assert len(files(tmp_path)) == 2
-    assert folder.oldest_positions() == {"0": "3-0"}
+    assert folder.oldest() == at(3)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

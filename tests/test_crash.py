@@ -14,8 +14,7 @@ async def test_kills_at_random_moments_lose_nothing_and_do_nothing_twice() -> No
     outcomes = await run(kills=4, seed=7, parcels=500, days=5)
     assert outcomes.kills == 4
     assert outcomes.claims > 20
-    # Not asked: `surplus`. A batch that is taken again may find newer facts in the directory (a ticket closed since),
-    # and then claims what policy had refused; `python -m benchmarks.crash` counts those, and wants none.
     assert outcomes.missing == [], outcomes
+    assert outcomes.surplus == [], outcomes
     assert outcomes.different == [], outcomes
     assert outcomes.coupons_wrong == [], outcomes

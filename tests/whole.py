@@ -64,8 +64,10 @@ class Shop:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(int))])
+        while not condition():  # noqa: ASYNC110 -- what is waited for is many things
+            await asyncio.sleep(
+                0.01
+            )  # other tasks, and the store and the providers behind them, work meanwhile
 
 
 def settings(folder: Path, providers: str, **more: Any) -> Settings:

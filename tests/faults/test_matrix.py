@@ -29,10 +29,12 @@ from notifier.sending import Capabilities, Contact, Instant
 from notifier.store import Store, StoreError, StoreFullError
 from tests.fakes.server import FakeServer, Fault, Response
 from tests.fakes.valkey import Valkey
+from tests.faults.gateway import SECRET, Gateway
+from tests.faults.process import FENCED
 from tests.faults.proxy import LosingProxy
-from tests.faults.torture import Gateway, Plan, Torture
+from tests.faults.shop import AMOUNT
 from tests.faults.torture import Outcome as Counted
-from tests.faults.worker import FENCED, POINTS, SECRET
+from tests.faults.torture import Plan, Torture
 from tests.money.sending import LATER, World, run_dry, turn
 from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, coupon, message
 from tests.money.test_delivery import WORDS, gifts
@@ -63,21 +65,26 @@ def torture(plan: Plan, folder: Path) -> Counted:
     assert outcome.leaks == []
     assert (outcome.orders_twice, outcome.orders_without) == (0, 0)
     assert (outcome.messages_twice, outcome.messages_without) == (0, 0)
-    assert outcome.budget == plan.findings * 500
+    assert outcome.budget == plan.findings * AMOUNT
+    assert outcome.last_code == 0
     return outcome
 
 
+STEPS = ("after_judged", "after_claim", "after_begin", "after_reply")
+
+
 @pytest.mark.slow
-def test_f1_a_worker_killed_at_every_step_pays_once_and_forgets_nobody(folder: Path) -> None:
-    plan = Plan(findings=40, worker_kills=len(POINTS), store_kills=0, faults=False, only_named=True)
-    assert torture(plan, folder).worker_kills == len(POINTS)
+def test_f1_a_daemon_killed_at_every_step_pays_once_and_forgets_nobody(folder: Path) -> None:
+    plan = Plan(20, len(STEPS), 0, faults=False, points=STEPS, only_named=True, hurry=True)
+    assert torture(plan, folder).kills == len(STEPS)
 
 
 @pytest.mark.slow
 def test_f2_a_store_killed_under_a_failing_provider_loses_nothing(folder: Path) -> None:
-    """Also F8 in the large, and F17: the workers' whole output is searched for personal data and secrets."""
-    outcome = torture(Plan(findings=40, worker_kills=4, store_kills=3, seed=2), folder)
-    assert (outcome.worker_kills, outcome.store_kills) == (4, 3)
+    """Also F8 in the large, and F17: all that the daemon says is searched for personal data and secrets."""
+    plan = Plan(20, 2, 1, seed=2, points=("before_finish",), hurry=True)
+    outcome = torture(plan, folder)
+    assert (outcome.kills, outcome.store_kills) == (2, 1)
 
 
 SHIM = r"""
@@ -308,7 +315,7 @@ def test_f8_whatever_the_provider_does_the_customer_gets_one_coupon_and_one_mess
 ) -> None:
     gateway = Gateway()
     monkeypatch.setattr(
-        "tests.faults.torture.refuse_unsigned", lambda *_: None
+        "tests.faults.gateway.refuse_unsigned", lambda *_: None
     )  # story time is not wall time
 
     async def run() -> None:
@@ -346,33 +353,37 @@ def test_f9_repeated_shuffled_late_and_early_events_are_one_decision_each(folder
 
 
 @pytest.mark.slow
-def test_f10_a_daemon_that_was_paused_comes_back_and_does_no_harm(folder: Path) -> None:
+def test_f10_a_daemon_that_was_paused_stops_when_it_comes_back(folder: Path) -> None:
+    """Another has taken over in the meantime: the first says so and ends, and nothing was done twice."""
+
     async def run() -> None:
-        plan = Plan(findings=30, worker_kills=0, store_kills=0, faults=False)
-        torture = Torture(plan, folder)
-        with torture.valkey:
-            async with torture.server:
-                await torture._feed()
-                torture.start_worker()
-                paused = torture.worker
-                assert paused is not None
+        play = Torture(Plan(20, 0, 0, faults=False, hurry=True), folder)
+        with play.valkey:
+            async with play.server, play.http:
+                paused, other = play.daemon("a", checkpoint_seconds=600), play.daemon("b")
+                feeding = asyncio.create_task(play.feed(paused))
                 try:
-                    await torture._until(lambda: len(torture.gateway.coupons) >= 3, 60)
-                    paused.send_signal(signal.SIGSTOP)
-                    torture.start_worker()
-                    await torture._until_quiet()
-                    paused.send_signal(signal.SIGCONT)
-                    await torture._until(lambda: paused.poll() is not None, 8)  # time enough to do harm
-                    assert paused.returncode in {FENCED, None}
+                    paused.start(play.options)
+                    for _ in play.requests():
+                        play.released.release()
+                    await feeding
+                    await play.until(lambda: len(play.gateway.coupons) >= 3, 60)
+                    paused.send(signal.SIGSTOP)
+                    await play.last_life(other)
+                    paused.send(signal.SIGCONT)
+                    await play.until(lambda: not paused.alive, 60)
+                    assert paused.code == 1
+                    assert FENCED in play.log.read_text().splitlines()[-1]
                 finally:
-                    for process in (paused, torture.worker):
-                        if process is not None and process.poll() is None:
-                            process.kill()
-                            process.wait()
-                outcome = await torture._count()
-        assert (outcome.orders_twice, outcome.orders_without, outcome.messages_twice) == (0, 0, 0)
-        assert outcome.budget == 30 * 500
+                    paused.kill()
+                    other.kill()
+                outcome = await play.count()
+        assert other.code == 0
+        assert (outcome.orders_twice, outcome.orders_without) == (0, 0)
+        assert (outcome.messages_twice, outcome.messages_without) == (0, 0)
+        assert outcome.budget == 20 * AMOUNT
         assert outcome.problems == []
+        assert outcome.leaks == []
 
     asyncio.run(run())
 

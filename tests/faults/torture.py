@@ -1,4 +1,4 @@
-"""The torture itself: a worker and a store that are killed, a provider that fails, and the books at the end.
+"""The torture itself: the real daemon and its store are killed, the provider fails, and the books are read at the end.
 
 Used by `tests/faults` in small and by `benchmarks/torture.py` in large.
 """
@@ -6,10 +6,8 @@ Used by `tests/faults` in small and by `benchmarks/torture.py` in large.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,62 +15,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.engine.warming import warm_kernels
 from notifier.audit import Audit
+from notifier.http import Http
 from notifier.identity import Identity
 from notifier.ledger import Ledger, Rules
-from notifier.store import Store, StoreError
-from tests.fakes.server import FakeServer, Fault, Request, Response, Scripted
-from tests.fakes.signed import refuse_unsigned
+from notifier.store import Store
+from tests.fakes.server import FakeServer
 from tests.fakes.valkey import Valkey
-from tests.faults.worker import KEY, POINTS, SECRET
+from tests.faults.gateway import SECRET, Gateway, trouble
+from tests.faults.process import TOKEN, Process, free_port
+from tests.faults.shop import AMOUNT, MAIL, NAME, PHONES, STREET, bodies, shuffled
+from tests.faults.victim import POINTS
 
-ROOT = Path(__file__).parents[2]
-PERSONAL = ("13912345678", "@example.com", SECRET, SECRET.removeprefix("whsec_"), KEY.decode())
-
-
-class Gateway:
-    """Coupon shop and message gateway in one. `deduplicates` off is an SMS gateway: every request is a message."""
-
-    def __init__(self, *, deduplicates: bool = True) -> None:
-        self.deduplicates = deduplicates
-        self.coupons: dict[str, dict[str, Any]] = {}
-        self.messages: Counter[str] = Counter()
-        self.kinds: dict[str, str] = {}
-
-    def __call__(self, request: Request) -> Response:
-        if refused := refuse_unsigned(request, SECRET, time.time_ns() // 1_000_000):
-            return refused
-        if request.path == "/messages":
-            return self._message(request)
-        if request.method == "POST":
-            asked = request.json()
-            if asked["code"] in self.coupons:
-                return Response.of({"error": "exists"}, 409)
-            self.coupons[asked["code"]] = asked
-            return Response.of({"code": asked["code"], "intent": asked["intent"]}, 201)
-        found = self.coupons.get(request.path.removeprefix("/coupons/"))
-        return Response.of(found) if found else Response.of({}, 404)
-
-    def _message(self, request: Request) -> Response:
-        key = request.headers["webhook-id"]
-        self.kinds[key] = str(request.json()["data"].get("template"))
-        if self.deduplicates:
-            self.messages[key] = 1
-        else:
-            self.messages[key] += 1
-        return Response.of({"id": key}, 202)
+KEY = "the tenant key of torture, 32 bytes"
+PERSONAL = (str(PHONES)[:7], MAIL, NAME, STREET, SECRET, SECRET.removeprefix("whsec_"), KEY, TOKEN)
+PATIENCE = 240.0  # seconds without any news before we give up; a lease of a killed daemon lasts 90
 
 
 @dataclass
 class Plan:
     findings: int
-    worker_kills: int
+    kills: int
     store_kills: int
     seed: int = 1
     faults: bool = True
     keyless: str | None = None  # hold | resend: messages go through a gateway without keys
     points: Sequence[str] = POINTS
     only_named: bool = False  # no kills at random moments between
+    hurry: bool = False  # short leases, retries and deadlines: what a test would wait for
 
 
 @dataclass
@@ -88,180 +59,202 @@ class Outcome:
     unknown: int = 0
     budget: int = 0
     requests: int = 0
-    worker_kills: int = 0
+    kills: int = 0
     store_kills: int = 0
+    ended: int = 0  # lives that ended by themselves, as their store was gone
+    last_code: int | None = None  # of the last life, which was told to stop
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
 
 
+def config(folder: Path, name: str, port: int, store: str, shop: str, plan: Plan, **engine: Any) -> Path:
+    """The configuration of a daemon with a data folder of its own."""
+    hook = f'type = "webhook"\nsecret = "{SECRET}"\nurl = "{shop}'
+    tables = {
+        "store": f'url = "{store}"\nprefix = "torture"',
+        "http": f'port = {port}\ntoken = "{TOKEN}"',
+        "engine": "\n".join(
+            f"{key} = {value}"
+            for key, value in {
+                "max_live_parcels": 20_000, "sweep_seconds": 1, "checkpoint_seconds": 2, **engine,
+            }.items()
+        ),
+        "detection": "learning_hours = 0",
+        "money": f'tenant_key = "{KEY}"\nbudget_day = "{plan.findings * AMOUNT // 100}.00"\nbudget_month = "0"\n'
+        'budget_incident = "0"\nburst = 0\nholdout_percent = 0\nbreaker_a_minute = 0',
+        "delivery": f'quiet_from = "04:00"\nquiet_until = "04:00"\nresend_unknown = {str(plan.keyless == "resend").lower()}',
+        "channels.customer": hook + '/messages"',
+        "channels.shop": hook + '/messages"',
+        "coupons.coupons": hook + '/coupons"',
+    }  # fmt: skip
+    path = folder / f"{name}.toml"
+    text = [f'data_dir = "{folder / name}"\nshadow = false']
+    text += [f"[{table}]\n{lines}" for table, lines in tables.items()]
+    path.write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    return path
+
+
 class Torture:
+    """`folder` must have a short path: the store's socket is in it."""
+
     def __init__(self, plan: Plan, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-        self.plan = plan
-        self.folder = folder
-        self.tell = tell
+        self.plan, self.folder, self.tell = plan, folder, tell
         self.random = random.Random(plan.seed)
         self.valkey = Valkey(folder)
         self.gateway = Gateway(deduplicates=plan.keyless is None)
         self.server = FakeServer(self.gateway)
-        self.server.trouble = self._trouble
+        if plan.faults:
+            self.server.trouble = trouble(self.random)
         self.kills = Counter[str]()
-        self.log = folder / "worker.log"
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.log = folder / "daemon.log"
+        self.said: list[str] = []  # everything the daemon answered
+        self.released = asyncio.Semaphore(0)  # requests that may be sent
+        self.http = Http(deadline=5.0)
 
-    def _trouble(self, _request: Request) -> Scripted | None:
-        """5 % 503, 8 % lost replies, 3 % hangs after the work was done."""
-        if not self.plan.faults:
-            return None
-        dice = self.random.random()
-        if dice < 0.05:
-            return Response(503)
-        if dice < 0.13:
-            return Fault.LOST_REPLY
-        return Fault.LOST_REPLY_HANG if dice < 0.16 else None
+    def daemon(self, name: str = "a", **engine: Any) -> Process:
+        port = free_port()
+        path = config(self.folder, name, port, self.valkey.url, self.server.url, self.plan, **engine)
+        return Process(path, self.log, port)
 
-    def start_worker(self, **more: Any) -> None:
-        options = {
-            "store": self.valkey.url,
-            "shop": self.server.url,
-            "budget": self.plan.findings * 500,
-            "keyless": self.plan.keyless,
-            **more,
-        }
-        with self.log.open("ab") as log:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.worker", json.dumps(options)],
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-            )
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of `tests.faults.victim`; empty: the program as it is."""
+        options: dict[str, Any] = {"lease_ms": 2500, "deadline": 0.5} if self.plan.hurry else {}
+        return options | ({"keyless": True} if self.plan.keyless else {})
 
     async def run(self) -> Outcome:
+        warm_kernels(time.monotonic)  # or no life would be long enough to compile them
         began = time.monotonic()
         with self.valkey:
-            async with self.server:
+            async with self.server, self.http:
+                daemon = self.daemon()
+                feeding = asyncio.create_task(self.feed(daemon))
                 try:
-                    await self._drive()
+                    await self._drive(daemon, feeding)
                 finally:
-                    if self.worker is not None and self.worker.poll() is None:
-                        self.worker.kill()
-                        self.worker.wait()
-                outcome = await self._count()
-        outcome.seconds = time.monotonic() - began
+                    feeding.cancel()
+                    daemon.kill()
+                outcome = await self.count()
+        outcome.seconds, outcome.last_code = time.monotonic() - began, daemon.code
         return outcome
 
-    async def _drive(self) -> None:
-        await self._feed()
-        store_kills = self.plan.store_kills
-        every = max(1, self.plan.worker_kills // max(1, store_kills))
-        for number in range(self.plan.worker_kills):
-            await self._one_life(number)
-            if store_kills and number % every == 0:
+    async def _drive(self, daemon: Process, feeding: asyncio.Task[None]) -> None:
+        plan, number = self.plan, 0
+        requests = len(list(self.requests()))
+        stores = sorted(self.random.sample(range(plan.kills), k=min(plan.store_kills, plan.kills)))
+        while self.kills["daemon"] < plan.kills:
+            for _ in range(requests // max(1, plan.kills) + 1):
+                self.released.release()
+            with_store = bool(stores) and stores[0] <= self.kills["daemon"]
+            await self._one_life(daemon, number, with_store=with_store)
+            if with_store:
+                stores.pop(0)
+            number += 1
+            if number % 10 == 0:
+                self.tell(f"{dict(self.kills)} killed, {len(self.gateway.coupons)} coupons")
+        for _ in range(requests):
+            self.released.release()
+        await self.last_life(daemon)
+        assert feeding.done(), "everything was told"
+        feeding.result()
+
+    async def _one_life(self, daemon: Process, number: int, *, with_store: bool) -> None:
+        """Dies at a named point, or at a random moment of its work, or of its start."""
+        plan = self.plan
+        if plan.only_named or number % 2 == 0:
+            point = plan.points[(number if plan.only_named else number // 2) % len(plan.points)]
+            rare = plan.only_named or "checkpoint" in point or "trim" in point
+            after = 1 if rare else self.random.randint(1, 6)
+            daemon.start({"die_at": point, "die_after": after, **self.options})
+            if with_store:
                 await self._kill_store()
-                store_kills -= 1
-            assert self.worker is not None
-            if self.worker.poll() is None:
-                self.worker.kill()
-            self.worker.wait()
-            self.kills["worker"] += 1
-            if number % 10 == 9:
-                self.tell(
-                    f"{number + 1} workers and {self.kills['store']} stores killed, {len(self.gateway.coupons)} coupons"
-                )
-        self.start_worker()
-        while store_kills:
-            await asyncio.sleep(0.5)
-            await self._kill_store()
-            store_kills -= 1
-        await self._until_quiet()
-
-    async def _one_life(self, number: int) -> None:
-        """A worker that dies at a named point, or is left at work for a random while (and killed by the caller)."""
-        named = self.plan.only_named or number % 2 == 0
-        turn = number if self.plan.only_named else number // 2
-        seen = len(self.server.requests)
-        if named:
-            point = self.plan.points[turn % len(self.plan.points)]
-            self.start_worker(die_at=point, die_after=self.random.randint(1, 6))
-            await self._until(self._dead, 5.0)
+            seen = len(self.server.requests)  # from its first request on, the point is near or not on its way
+            await self.until(lambda: len(self.server.requests) > seen or not daemon.alive, 30)
+            await self.until(lambda: not daemon.alive, 5)
         else:
-            self.start_worker()
-            await self._until(lambda: len(self.server.requests) > seen, 5.0)
-            await asyncio.sleep(self.random.uniform(0, 0.6))
+            daemon.start(self.options)
+            seen = len(self.server.requests)
+            if number % 4 == 1:
+                await self.until(lambda: len(self.server.requests) > seen or not daemon.alive, 15)
+            if with_store:
+                await self._kill_store()
+            await asyncio.sleep(self.random.uniform(0, 1.5))
+        daemon.kill()
+        self.kills["daemon" if daemon.code == -signal.SIGKILL else "itself"] += 1
 
-    def _dead(self) -> bool:
-        return self.worker is not None and self.worker.poll() is not None
+    async def last_life(self, daemon: Process) -> None:
+        """Until all that was claimed has left; then it is told to stop."""
+        seen, since = self._news(), time.monotonic()
+        while not await self._all_left(daemon):
+            if not daemon.alive:
+                daemon.start(self.options)
+            if self._news() != seen:
+                seen, since = self._news(), time.monotonic()
+            assert time.monotonic() - since < PATIENCE, f"nothing moves any more: {seen}"
+            await asyncio.sleep(0.2)
+        for path in ("/metrics", "/v1/status", "/v1/incidents", "/v1/explain/SF00000001"):
+            reply = await daemon.ask(self.http, "GET", path)
+            assert reply is not None, path
+            self.said.append(reply.body.decode())
+        daemon.send(signal.SIGTERM)
+        await self.until(lambda: not daemon.alive, 60)
 
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+    def _news(self) -> tuple[int, int]:
+        return len(self.gateway.coupons), len(self.server.requests)
+
+    async def _all_left(self, daemon: Process) -> bool:
+        if len(self.gateway.coupons) < self.plan.findings or not daemon.alive:
+            return False
+        reply = await daemon.ask(self.http, "GET", "/v1/status")
+        outbox = reply.object().get("outbox", {"pending": 1}) if reply is not None else {"pending": 1}
+        return not any(outbox.get(state) for state in ("pending", "waiting", "sending"))
+
+    async def until(self, condition: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:  # noqa: ASYNC110 -- another process
             await asyncio.sleep(0.02)
 
     async def _kill_store(self) -> None:
+        await asyncio.sleep(self.random.uniform(0, 3))
         self.valkey.kill()
         self.kills["store"] += 1
         await asyncio.to_thread(self.valkey.start)
 
-    async def _feed(self) -> None:
-        """One of seven events comes twice, and all are shuffled a little."""
-        numbers = [number for number in range(self.plan.findings) for _ in range(2 if number % 7 == 0 else 1)]
-        numbers.sort(key=lambda number: number + self.random.uniform(0, 30))
-        at = time.time_ns() // 1_000_000
-        async with Store(self.valkey.url, "torture") as store:
-            for number in numbers:
-                await store.stream_add(
-                    store.key("torture", "in"), {"e": json.dumps({"number": number, "at": at})}
-                )
+    def requests(self) -> Any:
+        numbers = shuffled(self.plan.findings, random.Random(self.plan.seed))
+        return bodies(numbers, time.time_ns() // 1_000_000)
 
-    async def _until_quiet(self) -> None:
-        """Everything claimed, nothing left to send; gives up when nothing moves for a minute."""
-        before, since = (-1, -1), time.monotonic()
-        async with Store(self.valkey.url, "torture") as store:
-            ledger = self._ledger(store)
-            while time.monotonic() - since < 60:
-                assert not self._dead(), "the worker died of its own; see its log"
-                counts = await _patiently(ledger.counts)
-                open_entries = sum(counts.get(state, 0) for state in ("pending", "waiting", "sending"))
-                claimed = sum(counts.values())
-                if claimed >= 3 * self.plan.findings and not open_entries:
-                    return
-                if (claimed, open_entries) != before:
-                    before, since = (claimed, open_entries), time.monotonic()
+    async def feed(self, daemon: Process) -> None:
+        """Each request again until it is answered: what was answered is durable."""
+        for body in self.requests():
+            await self.released.acquire()
+            while True:
+                reply = await daemon.ask(self.http, "POST", "/v1/events", body)
+                if reply is not None:
+                    self.said.append(reply.body.decode())
+                if reply is not None and reply.status in {200, 422}:
+                    break
                 await asyncio.sleep(0.1)
 
-    def _ledger(self, store: Store) -> Ledger:
-        return Ledger(store, Identity(KEY), Rules(shadow=False))
-
-    async def _count(self) -> Outcome:
+    async def count(self) -> Outcome:
         outcome = Outcome(self.plan.findings, requests=len(self.server.requests))
-        outcome.worker_kills, outcome.store_kills = self.kills["worker"], self.kills["store"]
+        outcome.kills, outcome.store_kills = self.kills["daemon"], self.kills["store"]
+        outcome.ended = self.kills["itself"]
         orders = Counter(str(coupon["order_id"]) for coupon in self.gateway.coupons.values())
         wanted = {f"o-{number}" for number in range(self.plan.findings)}
         outcome.coupons = sum(orders.values())
         outcome.orders_twice = sum(count > 1 for count in orders.values())
         outcome.orders_without = len(wanted - orders.keys())
-        words = {
-            key: count
-            for key, count in self.gateway.messages.items()
-            if self.gateway.kinds[key] == "late_coupon"
-        }
+        words = self.gateway.of("late_coupon")
         outcome.messages_twice = sum(count > 1 for count in words.values())
         outcome.messages_without = self.plan.findings - len(words)
         async with Store(self.valkey.url, "torture") as store:
-            ledger = self._ledger(store)
+            ledger = Ledger(store, Identity(KEY.encode()), Rules(shadow=False))
             outcome.unknown = (await ledger.counts()).get("unknown", 0)
             outcome.budget = (await ledger.budgets("CNY", time.time_ns() // 1_000_000))["day"].spent
-            outcome.problems = await Audit(store, ledger, Identity(KEY)).verify()
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        outcome.leaks = [secret for secret in PERSONAL if secret in text]
+            outcome.problems = await Audit(store, ledger, Identity(KEY.encode())).verify()
+        logs = [self.log, self.folder / "log"]
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in logs if path.exists()]
+        outcome.leaks = [one for one in PERSONAL if any(one in text for text in (*texts, *self.said))]
         return outcome
-
-
-async def _patiently(question: Callable[[], Any]) -> Any:
-    """The store may just be dead."""
-    for _ in range(200):
-        try:
-            return await question()
-        except StoreError:
-            await asyncio.sleep(0.05)
-    raise AssertionError("the store does not come back")

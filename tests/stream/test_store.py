@@ -194,3 +194,20 @@ async def test_a_store_that_goes_away_is_unreachable_and_comes_back(tmp_path: Pa
         await keeper.start()
         await store.ping()
     await keeper.stop()
+
+
+async def test_a_cancelled_caller_ends_wherever_its_command_is(store: Store) -> None:
+    """The client library's own way of limiting a send may swallow the cancellation."""
+
+    async def for_ever() -> None:
+        while True:
+            await store.ping()
+
+    for turns in range(100):
+        caller = asyncio.create_task(for_ever())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        caller.cancel()
+        done, _ = await asyncio.wait({caller}, timeout=5)
+        assert done, f"cancelled after {turns} turns of the loop, it goes on"
+        assert caller.cancelled()

@@ -226,6 +226,10 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         table.due[base + place] = np.uint32(FAR)
         table.background[base + place] = table.spare_background[table.room]
     table.used[bucket] = 0
+    size = whole(table.size[bucket])
+    while 4 * (len(slots) + 1) > 3 * size and size < table.room:  # at once, as `enter` would bit by bit
+        size = min(size + size // 2, table.room)
+    table.size[bucket] = size
     soonest = FAR
     for number in range(len(slots)):
         index = enter(table, slots[number].key0, slots[number].key1)

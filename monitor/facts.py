@@ -1,0 +1,95 @@
+"""What policy may know of the order behind a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from detectors.findings import Finding, Instant, SubjectType
+from monitor.directory import Directory, OrderEntry
+from monitor.policy import OrderFacts
+from monitor.remembered import change_of
+
+PARCEL_LIKE: Final = frozenset({SubjectType.PARCEL, SubjectType.ORDER, SubjectType.CUSTOMER})
+DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
+
+
+class Memory(Protocol):
+    """See `monitor.remembered`."""
+
+    def before(self, findings: Sequence[Finding], now: Instant) -> Mapping[str, OrderFacts | None]: ...
+    async def write(
+        self, findings: Sequence[Finding], facts: Mapping[str, OrderFacts], now: Instant
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class Facts:
+    """From the directory; without a memory where nothing is ever taken twice (`replay`)."""
+
+    directory: Directory
+    memory: Memory | None = None
+
+    async def of(self, findings: Sequence[Finding], now: Instant) -> dict[str, OrderFacts]:
+        """By finding id; absent: nothing is known. Those of a finding that was judged before are as they were then."""
+        wanted = [one for one in findings if one.subject.type in PARCEL_LIKE]
+        if self.memory is None or not wanted:
+            return await self._ask(wanted)
+        before = self.memory.before(wanted, now)
+        fresh = [one for one in wanted if change_of(one) not in before]
+        facts = await self._ask(fresh)
+        if fresh:
+            await self.memory.write(fresh, facts, now)
+        again = {one.finding_id: before.get(change_of(one)) for one in wanted}
+        return facts | {name: known for name, known in again.items() if known is not None}
+
+    async def _ask(self, findings: Sequence[Finding]) -> dict[str, OrderFacts]:
+        parcels = [one.subject.id for one in findings if one.subject.type is SubjectType.PARCEL]
+        order_of = await self.directory.orders_of(parcels)
+        wanted: dict[str, str] = {}
+        for one in findings:
+            order_id = _order_of(one, order_of)
+            if order_id:
+                wanted[one.finding_id] = order_id
+        orders = await self.directory.orders(wanted.values())
+        facts = {
+            one.finding_id: _facts_of(orders[order_id], one)
+            for one in findings
+            if (order_id := wanted.get(one.finding_id)) in orders
+        }
+        return facts | {
+            one.finding_id: OrderFacts(customer_id=one.subject.id, has_contact=True)
+            for one in findings
+            if one.subject.type is SubjectType.CUSTOMER and one.finding_id not in facts
+        }
+
+
+def _order_of(finding: Finding, order_of: Mapping[str, str]) -> str | None:
+    if finding.subject.type is SubjectType.PARCEL:
+        return order_of.get(finding.subject.id)
+    if finding.subject.type is SubjectType.ORDER:
+        return finding.subject.id
+    if finding.subject.type is SubjectType.CUSTOMER:
+        order_id = finding.evidence.get("order_id")
+        return str(order_id) if order_id else None
+    return None
+
+
+def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
+    return OrderFacts(
+        tracking_number=finding.subject.id if finding.subject.type is SubjectType.PARCEL else None,
+        customer_id=order.customer_id,
+        order_id=order.order_id,
+        amount=order.amount,
+        currency=order.currency,
+        locale=order.locale,
+        tier=order.tier,
+        region=order.region,
+        promised_at=order.promised_at,
+        has_contact=order.has_contact,
+        open_ticket=order.open_tickets > 0,
+        contact_hashes=order.contact_hashes,
+        timezone=order.timezone,
+        cancelled=order.status in DEAD_ORDERS,
+    )

@@ -1,0 +1,108 @@
+"""What a crash leaves behind, and what the next start makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from monitor.app import Daemon, open_daemon
+from monitor.records import when
+from monitor.standin import Standin
+from monitor.stream import Step
+from notifier.store import StoreUnreachableError
+from tests.whole import HOUR, SECRET, Clock, order, running, scan, settings, until, warm
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def standin(clock: Clock) -> Standin:
+    return Standin(secret=SECRET, clock=clock)
+
+
+@asynccontextmanager
+async def doomed(folder: Path, clock: Clock) -> AsyncIterator[Daemon]:
+    """Takes its stream and sends nothing; ends as a crash ends, with nothing finished and nothing written."""
+    warm()
+    async with open_daemon(settings(folder, "http://127.0.0.1:9"), clock, ticking=False) as daemon:
+        taking = asyncio.create_task(daemon.loop.run())
+        try:
+            yield daemon
+        finally:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+
+
+async def late(daemon: Daemon, clock: Clock) -> None:
+    """A parcel whose promise will be broken."""
+    now = clock.now
+    contact = {"phone": "13800138000"}
+    events = [
+        order("placed", now, amount=199.0, currency="CNY", contact=contact),
+        order("shipped", now, tracking_number="SF1", promised_at=when(now + 26 * HOUR)),
+        scan("accepted", now),
+    ]
+    await daemon.intake.submit("\n".join(map(json.dumps, events)).encode(), now)
+    await tick(daemon, clock, 1)
+
+
+async def tick(daemon: Daemon, clock: Clock, hours: int) -> None:
+    for _ in range(2 * hours):
+        clock.now += HOUR // 2
+        await daemon.tick(clock.now)
+    await until(lambda: daemon.loop.pipeline.now >= clock.now)
+
+
+async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """The checkpoint knows no such episode; delivery waits until it was found again."""
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        await daemon.checkpoints.write(clock.now)
+        await tick(daemon, clock, 28)
+        assert (await daemon.ledger.counts())["pending"] >= 1
+    async with running(tmp_path, standin, clock):
+        await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+
+
+async def test_a_step_that_failed_half_way_is_in_no_checkpoint(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """The engine has found and the ledger has not claimed: a checkpoint of that would forget it."""
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        await daemon.checkpoints.write(clock.now)
+        embedded = daemon.opened.embedded
+        assert embedded is not None
+        assert embedded._server is not None
+        embedded._server.kill()
+        embedded._server.wait()
+        with pytest.raises(StoreUnreachableError):
+            await take_ticks(daemon, clock.now, 28)
+        await embedded._launch()
+        before = files(tmp_path)
+        await daemon.checkpoints.write(clock.now)
+        assert files(tmp_path) == before
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+
+
+async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
+    for half in range(1, 2 * hours + 1):
+        await daemon.loop.take(Step([], now + half * HOUR // 2, dict(daemon.loop.taken)))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
