@@ -251,7 +251,7 @@ class Oddity(IntEnum):
     EARLIER_STAGE = 1  # created or accepted after it had been on its way
     AFTER_END = 2  # scanned after the end
     TOO_FAST = 3  # in another province within minutes
-    PAID_LATE = 4  # an order, not a parcel: paid after it was shipped
+    PAID_LATE = 4  # an order, not a parcel: paid, or placed, after it was shipped
 
 
 # A slot that the sweep found due: the whole slot, and why.

@@ -124,7 +124,7 @@ class PlainStage:
             self.outcomes[Outcome.HISTORY] += 1
         if status == Status.UNKNOWN:
             self.outcomes[Outcome.UNKNOWN_STATUS] += 1
-        life = self._life_for(key, status, at, told)
+        life = self._life_for(key, row, at, horizon // 1000, told)
         if life is None:
             return
         if life.finished:
@@ -157,11 +157,17 @@ class PlainStage:
         self.seen.add(event)
         return False
 
-    def _life_for(self, key: Key, status: int, at: int, told: Told) -> Life | None:
-        life = self.lives.get(key)
+    def _life_for(self, key: Key, row: Mapping[str, Any], at: int, horizon: int, told: Told) -> Life | None:
+        life, status = self.lives.get(key), row["status"]
         if life is None:
             if GOES[Status(status)] == END:
                 self.outcomes[Outcome.FIRST_SEEN_ENDED] += 1
+                if at + self.rules.reuse > horizon and self._roomy():
+                    known = {
+                        name: row[name]
+                        for name in ("status", "carrier", "source", "region", "facility", "courier")
+                    }
+                    self.lives[key] = Life(key, finished=True, last_scan=at, **known)
                 return None
             return self._begin(key)
         begins = status in (Status.CREATED, Status.ACCEPTED)
@@ -173,6 +179,15 @@ class PlainStage:
                 self.departed[life.facility] += 1
             life = self.lives[key] = Life(key)
         return life
+
+    def _roomy(self) -> bool:
+        return 2 * len(self.lives) <= self.rules.max_slots
+
+    def _stays_for(self, life: Life) -> int:
+        """Longer where the beginning of what is finished is still unheard of."""
+        unpaid = life.is_order and life.status == OrderStatus.SHIPPED
+        unheard = not life.segment_since and (unpaid or not life.is_order)
+        return self.rules.reuse if unheard and self._roomy() else self.rules.finished
 
     def _begin(self, key: Key) -> Life | None:
         if len(self.lives) >= self.rules.max_slots:
@@ -323,6 +338,7 @@ class PlainStage:
             self.outcomes[Outcome.HISTORY] += 1
         status = OrderStatus(row["status"])
         ordered = self._own_order(row, status, told)
+        self._paid_late(row, status, told)
         parcel: Key = (row["parcel0"], row["parcel1"])
         if parcel[0] and status == OrderStatus.SHIPPED:
             self._join(parcel, row, ordered, told)
@@ -340,6 +356,10 @@ class PlainStage:
         if life is None:
             if status in ORDER_ENDS:
                 self.outcomes[Outcome.APPLIED] += 1
+                if status == OrderStatus.SHIPPED and not row["history"] and self._roomy():
+                    life = self.lives[key] = Life(key, is_order=True, finished=True, last_scan=at)
+                    life.status, life.region = status, row["origin"]
+                    self._describe(life, row, status)
                 return 0
             life = self._begin(key)
             if life is None:
@@ -360,6 +380,12 @@ class PlainStage:
             self._advance_order(life, status, starts, at, told)
             life.history = bool(row["history"])
         return life.ordered
+
+    def _paid_late(self, row: Mapping[str, Any], status: OrderStatus, told: Told) -> None:
+        life = self.lives.get((row["order0"], row["order1"]))
+        begins = status in (OrderStatus.PLACED, OrderStatus.PAID)
+        if life and begins and life.status == OrderStatus.SHIPPED and row["at"] > life.last_scan + 60:
+            told.oddities.append((life.key, Oddity.PAID_LATE))
 
     def _describe(self, life: Life, row: Mapping[str, Any], status: OrderStatus) -> None:
         life.destination = row["destination"] or life.destination
@@ -437,7 +463,7 @@ class PlainStage:
     def _judge(self, life: Life, now: int) -> int:
         still = now - life.last_scan
         if life.finished or still >= self.rules.forget:
-            if life.finished and still < self.rules.finished:
+            if life.finished and still < self._stays_for(life):
                 return 0
             if not life.finished:
                 self._move(life.facility if life.in_place else 0, 0)

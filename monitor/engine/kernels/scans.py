@@ -30,6 +30,7 @@ from monitor.engine.layout import (
     Ended,
     Oddity,
     Open,
+    OrderStatus,
     Outcome,
 )
 from monitor.vocabulary import Segment, Status
@@ -57,6 +58,7 @@ OUT_FOR_DELIVERY, DELIVERED, COLLECTED, LOST_STATUS, RETURNED = (
     int(Status.RETURNED),
 )
 HELD_FOR_PICKUP = int(Status.HELD_FOR_PICKUP)
+ORDER_SHIPPED = int(OrderStatus.SHIPPED)
 MOVED, REASON_DELIVERED, REASON_FINISHED = int(Ended.MOVED), int(Ended.DELIVERED), int(Ended.FINISHED)
 BEFORE_ORDER, EARLIER_STAGE, SCAN_AFTER_END, TOO_FAST = (
     int(Oddity.BEFORE_ORDER),
@@ -225,11 +227,25 @@ def lost_after(world: World, slot: Any) -> int:
 
 
 @inlined
+def stays_for(world: World, slot: Any) -> int:
+    """Seconds for which a finished slot stays: longer where its beginning is still unheard of, while there is room."""
+    unpaid = slot.state & ORDER and slot.status == ORDER_SHIPPED
+    if slot.segment_since == 0 and (unpaid or not slot.state & ORDER) and roomy(world):
+        return world.rules[s.REUSE_SECONDS]
+    return world.rules[s.FINISHED_SECONDS]
+
+
+@inlined
+def roomy(world: World) -> bool:
+    return 2 * world.counts[s.USED_SLOTS] <= world.rules[s.MAX_SLOTS]
+
+
+@inlined
 def other_due(world: World, slot: Any) -> int:
     """When the sweep may next have something to say about a slot, stalls apart."""
     last = whole(slot.last_scan)
     if slot.state & LIFE == FINISHED:
-        return min(last + world.rules[s.FINISHED_SECONDS], FAR)
+        return min(last + stays_for(world, slot), FAR)
     due = last + world.rules[s.FORGET_SECONDS]
     if slot.promised != 0 and not slot.state & PROMISE_TOLD:
         due = min(due, whole(slot.promised))
@@ -565,6 +581,8 @@ def _apply_scan(
     if index == ABSENT:
         if GOES[status] == END:
             world.outcomes[FIRST_SEEN_ENDED] += 1
+            if at + world.rules[s.REUSE_SECONDS] > horizon // 1000 and roomy(world):
+                _remember_ended(table, world, scans, row, bucket, at)
             return n_marks, n_endings, n_oddities
         index = new_slot(table, world, key0, key1)
         if index == FULL:
@@ -659,6 +677,25 @@ def _apply_scan(
     count(world, slot, 1)
     set_due(table, bucket, slot, next_due(world, slot))
     return n_marks, n_endings, n_oddities
+
+
+@kernel
+def _remember_ended(table: Table, world: World, scans: ScanColumns, row: int, bucket: int, at: int) -> None:
+    """First heard of when it ended: an older or impossible scan that comes later must not begin a parcel."""
+    index = new_slot(table, world, scans.key0[row], scans.key1[row])
+    if index == FULL:
+        return
+    world.counts[s.LIVE_PARCELS] -= 1
+    slot = table.slots[index]
+    slot.state = FINISHED
+    slot.last_scan = at
+    slot.status = scans.status[row]
+    slot.carrier = scans.carrier[row]
+    slot.source = scans.source[row]
+    slot.region = scans.region[row]
+    slot.facility = scans.facility[row]
+    table.background[index].courier = scans.courier[row]
+    set_due(table, bucket, slot, next_due(world, slot))
 
 
 @kernel

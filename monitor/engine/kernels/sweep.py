@@ -21,6 +21,7 @@ from monitor.engine.kernels.scans import (
     may_be_lost,
     next_due,
     other_due,
+    stays_for,
 )
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import FULL, enter, remove
@@ -117,7 +118,7 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, everything:
             continue
         due = dues[written]
         if slot.state & LIFE == FINISHED:
-            what = LEAVE if now >= whole(slot.last_scan) + world.rules[s.FINISHED_SECONDS] else 0
+            what = LEAVE if now >= whole(slot.last_scan) + stays_for(world, slot) else 0
             if what == 0:
                 slot.due = next_due(world, slot)
         else:
