@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from detectors.kernels import BINS, EDGES
-from monitor.engine.layout import END, KEEP, Ended, Oddity, Open, OrderStatus, Outcome, What
+from monitor.engine.layout import END, KEEP, LEG, Ended, Oddity, Open, OrderStatus, Outcome, What
 from monitor.engine.layout import SENDS as GOES
 from monitor.vocabulary import Segment, Status
 
@@ -81,7 +81,7 @@ class Told:
 
 
 class PlainStage:
-    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (segment)."""
+    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg)."""
 
     def __init__(
         self,
@@ -321,7 +321,17 @@ class PlainStage:
     def _learn(self, life: Life, until: int) -> None:
         duration = self._worked(life, life.last_scan, until)
         if life.segment != Segment.NONE and duration >= 0:
-            self.learned[life.lane, life.segment, bin_of(duration)] += 1
+            self.learned[self._way(life), int(LEG[life.segment, life.status]), bin_of(duration)] += 1
+
+    def _way(self, life: Life) -> Lane:
+        """On the road the lane from where the parcel is counts, else its own."""
+        if (
+            life.segment not in (Segment.FACILITY, Segment.LINEHAUL)
+            or not life.region
+            or not life.destination
+        ):
+            return life.lane
+        return life.carrier, self.zone(life.region), self.zone(life.destination)
 
     def _worked(self, life: Life, since: int, until: int) -> int:
         return self.business(life.carrier, life.region, until) - self.business(
@@ -482,7 +492,9 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        if timed and self._worked(life, life.last_scan, now) >= self.limit(life.segment):
+        if timed and self._worked(life, life.last_scan, now) >= self.limit(
+            int(LEG[life.segment, life.status])
+        ):
             life.open |= Open.STALL
             what |= What.STALL
         return what

@@ -34,6 +34,7 @@ from monitor.engine.layout import (
     FAR,
     FEED,
     LANE,
+    LEGS,
     MARK,
     ODDITY,
     PASSED,
@@ -107,10 +108,12 @@ def new_world(
         lane_codes=np.zeros(_power(2 * lanes), np.uint32),
         lanes=np.zeros(lanes, LANE),
         limit=learned.limit,
+        relief=learned.relief,
         median=learned.median,
         ends=learned.ends,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
         facilities=np.zeros(places.facility_limit + 1, FACILITY),
+        jammed=np.zeros(places.facility_limit + 1, np.uint8),
         feeds=np.zeros(places.source_limit + 1, FEED),
         region_keys=np.zeros(2 * MAX_REGION_PAIRS, np.uint64),
         region_codes=np.zeros(2 * MAX_REGION_PAIRS, np.uint32),
@@ -145,7 +148,7 @@ class ParcelStage:
         self.names = names
         self.places = Places(names, detection.calendars, detection.lane_level)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
-        self.learned = survival.Durations(detection.max_lanes, SEGMENTS, detection.stalls)
+        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls)
         self.world = new_world(
             self.places, calendars.compiled(detection.calendars), self.learned, rules_of(engine, detection)
         )

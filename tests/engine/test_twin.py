@@ -95,13 +95,13 @@ class Both:
         self.names.sources.codes(SOURCES)
         self.stage = self.fresh()
         rules = rules_of(self.engine_settings, self.detection)
-        limits = self.detection.stalls.by_segment()
+        limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
             Rules(*(rules[number] for number in range(8))),
             lambda region: int(self.stage.world.places[region]["zone"]),
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),
-            lambda segment: round(limits[segment - 1].default_hours * 3600),
+            lambda leg: round(limits[leg - 1].default_hours * 3600),
         )
         self.now = START // 1000
 

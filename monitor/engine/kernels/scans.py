@@ -22,6 +22,7 @@ from monitor.engine.layout import (
     IN_PLACE,
     JOINED,
     KEEP,
+    LEG,
     LIFE,
     LIVE,
     ORDER,
@@ -38,8 +39,9 @@ from monitor.vocabulary import Segment, Status
 # numba freezes plain integers, not enumerations, into kernels.
 STALL, PROMISE, LOST = int(Open.STALL), int(Open.PROMISE), int(Open.LOST)
 NONE, PICKUP, COLLECTION = int(Segment.NONE), int(Segment.PICKUP), int(Segment.COLLECTION)
-FACILITY, DELIVERY, RETURN, CUSTOMS = (
+FACILITY, LINEHAUL, DELIVERY, RETURN, CUSTOMS = (
     int(Segment.FACILITY),
+    int(Segment.LINEHAUL),
     int(Segment.DELIVERY),
     int(Segment.RETURN),
     int(Segment.CUSTOMS),
@@ -137,6 +139,25 @@ def lane_of(world: World, carrier: int, origin: int, destination: int) -> int:
     return code
 
 
+@inlined
+def leg_of(slot: Any) -> int:
+    return whole(LEG[slot.segment, slot.status])
+
+
+@inlined
+def way_of(world: World, slot: Any) -> int:
+    """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
+    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
+        return whole(slot.lane)
+    here = whole(world.places[slot.region].zone)
+    return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
+
+
+@inlined
+def in_jam(world: World, slot: Any) -> bool:
+    return slot.segment == FACILITY and world.jammed[slot.facility] != 0
+
+
 @kernel
 def region_pair(world: World, region: int, carrier: int) -> int:
     key = np.uint64(1) + ((np.uint64(carrier) << np.uint64(32)) | np.uint64(region))
@@ -203,10 +224,12 @@ def learn(world: World, slot: Any, until: int) -> None:
     )
     if slot.segment == NONE or duration < 0:
         return
-    world.ends[slot.lane, slot.segment, bin_of(duration)] += np.float32(1.0)
+    way, leg = way_of(world, slot), leg_of(slot)
+    if not in_jam(world, slot):  # a jam is not the usual
+        world.ends[way, leg, bin_of(duration)] += np.float32(1.0)
     passed = world.passed[slot.lane, slot.segment]
     passed.finished += 1
-    usual = world.median[slot.lane, slot.segment]
+    usual = world.median[way, leg]
     if usual > 0 and duration > 0:
         residual = math.log(duration / usual)
         passed.residual += residual
@@ -259,7 +282,7 @@ def next_due(world: World, slot: Any) -> int:
     """As `other_due`, and not later than a stall: business time never runs faster than the wall's."""
     due = other_due(world, slot)
     if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
-        due = min(due, whole(slot.last_scan) + whole(world.limit[slot.lane, slot.segment]))
+        due = min(due, whole(slot.last_scan) + whole(world.limit[way_of(world, slot), leg_of(slot)]))
     return due
 
 

@@ -17,11 +17,14 @@ from monitor.engine.kernels.scans import (
     business,
     count,
     finish,
+    in_jam,
+    leg_of,
     lost_after,
     may_be_lost,
     next_due,
     other_due,
     stays_for,
+    way_of,
 )
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import FULL, enter, remove
@@ -56,6 +59,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         return LEAVE
     count(world, slot, -1)
     due.age = 0
+    due.way = 0
+    due.leg = 0
     if not hold and slot.promised != 0 and not slot.state & PROMISE_TOLD and now >= whole(slot.promised):
         slot.state |= np.uint8(PROMISE_TOLD)
         slot.open |= np.uint8(PROMISE)
@@ -66,7 +71,10 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     wait = FAR
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
-        limit = whole(world.limit[slot.lane, slot.segment])
+        way, leg = way_of(world, slot), leg_of(slot)
+        limit = whole(world.limit[way, leg])
+        if in_jam(world, slot):
+            limit = max(limit - whole(world.relief[leg]), 0)
         if age < limit:
             wait = now + limit - age
         elif hold:
@@ -74,6 +82,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         else:
             slot.open |= np.uint8(STALL)
             due.age = age
+            due.way = way
+            due.leg = leg
             what |= DUE_STALL
     slot.due = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
     count(world, slot, 1)
@@ -154,7 +164,7 @@ def census(table: Table, world: World, bucket: int, now: int, still: Any) -> Non
         if slot.segment != NONE:
             age = silent_age(world, slot, now)
             if age >= 0:
-                still[slot.lane, slot.segment, bin_of(age)] += np.float32(1.0)
+                still[way_of(world, slot), leg_of(slot), bin_of(age)] += np.float32(1.0)
         accepted = whole(slot.accepted)
         if accepted != 0 and accepted <= now and not slot.state & ORDER:
             still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
