@@ -21,6 +21,14 @@ TABLES = {
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
     parser.add_argument(
@@ -32,11 +40,20 @@ def main() -> None:
     parser.add_argument(
         "--r-series", type=int, default=1, help="a scenario or signal for R, which is slow; 0: none"
     )
+    parser.add_argument(
+        "--seeds", type=_numbers, default=(), help="of worlds, as 201,202; none: five from --seed on"
+    )
+    parser.add_argument(
+        "--scenarios", type=_words, help="of worlds, as calm,hub_jam,signatures,silence; none: all"
+    )
     chosen = parser.parse_args()
+    options = Options(
+        chosen.seed, chosen.series, chosen.data, chosen.r_series, chosen.seeds, chosen.scenarios
+    )
     for name in chosen.tables or TABLES:
         if name not in TABLES:
             parser.error(f"no table {name}; there are {', '.join(TABLES)}")
-        import_module(TABLES[name]).table(Options(chosen.seed, chosen.series, chosen.data, chosen.r_series))
+        import_module(TABLES[name]).table(options)
 
 
 if __name__ == "__main__":

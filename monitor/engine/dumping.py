@@ -121,6 +121,7 @@ def dump(engine: Engine, position: str) -> bytes:
             "watching": engine.watching.state(),
             "holding": engine.holding.state(),
             "jams": engine.jams.state(),
+            "pacing": engine.pacing.state(),
             "episodes": engine.episodes.state(),
             "complaints": engine.complaints.state(),
         }
@@ -148,6 +149,7 @@ def load(engine: Engine, data: bytes) -> str:
     engine.holding.restore(content["holding"])
     engine.holding.settle(engine.now)
     engine.jams.restore(content["jams"])
+    engine.pacing.restore(content["pacing"])
     engine.episodes.restore(content["episodes"])
     engine.complaints.restore(content["complaints"])
     position: str = content["position"]

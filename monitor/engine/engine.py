@@ -27,6 +27,7 @@ from monitor.engine.jams import Jams
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DUE, FINISHED, HOUR, LIFE, Outcome, Records, SlotRow, What
 from monitor.engine.order_rows import order_rows
+from monitor.engine.pacing import Pacing
 from monitor.engine.place_stage import PlaceStage
 from monitor.engine.stage import ParcelStage
 from monitor.engine.watching import Watching
@@ -101,6 +102,7 @@ class Engine:
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
+        self.pacing = Pacing(self.stage, detection.calendars)
         self.complaints = Complaints(self.stage)
         self._history_days = settings.history_days
         self._sweep_ms = settings.sweep_seconds * 1000
@@ -152,6 +154,7 @@ class Engine:
         self.jams.hear(found)
         self.holding.settle(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
+            self.pacing.pass_time(now)
             self.stage.estimate(now)
         if now - self.census_at >= self._census_ms and not self.census_left:
             self.census_at = now

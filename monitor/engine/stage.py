@@ -52,6 +52,7 @@ from monitor.names import Names
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
 FIRST_SIZE: Final = 64  # slots of a bucket at the start
+PACED: Final = 64  # carriers whose week may be learned; the first ones heard of
 HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
 
 
@@ -127,6 +128,14 @@ def new_world(
     )
 
 
+def with_room(worked: calendars.Worked) -> calendars.Worked:
+    """Room for learned calendars after those of the rules; a calendar's number is one byte."""
+    rows = min(len(worked) + PACED, 256)
+    found = np.zeros((rows, worked.shape[1]), worked.dtype)
+    found[: len(worked)] = worked
+    return found
+
+
 def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, int]:
     return {
         state.MAX_SLOTS: engine.max_live_parcels,
@@ -150,7 +159,10 @@ class ParcelStage:
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
         self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls)
         self.world = new_world(
-            self.places, calendars.compiled(detection.calendars), self.learned, rules_of(engine, detection)
+            self.places,
+            with_room(calendars.compiled(detection.calendars)),
+            self.learned,
+            rules_of(engine, detection),
         )
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
