@@ -68,6 +68,11 @@ def orders(folder: Path) -> pl.DataFrame:
     return table
 
 
+def tracking(order_id: str) -> str:
+    """Olist has no tracking numbers: each order gets one."""
+    return f"OL{order_id[:20].upper()}"
+
+
 def events(table: pl.DataFrame) -> pl.DataFrame:
     """Columns `at`, `event_id`, `line`."""
     order = table.with_columns(

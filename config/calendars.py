@@ -99,6 +99,15 @@ def worked(rule: CalendarRule) -> Worked:
     return seconds
 
 
+def paced(rule: CalendarRule, weekdays: Sequence[float]) -> Worked:
+    """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first)."""
+    pace = np.array([weekdays[day.weekday()] for day in _days()])
+    hourly = np.diff(worked(rule)) * pace[_local_day_of_hours(rule.timezone)]
+    seconds = np.zeros(HOURS + 1, np.uint32)
+    np.cumsum(np.rint(hourly).astype(np.uint32), out=seconds[1:])
+    return seconds
+
+
 def _days() -> list[dt.date]:
     """From the day before the first to the day after the last: local days at the edges."""
     first = dt.date(FIRST_YEAR - 1, 12, 31)

@@ -14,6 +14,7 @@ class SegmentLimits(Section):
     floor_hours: float = Field(gt=0)
     default_hours: float = Field(gt=0)
     ceiling_hours: float = Field(gt=0, le=24 * 60)
+    margin_hours: float = Field(24, gt=0, description="beyond what all but the share `alpha` need")
 
     @model_validator(mode="after")
     def _ordered(self) -> SegmentLimits:
@@ -22,37 +23,46 @@ class SegmentLimits(Section):
         return self
 
 
-def _limits(floor: float, default: float, ceiling: float) -> SegmentLimits:
-    return SegmentLimits(floor_hours=floor, default_hours=default, ceiling_hours=ceiling)
+def _limits(floor: float, default: float, ceiling: float, margin: float = 24) -> SegmentLimits:
+    return SegmentLimits(floor_hours=floor, default_hours=default, ceiling_hours=ceiling, margin_hours=margin)
 
 
 class StallSettings(Section):
     alpha: float = Field(
-        0.005, gt=0, lt=0.5, description="a parcel is stalled when fewer than this share stay so long"
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="a parcel is stalled `margin_hours` after all but this share of its lane's have moved",
     )
-    stuck_share: float = Field(
-        0.008, gt=0, lt=1, description="of legs that truly stall: turns a survival into a probability"
+    jam_margin_hours: float = Field(
+        8, gt=0, description="the margin in a facility that is congested: there a slow parcel is no chance"
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
-        50,
+        15,
         ge=0,
         description="cases a lane needs to weigh as much as its carrier, and a carrier as its segment",
     )
     ready_cases: float = Field(30, ge=1, description="cases of a segment before anything learned is used")
+    ahead_hours: float = Field(
+        24, gt=0, description="a stall's score is the share of such legs that lasted so much longer"
+    )
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
     fulfilment: SegmentLimits = _limits(24, 72, 240)
-    pickup: SegmentLimits = _limits(24, 48, 48)
-    facility: SegmentLimits = _limits(12, 48, 48)
-    linehaul: SegmentLimits = _limits(12, 48, 120)
-    customs: SegmentLimits = _limits(48, 120, 360)
-    delivery: SegmentLimits = _limits(12, 24, 60)
-    collection: SegmentLimits = _limits(24, 48, 60)
+    pickup: SegmentLimits = _limits(24, 48, 72, 22)
+    origin: SegmentLimits = _limits(12, 48, 72, 28)
+    facility: SegmentLimits = _limits(12, 48, 72, 28)
+    linehaul: SegmentLimits = _limits(12, 48, 144, 36)
+    customs: SegmentLimits = _limits(48, 120, 360, 36)
+    station: SegmentLimits = _limits(12, 24, 60)
+    delivery: SegmentLimits = _limits(12, 24, 96, 36)
+    again: SegmentLimits = _limits(12, 48, 120, 36)
+    collection: SegmentLimits = _limits(24, 48, 96, 20)
     returns: SegmentLimits = _limits(72, 168, 480)
     refund: SegmentLimits = _limits(48, 72, 360)
 
-    def by_segment(self) -> tuple[SegmentLimits, ...]:
-        """In the order of `monitor.vocabulary.Segment`, from its second member on."""
+    def by_leg(self) -> tuple[SegmentLimits, ...]:
+        """In the order of `monitor.vocabulary.Segment`, from its second member on, then the legs within segments."""
         return (
             self.fulfilment,
             self.pickup,
@@ -63,6 +73,9 @@ class StallSettings(Section):
             self.collection,
             self.returns,
             self.refund,
+            self.station,
+            self.again,
+            self.origin,
         )
 
 

@@ -99,6 +99,19 @@ def _any(counts: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def alive_at(hazard: Any, age: float) -> float:
+    """The survival at an age, between the edges by the hazard's logarithm."""
+    place = bin_of(int(age))
+    alive = 1.0
+    for below in range(place):
+        alive *= 1.0 - hazard[below]
+    if place == BINS - 1 or hazard[place] >= 1.0:
+        return alive
+    low = 0.0 if place == 0 else float(EDGES[place - 1])
+    return alive * (1.0 - hazard[place]) ** ((age - low) / (float(EDGES[place]) - low))
+
+
+@njit(cache=True, nogil=True)
 def estimate(
     ends: Any,
     still: Any,
@@ -110,16 +123,20 @@ def estimate(
     floor: Any,
     default: Any,
     ceiling: Any,
+    margin: Any,
+    ahead: float,
     by_segment: Any,
     by_carrier: Any,
     limit: Any,
     median: Any,
     cases: Any,
+    staying: Any,
 ) -> None:
     """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and carriers, limits, medians, cases.
 
-    `ends`, `still` [lane, segment, bin]; `shares` per segment the survival at which a leg is a stall. A segment with
-    fewer than `ready` cases has its default as limit and no median.
+    `ends`, `still` [lane, segment, bin]; a leg is a stall `margin` after its lane's survival fell below the segment's
+    `shares`. A segment with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is
+    the share of legs that last `ahead` longer than their limit.
     """
     segments = ends.shape[1]
     carriers = by_carrier.shape[0]
@@ -156,6 +173,7 @@ def estimate(
             hazards(nothing, nothing, by_carrier[carrier, segment], weight, row)
             parents[carrier, 0] = when_below(row, shares[segment])
             parents[carrier, 1] = when_below(row, 0.5)
+        lasting = 0.0
         for lane in range(lanes + 1):
             carrier = carrier_of[lane]
             found, middle = parents[carrier, 0], parents[carrier, 1]
@@ -169,21 +187,12 @@ def estimate(
                 limit[lane, segment] = default[segment]
                 median[lane, segment] = 0.0
                 continue
-            limit[lane, segment] = np.uint32(min(max(found, floor[segment]), ceiling[segment]))
+            found = min(max(found + margin[segment], floor[segment]), ceiling[segment])
+            limit[lane, segment] = np.uint32(found)
+            if seen[lane]:
+                lasting += cases[lane, segment] * alive_at(row, found + ahead)
             median[lane, segment] = middle if middle < math.inf else 0.0
-
-
-@njit(cache=True, nogil=True)
-def alive_at(hazard: Any, age: float) -> float:
-    """The survival at an age, between the edges by the hazard's logarithm."""
-    place = bin_of(int(age))
-    alive = 1.0
-    for below in range(place):
-        alive *= 1.0 - hazard[below]
-    if place == BINS - 1 or hazard[place] >= 1.0:
-        return alive
-    low = 0.0 if place == 0 else float(EDGES[place - 1])
-    return alive * (1.0 - hazard[place]) ** ((age - low) / (float(EDGES[place]) - low))
+        staying[segment] = lasting / total if total >= ready else 0.0
 
 
 @njit(cache=True, nogil=True)

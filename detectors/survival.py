@@ -6,8 +6,12 @@ so the estimate follows the last weeks. A lane's hazard in each bin is drawn tow
 the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
 a thousand speaks for itself.
 
-A leg is stalled when the survival at its age falls below `alpha`; floors and ceilings hold whatever was learned, and
-a segment with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0).
+A leg is stalled `margin_hours` after the survival of its lane fell below `alpha`; floors and ceilings hold whatever was
+learned, and a leg with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0). What follows
+the bulk is a mixture of slow parcels, which soon move, and stuck ones: a margin in hours parts them where a smaller
+share alone cannot, as lanes differ in how slow their slow ones are, and stuck ones are stuck for days on all of them.
+
+*Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from detectors.kernels import BINS
 NAME: Final = "stall"
 WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
 HOUR: Final = 3600.0
+CERTAIN: Final = 0.95
+STUCK_LASTS: Final = 0.6  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _DAY_MS: Final = 86_400_000
 
 
@@ -38,6 +44,8 @@ class Limits(Protocol):
     def default_hours(self) -> float: ...
     @property
     def ceiling_hours(self) -> float: ...
+    @property
+    def margin_hours(self) -> float: ...
 
 
 class Options(Protocol):
@@ -46,14 +54,16 @@ class Options(Protocol):
     @property
     def alpha(self) -> float: ...
     @property
-    def stuck_share(self) -> float: ...
+    def ahead_hours(self) -> float: ...
+    @property
+    def jam_margin_hours(self) -> float: ...
     @property
     def half_life_days(self) -> float: ...
     @property
     def shrink_cases(self) -> float: ...
     @property
     def ready_cases(self) -> float: ...
-    def by_segment(self) -> Sequence[Limits]: ...
+    def by_leg(self) -> Sequence[Limits]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +92,15 @@ class Durations:
         self._by_carrier = np.zeros((1, segments, BINS))
         self._carriers = np.zeros(lanes, np.int64)
         self.estimated_at = 0
-        limits = options.by_segment()
+        limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
         self._floor = np.array([far] + [limit.floor_hours * HOUR for limit in limits])
         self._default = np.array([far] + [limit.default_hours * HOUR for limit in limits])
         self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
+        self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
+        self.staying = np.zeros(segments)
+        relief = np.maximum(self._margin - options.jam_margin_hours * HOUR, 0.0)
+        self.relief = relief.astype(np.uint32)
         self.limit[:] = self._default.astype(np.uint32)
 
     def finish_census(self, lanes: int) -> None:
@@ -114,11 +128,14 @@ class Durations:
             self._floor,
             self._default,
             self._ceiling,
+            self._margin,
+            float(self._options.ahead_hours * HOUR),
             self._by_segment,
             self._by_carrier,
             self.limit,
             self.median,
             self.cases,
+            self.staying,
         )
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
@@ -151,10 +168,11 @@ class Durations:
             )
         ]
 
-    def probability_stuck(self, survival: float) -> float:
-        """That a leg of this survival is truly stuck: `stuck_share` of legs are, and those never end of themselves."""
-        share = self._options.stuck_share
-        return share / (share + (1.0 - share) * survival)
+    def probability_stuck(self, leg: int, survival: float) -> float:
+        """That a leg of this survival is truly stuck: the share of such that last a further `ahead_hours`, against the
+        share of stuck ones that do.
+        """
+        return min(float(self.staying[leg]) / max(survival, 1e-9) / STUCK_LASTS, CERTAIN)
 
     def ceiling(self, segment: int) -> float:
         """Seconds of business time beyond which a leg is stalled whatever was learned."""
@@ -174,6 +192,7 @@ class Durations:
         return {
             "lanes": lanes,
             "bins": BINS,
+            "legs": self.ends.shape[1],
             "ends": self.ends[: lanes + 1].tobytes(),
             "still": self.still[: lanes + 1].tobytes(),
             "counting": self.counting[: lanes + 1].tobytes(),
@@ -184,11 +203,16 @@ class Durations:
             "carriers": self._carriers[: lanes + 1].tobytes(),
             "by_segment": self._by_segment.tobytes(),
             "by_carrier": self._by_carrier.tobytes(),
+            "staying": self.staying.tobytes(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["bins"] != BINS:
             raise ValueError(f"a checkpoint of {state['bins']} duration bins, and this version has {BINS}")
+        if state["legs"] != self.ends.shape[1]:
+            raise ValueError(
+                f"a checkpoint of {state['legs']} legs, and this version has {self.ends.shape[1]}"
+            )
         rows = state["lanes"] + 1
         for name in ("ends", "still", "counting", "limit", "median", "cases"):
             array = getattr(self, name)
@@ -197,4 +221,5 @@ class Durations:
         segments = self.ends.shape[1]
         self._by_segment = np.frombuffer(state["by_segment"]).reshape(segments, BINS).copy()
         self._by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, segments, BINS).copy()
+        self.staying = np.frombuffer(state["staying"]).copy()
         self.estimated_at = state["estimated_at"]

@@ -16,8 +16,17 @@ TABLES = {
     "nab": "benchmarks.detection.nab_table",
     "worlds": "benchmarks.detection.worlds_table",
     "late": "benchmarks.detection.late_table",
+    "impossible": "benchmarks.detection.impossible_table",
 }
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def main() -> None:
@@ -31,11 +40,20 @@ def main() -> None:
     parser.add_argument(
         "--r-series", type=int, default=1, help="a scenario or signal for R, which is slow; 0: none"
     )
+    parser.add_argument(
+        "--seeds", type=_numbers, default=(), help="of worlds, as 201,202; none: five from --seed on"
+    )
+    parser.add_argument(
+        "--scenarios", type=_words, help="of worlds, as calm,hub_jam,signatures,silence; none: all"
+    )
     chosen = parser.parse_args()
+    options = Options(
+        chosen.seed, chosen.series, chosen.data, chosen.r_series, chosen.seeds, chosen.scenarios
+    )
     for name in chosen.tables or TABLES:
         if name not in TABLES:
             parser.error(f"no table {name}; there are {', '.join(TABLES)}")
-        import_module(TABLES[name]).table(Options(chosen.seed, chosen.series, chosen.data, chosen.r_series))
+        import_module(TABLES[name]).table(options)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ class Options:
     series: int  # a scenario or signal
     data: Path  # folder with nab/ and the like; tables that need an absent one say so
     r_series: int  # a scenario or signal that R judges too (it is slow); 0: none
+    seeds: tuple[int, ...] = ()  # of worlds; none: five from `seed` on
+    scenarios: tuple[str, ...] | None = None  # of worlds; None: all
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -120,6 +120,8 @@ def dump(engine: Engine, position: str) -> bytes:
             "place": engine.place.state(),
             "watching": engine.watching.state(),
             "holding": engine.holding.state(),
+            "jams": engine.jams.state(),
+            "pacing": engine.pacing.state(),
             "episodes": engine.episodes.state(),
             "complaints": engine.complaints.state(),
         }
@@ -146,6 +148,8 @@ def load(engine: Engine, data: bytes) -> str:
     engine.watching.restore(content["watching"])
     engine.holding.restore(content["holding"])
     engine.holding.settle(engine.now)
+    engine.jams.restore(content["jams"])
+    engine.pacing.restore(content["pacing"])
     engine.episodes.restore(content["episodes"])
     engine.complaints.restore(content["complaints"])
     position: str = content["position"]

@@ -23,9 +23,11 @@ from monitor.engine import dumping
 from monitor.engine.complaints import Complaints
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.holding import Holding
+from monitor.engine.jams import Jams
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DUE, FINISHED, HOUR, LIFE, Outcome, Records, SlotRow, What
 from monitor.engine.order_rows import order_rows
+from monitor.engine.pacing import Pacing
 from monitor.engine.place_stage import PlaceStage
 from monitor.engine.stage import ParcelStage
 from monitor.engine.watching import Watching
@@ -99,6 +101,8 @@ class Engine:
         self._arrivals = [detector for detector in parcel if isinstance(detector, Arrivals)]
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
+        self.jams = Jams(self.stage)
+        self.pacing = Pacing(self.stage, detection.calendars)
         self.complaints = Complaints(self.stage)
         self._history_days = settings.history_days
         self._sweep_ms = settings.sweep_seconds * 1000
@@ -147,8 +151,10 @@ class Engine:
         self.holding.jumped(before, now)
         found = self.place.run(now)
         self.holding.hear(found, now)
+        self.jams.hear(found)
         self.holding.settle(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
+            self.pacing.pass_time(now)
             self.stage.estimate(now)
         if now - self.census_at >= self._census_ms and not self.census_left:
             self.census_at = now

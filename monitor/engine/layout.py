@@ -19,6 +19,9 @@ Records: TypeAlias = npt.NDArray[Any]
 
 BUCKETS: Final = 256
 SEGMENTS: Final = len(Segment)
+# Legs are learned apart: a segment, and within two of them where a parcel stands (see LEG below).
+STATION, AGAIN, ORIGIN = SEGMENTS, SEGMENTS + 1, SEGMENTS + 2
+LEGS: Final = SEGMENTS + 3
 FAR: Final = 0xFFFF_FFFF  # a due time that never comes
 DAY: Final = 86_400
 HOUR: Final = 3600
@@ -191,6 +194,20 @@ PLACED: Final = np.array(
     np.uint8,
 )
 
+
+def _leg(segment: Segment, status: Status) -> int:
+    """The leg of a parcel by its segment and last status; orders have their segments' legs, whatever their status."""
+    if segment is Segment.DELIVERY and status is Status.ATTEMPT_FAILED:
+        return AGAIN
+    if segment is Segment.DELIVERY and status is Status.ARRIVED:
+        return STATION  # at the destination, not out yet
+    if segment is Segment.FACILITY and status in (Status.CREATED, Status.ACCEPTED):
+        return ORIGIN
+    return int(segment)
+
+
+LEG: Final = np.array([[_leg(segment, status) for status in Status] for segment in Segment], np.uint8)
+
 # Rows that the kernels hand up. A mark: episodes of a parcel that ended by a scan, or the carrier's word "lost".
 MARK: Final = np.dtype(
     [("key0", "u8"), ("key1", "u8"), ("at", "u4"), ("closed", "u1"), ("reason", "u1"), ("lost", "u1")]
@@ -251,11 +268,12 @@ class Oddity(IntEnum):
     EARLIER_STAGE = 1  # created or accepted after it had been on its way
     AFTER_END = 2  # scanned after the end
     TOO_FAST = 3  # in another province within minutes
-    PAID_LATE = 4  # an order, not a parcel: paid after it was shipped
+    PAID_LATE = 4  # an order, not a parcel: paid, or placed, after it was shipped
 
 
 # A slot that the sweep found due: the whole slot, and why.
-DUE: Final = np.dtype([("slot", SLOT), ("what", "u2"), ("age", "u4")])
+# `way` and `leg`: where its stall was looked up (a lane's code, one of LEGS).
+DUE: Final = np.dtype([("slot", SLOT), ("what", "u2"), ("age", "u4"), ("way", "u4"), ("leg", "u1")])
 
 
 class What(IntFlag):

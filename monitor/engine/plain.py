@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from detectors.kernels import BINS, EDGES
-from monitor.engine.layout import END, KEEP, Ended, Oddity, Open, OrderStatus, Outcome, What
+from monitor.engine.layout import END, KEEP, LEG, Ended, Oddity, Open, OrderStatus, Outcome, What
 from monitor.engine.layout import SENDS as GOES
 from monitor.vocabulary import Segment, Status
 
@@ -81,7 +81,7 @@ class Told:
 
 
 class PlainStage:
-    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (segment)."""
+    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg)."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class PlainStage:
             self.outcomes[Outcome.HISTORY] += 1
         if status == Status.UNKNOWN:
             self.outcomes[Outcome.UNKNOWN_STATUS] += 1
-        life = self._life_for(key, status, at, told)
+        life = self._life_for(key, row, at, horizon // 1000, told)
         if life is None:
             return
         if life.finished:
@@ -157,11 +157,17 @@ class PlainStage:
         self.seen.add(event)
         return False
 
-    def _life_for(self, key: Key, status: int, at: int, told: Told) -> Life | None:
-        life = self.lives.get(key)
+    def _life_for(self, key: Key, row: Mapping[str, Any], at: int, horizon: int, told: Told) -> Life | None:
+        life, status = self.lives.get(key), row["status"]
         if life is None:
             if GOES[Status(status)] == END:
                 self.outcomes[Outcome.FIRST_SEEN_ENDED] += 1
+                if at + self.rules.reuse > horizon and self._roomy():
+                    known = {
+                        name: row[name]
+                        for name in ("status", "carrier", "source", "region", "facility", "courier")
+                    }
+                    self.lives[key] = Life(key, finished=True, last_scan=at, **known)
                 return None
             return self._begin(key)
         begins = status in (Status.CREATED, Status.ACCEPTED)
@@ -173,6 +179,15 @@ class PlainStage:
                 self.departed[life.facility] += 1
             life = self.lives[key] = Life(key)
         return life
+
+    def _roomy(self) -> bool:
+        return 2 * len(self.lives) <= self.rules.max_slots
+
+    def _stays_for(self, life: Life) -> int:
+        """Longer where the beginning of what is finished is still unheard of."""
+        unpaid = life.is_order and life.status == OrderStatus.SHIPPED
+        unheard = not life.segment_since and (unpaid or not life.is_order)
+        return self.rules.reuse if unheard and self._roomy() else self.rules.finished
 
     def _begin(self, key: Key) -> Life | None:
         if len(self.lives) >= self.rules.max_slots:
@@ -306,7 +321,17 @@ class PlainStage:
     def _learn(self, life: Life, until: int) -> None:
         duration = self._worked(life, life.last_scan, until)
         if life.segment != Segment.NONE and duration >= 0:
-            self.learned[life.lane, life.segment, bin_of(duration)] += 1
+            self.learned[self._way(life), int(LEG[life.segment, life.status]), bin_of(duration)] += 1
+
+    def _way(self, life: Life) -> Lane:
+        """On the road the lane from where the parcel is counts, else its own."""
+        if (
+            life.segment not in (Segment.FACILITY, Segment.LINEHAUL)
+            or not life.region
+            or not life.destination
+        ):
+            return life.lane
+        return life.carrier, self.zone(life.region), self.zone(life.destination)
 
     def _worked(self, life: Life, since: int, until: int) -> int:
         return self.business(life.carrier, life.region, until) - self.business(
@@ -323,6 +348,7 @@ class PlainStage:
             self.outcomes[Outcome.HISTORY] += 1
         status = OrderStatus(row["status"])
         ordered = self._own_order(row, status, told)
+        self._paid_late(row, status, told)
         parcel: Key = (row["parcel0"], row["parcel1"])
         if parcel[0] and status == OrderStatus.SHIPPED:
             self._join(parcel, row, ordered, told)
@@ -340,6 +366,10 @@ class PlainStage:
         if life is None:
             if status in ORDER_ENDS:
                 self.outcomes[Outcome.APPLIED] += 1
+                if status == OrderStatus.SHIPPED and not row["history"] and self._roomy():
+                    life = self.lives[key] = Life(key, is_order=True, finished=True, last_scan=at)
+                    life.status, life.region = status, row["origin"]
+                    self._describe(life, row, status)
                 return 0
             life = self._begin(key)
             if life is None:
@@ -360,6 +390,12 @@ class PlainStage:
             self._advance_order(life, status, starts, at, told)
             life.history = bool(row["history"])
         return life.ordered
+
+    def _paid_late(self, row: Mapping[str, Any], status: OrderStatus, told: Told) -> None:
+        life = self.lives.get((row["order0"], row["order1"]))
+        begins = status in (OrderStatus.PLACED, OrderStatus.PAID)
+        if life and begins and life.status == OrderStatus.SHIPPED and row["at"] > life.last_scan + 60:
+            told.oddities.append((life.key, Oddity.PAID_LATE))
 
     def _describe(self, life: Life, row: Mapping[str, Any], status: OrderStatus) -> None:
         life.destination = row["destination"] or life.destination
@@ -437,7 +473,7 @@ class PlainStage:
     def _judge(self, life: Life, now: int) -> int:
         still = now - life.last_scan
         if life.finished or still >= self.rules.forget:
-            if life.finished and still < self.rules.finished:
+            if life.finished and still < self._stays_for(life):
                 return 0
             if not life.finished:
                 self._move(life.facility if life.in_place else 0, 0)
@@ -456,7 +492,9 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        if timed and self._worked(life, life.last_scan, now) >= self.limit(life.segment):
+        if timed and self._worked(life, life.last_scan, now) >= self.limit(
+            int(LEG[life.segment, life.status])
+        ):
             life.open |= Open.STALL
             what |= What.STALL
         return what

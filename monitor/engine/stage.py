@@ -34,6 +34,7 @@ from monitor.engine.layout import (
     FAR,
     FEED,
     LANE,
+    LEGS,
     MARK,
     ODDITY,
     PASSED,
@@ -51,6 +52,7 @@ from monitor.names import Names
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
 FIRST_SIZE: Final = 64  # slots of a bucket at the start
+PACED: Final = 64  # carriers whose week may be learned; the first ones heard of
 HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
 
 
@@ -110,10 +112,12 @@ def new_world(
         lane_codes=np.zeros(_power(2 * lanes), np.uint32),
         lanes=np.zeros(lanes, LANE),
         limit=learned.limit,
+        relief=learned.relief,
         median=learned.median,
         ends=learned.ends,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
         facilities=np.zeros(places.facility_limit + 1, FACILITY),
+        jammed=np.zeros(places.facility_limit + 1, np.uint8),
         feeds=np.zeros(places.source_limit + 1, FEED),
         region_keys=np.zeros(2 * MAX_REGION_PAIRS, np.uint64),
         region_codes=np.zeros(2 * MAX_REGION_PAIRS, np.uint32),
@@ -125,6 +129,14 @@ def new_world(
         counts=np.zeros(state.COUNTS, np.int64),
         rules=np.array([rules[number] for number in range(state.RULES)], np.int64),
     )
+
+
+def with_room(worked: calendars.Worked) -> calendars.Worked:
+    """Room for learned calendars after those of the rules; a calendar's number is one byte."""
+    rows = min(len(worked) + PACED, 256)
+    found = np.zeros((rows, worked.shape[1]), worked.dtype)
+    found[: len(worked)] = worked
+    return found
 
 
 def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, int]:
@@ -148,9 +160,12 @@ class ParcelStage:
         self.names = names
         self.places = Places(names, detection.calendars, detection.lane_level)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
-        self.learned = survival.Durations(detection.max_lanes, SEGMENTS, detection.stalls)
+        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls)
         self.world = new_world(
-            self.places, calendars.compiled(detection.calendars), self.learned, rules_of(engine, detection)
+            self.places,
+            with_room(calendars.compiled(detection.calendars)),
+            self.learned,
+            rules_of(engine, detection),
         )
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)

@@ -137,9 +137,49 @@ def test_an_unknown_status_keeps_a_parcel_alive_and_where_it_was(shop: Shop) -> 
 
 def test_a_parcel_first_heard_of_when_delivered_is_no_news(shop: Shop) -> None:
     shop.scan(Scan("SF1", Status.DELIVERED, START), Scan("sf-lower", Status.DELIVERED, START))
-    assert shop.engine.parcel("SF1") is None
+    view = shop.engine.parcel("SF1")
+    assert view is not None
+    assert view.finished
     assert outcome(shop, "first_seen_ended") == 2
+    assert shop.engine.live_parcels == 0
+    assert shop.until(START + 31 * DAY, step=HOUR) == []
+    assert shop.engine.parcel("SF1") is None
     assert shop.engine.names.sides == {}
+
+
+def test_what_comes_after_a_first_word_of_delivery_begins_no_parcel() -> None:
+    listener = Listener()
+    shop = Shop(place=[listener])
+    shop.until(START)
+    shop.scan(Scan("SF1", Status.DELIVERED, START), Scan("SF2", Status.DELIVERED, START))
+    shop.scan(Scan("SF1", Status.ACCEPTED, START - 2 * DAY))  # only late
+    shop.until(START + 16 * DAY, step=HOUR)
+    shop.scan(Scan("SF2", Status.ACCEPTED, START + 16 * DAY))  # cannot be
+    assert shop.engine.live_parcels == 0
+    assert shop.until(START + 26 * DAY, step=HOUR) == []
+    odd = [row for window in listener.windows for row in window.oddities.to_dicts()]
+    assert [(row["tracking_number"], row["oddity"]) for row in odd] == [("SF2", "after_end")]
+
+
+def test_a_first_word_of_delivery_is_not_remembered_where_room_is_short() -> None:
+    shop = Shop(engine_settings=EngineSettings(max_live_parcels=1000))
+    shop.scan(*(Scan(f"SF{n}", Status.DELIVERED, START) for n in range(900)))
+    kept = sum(shop.engine.parcel(f"SF{n}") is not None for n in range(900))
+    assert kept == 501
+    assert outcome(shop, "first_seen_ended") == 900
+
+
+def test_an_order_first_heard_of_when_shipped_waits_for_nothing() -> None:
+    listener = Listener()
+    shop = Shop(place=[listener])
+    shop.until(START)
+    shop.order(order("O1", "shipped", START, tracking_number="SF1"))
+    shop.scan(Scan("SF1", Status.ACCEPTED, START), Scan("SF1", Status.DELIVERED, START + HOUR))
+    shop.order(order("O1", "placed", START + 9 * DAY), order("O1", "paid", START + 9 * DAY))
+    found = shop.until(START + 30 * DAY, step=HOUR)
+    assert [one.kind for one in found if one.subject.id == "O1"] == []
+    odd = [row for window in listener.windows for row in window.oddities.to_dicts()]
+    assert {(row["tracking_number"], row["oddity"]) for row in odd} == {("O1", "paid_late")}
 
 
 def test_a_hashed_number_is_forgotten_when_its_parcel_leaves(shop: Shop) -> None:

@@ -95,13 +95,13 @@ class Both:
         self.names.sources.codes(SOURCES)
         self.stage = self.fresh()
         rules = rules_of(self.engine_settings, self.detection)
-        limits = self.detection.stalls.by_segment()
+        limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
             Rules(*(rules[number] for number in range(8))),
             lambda region: int(self.stage.world.places[region]["zone"]),
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),
-            lambda segment: round(limits[segment - 1].default_hours * 3600),
+            lambda leg: round(limits[leg - 1].default_hours * 3600),
         )
         self.now = START // 1000
 
@@ -351,3 +351,22 @@ def test_records_are_as_large_as_the_memory_budget_says() -> None:
     found: Records = np.zeros(1, SLOT)
     assert found.itemsize == 64
     assert BACKGROUND.itemsize == 20
+
+
+def test_both_remember_what_was_first_heard_of_when_it_ended() -> None:
+    both = Both()
+    day = DAY * 1000
+    both.order(
+        [order("O1", "shipped", START, tracking_number="SF1", origin_region="440305", region="110105")]
+    )
+    both.scan([Scan("SF2", Status.DELIVERED, START, region="110105", facility="hub-1", courier="k")])
+    both.sweep(6 * DAY)
+    both.restart()
+    both.scan([Scan("SF2", Status.ACCEPTED, START - day), Scan("SF2", Status.ACCEPTED, START + 6 * day)])
+    both.order([order("O1", "placed", START + 6 * day), order("O1", "paid", START + 7 * day)])
+    assert both.stage.live == 1  # the parcel of the order
+    both.order([order("O2", "placed", START), order("O2", "shipped", START + day)])
+    both.order([order("O2", "paid", START + 9 * day)])
+    both.order([order("O3", "placed", START), order("O3", "cancelled", START + day)])
+    both.sweep(3 * DAY)
+    both.sweep(40 * DAY)

@@ -86,5 +86,5 @@ def test_the_state_is_plain_and_comes_back() -> None:
 
 
 def test_a_parcel_is_asked_about_before_it_can_be_called_stalled() -> None:
-    floors = [limits.floor_hours for limits in StallSettings().by_segment()]
+    floors = [limits.floor_hours for limits in StallSettings().by_leg()]
     assert min(floors) * HOUR > LONGEST

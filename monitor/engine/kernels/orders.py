@@ -32,11 +32,12 @@ from monitor.engine.kernels.scans import (
     next_due,
     place_lane,
     region_pair,
+    roomy,
     write_mark,
 )
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated, wake
-from monitor.engine.layout import HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
+from monitor.engine.layout import FINISHED, HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
 from monitor.vocabulary import Segment
 
 FULFILMENT, REFUND = int(Segment.FULFILMENT), int(Segment.REFUND)
@@ -97,6 +98,8 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
     if index == ABSENT:
         if status in (SHIPPED, COMPLETED, CANCELLED, REFUNDED):
             world.outcomes[APPLIED] += 1
+            if status == SHIPPED and not order.history and roomy(world):
+                _remember_shipped(table, world, order)
             return n_marks, 0
         index = new_slot(table, world, order.order0, order.order1)
         if index == FULL:
@@ -161,6 +164,22 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
     slot.state = (slot.state | np.uint8(HISTORY)) if order.history else (slot.state & ~np.uint8(HISTORY))
     wake(table, bucket, index, next_due(world, slot))
     return n_marks, whole(background.ordered)
+
+
+@kernel
+def _remember_shipped(table: Table, world: World, order: Any) -> None:
+    """First heard of when it was shipped: the order or payment that comes later must not wait for a shipment."""
+    index = new_slot(table, world, order.order0, order.order1)
+    if index == FULL:
+        return
+    world.counts[s.LIVE_PARCELS] -= 1
+    slot = table.slots[index]
+    slot.state = FINISHED | ORDER
+    slot.region = order.origin
+    slot.status = SHIPPED
+    slot.last_scan = order.at
+    _describe(slot, table.background[index], order)
+    wake(table, bucket_of(mix(order.order0, order.order1)), index, next_due(world, slot))
 
 
 @kernel
@@ -235,7 +254,7 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
 
 @kernel
 def _paid_late(table: Table, order: Any, oddities: Any, n_oddities: int) -> int:
-    """Paid after it was shipped: the row names the order, as its parcels are not known from here."""
+    """Placed or paid after it was shipped: the row names the order, as its parcels are not known from here."""
     index = find(table, order.order0, order.order1)
     if index == ABSENT:
         return n_oddities
@@ -292,7 +311,7 @@ def apply_orders(table: Table, world: World, orders: Any, marks: Any, oddities: 
         n_marks, ordered = _apply_order(table, world, order, marks, n_marks)
         if order.parcel0 != 0 and order.status == SHIPPED:
             n_oddities = _join(table, world, order, ordered, oddities, n_oddities)
-        elif order.status == PAID:
+        elif order.status <= PAID:
             n_oddities = _paid_late(table, order, oddities, n_oddities)
         elif order.parcel0 != 0 and order.status == COMPLETED:
             n_marks = _complete(table, world, order, marks, n_marks)

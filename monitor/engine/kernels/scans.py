@@ -33,6 +33,7 @@ from monitor.engine.layout import (
     IN_PLACE,
     JOINED,
     KEEP,
+    LEG,
     LIFE,
     LIVE,
     ORDER,
@@ -41,6 +42,7 @@ from monitor.engine.layout import (
     Ended,
     Oddity,
     Open,
+    OrderStatus,
     Outcome,
 )
 from monitor.vocabulary import Segment, Status
@@ -48,8 +50,9 @@ from monitor.vocabulary import Segment, Status
 # numba freezes plain integers, not enumerations, into kernels.
 STALL, PROMISE, LOST = int(Open.STALL), int(Open.PROMISE), int(Open.LOST)
 NONE, PICKUP, COLLECTION = int(Segment.NONE), int(Segment.PICKUP), int(Segment.COLLECTION)
-FACILITY, DELIVERY, RETURN, CUSTOMS = (
+FACILITY, LINEHAUL, DELIVERY, RETURN, CUSTOMS = (
     int(Segment.FACILITY),
+    int(Segment.LINEHAUL),
     int(Segment.DELIVERY),
     int(Segment.RETURN),
     int(Segment.CUSTOMS),
@@ -68,6 +71,7 @@ OUT_FOR_DELIVERY, DELIVERED, COLLECTED, LOST_STATUS, RETURNED = (
     int(Status.RETURNED),
 )
 HELD_FOR_PICKUP = int(Status.HELD_FOR_PICKUP)
+ORDER_SHIPPED = int(OrderStatus.SHIPPED)
 MOVED, REASON_DELIVERED, REASON_FINISHED = int(Ended.MOVED), int(Ended.DELIVERED), int(Ended.FINISHED)
 BEFORE_ORDER, EARLIER_STAGE, SCAN_AFTER_END, TOO_FAST = (
     int(Oddity.BEFORE_ORDER),
@@ -160,6 +164,33 @@ def lane_of(world: World, carrier: int, origin: int, destination: int) -> int:
     return code
 
 
+@inlined
+def leg_of(slot: Any) -> int:
+    return whole(LEG[slot.segment, slot.status])
+
+
+@inlined
+def way_of(world: World, slot: Any) -> int:
+    """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
+    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
+        return whole(slot.lane)
+    here = whole(world.places[slot.region].zone)
+    return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
+
+
+@inlined
+def in_jam(world: World, slot: Any) -> bool:
+    return slot.segment == FACILITY and world.jammed[slot.facility] != 0
+
+
+@inlined
+def limit_of(world: World, slot: Any) -> int:
+    """Business seconds without a scan from which a live parcel stands still."""
+    leg = leg_of(slot)
+    limit = whole(world.limit[way_of(world, slot), leg])
+    return max(limit - whole(world.relief[leg]), 0) if in_jam(world, slot) else limit
+
+
 @kernel
 def region_pair(world: World, region: int, carrier: int) -> int:
     key = np.uint64(1) + ((np.uint64(carrier) << np.uint64(32)) | np.uint64(region))
@@ -225,10 +256,12 @@ def learn(world: World, slot: Any, until: int) -> None:
     duration = worked(world, calendar, until) - worked(world, calendar, whole(slot.last_scan))
     if duration < 0:
         return
-    world.ends[slot.lane, slot.segment, bin_of(duration)] += np.float32(1.0)
+    way, leg = way_of(world, slot), leg_of(slot)
+    if not in_jam(world, slot):  # a jam is not the usual
+        world.ends[way, leg, bin_of(duration)] += np.float32(1.0)
     passed = world.passed[slot.lane, slot.segment]
     passed.finished += 1
-    usual = world.median[slot.lane, slot.segment]
+    usual = world.median[way, leg]
     if usual > 0 and duration > 0:
         residual = log_of(duration) - log_of(whole(usual))
         passed.residual += residual
@@ -249,11 +282,25 @@ def lost_after(world: World, slot: Any) -> int:
 
 
 @inlined
+def stays_for(world: World, slot: Any) -> int:
+    """Seconds for which a finished slot stays: longer where its beginning is still unheard of, while there is room."""
+    unpaid = slot.state & ORDER and slot.status == ORDER_SHIPPED
+    if slot.segment_since == 0 and (unpaid or not slot.state & ORDER) and roomy(world):
+        return world.rules[s.REUSE_SECONDS]
+    return world.rules[s.FINISHED_SECONDS]
+
+
+@inlined
+def roomy(world: World) -> bool:
+    return 2 * world.counts[s.USED_SLOTS] <= world.rules[s.MAX_SLOTS]
+
+
+@inlined
 def other_due(world: World, slot: Any) -> int:
     """When the sweep may next have something to say about a slot, stalls apart."""
     last = whole(slot.last_scan)
     if slot.state & LIFE == FINISHED:
-        return min(last + world.rules[s.FINISHED_SECONDS], FAR)
+        return min(last + stays_for(world, slot), FAR)
     due = last + world.rules[s.FORGET_SECONDS]
     if slot.promised != 0 and not slot.state & PROMISE_TOLD:
         due = min(due, whole(slot.promised))
@@ -267,7 +314,7 @@ def next_due(world: World, slot: Any) -> int:
     """As `other_due`, and not later than a stall: business time never runs faster than the wall's."""
     due = other_due(world, slot)
     if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
-        due = min(due, whole(slot.last_scan) + whole(world.limit[slot.lane, slot.segment]))
+        due = min(due, whole(slot.last_scan) + limit_of(world, slot))
     return due
 
 
@@ -581,6 +628,8 @@ def _apply_scan(
     if index == ABSENT:
         if GOES[status] == END:
             world.outcomes[FIRST_SEEN_ENDED] += 1
+            if at + world.rules[s.REUSE_SECONDS] > horizon // 1000 and roomy(world):
+                _remember_ended(table, world, scans, row, bucket, at)
             return n_marks, n_endings, n_oddities
         index = new_slot(table, world, key0, key1)
         if index == FULL:
@@ -676,6 +725,25 @@ def _apply_scan(
     count(world, slot, 1)
     wake(table, bucket, index, next_due(world, slot))
     return n_marks, n_endings, n_oddities
+
+
+@kernel
+def _remember_ended(table: Table, world: World, scans: ScanColumns, row: int, bucket: int, at: int) -> None:
+    """First heard of when it ended: an older or impossible scan that comes later must not begin a parcel."""
+    index = new_slot(table, world, scans.key0[row], scans.key1[row])
+    if index == FULL:
+        return
+    world.counts[s.LIVE_PARCELS] -= 1
+    slot = table.slots[index]
+    slot.state = FINISHED
+    slot.last_scan = at
+    slot.status = scans.status[row]
+    slot.carrier = scans.carrier[row]
+    slot.source = scans.source[row]
+    slot.region = scans.region[row]
+    slot.facility = scans.facility[row]
+    table.background[index].courier = scans.courier[row]
+    wake(table, bucket, index, next_due(world, slot))
 
 
 @inlined

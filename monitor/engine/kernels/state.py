@@ -32,11 +32,13 @@ class World(NamedTuple):
     lane_keys: Any  # u8, open addressed; 0 is free
     lane_codes: Any  # u4, beside lane_keys
     lanes: Any  # LANE per lane code; 0 is every other lane
-    limit: Any  # u4 [lane, segment]: business seconds without a scan that make a stall
-    median: Any  # f4 [lane, segment]: business seconds; 0 is not known
-    ends: Any  # f4 [lane, segment, bin]: learned durations; segment NONE is the whole way
+    limit: Any  # u4 [lane, leg]: business seconds without a scan that make a stall
+    relief: Any  # u4 [leg]: by how much a limit is lower in a jammed facility
+    median: Any  # f4 [lane, leg]: business seconds; 0 is not known
+    ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
     passed: Any  # PASSED [lane, segment]
     facilities: Any  # FACILITY per facility code
+    jammed: Any  # u1 per facility code
     feeds: Any  # FEED per source code
     region_keys: Any  # u8, open addressed
     region_codes: Any  # u4

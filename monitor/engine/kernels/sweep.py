@@ -17,10 +17,13 @@ from monitor.engine.kernels.scans import (
     calendar_of,
     count,
     finish,
+    leg_of,
+    limit_of,
     lost_after,
     may_be_lost,
     next_due,
     other_due,
+    way_of,
     worked,
 )
 from monitor.engine.kernels.state import Table, World
@@ -57,6 +60,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         return LEAVE
     count(world, slot, -1)
     due.age = 0
+    due.way = 0
+    due.leg = 0
     if not hold and slot.promised != 0 and not slot.state & PROMISE_TOLD and now >= whole(slot.promised):
         slot.state |= np.uint8(PROMISE_TOLD)
         slot.open |= np.uint8(PROMISE)
@@ -67,7 +72,7 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     wait = FAR
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
-        limit = whole(world.limit[slot.lane, slot.segment])
+        limit = limit_of(world, slot)
         if age < limit:
             wait = now + limit - age
         elif hold:
@@ -75,6 +80,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         else:
             slot.open |= np.uint8(STALL)
             due.age = age
+            due.way = way_of(world, slot)
+            due.leg = leg_of(slot)
             what |= DUE_STALL
     slot.due = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
     count(world, slot, 1)
@@ -179,14 +186,10 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
         if slot.segment != NONE:
             age = silent_age(world, slot, now)
             if age >= 0:
-                still[slot.lane, slot.segment, bin_of(age)] += np.float32(1.0)
+                way, leg = way_of(world, slot), leg_of(slot)
+                still[way, leg, bin_of(age)] += np.float32(1.0)
             if not slot.open & (STALL | LOST):
-                wake(
-                    table,
-                    bucket,
-                    base + place,
-                    now + max(whole(world.limit[slot.lane, slot.segment]) - age, 0),
-                )
+                wake(table, bucket, base + place, now + max(limit_of(world, slot) - age, 0))
         accepted = whole(slot.accepted)
         if accepted != 0 and accepted <= now and not slot.state & ORDER:
             still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)

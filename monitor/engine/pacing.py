@@ -1,0 +1,84 @@
+"""Calendars that learn: a carrier that does little on Sundays gets a calendar of its own, from what it did.
+
+Once a local day the legs that ended on it are counted per carrier. Where a carrier's week has slow days, its calendar
+is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from config import calendars
+from detectors.clock import DAY, offset_of
+from detectors.findings import Instant
+from detectors.weekdays import Weekdays
+from monitor.engine.stage import PACED, ParcelStage
+from monitor.vocabulary import Segment
+
+SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
+_MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
+_EPOCH_WEEKDAY: Final = 3
+
+
+class Pacing:
+    def __init__(self, stage: ParcelStage, rules: tuple[calendars.CalendarRule, ...]) -> None:
+        self._stage = stage
+        self._rule = rules[-1]
+        self._default = len(rules) - 1
+        self._first = len(rules)  # row of `worked` of the first learned calendar
+        self._rows: dict[int, tuple[int, tuple[float, ...]]] = {}  # carrier to its row and pace
+        self._week = Weekdays(PACED)
+        self._day = 0
+        self._before = np.zeros(PACED)
+
+    def pass_time(self, now: Instant) -> None:
+        """At least once an hour, or a day's legs count for the next one."""
+        day = (now + offset_of(now, self._rule.timezone)) // DAY
+        if day == self._day:
+            return
+        ended = self._ended()
+        if self._day:
+            self._week.learn((day - 1 + _EPOCH_WEEKDAY) % 7, ended - self._before)
+            self._adopt()
+        self._day, self._before = day, ended
+
+    def _ended(self) -> Any:
+        """Legs so far, by carrier."""
+        world, lanes = self._stage.world, self._stage.lane_count + 1
+        finished = world.passed["finished"][:lanes][:, _MOVING].sum(axis=1)
+        carrier = world.lanes["carrier"][:lanes].astype(np.int64)
+        return np.bincount(np.minimum(carrier, PACED - 1), weights=finished, minlength=PACED)
+
+    def _adopt(self) -> None:
+        pace = self._week.pace().round(2)
+        for carrier in np.flatnonzero(pace.min(axis=1) < SLOW).tolist():
+            known = self._rows.get(carrier)
+            row = known[0] if known else self._first + len(self._rows)
+            if 0 < carrier < PACED - 1 and row < len(self._stage.world.worked):
+                self._rows[carrier] = row, tuple(pace[carrier].tolist())
+        self._apply()
+
+    def _apply(self) -> None:
+        world = self._stage.world
+        for carrier, (row, pace) in self._rows.items():
+            world.worked[row] = calendars.paced(self._rule, pace)
+            mine = world.calendar[carrier]
+            mine[mine == self._default] = row
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "rows": [[carrier, row, list(pace)] for carrier, (row, pace) in self._rows.items()],
+            "week": self._week.state(),
+            "day": self._day,
+            "before": self._before.tolist(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rows = {carrier: (row, tuple(pace)) for carrier, row, pace in state["rows"]}
+        self._week.restore(state["week"])
+        self._day = state["day"]
+        self._before = np.array(state["before"])
+        self._apply()

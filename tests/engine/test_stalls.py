@@ -1,0 +1,151 @@
+"""When a parcel that stands still is called stalled: later than its lane's slow ones, sooner in a jam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from detectors.episodes import Episodes
+from detectors.findings import CloseReason, Finding, Kind, Subject, SubjectType
+from detectors.interfaces import Window
+from monitor.vocabulary import Status
+from tests.engine.shop import DAY, HOUR, START, Scan, Shop
+
+TAUGHT = START + 3 * DAY
+STEP = 5 * 60_000
+
+
+class Says:
+    """A place detector that says of hub-1 what it is told to."""
+
+    name = "facility_congested"
+    every = STEP
+    wants = frozenset({"facilities"})
+
+    def __init__(self) -> None:
+        self.congested = False
+        self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
+
+    def run(self, window: Window) -> list[Finding]:
+        subject = Subject(SubjectType.FACILITY, "hub-1")
+        if self.congested:
+            one = self._episodes.hold(
+                subject, started_at=window.until, now=window.until, score=0.9, evidence={}
+            )
+        else:
+            one = self._episodes.close(subject, window.until, CloseReason.RECOVERED)
+        return [one] if one is not None else []
+
+    def state(self) -> dict[str, Any]:
+        return {"congested": self.congested, "episodes": self._episodes.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.congested = bool(state["congested"])
+        self._episodes.restore(state["episodes"])
+
+
+def taught(place: Says | None = None) -> Shop:
+    """A hub whose parcels leave after 2 to 12 hours, 20 a quarter of an hour; one lane of one carrier."""
+    shop = Shop(place=[place] if place else [])
+    shop.until(START)
+    for number in range(400):
+        name, at = f"T{number}", START + number * HOUR // 8
+        shop.scan(Scan(name, Status.ARRIVED, at, region="440305", facility="hub-1"))
+        shop.scan(Scan(name, Status.DEPARTED, at + HOUR * (2 + number % 11), region="440305"))
+        shop.scan(Scan(name, Status.DELIVERED, at + 20 * HOUR, region="110105"))
+    shop.until(TAUGHT, step=STEP)
+    return shop
+
+
+def opened(found: list[Finding], number: str) -> Finding:
+    (one,) = [one for one in found if one.subject.id == number and one.kind is Kind.FACILITY_STALLED]
+    return one
+
+
+def waits(shop: Shop, number: str = "SF1") -> float:
+    """Hours until a parcel that arrives now and stays is stalled."""
+    at = shop.engine.now
+    shop.scan(Scan(number, Status.ARRIVED, at, region="440305", facility="hub-1"))
+    return (opened(shop.until(at + 4 * DAY, step=STEP), number).opened_at - at) / HOUR
+
+
+def test_a_stall_opens_a_margin_after_nearly_all_of_its_lane_have_moved() -> None:
+    margin = Shop().detection_settings.stalls.facility.margin_hours
+    assert waits(taught()) == pytest.approx(12 + margin, abs=2)
+
+
+def score_where_the_slow_ones_took(hours: int) -> float:
+    shop = taught()
+    for number in range(12):
+        name = f"S{number}"
+        shop.scan(Scan(name, Status.ARRIVED, START, region="440305", facility="hub-1"))
+        shop.scan(Scan(name, Status.DEPARTED, START + hours * HOUR, region="440305"))
+    now = shop.engine.now
+    shop.scan(Scan("SF1", Status.ARRIVED, now, region="440305", facility="hub-1"))
+    return opened(shop.until(now + 4 * DAY, step=STEP), "SF1").score
+
+
+def test_a_stall_is_surer_where_who_lasts_so_long_lasts_for_days() -> None:
+    assert score_where_the_slow_ones_took(46) < 0.4
+    assert score_where_the_slow_ones_took(70) > 0.7
+
+
+def test_in_a_congested_facility_the_margin_is_short_and_sure_across_a_restart() -> None:
+    says = Says()
+    shop = taught(says)
+    says.congested = True
+    shop.until(shop.engine.now + HOUR, step=STEP)
+    shop.restart()
+    at = shop.engine.now
+    shop.scan(Scan("SF1", Status.ARRIVED, at, region="440305", facility="hub-1"))
+    shop.scan(Scan("SF2", Status.ARRIVED, at, region="440305", facility="hub-2"))
+    found = shop.until(at + 4 * DAY, step=STEP)
+    settings = shop.detection_settings.stalls
+    one, other = opened(found, "SF1"), opened(found, "SF2")
+    # a parcel is looked at when its usual limit comes, and besides at each census
+    early = 12 + settings.jam_margin_hours
+    assert early - 2 <= (one.opened_at - at) / HOUR <= early + settings.census_hours + 2
+    assert one.score > 0.8
+    assert (other.opened_at - at) / HOUR == pytest.approx(12 + settings.facility.margin_hours, abs=2)
+
+
+def test_what_a_jam_took_is_not_the_usual() -> None:
+    says = Says()
+    shop = taught(says)
+    says.congested = True
+    shop.until(shop.engine.now + HOUR, step=STEP)
+    at = shop.engine.now
+    jammed = [f"J{number}" for number in range(200)]
+    shop.scan(*(Scan(name, Status.ARRIVED, at, region="440305", facility="hub-1") for name in jammed))
+    shop.until(at + 2 * DAY, step=STEP)
+    shop.scan(*(Scan(name, Status.DEPARTED, at + 2 * DAY, region="440305") for name in jammed))
+    says.congested = False
+    shop.until(at + 2 * DAY + HOUR, step=STEP)
+    assert waits(shop) == pytest.approx(12 + shop.detection_settings.stalls.facility.margin_hours, abs=2)
+
+
+def test_waiting_at_the_station_and_being_out_are_learned_apart() -> None:
+    shop = Shop()
+    shop.until(START)
+    for number in range(200):
+        name, at = f"T{number}", START + number * HOUR // 4
+        shop.scan(Scan(name, Status.OUT_FOR_DELIVERY, at, region="440305", facility="st-1"))
+        shop.scan(
+            Scan(name, Status.ATTEMPT_FAILED, at + HOUR * (1 + number % 3), region="440305", facility="st-1")
+        )
+        shop.scan(
+            Scan(name, Status.DELIVERED, at + HOUR * (20 + number % 5), region="440305", facility="st-1")
+        )
+    shop.until(TAUGHT, step=STEP)
+    at = shop.engine.now
+    shop.scan(Scan("SF1", Status.OUT_FOR_DELIVERY, at, region="440305", facility="st-1"))
+    shop.scan(Scan("SF2", Status.ATTEMPT_FAILED, at, region="440305", facility="st-1"))
+    found = shop.until(at + 6 * DAY, step=STEP)
+    hours = {
+        one.subject.id: (one.opened_at - at) / HOUR for one in found if one.kind is Kind.DELIVERY_STALLED
+    }
+    settings = shop.detection_settings.stalls
+    assert hours["SF1"] == pytest.approx(3 + settings.delivery.margin_hours, abs=2)
+    assert hours["SF2"] == pytest.approx(24 + settings.again.margin_hours, abs=3)

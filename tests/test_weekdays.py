@@ -1,0 +1,61 @@
+"""What a carrier does on which day of the week, from the legs that ended."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from config.calendars import EPOCH, CalendarRule, paced, worked
+from detectors.weekdays import Weekdays
+
+SUNDAY = 6
+
+
+def fed(weeks: int, carriers: dict[int, list[float]], sale: tuple[int, int] | None = None) -> Weekdays:
+    """Legs of carriers by weekday, Monday first; a sale multiplies one day of one week by ten."""
+    week = Weekdays(8)
+    for number in range(weeks):
+        for day in range(7):
+            legs = np.zeros(8)
+            for carrier, daily in carriers.items():
+                legs[carrier] = daily[day] * (10 if (number, day) == sale else 1)
+            week.learn(day, legs)
+    return week
+
+
+def test_a_half_sunday_is_learned_and_a_full_one_is_not_slowed() -> None:
+    pace = fed(3, {1: [400] * 6 + [100], 2: [400] * 7}).pace()
+    assert pace[1, SUNDAY] == pytest.approx((100 + 30) / (400 + 30), abs=0.01)
+    assert pace[1, :SUNDAY].min() > 0.95
+    assert pace[2].min() > 0.95
+
+
+def test_nothing_is_said_of_a_carrier_before_its_week_was_seen() -> None:
+    pace = fed(1, {1: [400] * 6 + [0]}).pace()
+    assert (pace == 1).all()
+
+
+def test_a_sale_is_one_day_and_slows_no_other() -> None:
+    pace = fed(4, {1: [400] * 6 + [200]}, sale=(3, 1)).pace()
+    assert pace[1, [0, 2, 3, 4, 5]].min() > 0.9
+
+
+def test_a_few_parcels_on_a_day_are_no_day_of_rest() -> None:
+    assert fed(4, {1: [6, 4, 5, 6, 5, 4, 2]}).pace()[1].min() > 0.85
+
+
+def test_nothing_is_ever_a_standstill_and_a_checkpoint_keeps_it() -> None:
+    week = fed(4, {1: [4000] * 6 + [0]})
+    assert week.pace()[1, SUNDAY] >= 0.1
+    other = Weekdays(8)
+    other.restore(week.state())
+    assert (other.pace() == week.pace()).all()
+
+
+def test_a_slowed_calendar_counts_slow_days_by_their_pace() -> None:
+    rule = CalendarRule(timezone="UTC")
+    slow = paced(rule, (1, 1, 1, 1, 1, 1, 0.5))
+    sunday = (1_773_532_800 - EPOCH) // 3600  # 2026-03-15, 00:00 UTC
+    assert int(worked(rule)[sunday + 24]) - int(worked(rule)[sunday]) == 86_400
+    assert int(slow[sunday + 24]) - int(slow[sunday]) == 43_200
+    assert int(slow[sunday]) - int(slow[sunday - 24]) == 86_400
