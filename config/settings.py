@@ -167,6 +167,10 @@ class NotifySettings(Section):
         {}, description="messages a receiver takes in a minute; more become one digest (default 18)"
     )
     link_hours: int = Field(72, ge=1, description="how long a button works")
+    charts_url: str | None = Field(
+        None,
+        description="where chats fetch the charts of alerts from this daemon; none: http.public_url; empty: nowhere",
+    )
     heartbeat_url: SecretStr | None = Field(
         None, description="fetched while all is well: its silence is the alarm"
     )

@@ -1,16 +1,18 @@
 """What chat channels share: a message as lines of the chat's own dialect, within the chat's own limit.
 
 Ops bodies are a small Markdown (paragraphs, `- ` lists, `**bold**`); a dialect says how a chat writes these. Limits
-are in bytes of the request or in characters, by provider. What does not fit is dropped from the end of the body with
-"+N more": the title, the reason and the links stay.
+are in bytes of the request or in characters, by provider. `whole` tells whether a message fits, so that it can be
+split before (`notifier.parts`). What still does not fit is dropped from the end of the body with "+N more": the title,
+the reason and the links stay.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,6 +26,8 @@ COLOURS: Mapping[str, str] = {
     "info": "#1565c0",
     "resolved": "#2e7d32",
 }
+ROOMY = 1 << 30  # as a room: nothing is cut
+TITLE = 300
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _WHY = {"zh-CN": "发送原因", "en": "Sent because"}
 _MORE = {"zh-CN": "……另有 {} 行，见控制台", "en": "… +{} more, see the console"}
@@ -139,7 +143,11 @@ def compose(
     buttons: bool = True,
 ) -> str:
     """The whole message as one text of at most `limit`."""
-    head = [dialect.title(dialect.escape(cut(one_line(message.title), max(40, limit // 8))))] if title else []
+    head = (
+        [dialect.title(dialect.escape(cut(one_line(message.title), min(TITLE, max(40, limit // 8)))))]
+        if title
+        else []
+    )
     tail = [
         line for line in (why_line(message, dialect), link_line(message, dialect, buttons=buttons)) if line
     ]
@@ -182,6 +190,34 @@ def fit(build: Callable[[int], Any], start: int, limit: int) -> bytes:
         if len(body) <= limit or room < 200:
             return body
         room = room * 3 // 4
+
+
+def whole(build: Callable[[int], Any], start: int, limit: int) -> bool:
+    """Whether `fit` would send all of it: with all the room there is, the request is the same and within `limit`."""
+    everything = build(ROOMY)
+    return len(json_bytes(everything)) <= limit and build(start) == everything
+
+
+def multipart(boundary: str, parts: Sequence[tuple[str, str, bytes]]) -> tuple[str, bytes]:
+    """Content type and body of a form; a part is its disposition (`name="photo"; filename=...`), its type (may be
+    empty) and its bytes.
+    """
+    body = b"".join(
+        b"--%s\r\nContent-Disposition: form-data; %s\r\n%s\r\n%s\r\n"
+        % (
+            boundary.encode(),
+            disposition.encode(),
+            b"Content-Type: %s\r\n" % kind.encode() if kind else b"",
+            data,
+        )
+        for disposition, kind, data in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + b"--%s--\r\n" % boundary.encode()
+
+
+def boundary(key: str) -> str:
+    """Of a form: the same for the same message, so that a retry is the same request."""
+    return "forestall-" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
 
 
 async def post(

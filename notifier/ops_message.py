@@ -19,11 +19,15 @@ import jinja2
 from babel.numbers import format_currency, get_currency_precision
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notifier.sending import Button, Message
+from notifier.sending import Button, Message, Tell
 
 TEMPLATES = Path(__file__).parent / "templates" / "ops"
 OPS_TEMPLATES = frozenset({"ops/incident", "ops/digest", "ops/report"})
 LOCALES = ("zh-CN", "en")
+TELL: Mapping[str, Tell] = {
+    **dict.fromkeys(("first", "new_incidents", "grew", "resolved"), "edit"),
+    **dict.fromkeys(("repeat", "escalated", "woke"), "channel"),
+}
 _STYLES = {"acknowledge": "primary", "approve": "primary", "noise": "danger", "reject": "danger"}
 _BLANK = re.compile(r"\n{3,}")
 
@@ -70,6 +74,7 @@ def ops_message(
         image=image,
         thread=variables["thread"],
         why=say["reason"][variables["reason"]],
+        tell=TELL.get(variables["reason"], "thread"),
         mention=tuple(variables["mention"]),
         labels=dict(variables["labels"]),
         started_at=single["since"] if single else None,
@@ -160,6 +165,10 @@ def _fields(
         (names["until"], moment(one["resolved_at"], zone) if one["resolved_at"] else ""),
         (names["parcels"], f"{one['open']:,} / {one['total']:,}" if one["total"] else ""),
         (names["money"], money_text(one["money"], locale)),
+        (names["stock"], _against(one["evidence"], "stock", "usual")),
+        (names["forecast"], _interval(one["evidence"], 24)),
+        (names["forecast_later"], _interval(one["evidence"], 72)),
+        (names["complaints"], _against(one["evidence"], "cases", "expected")),
         (names["carriers"], ", ".join(f"{name} {number:,}" for name, number in one["carriers"])),
         (
             names["hubs"],
@@ -172,6 +181,20 @@ def _fields(
         (names["note"], one["note"]),
     )
     return tuple((name, value) for name, value in rows if value)
+
+
+def _against(evidence: Mapping[str, Any], name: str, usual: str) -> str:
+    """A number beside its usual one, where both are known."""
+    value, level = evidence.get(name), evidence.get(usual)
+    if not isinstance(value, int | float) or not isinstance(level, int | float):
+        return ""
+    return f"{value:,.0f} ({value - level:+,.0f} / {level:,.0f})"
+
+
+def _interval(evidence: Mapping[str, Any], hours: int) -> str:
+    names = [f"{word}_{hours}" for word in ("forecast", "low", "high")]
+    values = [float(evidence[name]) for name in names if isinstance(evidence.get(name), int | float)]
+    return f"{values[0]:,.0f} ({values[1]:,.0f}–{values[2]:,.0f})" if len(values) == len(names) else ""
 
 
 def _totals(variables: Mapping[str, Any], say: Mapping[str, Any], locale: str) -> tuple[tuple[str, str], ...]:

@@ -305,8 +305,9 @@ class Incidents:
                 return
             incident.phase, incident.fired_at, incident.said = Phase.FIRING, now, incident.open
             self._muting.stale = True
-            self._say(incident, Phase.PENDING, Why.CONFIRMED, now)
+            incident.recall_series(now)
             incident.sample_series(now)
+            self._say(incident, Phase.PENDING, Why.CONFIRMED, now)
             incident.wake = self._next_escalation(incident)
 
     def _step_firing(self, incident: Incident, rule: IncidentRule, now: Instant) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from monitor.incidents.records import Entry, Group, Mute, Phase, View, Why
 SAMPLE = 20
 SERIES = 96
 SERIES_STEP = 300_000
+RECALL = 3 * 86_400_000
+RECALL_POINTS = 24
+RECALL_LEAST = 3
 TIMELINE = 100
 SINGLE_LABELS = ("carrier", "lane", "facility", "region", "feed")
 
@@ -162,6 +166,15 @@ class Incident:
         self.timeline.append(Entry(at, reason, by, note))
         if len(self.timeline) > TIMELINE:  # the beginning stays: it says how it began
             del self.timeline[TIMELINE // 4]
+
+    def recall_series(self, now: Instant) -> None:
+        """How it came to this, from when each open finding began: the first message has a story to show, too."""
+        begun = sorted(min(max(member.since, now - RECALL), now) for member in self.members.values())
+        if len(begun) < RECALL_LEAST or begun[0] >= now:
+            return
+        step = max(1, (now - begun[0]) // RECALL_POINTS)
+        moments = range(begun[0], now, step)
+        self.series = [(at, bisect_right(begun, at)) for at in moments]
 
     def sample_series(self, now: Instant) -> None:
         if self.series and now - self.series[-1][0] < SERIES_STEP:

@@ -188,6 +188,9 @@ class Notifications:
             resolved=tuple(over) if route.send_resolved else (),
             locale=route.locale or self._settings.locale,
             mention=self._mention(key[1]),
+            thread=key[2].removeprefix("incident=")
+            if key[2].startswith("incident=") and "\0" not in key[2]
+            else key_of("thread", *key, group.opened_at),
         )
         return Ready(key, group, notification, next_told)
 

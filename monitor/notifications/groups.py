@@ -87,4 +87,5 @@ def digest(ready: Sequence[Ready], now: Instant) -> Notification:
         mention=tuple(mention),
         expires_at=max(one.notification.expires_at for one in ready),
         digest=True,
+        thread=None,
     )

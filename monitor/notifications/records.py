@@ -54,6 +54,9 @@ class Notification:
     locale: str = "zh-CN"
     mention: tuple[str, ...] = ()
     digest: bool = False
+    thread: str | None = (
+        None  # of one group from its first message to its last; an incident's own id where it is one
+    )
 
     @property
     def severity(self) -> str:

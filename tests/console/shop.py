@@ -162,7 +162,7 @@ class Shop:
         self.notifications.due(self.now, self.book.get)
 
     def app(self) -> Starlette:
-        gate = Gate(self.settings.console, TOKEN, b"cookie secret of tests")
+        gate = Gate(lambda: self.settings.console, TOKEN, b"cookie secret of tests")
         return Starlette(routes=console_routes(self.source, gate, LINKS))
 
     def fill(self, facilities: int = 60, parcels: int = 10_000) -> None:

@@ -156,12 +156,13 @@ def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
         async with Http() as http, FakeServer(lambda _: Response(200)) as watcher:
             settings = NotifySettings(heartbeat_url=SecretStr(f"{watcher.url}/ping/s3cret"))
             healthy = [True]
-            heart = Heartbeat(settings, http, lambda: healthy[0])
+            heart = Heartbeat(lambda: settings, http, lambda: healthy[0])
             assert await heart.beat(MONDAY)
             watcher.script.append(Response(500))
-            assert not await heart.beat(MONDAY)
+            assert not await heart.beat(MONDAY + 1_000), "not due yet"
+            assert not await heart.beat(MONDAY + 60_000)
             healthy[0] = False
-            assert not await heart.beat(MONDAY)
+            assert not await heart.beat(MONDAY + 180_000)
             assert len(watcher.requests) == 2
 
     asyncio.run(run())

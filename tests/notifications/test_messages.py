@@ -58,6 +58,7 @@ def test_a_capacity_alert_says_what_to_do(locale: str, title: str, advice: str, 
     assert text.why == why
     assert "599.70" in dict(text.fields)[words()[locale]["field"]["money"]]
     assert text.started_at == T0 - HOUR
+    assert "8,000 (+6,000 / 2,000)" in dict(text.fields).values()
 
 
 def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
@@ -75,13 +76,21 @@ def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
 
 def test_a_forecast_backlog_asks_for_hands_and_a_slow_lane_is_called_by_its_regions() -> None:
     world = World()
-    evidence: dict[str, Any] = {"stock": 900, "forecast_24": 5000, "usual_24": 1400, "zh": "预计 5,000 件"}
+    evidence: dict[str, Any] = {
+        "stock": 900,
+        "forecast_24": 5000,
+        "low_24": 3900,
+        "high_24": 6100,
+        "usual_24": 1400,
+        "zh": "预计 5,000 件",
+    }
     world.tick(
         finding(Kind.BACKLOG_FORECAST, SubjectType.FACILITY, "HUB-9", **evidence),
         finding(Kind.CARRIER_DEGRADED, SubjectType.LANE, "SF|330000|110000", carrier="SF"),
     )
     backlog, lane = (message(notification) for notification in said(world))
     assert "超出常量约 3,600 件" in backlog.body
+    assert dict(backlog.fields)["24 小时后预计"] == "5,000 (3,900–6,100)"
     assert "SF 浙江省 → 北京市" in lane.title
     assert "SF 浙江省 → 北京市 的新单改走" in lane.body
 
@@ -95,7 +104,10 @@ def test_a_digest_counts_everything_and_lists_the_largest() -> None:
     text = message(digest, "en")
     total = sum(view.open for view in digest.firing)
     assert f"{len(digest.firing)} incidents, {total:,} parcels" in text.title
-    assert f"{len(digest.firing) - 40} more, see the console" in text.body
+    assert f"{len(digest.firing) - 40} more" in text.body
+    assert all(view.place.id in text.body for view in digest.firing), (
+        "each by its name, the small ones in a line"
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class PagerDutyOptions(Options):
 class PagerDutyChannel:
     Config = PagerDutyOptions
     name = "pagerduty"
-    capabilities = Capabilities(thread=True, buttons=True, idempotent=True)
+    capabilities = Capabilities(thread=True, buttons=True, image_url=True, idempotent=True)
     limits = Limits(body_bytes=512_000)
 
     def __init__(self, config: PagerDutyOptions, http: Http) -> None:
@@ -55,6 +55,7 @@ class PagerDutyChannel:
             **event,
             "client": "Forestall",
             "links": [{"href": url, "text": label} for label, url in links],
+            **({"images": [{"src": message.image_url, "alt": "chart"}]} if message.image_url else {}),
             "payload": {
                 "summary": chat.cut(chat.one_line(message.title) or "-", SUMMARY, len),
                 "source": self._config.source,
