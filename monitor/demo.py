@@ -200,7 +200,11 @@ def demo_settings(folder: Path, port: int, secret: str) -> Settings:
                 "ops": {"type": "slack", "url": f"{providers}/ops"},
             },
             "coupons": {"coupons": {"type": "webhook", "url": f"{providers}/coupons", "secret": secret}},
-            "notify": {"routes": [{"name": "ops", "receivers": ["ops"]}]},
+            "notify": {
+                "routes": [{"name": "ops", "receivers": ["ops"]}],
+                "digest_receivers": ["ops"],
+                "approval_receivers": ["ops"],
+            },
             "console": {"open_reading": True},  # whoever runs a demo may look without a token
         }
     )

@@ -117,7 +117,7 @@ def _form(variables: Mapping[str, Any]) -> str:
 def advice_text(step: Mapping[str, Any], locale: str) -> str:
     """One step of what to do, as a person reads it, without markup."""
     template = _environment().get_template(f"advice.{locale}.j2")
-    return template.render({"step": step}).strip().replace("**", "")
+    return template.render({"step": step, "words": words()[locale]}).strip().replace("**", "")
 
 
 def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> str:
@@ -163,12 +163,10 @@ def _fields(
         (names["place"], place_name(one, say)),
         (names["since"], moment(one["since"], zone)),
         (names["until"], moment(one["resolved_at"], zone) if one["resolved_at"] else ""),
-        (names["parcels"], f"{one['open']:,} / {one['total']:,}" if one["total"] else ""),
-        (names["money"], money_text(one["money"], locale)),
-        (names["stock"], _against(one["evidence"], "stock", "usual")),
-        (names["forecast"], _interval(one["evidence"], 24)),
-        (names["forecast_later"], _interval(one["evidence"], 72)),
-        (names["complaints"], _against(one["evidence"], "cases", "expected")),
+        (names["lasted"], _lasted(one, say)),
+        (names["parcels"], _parcels(one)),
+        (names["money"], "" if one["resolved_at"] else money_text(one["money"], locale)),
+        *([] if one["resolved_at"] else _measures(one["evidence"], names)),
         (names["carriers"], ", ".join(f"{name} {number:,}" for name, number in one["carriers"])),
         (
             names["hubs"],
@@ -176,11 +174,45 @@ def _fields(
             if one["place_type"] != "facility"
             else "",
         ),
+        (
+            names["lanes"],
+            ", ".join(f"{name} {number:,}" for name, number in one["lanes"])
+            if one["place_type"] not in {"facility", "lane"}
+            else "",
+        ),
         (names["kinds"], kinds),
         (names["claimed"], one["acknowledged_by"]),
         (names["note"], one["note"]),
     )
     return tuple((name, value) for name, value in rows if value)
+
+
+def _measures(evidence: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Of a place: what it holds beside the usual, what is forecast with its interval, complaints beside the usual."""
+    return [
+        (names["stock"], _against(evidence, "stock", "usual")),
+        (names["forecast"], _interval(evidence, 24)),
+        (names["forecast_later"], _interval(evidence, 72)),
+        (names["complaints"], _against(evidence, "cases", "expected")),
+    ]
+
+
+def _lasted(one: Mapping[str, Any], say: Mapping[str, Any]) -> str:
+    if not one["resolved_at"]:
+        return ""
+    hours = (one["resolved_at"] - one["since"]) / 3_600_000
+    return (
+        str(say["hours"]).format(f"{hours:,.1f}")
+        if hours < 48
+        else str(say["days"]).format(f"{hours / 24:,.1f}")
+    )
+
+
+def _parcels(one: Mapping[str, Any]) -> str:
+    """Open and in all; of what is over only how many there were."""
+    if not one["total"]:
+        return ""
+    return f"{one['total']:,}" if one["resolved_at"] else f"{one['open']:,} / {one['total']:,}"
 
 
 def _against(evidence: Mapping[str, Any], name: str, usual: str) -> str:

@@ -77,6 +77,13 @@ class Incident:
         """Whether the incident stands on a finding about its place, not on the number of parcels."""
         return self.last is not None
 
+    @property
+    def began(self) -> Instant:
+        """Of a place when the place went wrong, whatever its parcels had behind them; else the first of them."""
+        if self.last is None:
+            return self.since
+        return min((anchor.since for anchor in self.anchors.values()), default=self.last.since)
+
     def add(self, finding_id: str, member: Member, *, new: bool) -> None:
         self.members[finding_id] = member
         self._count(member, 1)
@@ -193,7 +200,7 @@ class Incident:
             place=self.group.place,
             phase=self.phase,
             severity=self.severity,
-            since=self.since,
+            since=self.began,
             opened_at=self.opened_at,
             fired_at=self.fired_at,
             resolved_at=self.resolved_at,
@@ -218,6 +225,7 @@ class Incident:
             snoozed_until=self.snoozed_until,
             escalation=self.escalation,
             note=self.note,
+            lanes=dict(counts["lane"]),
         )
 
     def plain(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from config.regions import regions
 from config.settings import IncidentSettings
-from detectors.findings import Instant
+from detectors.findings import Instant, Subject, SubjectType
 from monitor.incidents import View
 from monitor.links import Act, Link, Links, nonce
 from monitor.notifications.advice import advise
@@ -160,6 +160,9 @@ def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
         "carriers": _top(view.carriers),
         "regions": _top(_regions(view.regions, locale)),
         "facilities": _top(view.facilities),
+        "lanes": _top(
+            {named(Subject(SubjectType.LANE, lane), locale): number for lane, number in view.lanes.items()}
+        ),
         "score": round(view.score, 4),
         "evidence": {
             name: clean(value, 400) if isinstance(value, str) else value

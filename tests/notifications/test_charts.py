@@ -41,7 +41,7 @@ def test_the_chart_is_a_small_png_and_the_same_for_the_same_numbers() -> None:
 
 @pytest.mark.parametrize("hours", [0.2, 1, 3, 7, 24, 50, 96, 400, 2_000])
 def test_any_stretch_of_time_has_marks_on_its_axis(hours: float) -> None:
-    """matplotlib warns where it finds none, and warnings are errors here."""
+    """Matplotlib warns where it finds none, and warnings are errors here."""
     step = round(hours * HOUR / 11)
     assert draw(Picture([[T0 + n * step, n] for n in range(12)], timezone="Asia/Shanghai"))
 
