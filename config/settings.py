@@ -155,7 +155,11 @@ class Route(Section):
     group_by: tuple[str, ...] = Field(("incident",), description="incidents equal in these share a message")
     group_wait_seconds: int = Field(30, ge=0)
     group_interval_seconds: int = Field(300, ge=1)
-    repeat_interval_seconds: int = Field(14_400, ge=1)
+    repeat_interval_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="none: 4 hours while critical, 12 while a warning, a day while only for information",
+    )
     send_resolved: bool = True
     locale: Literal["zh-CN", "en"] | None = None
 

@@ -38,6 +38,7 @@ from monitor.assembly import (
     region_tables,
     tenant_key,
 )
+from monitor.audience import check_audience, unheard
 from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
@@ -164,6 +165,7 @@ async def open_daemon(
     settings: Settings, clock: Callable[[], Instant], *, config: Path | None = None, ticking: bool = True
 ) -> AsyncIterator[Daemon]:
     """`ticking` false: whoever opened it ticks (the demo, whose time is the world's)."""
+    check_audience(settings)
     async with contextlib.AsyncExitStack() as stack:
         listening = bind(settings.http.host, settings.http.port)
         stack.callback(listening.close)
@@ -318,12 +320,15 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         log.info(
             "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
         )
+        for gap in unheard(settings):
+            log.warning("alerts.unheard", why=gap)
         await daemon.run()
 
 
 def reload(daemon: Daemon) -> None:
     try:
         settings = load(daemon.config).settings
+        check_audience(settings)
         pack = pack_of(settings)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:

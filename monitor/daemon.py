@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from monitor.metrics import Metrics
 from monitor.notices import Notices
 from monitor.notifications import Notifications
 from monitor.openapi import openapi_route
+from monitor.records import money as major
 from monitor.records import when
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -287,6 +289,10 @@ class Daemon:
 
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency
+        budget = {
+            scope: {"spent": spent, "left": int(left) if isfinite(left) else None, "currency": currency}
+            for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
+        }
         return {
             "version": __version__,
             "mode": "shadow: nothing leaves" if self.settings.shadow else "live",
@@ -298,9 +304,11 @@ class Daemon:
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
-                scope: f"{spent} spent, {left} left"
-                for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
+                scope: f"{major(one['spent'], currency)} spent, "
+                + (f"{major(one['left'], currency)} left" if one["left"] is not None else "no limit")
+                for scope, one in budget.items()
             },
+            "budget": budget,
             "store": self.opened.store.url,
             "doubt": self.opened.doubt,
         }

@@ -323,8 +323,13 @@ def _block(block: dict[str, Any]) -> list[dict[str, Any]]:
         ]
         return [{"kind": "context", "text": " · ".join(words)}]
     if kind == "actions":
-        labels = [_text(e) for e in block.get("elements", []) if isinstance(e, dict)]
-        return [{"kind": "buttons", "labels": [label for label in labels if label]}]
+        buttons = [e for e in block.get("elements", []) if isinstance(e, dict) and _text(e)]
+        links = [str(e.get("url", "")) for e in buttons]
+        return [{"kind": "buttons", "labels": [_text(e) for e in buttons], "links": links}]
+    if kind == "image":
+        return [
+            {"kind": "image", "url": str(block.get("image_url", "")), "alt": str(block.get("alt_text", ""))}
+        ]
     return [{"kind": "rule"}] if kind == "divider" else []
 
 

@@ -154,6 +154,21 @@ def money_text(money: Mapping[str, int], locale: str) -> str:
     )
 
 
+def whole_money(money: Mapping[str, int], locale: str) -> str:
+    """Without the cents, where there is little room."""
+    tag = locale.replace("-", "_")
+    return " + ".join(
+        format_currency(
+            round(amount / 10 ** get_currency_precision(currency)),
+            currency,
+            locale=tag,
+            format="¤#,##0",
+            currency_digits=False,
+        )
+        for currency, amount in sorted(money.items())
+    )
+
+
 def _fields(
     one: Mapping[str, Any], variables: Mapping[str, Any], say: Mapping[str, Any], locale: str
 ) -> tuple[tuple[str, str], ...]:

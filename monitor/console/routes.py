@@ -23,7 +23,7 @@ from monitor.console.source import Source
 from monitor.incidents import Phase, View
 from monitor.links import Links
 from monitor.notifications.advice import advise
-from notifier.ops_message import advice_text
+from notifier.ops_message import advice_text, moment
 
 SHOWN = 100
 FIRST = 20  # on the first page; the rest is one link away
@@ -125,6 +125,9 @@ class Console:
         response.delete_cookie(COOKIE)
         return response
 
+    def _short(self, at: int) -> str:
+        return moment(at, self.source.settings().timezone)
+
     # looking
 
     async def overview(self, request: Request, session: Session) -> Response:
@@ -150,6 +153,7 @@ class Console:
             at_risk=money,
             map=pictures.region_map(places, regions(), locale_of(request)),
             held=self.source.held_counts(),
+            heard=any(route.receivers for route in self.source.settings().notify.routes),
             precision={rule: (counts, precision(counts)) for rule, counts in answers.items()},
         )
 
@@ -184,7 +188,7 @@ class Console:
             "incident.html",
             session,
             view=view,
-            line=pictures.line(view.series, f"{view.place.id}: {view.open}"),
+            line=pictures.line(view.series, f"{view.place.id}: {view.open}", self._short, _usual(view)),
             members=self.source.members(view.incident_id, SHOWN, (number - 1) * SHOWN),
             number=number,
             last=max(1, math.ceil(view.open / SHOWN)),
@@ -313,6 +317,11 @@ class Console:
             "deadletter-replay", {"entry": entry} if entry else {}, _actor(session, request)
         )
         return RedirectResponse("/dead-letters", 303, headers=HEADERS)
+
+
+def _usual(view: View) -> float | None:
+    usual = view.evidence.get("stalled_usual")
+    return float(usual) if isinstance(usual, int | float) else None
 
 
 def _order(view: View) -> tuple[bool, int, int, str]:

@@ -35,6 +35,8 @@ def advise(view: View, settings: IncidentSettings, locale: str) -> list[dict[str
         return [{"do": "ask_warehouse", "place": named(view.place, locale), "orders": view.open}]
     if view.family == "signatures":
         return [{"do": "check_signatures", "place": named(view.place, locale), "parcels": view.open}]
+    if view.family == "customers":
+        return [{"do": "call_customers", "customers": view.open}]
     return []
 
 

@@ -13,7 +13,7 @@ from monitor.incidents import Phase, Transition, View, Why
 from monitor.incidents.matchers import Matcher, match_all, parse_all
 from monitor.notifications.groups import Group, GroupKey, Ready, digest, urgency
 from monitor.notifications.log import Told, Wish, needed
-from monitor.notifications.records import Held, Notification, SendReason, key_of
+from monitor.notifications.records import Held, Notification, SendReason, key_of, most_severe
 
 MINUTE = 60_000
 PER_MINUTE = 18  # DingTalk and WeCom block a robot for ten minutes above 20
@@ -22,6 +22,7 @@ SINGLE_SHARE = 2 / 3  # of a minute's messages that incidents may have one by on
 REMEMBERED = 2_000
 STALE = 3_600_000  # an alert that waited longer is made anew from what is true then
 ENDINGS_WAIT = 86_400_000  # an all-clear is worth sending late
+REPEAT_SECONDS = {"critical": 4 * 3_600, "warning": 12 * 3_600, "info": 24 * 3_600, "resolved": 4 * 3_600}
 Lookup: TypeAlias = Callable[[str], View | None]
 
 
@@ -165,7 +166,8 @@ class Notifications:
             acknowledged=all(view.acknowledged_by is not None for view in heard),
             send_resolved=route.send_resolved,
         )
-        reason = needed(group.told, wish, now, 1000 * route.repeat_interval_seconds)
+        repeat = route.repeat_interval_seconds or REPEAT_SECONDS[most_severe(heard)]
+        reason = needed(group.told, wish, now, 1000 * repeat)
         if reason is None:
             self._explain(group, firing, wish, now, told)
             self._quiet(key, group, route, now)

@@ -69,7 +69,11 @@ class Service:
             "lag_seconds": 0.4,
             "live_parcels": 1_234_567,
             "open_findings": {"facility_stalled": 10_000, "promise_broken": 31},
-            "budgets": {"day": "1200 spent, 48800 left"},
+            "budgets": {"day": "12.00 CNY spent, 488.00 CNY left"},
+            "budget": {
+                "day": {"spent": 1200, "left": 48800, "currency": "CNY"},
+                "month": {"spent": 1200, "left": None, "currency": "CNY"},
+            },
             "outbox": {"pending": 3, "done": 991},
         }
 
