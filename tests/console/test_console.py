@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from config.settings import ConsoleSettings, Settings
+from config.settings import ConsoleSettings, NotifySettings, Route, Settings
 from monitor.links import Act, Link
 from tests.console.shop import LINKS, READ_TOKEN, TOKEN, Browser, Shop
 from tests.incidents.story import HOUR, T0, jam, stuck
@@ -223,4 +223,28 @@ def test_an_expired_or_forged_button_says_so(client: Browser, shop: Shop) -> Non
     assert client.get(path + "x").status_code == 404
     shop.now += 2 * HOUR
     assert client.post(path, data={"name": "li"}).status_code == 410
+    assert shop.service.told == []
+
+
+def test_the_first_page_says_so_while_nobody_would_be_told(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    assert "[[notify.routes]]" in client.get("/").text
+    route = Route(name="all", receivers=("ops",))
+    shop.settings = shop.settings.model_copy(update={"notify": NotifySettings(routes=(route,))})
+    assert "[[notify.routes]]" not in client.get("/").text
+
+
+def test_who_may_look_follows_a_reload(client: Browser, shop: Shop) -> None:
+    assert client.get("/").status_code == 303
+    shop.settings = shop.settings.model_copy(update={"console": ConsoleSettings(open_reading=True)})
+    assert client.get("/").status_code == 200
+    shop.settings = shop.settings.model_copy(update={"console": ConsoleSettings()})
+    assert client.get("/").status_code == 303
+    assert client.post("/sign-in", data={"token": READ_TOKEN, "name": "li"}).status_code == 403
+
+
+def test_a_link_to_a_chart_is_no_button(client: Browser, shop: Shop) -> None:
+    token = LINKS.sign(Link(Act.CHART, "A1", shop.now + HOUR, ""))
+    assert client.get(f"/a/{token}").status_code == 404
+    assert client.post(f"/a/{token}", data={"name": "li"}).status_code == 404
     assert shop.service.told == []
