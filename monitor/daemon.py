@@ -32,7 +32,7 @@ from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.notices import Notices
-from monitor.notifications import Notifications
+from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
 from monitor.records import money as major
 from monitor.records import when
@@ -97,6 +97,7 @@ class Daemon:
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
+    held: dict[Held, int] = field(default_factory=dict)  # as the metric has them
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -254,6 +255,10 @@ class Daemon:
         for state, count in states.items():
             gauge("open_incidents").labels(state=state).set(count)
         gauge("shadow").set(self.settings.shadow)
+        held = self.metrics.counter("notifications_held")
+        for reason, count in self.notifications.held_counts.items():
+            held.labels(reason=reason.value).inc(count - self.held.get(reason, 0))
+        self.held = dict(self.notifications.held_counts)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows."""
@@ -290,7 +295,7 @@ class Daemon:
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency
         budget = {
-            scope: {"spent": spent, "left": int(left) if isfinite(left) else None, "currency": currency}
+            scope: (spent, int(left) if isfinite(left) else None)
             for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
         }
         return {
@@ -304,11 +309,14 @@ class Daemon:
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
-                scope: f"{major(one['spent'], currency)} spent, "
-                + (f"{major(one['left'], currency)} left" if one["left"] is not None else "no limit")
-                for scope, one in budget.items()
+                scope: f"{major(spent, currency):.2f} spent, "
+                + (f"{major(left, currency):.2f} left" if left is not None else "no limit")
+                for scope, (spent, left) in budget.items()
             },
-            "budget": budget,
+            "budget": {
+                scope: {"spent": spent, "left": left, "currency": currency}
+                for scope, (spent, left) in budget.items()
+            },
             "store": self.opened.store.url,
             "doubt": self.opened.doubt,
         }

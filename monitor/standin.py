@@ -290,7 +290,8 @@ class Standin:
         del request
         page = (files("monitor") / "standin.html").read_text(encoding="utf-8")
         policy = (
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+            "img-src http://127.0.0.1:*"  # the charts of alerts, from the daemon beside
         )
         return HTMLResponse(page, headers={"content-security-policy": policy, "cache-control": "no-store"})
 

@@ -71,6 +71,7 @@ class Dialect:
     link: Callable[[str, str], str] = lambda label, url: f"[{label}]({url})"
     title: Callable[[str], str] = lambda text: f"### {text}"
     newline: str = "\n"
+    bullet: str = "- "
 
     def inline(self, text: str) -> str:
         parts = _BOLD.split(text)
@@ -86,15 +87,18 @@ def neutral(text: str) -> str:
 
 
 _NEUTRAL = str.maketrans({"<": "‹", ">": "›", "[": "［", "]": "］", "@": "＠", "`": "'", "#": "＃", "|": "¦"})
+BULLET = "• "  # for chats whose markup knows no lists
 MARKDOWN = Dialect(escape=neutral)
-PLAIN = Dialect(bold=str, link=lambda label, url: f"{label}: {url}", title=str)
+PLAIN = Dialect(bullet=BULLET, bold=str, link=lambda label, url: f"{label}: {url}", title=str)
 SLACK = Dialect(
+    bullet=BULLET,
     escape=lambda text: html.escape(text, quote=False),
     bold=lambda text: f"*{text}*",
     link=lambda label, url: f"<{url}|{label}>",
     title=lambda text: f"*{text}*",
 )
 HTML = Dialect(
+    bullet=BULLET,
     escape=html.escape,
     bold=lambda text: f"<b>{text}</b>",
     link=lambda label, url: f'<a href="{html.escape(url)}">{label}</a>',
@@ -103,7 +107,10 @@ HTML = Dialect(
 
 
 def body_lines(message: Message, dialect: Dialect) -> list[str]:
-    return [dialect.inline(line) for line in clean(message.body).splitlines()]
+    return [
+        dialect.bullet + dialect.inline(line[2:]) if line.startswith("- ") else dialect.inline(line)
+        for line in clean(message.body).splitlines()
+    ]
 
 
 def field_lines(message: Message, dialect: Dialect) -> list[str]:

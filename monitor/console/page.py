@@ -106,6 +106,7 @@ class Pages:
                 short=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%m-%d %H:%M"),
                 money=lambda amounts: money_text(amounts, locale),
                 bar=bar,
+                local=lambda text: local(text, zone),
                 whole=lambda amounts: whole_money(amounts, locale),
                 place=lambda view: place_name(
                     {"place": named(view.place, locale), "place_type": view.place.type.value},
@@ -131,6 +132,14 @@ async def form_of(request: Request) -> dict[str, str]:
         if len(body) > FORM_BYTES:
             raise HTTPException(413, "this form is too large")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def local(text: str, zone: ZoneInfo) -> str:
+    """A moment as records write it, by the clock on the wall; anything else as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return text
 
 
 def plain(value: Any) -> Any:

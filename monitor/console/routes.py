@@ -18,6 +18,7 @@ from monitor.api import Actor, Refused
 from monitor.console import pictures
 from monitor.console.auth import COOKIE, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
+from monitor.console.evidence import breakdown, evidence_rows
 from monitor.console.page import HEADERS, HERE, Pages, form_of, locale_of, plain, stylesheet
 from monitor.console.source import Source
 from monitor.incidents import Phase, View
@@ -198,9 +199,8 @@ class Console:
                 advice_text(step, locale_of(request))
                 for step in advise(view, self.source.settings().incidents, locale_of(request))
             ],
-            evidence={
-                name: value for name, value in sorted(view.evidence.items()) if name not in {"zh", "en"}
-            },
+            evidence=evidence_rows(view, locale_of(request), self._short),
+            breakdown=breakdown(view, locale_of(request)),
         )
 
     async def find(self, request: Request, _session: Session) -> Response:

@@ -248,3 +248,31 @@ def test_a_link_to_a_chart_is_no_button(client: Browser, shop: Shop) -> None:
     assert client.get(f"/a/{token}").status_code == 404
     assert client.post(f"/a/{token}", data={"name": "li"}).status_code == 404
     assert shop.service.told == []
+
+
+def test_evidence_is_told_in_the_readers_words(client: Browser, shop: Shop) -> None:
+    facts = {
+        "stock": 1900,
+        "usual": 100.0,
+        "since": T0,
+        "region": "330000",
+        "reason": "damaged",
+        "odd_one": 3,
+    }
+    shop.see(jam("HUB-7", **facts))
+    sign_in(client)
+    (view,) = [one for one in shop.book.firing() if one.place.id == "HUB-7"]
+    zh = client.get(f"/incidents/{view.incident_id}?lang=zh-CN").text
+    for text in ("在场件数", "1,900", "浙江省", "破损", "odd_one"):
+        assert text in zh
+    assert str(T0) not in zh, "a moment is shown by the clock"
+    en = client.get(f"/incidents/{view.incident_id}?lang=en").text
+    for text in ("Parcels held", "Zhejiang", "damaged goods"):
+        assert text in en
+
+
+def test_money_left_is_shown_as_money(client: Browser) -> None:
+    sign_in(client)
+    page = client.get("/?lang=zh-CN").text
+    assert "已用 ¥12 · 剩余 ¥488" in page
+    assert "48800" not in page

@@ -119,6 +119,7 @@ class SmtpChannel:
 
 
 _HTML = chat.Dialect(
+    bullet=chat.BULLET,
     escape=chat.HTML.escape,
     bold=chat.HTML.bold,
     link=chat.HTML.link,

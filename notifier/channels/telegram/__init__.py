@@ -107,7 +107,11 @@ class TelegramChannel:
 
 # cutting a line in the middle of a tag would make Telegram refuse it all, so lines carry text only
 _DIALECT = chat.Dialect(
-    escape=chat.HTML.escape, bold=lambda text: text, link=chat.HTML.link, title=lambda text: f"<b>{text}</b>"
+    bullet=chat.BULLET,
+    escape=chat.HTML.escape,
+    bold=lambda text: text,
+    link=chat.HTML.link,
+    title=lambda text: f"<b>{text}</b>",
 )
 
 
