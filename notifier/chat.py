@@ -26,6 +26,7 @@ COLOURS: Mapping[str, str] = {
     "info": "#1565c0",
     "resolved": "#2e7d32",
 }
+LEARNT = 20_000  # characters: more than a language has
 ROOMY = 1 << 30  # as a room: nothing is cut
 TITLE = 300
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
@@ -38,11 +39,22 @@ LOST = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="body")
 
 def clean(text: str) -> str:
     """Without control and bidirectional characters: they can hide what a message says."""
-    return "".join(
-        char
-        for char in text.replace("\r\n", "\n")
-        if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co"} or char == "\u200d"
-    )
+    return text.replace("\r\n", "\n").translate(_CLEAN)
+
+
+class _Clean(dict[int, int | None]):
+    """Learns of each character once: texts are long, and most of them are the same few."""
+
+    def __missing__(self, code: int) -> int | None:
+        char = chr(code)
+        hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co"} and char not in "\n\t\u200d"
+        kept = None if hidden else code
+        if len(self) < LEARNT:
+            self[code] = kept
+        return kept
+
+
+_CLEAN = _Clean()
 
 
 def size(text: str) -> int:

@@ -32,6 +32,7 @@ FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.OPTED_OUT: Reason.OPTED_OUT,
     Cause.NO_CONTACT: Reason.NO_CONTACT,
 }
+LONG: Final = 5_000
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -268,7 +269,10 @@ class Delivery:
             return Plan([message]), None
         if self._references is not None and channel.capabilities.update and message.thread:
             known = await self._references.get(entry.proposal.channel, message.thread)
-        return plan(message, channel, entry.action_id, known, entry.provider_id), known
+        given = (message, channel, entry.action_id, known, entry.provider_id)
+        if len(message.body) < LONG:
+            return plan(*given), known
+        return await asyncio.to_thread(plan, *given), known  # a book takes a while to cut
 
     async def _remember(
         self, entry: Entry, message: Message, verdict: Verdict, known: Reference | None

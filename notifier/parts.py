@@ -18,6 +18,7 @@ MOST: Final = 5
 NUMBERED: Final = "({}/{}) {}"
 JOINER: Final = "\u200d"
 BOLD: Final = "**"
+SEPARATORS: Final = ("、", "，", ", ", " ")
 Fits: TypeAlias = Callable[[Message], bool]
 
 
@@ -52,26 +53,43 @@ def _further(head: Message) -> Message:
 def _pages(rows: list[str], first: Message, further: Message, fits: Fits, most: int) -> list[str]:
     pages: list[str] = []
     base = first
+    rows = [piece for row in rows for piece in _pieces(row, further, fits)]
     while rows and len(pages) < most - 1:
         kept = _most(len(rows), lambda n: fits(replace(base, body="\n".join(rows[:n]))))  # noqa: B023
-        if kept:
-            page, rows = rows[:kept], rows[kept:]
-        elif base is first and fits(replace(further, body=rows[0])):
-            page = []
-        else:
-            longest = _most(len(rows[0]), lambda n: fits(replace(base, body=rows[0][:n])))  # noqa: B023
-            piece, rest = _break(rows[0], longest)
-            page, rows = ([piece] if piece else []), [rest, *rows[1:]]
-        pages.append("\n".join(page))
-        base = further
+        if not kept and base is further:
+            break  # not even one: the channel cuts it
+        pages.append("\n".join(rows[:kept]))
+        base, rows = further, rows[kept:]
         while rows and not rows[0].strip():
             rows = rows[1:]
     return [*pages, "\n".join(rows)] if rows else pages
 
 
+def _pieces(row: str, base: Message, fits: Fits) -> list[str]:
+    """The row itself, or where it alone is too long, as few pieces as fit."""
+    pieces: list[str] = []
+    while (longest := _most(len(row), lambda n: fits(replace(base, body=row[:n])))) < len(row):  # noqa: B023
+        piece, rest = _break(row, longest)
+        if not piece:
+            break
+        pieces.append(piece)
+        row = rest
+    return [*pieces, row]
+
+
 def _most(count: int, good: Callable[[int], bool]) -> int:
-    """The largest number up to `count` that is good, where smaller ones are, too; 0 is not asked about."""
-    low, high = 0, count
+    """The largest number up to `count` that is good, where smaller ones are, too; 0 is not asked about. Asks about
+    small ones first: what is good is short, however long the whole is.
+    """
+    low, step = 0, 16
+    while low < count:
+        high = min(count, low + step)
+        if not good(high):
+            break
+        low, step = high, 2 * step
+    else:
+        return low
+    high -= 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if good(middle) else (low, middle - 1)
@@ -79,17 +97,21 @@ def _most(count: int, good: Callable[[int], bool]) -> int:
 
 
 def _break(row: str, longest: int) -> tuple[str, str]:
-    """At a space in the last third where there is one, and with bold closed here and opened there."""
-    at = row.rfind(" ", longest * 2 // 3, longest) + 1 or longest
+    """After a separator in the last third where there is one, and with bold closed here and opened there."""
+    ends = (
+        row.rfind(sign, longest * 2 // 3, longest) + len(sign) for sign in SEPARATORS if sign in row[:longest]
+    )
+    at = next((end for end in ends if end > longest * 2 // 3), longest)
     while at and at < len(row) and _inside(row, at):
         at -= 1
     piece, rest = row[:at], row[at:]
-    if piece.count(BOLD) % 2:
-        opened = piece.rfind(BOLD)
-        if opened > 0:
-            return piece[:opened], piece[opened:] + rest
-        return piece[: -len(BOLD)] + BOLD, BOLD + piece[-len(BOLD) :] + rest
-    return piece, rest
+    if piece.count(BOLD) % 2 == 0:
+        return piece, rest
+    opened = piece.rfind(BOLD)
+    if opened > 0:
+        return piece[:opened], piece[opened:] + rest
+    at = max(len(BOLD), at - len(BOLD))  # all of it is bold, and its closing marks need room, too
+    return row[:at] + BOLD, BOLD + row[at:]
 
 
 def _inside(row: str, at: int) -> bool:
