@@ -284,6 +284,7 @@ async def _assemble(
         core.incidents.firing,
         lambda: metrics.values("detector_calibration_error", "detector"),
         lambda: core.notices.desk,
+        lambda: daemon.open_findings,
     )
 
     async def said(action_id: str) -> Mapping[str, Any] | None:

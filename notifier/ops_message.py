@@ -191,7 +191,7 @@ def _fields(
         ),
         (
             names["lanes"],
-            ", ".join(f"{name} {number:,}" for name, number in one["lanes"])
+            ", ".join(f"{name} {number:,}" for name, number in one.get("lanes", ()))
             if one["place_type"] not in {"facility", "lane"}
             else "",
         ),

@@ -36,6 +36,7 @@ _NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "extra_couriers": ("需增快递员", "More couriers"),
     "clear_by": ("预计恢复", "Clear by"),
     "since": ("开始", "Since"),
+    "cases": ("样本数", "Cases behind it"),
     "expected": ("平时投诉", "Complaints usually"),
     "hours": ("小时数", "Hours"),
     "carrier": ("承运商", "Carrier"),

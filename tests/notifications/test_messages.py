@@ -9,8 +9,9 @@ import pytest
 from config.settings import IncidentRule, IncidentSettings
 from detectors.findings import Kind, SubjectType
 from monitor.links import Act, BadLink, Link, LinkFault, Links
-from monitor.notifications import Notification
+from monitor.notifications import Notification, SendReason
 from monitor.notifications.proposals import Desk, clean, propose
+from notifier.actions import ActionKind, Reason
 from notifier.ops_message import ops_message, words
 from notifier.sending import Message
 from tests.incidents.story import HOUR, MINUTE, T0, closed, finding, jam, silent, stuck
@@ -185,3 +186,11 @@ def test_old_links_work_while_the_secret_is_changed() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Links(b"short")
+
+
+def test_every_reason_and_action_has_words_in_both_languages() -> None:
+    for locale in ("zh-CN", "en"):
+        assert {reason.value for reason in Reason} == words()[locale]["cause"].keys()
+        assert {kind.value for kind in ActionKind} == words()[locale]["action"].keys()
+        assert {kind.value for kind in Kind} <= words()[locale]["kind"].keys()
+        assert {reason.value for reason in SendReason} == words()[locale]["reason"].keys()
