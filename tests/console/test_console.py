@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -251,7 +252,7 @@ def test_a_link_to_a_chart_is_no_button(client: Browser, shop: Shop) -> None:
 
 
 def test_evidence_is_told_in_the_readers_words(client: Browser, shop: Shop) -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "stock": 1900,
         "usual": 100.0,
         "since": T0,
