@@ -71,13 +71,17 @@ def bar(share: float, label: str) -> Markup:
 
 
 def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Markup:
-    """A dot a region with open findings, by its centre; faint dots are the provinces beside, for orientation."""
-    places = []
+    """A dot a province with open findings, by its centre; faint dots are the provinces beside, for orientation."""
+    totals: dict[str, int] = {}
     for code, count in counts.items():
-        known = regions.canonical(code)
-        centre = regions.centre(known) if known else None
-        if known and centre:
-            places.append((centre, count, regions.name(known, locale)))
+        if known := regions.canonical(code):
+            province = _province(known, regions)
+            totals[province] = totals.get(province, 0) + count
+    places = [
+        (centre, count, regions.name(code, locale))
+        for code, count in totals.items()
+        if (centre := regions.centre(code))
+    ]
     if not places:
         return Markup("")
     countries = {regions.country(known) for code in counts if (known := regions.canonical(code))}
@@ -104,6 +108,14 @@ def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Mark
     inside = "".join(parts)
     svg = f'<svg class="map" viewBox="0 0 {width} {height}" role="img" aria-label="map">{inside}</svg>'
     return Markup(svg)  # noqa: S704 - numbers of ours, and names are escaped
+
+
+def _province(code: str, regions: Regions) -> str:
+    """The region right below the country: cities lie on their provinces, and would hide each other."""
+    country = regions.country(code)
+    while (parent := regions.parent(code)) and parent != country:
+        code = parent
+    return code
 
 
 def _labels(spots: list[tuple[float, float, int, str]], most: int) -> list[str]:
