@@ -24,6 +24,7 @@ from detectors.findings import Instant
 from monitor import __version__
 from monitor.answers import Answers
 from monitor.assembly import (
+    acknowledging,
     approvers_of,
     channels,
     coupon_shops,
@@ -127,7 +128,9 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     identity = Identity(key)
     directory = Directory(store, identity.contact_hashes)
     incidents = Incidents(settings.incidents)
-    notifications = Notifications(settings.notify, settings.incidents.escalation, messages_a_minute(settings))
+    notifications = Notifications(
+        settings.notify, settings.incidents.escalation, messages_a_minute(settings), acknowledging(settings)
+    )
     ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
     desk = desk_of(settings, pack.fingerprint)
     notices = Notices(incidents, notifications, desk, approvers_of(settings), settings.notify.locale)

@@ -158,6 +158,17 @@ def messages_a_minute(settings: Settings) -> dict[str, int]:
     return limits
 
 
+def acknowledging(settings: Settings) -> frozenset[str]:
+    """Channels that can be told quietly that somebody has an incident."""
+    found = set()
+    for name, one in settings.channels.items():
+        kind = registry.load(registry.CHANNELS, one.type) if one.type in registry.CHANNELS else None
+        can = getattr(kind, "capabilities", None)
+        if can is not None and can.acknowledge:
+            found.add(name)
+    return frozenset(found)
+
+
 def kept_secret(path: Path) -> str:
     """A secret made once and kept beside the data, readable by this user alone."""
     try:

@@ -25,7 +25,7 @@ TEMPLATES = Path(__file__).parent / "templates" / "ops"
 OPS_TEMPLATES = frozenset({"ops/incident", "ops/digest", "ops/report"})
 LOCALES = ("zh-CN", "en")
 TELL: Mapping[str, Tell] = {
-    **dict.fromkeys(("first", "new_incidents", "grew", "resolved"), "edit"),
+    **dict.fromkeys(("first", "new_incidents", "grew", "resolved", "acknowledged"), "edit"),
     **dict.fromkeys(("repeat", "escalated", "woke"), "channel"),
 }
 _STYLES = {"acknowledge": "primary", "approve": "primary", "noise": "danger", "reject": "danger"}

@@ -114,6 +114,7 @@ class Capabilities:
     image: bool = False
     image_url: bool = False  # shows a picture that it, or its reader, fetches
     idempotent: bool = False  # the provider drops a repeated key
+    acknowledge: bool = False  # can be told quietly that somebody has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -38,7 +39,8 @@ class Notifications:
     """Wiring, once a tick after `Incidents.advance`: `observe(transitions)`, then `due(now, incidents.get)`; each
     notification becomes a proposal (`monitor.notifications.proposals`) and so a claim under its `key`, which is the
     same after a crash and a replay. `failed(key)` when delivery gave a message up: it is said again at the group's
-    next interval. `per_minute` by receiver from the channels' own limits.
+    next interval. `per_minute` by receiver from the channels' own limits; `acknowledging` are the receivers that can be
+    told quietly that somebody has it.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Notifications:
         settings: NotifySettings,
         escalation: tuple[EscalationStep, ...] = (),
         per_minute: Mapping[str, int] | None = None,
+        acknowledging: AbstractSet[str] = frozenset(),
     ) -> None:
+        self._acknowledging = acknowledging
         self._groups: dict[GroupKey, Group] = {}
         self._groups_of: dict[str, dict[GroupKey, None]] = {}
         self._sent: dict[str, deque[Instant]] = {}
@@ -144,6 +148,11 @@ class Notifications:
                 group.grew = True
             elif change.reason in {Why.WOKE, Why.HEARD_AGAIN}:
                 group.woke = True
+            elif (
+                change.reason is Why.ACKNOWLEDGED and key[0] in self._acknowledging and group.told is not None
+            ):
+                group.taken = True
+                group.next_flush = min(group.next_flush, change.at)
 
     # one group
 
@@ -164,6 +173,7 @@ class Notifications:
             grew=group.grew,
             woke=group.woke and bool(told.firing),
             acknowledged=all(view.acknowledged_by is not None for view in heard),
+            taken=group.taken,
             send_resolved=route.send_resolved,
         )
         repeat = route.repeat_interval_seconds or REPEAT_SECONDS[most_severe(heard)]
@@ -216,7 +226,7 @@ class Notifications:
             if not of:
                 self._groups_of.pop(name, None)
         group.over = {}
-        group.grew = group.woke = False
+        group.grew = group.woke = group.taken = False
         interval = 1000 * route.group_interval_seconds
         group.next_flush += interval * max(1, -(-(now + 1 - group.next_flush) // interval))
         if not group.members:

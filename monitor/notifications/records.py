@@ -21,6 +21,7 @@ class SendReason(StrEnum):
     ALL_RESOLVED = "all_resolved"
     REPEAT = "repeat"
     ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"  # for receivers that can be told quietly
     WOKE = "woke"  # a snooze or silence ended and it still fires
 
 

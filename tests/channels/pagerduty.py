@@ -17,7 +17,7 @@ class Fake:
         wrong = (
             request.path != "/v2/enqueue"
             or value["routing_key"] != KEY
-            or value["event_action"] not in {"trigger", "resolve"}
+            or value["event_action"] not in {"trigger", "acknowledge", "resolve"}
             or not 0 < len(value["dedup_key"]) <= 255
         )
         if value["event_action"] == "trigger":
@@ -38,5 +38,8 @@ CASE = ChannelCase(
         InBody("invalid", Response.of({"status": "invalid event"}, 400), Answer.PERMANENT, Cause.REJECTED),
         InBody("202 of a proxy", Response(202, b"<html>"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
     ),
-    extra={"picture": replace(OPS, image_url=PICTURE_URL)},
+    extra={
+        "picture": replace(OPS, image_url=PICTURE_URL),
+        "acknowledged": replace(OPS, variables={"reason": "acknowledged"}),
+    },
 )

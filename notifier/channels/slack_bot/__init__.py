@@ -42,7 +42,7 @@ class SlackBotOptions(Options):
 class SlackBotChannel:
     Config = SlackBotOptions
     name = "slack_bot"
-    capabilities = Capabilities(buttons=True, thread=True, update=True, image=True)
+    capabilities = Capabilities(buttons=True, thread=True, update=True, image=True, acknowledge=True)
     limits = Limits(body_bytes=40_000, per_second=1, per_minute=50)
 
     def __init__(self, config: SlackBotOptions, http: Http) -> None:

@@ -32,7 +32,7 @@ class TelegramOptions(Options):
 class TelegramChannel:
     Config = TelegramOptions
     name = "telegram"
-    capabilities = Capabilities(buttons=True, image=True, thread=True, update=True)
+    capabilities = Capabilities(buttons=True, image=True, thread=True, update=True, acknowledge=True)
     limits = Limits(body_bytes=10_000_000, per_second=1, per_minute=18)
 
     def __init__(self, config: TelegramOptions, http: Http) -> None:

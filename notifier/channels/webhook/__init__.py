@@ -31,7 +31,7 @@ class WebhookOptions(Options):
 class WebhookChannel:
     Config = WebhookOptions
     name = "webhook"
-    capabilities = Capabilities(thread=True, buttons=True, image_url=True, idempotent=True)
+    capabilities = Capabilities(thread=True, buttons=True, image_url=True, idempotent=True, acknowledge=True)
 
     def __init__(self, config: WebhookOptions, http: Http) -> None:
         self._config = config
