@@ -194,3 +194,12 @@ def test_every_reason_and_action_has_words_in_both_languages() -> None:
         assert {kind.value for kind in ActionKind} == words()[locale]["action"].keys()
         assert {kind.value for kind in Kind} <= words()[locale]["kind"].keys()
         assert {reason.value for reason in SendReason} == words()[locale]["reason"].keys()
+
+
+@pytest.mark.parametrize(
+    ("departures", "words_of"), [(510.0, "三天内不会恢复"), (800.0, "小时后恢复"), (480.0, "不会自行消退")]
+)
+def test_what_takes_days_is_not_said_to_clear_by_itself(departures: float, words_of: str) -> None:
+    world = World()
+    world.tick(jam(**{**JAM, "departures_per_hour": departures}))
+    assert words_of in message(said(world)[0]).body
