@@ -275,6 +275,7 @@ async def _assemble(
         core.notifications,
         Answers(opened.store, metrics),
         lambda: daemon.settings,
+        lambda: core.pipeline.pack,
         clock,
     )
     daemon.heartbeat = Heartbeat(lambda: daemon.settings.notify, http, lambda: bool(daemon.health()["alive"]))

@@ -50,6 +50,7 @@ def console_routes(source: Source, gate: Gate, links: Links | None = None) -> li
         Route("/silences/{id}", console.guarded(console.unsilence), methods=["POST"]),
         Route("/dead-letters", console.guarded(console.dead_letters)),
         Route("/dead-letters", console.guarded(console.replay), methods=["POST"]),
+        Route("/policy", console.guarded(console.policy)),
         Route("/config", console.guarded(console.config)),
         Route("/sign-in", console.door),
         Route("/sign-in", console.sign_in, methods=["POST"]),
@@ -246,6 +247,10 @@ class Console:
         """Raw payloads hold personal data: for operators only."""
         letters = await self.source.dead_letters(SHOWN) if session.role is Role.OPERATOR else []
         return self.pages.render(request, "dead_letters.html", session, letters=letters)
+
+    async def policy(self, request: Request, session: Session) -> Response:
+        """The pack as it decides now, after the last reload."""
+        return self.pages.render(request, "policy.html", session, pack=self.source.policy())
 
     async def config(self, request: Request, session: Session) -> Response:
         settings = self.source.settings()

@@ -11,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from config.policies import load_pack
 from config.settings import ConsoleSettings, IncidentRule, IncidentSettings, Settings
 from detectors.findings import Finding, Instant, Kind, SubjectType
 from monitor.api import Actor, Json
@@ -113,6 +114,8 @@ class Service:
                 "kind": "coupon",
                 "subject": "parcel:SF1",
                 "amount": 88.0,
+                "currency": "CNY",
+                "rule": "late",
                 "cause": "needs_approval",
             }
         ]
@@ -158,6 +161,7 @@ class Shop:
             self.notifications,
             self.remembered,
             lambda: self.settings,
+            load_pack,
             lambda: self.now,
         )
 

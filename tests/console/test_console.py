@@ -19,6 +19,7 @@ PAGES = (
     "/approvals",
     "/silences",
     "/dead-letters",
+    "/policy",
     "/config",
 )
 
@@ -277,3 +278,13 @@ def test_money_left_is_shown_as_money(client: Browser) -> None:
     page = client.get("/?lang=zh-CN").text
     assert "已用 ¥12 · 剩余 ¥488" in page
     assert "48800" not in page
+
+
+def test_the_policy_page_shows_the_pack_that_decides(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    page = client.get("/policy?lang=en").text
+    pack = shop.source.policy()
+    assert pack.fingerprint in page
+    for rule in pack.rules:
+        assert f">{rule.name}</th>" in page
+        assert all(f"<code>{action.template}</code>" in page for action in rule.actions)
