@@ -155,7 +155,11 @@ class Route(Section):
     group_by: tuple[str, ...] = Field(("incident",), description="incidents equal in these share a message")
     group_wait_seconds: int = Field(30, ge=0)
     group_interval_seconds: int = Field(300, ge=1)
-    repeat_interval_seconds: int = Field(14_400, ge=1)
+    repeat_interval_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="none: 4 hours while critical, 12 while a warning, a day while only for information",
+    )
     send_resolved: bool = True
     locale: Literal["zh-CN", "en"] | None = None
 
@@ -167,6 +171,10 @@ class NotifySettings(Section):
         {}, description="messages a receiver takes in a minute; more become one digest (default 18)"
     )
     link_hours: int = Field(72, ge=1, description="how long a button works")
+    charts_url: str | None = Field(
+        None,
+        description="where chats fetch the charts of alerts from this daemon; none: http.public_url; empty: nowhere",
+    )
     heartbeat_url: SecretStr | None = Field(
         None, description="fetched while all is well: its silence is the alarm"
     )

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -23,9 +24,12 @@ from detectors.findings import Instant
 from monitor import __version__
 from monitor.answers import Answers
 from monitor.assembly import (
+    acknowledging,
+    approvers_of,
     channels,
     coupon_shops,
     delivery_rules,
+    desk_of,
     gate_of,
     http_token,
     ledger_rules,
@@ -35,6 +39,8 @@ from monitor.assembly import (
     region_tables,
     tenant_key,
 )
+from monitor.audience import check_audience, unheard
+from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
@@ -56,7 +62,6 @@ from monitor.metrics import Metrics
 from monitor.names import Names
 from monitor.notices import Notices
 from monitor.notifications import Notifications
-from monitor.notifications.proposals import Desk
 from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.pipeline import Pipeline, Sink
@@ -76,6 +81,7 @@ from notifier.http import Http
 from notifier.identity import Identity
 from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
+from notifier.posts import References
 from notifier.reconcile import Reconciler
 from notifier.store import Store
 from notifier.templates import Templates
@@ -98,7 +104,7 @@ class Core:
     notifications: Notifications
     ledger: Ledger
     pipeline: Pipeline
-    desk: Desk
+    notices: Notices
 
     def is_open(self, proposal: Proposal) -> bool | None:
         """Whether the episode behind a proposal still is; None where its subject is no parcel."""
@@ -125,21 +131,15 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     identity = Identity(key)
     directory = Directory(store, identity.contact_hashes)
     incidents = Incidents(settings.incidents)
-    notifications = Notifications(settings.notify, settings.incidents.escalation, messages_a_minute(settings))
-    ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
-    desk = Desk(
-        settings.incidents,
-        pack.fingerprint,
-        settings.timezone,
-        settings.http.public_url,
-        links_of(settings),
-        settings.notify.link_hours * 3_600_000,
+    notifications = Notifications(
+        settings.notify, settings.incidents.escalation, messages_a_minute(settings), acknowledging(settings)
     )
-    approvers = settings.notify.routes[0].receivers if settings.notify.routes else ()
-    notices = Notices(incidents, notifications, desk, approvers, settings.notify.locale)
+    ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
+    desk = desk_of(settings, pack.fingerprint)
+    notices = Notices(incidents, notifications, desk, approvers_of(settings), settings.notify.locale)
     pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
-    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, desk)
+    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, notices)
 
 
 @asynccontextmanager
@@ -171,6 +171,7 @@ async def open_daemon(
     settings: Settings, clock: Callable[[], Instant], *, config: Path | None = None, ticking: bool = True
 ) -> AsyncIterator[Daemon]:
     """`ticking` false: whoever opened it ticks (the demo, whose time is the world's)."""
+    check_audience(settings)
     async with contextlib.AsyncExitStack() as stack:
         listening = bind(settings.http.host, settings.http.port)
         stack.callback(listening.close)
@@ -227,11 +228,13 @@ async def _assemble(
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
     reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
     count = deliveries_to(metrics)
+    links = links_of(settings)
+    charts = Charts(rooms, chart_address(lambda: daemon.settings, links))
 
     def observe(sent: Sent) -> None:
         """An alert that was given up counts as not told, and is said again."""
         count(sent)
-        if sent.entry.ops and sent.verdict.state == "failed":
+        if sent.entry.ops and sent.verdict.state == "failed" and not sent.entry.part:
             core.notifications.failed(sent.entry.proposal.cause, sent.now)
 
     delivery = Delivery(
@@ -244,7 +247,8 @@ async def _assemble(
         contacts=core.directory.contact,
         rules=delivery_rules(settings),
         observe=observe,
-        decorate=Charts(rooms).decorate,
+        decorate=charts.decorate,
+        references=References(opened.store),
     )
 
     async def resubmit(letter: Letter) -> bool:
@@ -271,6 +275,7 @@ async def _assemble(
         ledger=core.ledger,
         incidents=core.incidents,
         notifications=core.notifications,
+        notices=core.notices,
         engine=core.engine,
         commands=Commands(core.pipeline, core.ledger, reconciler, letters, opened, decisions, resubmit),
         reconciler=reconciler,
@@ -286,9 +291,10 @@ async def _assemble(
         core.notifications,
         Answers(opened.store, metrics),
         lambda: daemon.settings,
+        lambda: core.pipeline.pack,
         clock,
     )
-    daemon.heartbeat = Heartbeat(settings.notify, http, lambda: bool(daemon.health()["alive"]))
+    daemon.heartbeat = Heartbeat(lambda: daemon.settings.notify, http, lambda: bool(daemon.health()["alive"]))
     daemon.reports = Reports(
         lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
         core.ledger,
@@ -297,9 +303,18 @@ async def _assemble(
         core.incidents.history,
         core.incidents.firing,
         lambda: metrics.values("detector_calibration_error", "detector"),
-        lambda: core.desk,
+        lambda: core.notices.desk,
+        lambda: daemon.open_findings,
     )
-    daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
+
+    async def said(action_id: str) -> Mapping[str, Any] | None:
+        claim = await core.ledger.get(action_id)
+        return claim.proposal.variables if claim is not None else None
+
+    daemon.console = [
+        ChartPage(links, clock, said, charts.draw).route(),
+        *console_routes(source, gate_of(lambda: daemon.settings, daemon.token), links),
+    ]
     return daemon
 
 
@@ -326,12 +341,15 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         log.info(
             "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
         )
+        for gap in unheard(settings):
+            log.warning("alerts.unheard", why=gap)
         await daemon.run()
 
 
 def reload(daemon: Daemon) -> None:
     try:
         settings = load(daemon.config).settings
+        check_audience(settings)
         pack = pack_of(settings)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:

@@ -19,6 +19,7 @@ from config.regions import regions
 from config.settings import ChannelSettings, Settings
 from monitor.console import Gate
 from monitor.links import Links
+from monitor.notifications.proposals import Desk
 from notifier import registry
 from notifier.delivery import DeliveryRules
 from notifier.http import Http
@@ -27,7 +28,7 @@ from notifier.pacing import QuietHours
 from notifier.sending import Channel, CouponProvider
 
 T = TypeVar("T")
-UNLIMITED = 600  # messages a minute to a channel that states no limit
+UNLIMITED = 1_000_000  # messages a minute to a channel that states no limit
 BASIS = 100  # a percent in the ledger's ten-thousandths
 
 
@@ -127,8 +128,24 @@ def links_of(settings: Settings) -> Links:
     return Links(hmac.digest(tenant_key(settings), b"links of alerts", "sha256"))
 
 
-def gate_of(settings: Settings, token: str) -> Gate:
-    return Gate(settings.console, token, hmac.digest(tenant_key(settings), b"console", "sha256"))
+def desk_of(settings: Settings, policy_version: str) -> Desk:
+    return Desk(
+        settings.incidents,
+        policy_version,
+        settings.timezone,
+        settings.http.public_url,
+        links_of(settings),
+        settings.notify.link_hours * 3_600_000,
+    )
+
+
+def approvers_of(settings: Settings) -> tuple[str, ...]:
+    return settings.notify.routes[0].receivers if settings.notify.routes else ()
+
+
+def gate_of(settings: Callable[[], Settings], token: str) -> Gate:
+    secret = hmac.digest(tenant_key(settings()), b"console", "sha256")
+    return Gate(lambda: settings().console, token, secret)
 
 
 def messages_a_minute(settings: Settings) -> dict[str, int]:
@@ -139,6 +156,17 @@ def messages_a_minute(settings: Settings) -> dict[str, int]:
         known = getattr(registry.load(registry.CHANNELS, one.type), "limits", None) if kind else None
         limits[name] = int(known.per_minute) if known is not None and known.per_minute else UNLIMITED
     return limits
+
+
+def acknowledging(settings: Settings) -> frozenset[str]:
+    """Channels that can be told quietly that somebody has an incident."""
+    found = set()
+    for name, one in settings.channels.items():
+        kind = registry.load(registry.CHANNELS, one.type) if one.type in registry.CHANNELS else None
+        can = getattr(kind, "capabilities", None)
+        if can is not None and can.acknowledge:
+            found.add(name)
+    return frozenset(found)
 
 
 def kept_secret(path: Path) -> str:

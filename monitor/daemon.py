@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +20,21 @@ from config.settings import Settings
 from detectors.findings import Instant
 from monitor import __version__
 from monitor.api import Actor, Json, create_app
+from monitor.assembly import approvers_of, desk_of
 from monitor.commands import Commands
 from monitor.engine import Engine
 from monitor.feeds.station import POLL_SECONDS, Station
+from monitor.heartbeat import SECONDS as HEARTBEAT_SECONDS
 from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
-from monitor.notifications import Notifications
+from monitor.notices import Notices
+from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
+from monitor.records import money as major
 from monitor.records import when
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -57,7 +62,7 @@ BOOKS_SECONDS: Final = 86_400.0
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
-RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify"})
+RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify", "console"})
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Daemon:
     ledger: Ledger
     incidents: Incidents
     notifications: Notifications
+    notices: Notices
     engine: Engine
     commands: Commands
     reconciler: Reconciler
@@ -92,6 +98,7 @@ class Daemon:
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
+    held: dict[Held, int] = field(default_factory=dict)  # as the metric has them
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -187,8 +194,8 @@ class Daemon:
         every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
-        if self.heartbeat is not None and self.settings.notify.heartbeat_url is not None:
-            every(self.settings.notify.heartbeat_seconds, "heartbeat", self.heartbeat.beat)
+        if self.heartbeat is not None:
+            every(HEARTBEAT_SECONDS, "heartbeat", self.heartbeat.beat)
 
     async def _compare_books(self, now: Instant) -> None:
         try:
@@ -200,17 +207,24 @@ class Daemon:
             log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 
     def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
-        """Policy, limits, incident rules and routes at once; the rest needs a restart, and is said to."""
+        """Policy, limits, incident rules, routes, links, heartbeat and who may come in at once; the rest needs a
+        restart, and is said to.
+        """
         self.loop.pipeline.pack = pack
         self.ledger.reload(rules)
         self.incidents.reload(settings.incidents)
         self.notifications.reload(settings.notify, settings.incidents.escalation)
+        http = self.settings.http.model_copy(update={"public_url": settings.http.public_url})
+        self.settings = self.settings.model_copy(update={"http": http})
         kept = [
             name
             for name in type(settings).model_fields
             if name not in RELOADED and getattr(settings, name) != getattr(self.settings, name)
         ]
         self.settings = self.settings.model_copy(update={name: getattr(settings, name) for name in RELOADED})
+        self.notices.reload(
+            desk_of(self.settings, pack.fingerprint), approvers_of(self.settings), self.settings.notify.locale
+        )
         self.metrics.gauge("config_reload_success").set(1)
         self.metrics.gauge("config_reload_timestamp_seconds").set(self.clock() / 1000)
         log.info("config.reloaded", needs_restart=kept)
@@ -251,6 +265,10 @@ class Daemon:
         for state, count in states.items():
             gauge("open_incidents").labels(state=state).set(count)
         gauge("shadow").set(self.settings.shadow)
+        held = self.metrics.counter("notifications_held")
+        for reason, count in self.notifications.held_counts.items():
+            held.labels(reason=reason.value).inc(count - self.held.get(reason, 0))
+        self.held = dict(self.notifications.held_counts)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows."""
@@ -286,6 +304,10 @@ class Daemon:
 
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency
+        budget = {
+            scope: (spent, int(left) if isfinite(left) else None)
+            for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
+        }
         return {
             "version": __version__,
             "mode": "shadow: nothing leaves" if self.settings.shadow else "live",
@@ -297,8 +319,13 @@ class Daemon:
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
-                scope: f"{spent} spent, {left} left"
-                for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
+                scope: f"{major(spent, currency):.2f} spent, "
+                + (f"{major(left, currency):.2f} left" if left is not None else "no limit")
+                for scope, (spent, left) in budget.items()
+            },
+            "budget": {
+                scope: {"spent": spent, "left": left, "currency": currency}
+                for scope, (spent, left) in budget.items()
             },
             "store": self.opened.store.url,
             "doubt": self.opened.doubt,

@@ -11,6 +11,7 @@ from config.loading import ConfigError
 from config.settings import Settings
 from monitor import store_doctor
 from monitor.assembly import ledger_rules, pack_of, tenant_key, zone
+from monitor.audience import check_audience, unheard
 from monitor.checkpoint import CheckpointError, CheckpointFolder
 from monitor.embedded import EmbeddedStoreError
 from monitor.storage import OpenStore, open_store
@@ -37,6 +38,8 @@ class Check:
 
 async def examine(settings: Settings) -> AsyncIterator[Check]:
     yield _config(settings)
+    for check in _alerts(settings):
+        yield check
     yield _disk(settings)
     yield _checkpoints(settings)
     try:
@@ -77,6 +80,18 @@ def _config(settings: Settings) -> Check:
         return Check("config", Verdict.WRONG, "; ".join(error.problems))
     mode = "shadow: nothing leaves" if settings.shadow else "live"
     return Check("config", Verdict.OK, f"policy {pack.name} {pack.version}, {mode}")
+
+
+def _alerts(settings: Settings) -> list[Check]:
+    """Who hears of incidents, and what nobody will hear of."""
+    try:
+        check_audience(settings)
+    except ConfigError as error:
+        return [Check("alerts", Verdict.WRONG, problem) for problem in error.problems]
+    routes = settings.notify.routes
+    told = ", ".join(sorted({receiver for route in routes for receiver in route.receivers})) or "nobody"
+    checks = [Check("alerts", Verdict.OK, f"{len(routes)} routes to {told}")] if routes else []
+    return checks + [Check("alerts", Verdict.WARNING, gap) for gap in unheard(settings)]
 
 
 def _disk(settings: Settings) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -11,22 +12,31 @@ from detectors.findings import Instant
 from notifier.http import Http
 from notifier.sending import SendResult
 
+SECONDS: Final = 5.0
+SLACK_MS: Final = 1000  # a run that comes a little early must not wait for the next
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Wiring: `schedule.every(notify.heartbeat_seconds, "heartbeat", heartbeat.beat)`, where a URL is set."""
+    """Wiring: `schedule.every(SECONDS, "heartbeat", heartbeat.beat)`. Asked more often than it beats, so that a reload
+    may set the URL and the interval.
+    """
 
-    def __init__(self, settings: NotifySettings, http: Http, healthy: Callable[[], bool]) -> None:
-        self._url = settings.heartbeat_url
+    def __init__(
+        self, settings: Callable[[], NotifySettings], http: Http, healthy: Callable[[], bool]
+    ) -> None:
+        self._settings = settings
+        self._due: Instant = 0
         self._http = http
         self._healthy = healthy
 
-    async def beat(self, _now: Instant) -> bool:
-        """Whether the watcher heard it. A daemon whose loops stand still says nothing."""
-        if self._url is None or not self._healthy():
+    async def beat(self, now: Instant) -> bool:
+        """Whether the watcher heard it now. A daemon whose loops stand still says nothing."""
+        settings = self._settings()
+        if settings.heartbeat_url is None or now < self._due or not self._healthy():
             return False
-        reply = await self._http.request("GET", self._url.get_secret_value())
+        self._due = now + 1000 * settings.heartbeat_seconds - SLACK_MS
+        reply = await self._http.request("GET", settings.heartbeat_url.get_secret_value())
         heard = not isinstance(reply, SendResult) and reply.ok
         if not heard:
             status = reply.detail if isinstance(reply, SendResult) else reply.status

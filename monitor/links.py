@@ -27,6 +27,7 @@ class Act(StrEnum):
     REJECT = "reject"
     USEFUL = "useful"
     NOISE = "noise"
+    CHART = "chart"  # to see a picture, not to do anything
 
 
 class LinkFault(StrEnum):

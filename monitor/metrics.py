@@ -69,6 +69,12 @@ CATALOGUE: Final = (
         "Mean gap between stated and observed probability.",
         ("detector",),
     ),
+    Metric(
+        "counter",
+        "notifications_held",
+        "Times a receiver was not told of an incident when it could have been.",
+        ("reason",),
+    ),
     Metric("counter", "answers", "What people said of alerts: useful or noise, by rule.", ("rule", "answer")),
     Metric("counter", "actions", "Decisions.", ("kind", "decision", "reason", "arm")),
     Metric(

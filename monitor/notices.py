@@ -21,6 +21,10 @@ class Notices:
     approvers: tuple[str, ...] = ()  # channels that hear of what waits for a person
     locale: str = "zh-CN"
 
+    def reload(self, desk: Desk, approvers: tuple[str, ...], locale: str) -> None:
+        """For what is said from now on."""
+        self.desk, self.approvers, self.locale = desk, approvers, locale
+
     def advance(self, transitions: Sequence[Transition], now: Instant) -> list[Proposal]:
         self.notifications.observe(transitions)
         return [propose(one, self.desk) for one in self.notifications.due(now, self.incidents.get)]

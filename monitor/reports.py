@@ -28,6 +28,8 @@ HOUR: Final = 3_600_000
 TOP: Final = 8
 LISTED: Final = 20
 ASKED: Final = 2  # chats show few buttons
+LEAST_ORDERS: Final = 50  # in each arm
+Z95: Final = 1.96
 WITH_COMPLAINT: Final = 20_000  # orders asked about, at most
 
 
@@ -102,6 +104,7 @@ class Reports:
     firing: Callable[[], Sequence[View]]
     calibration: Callable[[], Mapping[str, float]]
     desk: Callable[[], Desk]
+    open_findings: Callable[[], Mapping[str, int]] = dict
     written: set[tuple[str, Instant]] = field(default_factory=set)
 
     async def run(self, now: Instant) -> int:
@@ -142,6 +145,7 @@ class Reports:
         ended = [view for view in self.history() if since <= (view.resolved_at or 0) < at]
         firing = list(self.firing())
         answers = await self.answers.all()
+        complaints = await self._complaints(tally)
         noisy = sorted(answers.items(), key=lambda item: (-item[1].get("noise", 0), item[0]))
         largest = sorted((*firing, *ended), key=lambda view: (-view.total, view.incident_id))
         return {
@@ -164,7 +168,9 @@ class Reports:
                 }
                 for view in largest[:TOP]
             ],
-            "complaints": await self._complaints(tally),
+            "open": _ranked(self.open_findings()),
+            "complaints": complaints,
+            "averted": averted(complaints),
             "calibration": [[name, round(gap, 3)] for name, gap in sorted(self.calibration().items())],
             "noisiest": [
                 [rule, counts.get("useful", 0), counts.get("noise", 0), precision(counts)]
@@ -185,6 +191,19 @@ class Reports:
             if ids:
                 found[arm] = [len(ids), complaining]
         return found
+
+
+def averted(complaints: Mapping[str, Sequence[int]]) -> list[int]:
+    """Complaints fewer than the holdout's rate would have brought, with a 95 % interval (Agresti and Caffo); empty
+    where an arm has too few orders to say anything.
+    """
+    arms = [complaints.get(arm.value, (0, 0)) for arm in (Arm.TREATED, Arm.HOLDOUT)]
+    if any(orders < LEAST_ORDERS for orders, _ in arms):
+        return []
+    rates = [(complaining + 1) / (orders + 2) for orders, complaining in arms]
+    spread = sum(rate * (1 - rate) / (orders + 2) for rate, (orders, _) in zip(rates, arms, strict=True))
+    fewer, margin = rates[1] - rates[0], Z95 * spread**0.5
+    return [round(arms[0][0] * share) for share in (fewer, fewer - margin, fewer + margin)]
 
 
 def waiting(held: Sequence[Claim], at: Instant, timezone: str, desk: Desk) -> dict[str, Any]:

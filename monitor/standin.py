@@ -290,7 +290,8 @@ class Standin:
         del request
         page = (files("monitor") / "standin.html").read_text(encoding="utf-8")
         policy = (
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+            "img-src http://127.0.0.1:*"  # the charts of alerts, from the daemon beside
         )
         return HTMLResponse(page, headers={"content-security-policy": policy, "cache-control": "no-store"})
 
@@ -323,8 +324,13 @@ def _block(block: dict[str, Any]) -> list[dict[str, Any]]:
         ]
         return [{"kind": "context", "text": " · ".join(words)}]
     if kind == "actions":
-        labels = [_text(e) for e in block.get("elements", []) if isinstance(e, dict)]
-        return [{"kind": "buttons", "labels": [label for label in labels if label]}]
+        buttons = [e for e in block.get("elements", []) if isinstance(e, dict) and _text(e)]
+        links = [str(e.get("url", "")) for e in buttons]
+        return [{"kind": "buttons", "labels": [_text(e) for e in buttons], "links": links}]
+    if kind == "image":
+        return [
+            {"kind": "image", "url": str(block.get("image_url", "")), "alt": str(block.get("alt_text", ""))}
+        ]
     return [{"kind": "rule"}] if kind == "divider" else []
 
 

@@ -63,6 +63,8 @@ def claim_record(claim: Claim) -> dict[str, Any]:
         "channel": proposal.channel,
         "subject": proposal.subject,
         "amount": money(proposal.amount, proposal.currency) if proposal.amount else None,
+        "currency": proposal.currency if proposal.amount else None,
+        "rule": proposal.rule,
         "attempts": claim.attempts,
         "due_at": when(claim.due) if claim.due else None,
         "cause": claim.why or str(claim.reason),

@@ -1,4 +1,4 @@
-"""The small chart in a capacity alert, as PNG, for channels that carry pictures.
+"""The small chart in an alert, as PNG: inside the message where the channel carries pictures, or by a link of ours.
 
 Numbers and times only: no words, so no fonts of any language are needed. Drawn in a thread, one at a time, as
 matplotlib is slow to start and not safe in parallel; the same content draws the same bytes.
@@ -8,53 +8,92 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from notifier.outbox import Entry
-from notifier.sending import Channel, Message
+from notifier.sending import Channel, Instant, Message
 
 LEAST_POINTS = 3
 _COLOURS = {"critical": "#c62828", "warning": "#ef6c00", "info": "#1565c0", "resolved": "#2e7d32"}
 
 
-class Charts:
-    """Wiring: `Delivery(..., decorate=Charts(channels).decorate)`."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`points` are (milliseconds, count); `usual` a level to compare with; `forecast` rows of milliseconds, expected,
+    low and high.
+    """
 
-    def __init__(self, channels: Mapping[str, Channel]) -> None:
+    points: Sequence[Sequence[int]]
+    usual: float | None = None
+    forecast: Sequence[Sequence[float]] = ()
+    severity: str = "info"
+    timezone: str = "UTC"
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Any]) -> Self | None:
+        """From what an alert says; None where there is too little to see."""
+        more = variables.get("chart") or {}
+        points, forecast = variables.get("series") or (), more.get("forecast") or ()
+        if len(points) + len(forecast) < LEAST_POINTS:
+            return None
+        severity, timezone = variables.get("severity", "info"), variables.get("timezone", "UTC")
+        return cls(points, more.get("usual"), forecast, severity, timezone)
+
+
+class Charts:
+    """Wiring: `Delivery(..., decorate=Charts(channels, address).decorate)`; `address` makes the link to the picture of
+    an action, and gives None where chats cannot reach us.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        address: Callable[[str, Instant], str | None] = lambda _action, _at: None,
+    ) -> None:
         self._channels = channels
+        self._address = address
         self._drawing = asyncio.Lock()
 
     async def decorate(self, entry: Entry, message: Message) -> Message:
         channel = self._channels.get(entry.proposal.channel)
-        points = message.variables.get("series") if entry.ops else None
-        if channel is None or not channel.capabilities.image or not points or len(points) < LEAST_POINTS:
+        picture = Picture.of(message.variables) if entry.ops and message.severity != "resolved" else None
+        if channel is None or picture is None:
             return message
+        can = channel.capabilities
+        if can.image_url and (url := self._address(entry.action_id, entry.decided_at)):
+            return replace(message, image_url=url)
+        return replace(message, image=await self.draw(picture)) if can.image else message
+
+    async def draw(self, picture: Picture) -> bytes:
         async with self._drawing:
-            zone = message.variables.get("timezone", "UTC")
-            image = await asyncio.to_thread(draw, points, message.severity, zone)
-        return replace(message, image=image)
+            return await asyncio.to_thread(draw, picture)
 
 
-def draw(points: Sequence[Sequence[int]], severity: str, timezone: str) -> bytes:
-    """`points` are (milliseconds, open findings)."""
+def draw(picture: Picture) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    zone = ZoneInfo(timezone)
-    moments = [datetime.fromtimestamp(at / 1000, zone) for at, _ in points]
-    times = date2num(moments)  # type: ignore[no-untyped-call]
-    counts = [count for _, count in points]
+    zone, colour = ZoneInfo(picture.timezone), _COLOURS.get(picture.severity, "#1565c0")
     figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colour = _COLOURS.get(severity, "#1565c0")
-    axes.fill_between(times, counts, step="post", alpha=0.25, color=colour, linewidth=0)
-    axes.step(times, counts, where="post", color=colour, linewidth=1.8)
-    locator = AutoDateLocator(tz=zone, maxticks=6)  # type: ignore[no-untyped-call]
+    if picture.points:
+        times, counts = _times(picture.points, zone), [row[1] for row in picture.points]
+        axes.fill_between(times, counts, step="post", alpha=0.25, color=colour, linewidth=0)
+        axes.step(times, counts, where="post", color=colour, linewidth=1.8)
+    if picture.forecast:
+        times, middle = _times(picture.forecast, zone), [row[1] for row in picture.forecast]
+        low, high = ([row[column] for row in picture.forecast] for column in (2, 3))
+        axes.fill_between(times, low, high, alpha=0.15, color=colour, linewidth=0)
+        axes.plot(times, middle, color=colour, linewidth=1.8, linestyle="--", marker="o", markersize=4)
+    if picture.usual is not None:
+        axes.axhline(picture.usual, color="#607d8b", linewidth=1.2, linestyle=":")
+    locator = AutoDateLocator(tz=zone, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))  # type: ignore[no-untyped-call]
     axes.set_ylim(bottom=0)
@@ -62,4 +101,20 @@ def draw(points: Sequence[Sequence[int]], severity: str, timezone: str) -> bytes
     axes.grid(axis="y", alpha=0.3)
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
+    return _small(out.getvalue())
+
+
+def _times(rows: Sequence[Sequence[float]], zone: ZoneInfo) -> Any:
+    from matplotlib.dates import date2num
+
+    return date2num([datetime.fromtimestamp(row[0] / 1000, zone) for row in rows])  # type: ignore[no-untyped-call]
+
+
+def _small(png: bytes) -> bytes:
+    """In 64 colours: a third of the bytes, so that it fits inside cards that carry their pictures themselves."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").quantize(64).save(out, format="png", optimize=True)
     return out.getvalue()

@@ -1,16 +1,18 @@
 """What chat channels share: a message as lines of the chat's own dialect, within the chat's own limit.
 
 Ops bodies are a small Markdown (paragraphs, `- ` lists, `**bold**`); a dialect says how a chat writes these. Limits
-are in bytes of the request or in characters, by provider. What does not fit is dropped from the end of the body with
-"+N more": the title, the reason and the links stay.
+are in bytes of the request or in characters, by provider. `whole` tells whether a message fits, so that it can be
+split before (`notifier.parts`). What still does not fit is dropped from the end of the body with "+N more": the title,
+the reason and the links stay.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,6 +26,9 @@ COLOURS: Mapping[str, str] = {
     "info": "#1565c0",
     "resolved": "#2e7d32",
 }
+LEARNT = 20_000  # characters: more than a language has
+ROOMY = 1 << 30  # as a room: nothing is cut
+TITLE = 300
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _WHY = {"zh-CN": "发送原因", "en": "Sent because"}
 _MORE = {"zh-CN": "……另有 {} 行，见控制台", "en": "… +{} more, see the console"}
@@ -34,11 +39,22 @@ LOST = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="body")
 
 def clean(text: str) -> str:
     """Without control and bidirectional characters: they can hide what a message says."""
-    return "".join(
-        char
-        for char in text.replace("\r\n", "\n")
-        if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co"} or char == "\u200d"
-    )
+    return text.replace("\r\n", "\n").translate(_CLEAN)
+
+
+class _Clean(dict[int, int | None]):
+    """Learns of each character once: texts are long, and most of them are the same few."""
+
+    def __missing__(self, code: int) -> int | None:
+        char = chr(code)
+        hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co"} and char not in "\n\t\u200d"
+        kept = None if hidden else code
+        if len(self) < LEARNT:
+            self[code] = kept
+        return kept
+
+
+_CLEAN = _Clean()
 
 
 def size(text: str) -> int:
@@ -67,6 +83,7 @@ class Dialect:
     link: Callable[[str, str], str] = lambda label, url: f"[{label}]({url})"
     title: Callable[[str], str] = lambda text: f"### {text}"
     newline: str = "\n"
+    bullet: str = "- "
 
     def inline(self, text: str) -> str:
         parts = _BOLD.split(text)
@@ -82,15 +99,18 @@ def neutral(text: str) -> str:
 
 
 _NEUTRAL = str.maketrans({"<": "‹", ">": "›", "[": "［", "]": "］", "@": "＠", "`": "'", "#": "＃", "|": "¦"})
+BULLET = "• "  # for chats whose markup knows no lists
 MARKDOWN = Dialect(escape=neutral)
-PLAIN = Dialect(bold=str, link=lambda label, url: f"{label}: {url}", title=str)
+PLAIN = Dialect(bullet=BULLET, bold=str, link=lambda label, url: f"{label}: {url}", title=str)
 SLACK = Dialect(
+    bullet=BULLET,
     escape=lambda text: html.escape(text, quote=False),
     bold=lambda text: f"*{text}*",
     link=lambda label, url: f"<{url}|{label}>",
     title=lambda text: f"*{text}*",
 )
 HTML = Dialect(
+    bullet=BULLET,
     escape=html.escape,
     bold=lambda text: f"<b>{text}</b>",
     link=lambda label, url: f'<a href="{html.escape(url)}">{label}</a>',
@@ -99,7 +119,10 @@ HTML = Dialect(
 
 
 def body_lines(message: Message, dialect: Dialect) -> list[str]:
-    return [dialect.inline(line) for line in clean(message.body).splitlines()]
+    return [
+        dialect.bullet + dialect.inline(line[2:]) if line.startswith("- ") else dialect.inline(line)
+        for line in clean(message.body).splitlines()
+    ]
 
 
 def field_lines(message: Message, dialect: Dialect) -> list[str]:
@@ -139,7 +162,11 @@ def compose(
     buttons: bool = True,
 ) -> str:
     """The whole message as one text of at most `limit`."""
-    head = [dialect.title(dialect.escape(cut(one_line(message.title), max(40, limit // 8))))] if title else []
+    head = (
+        [dialect.title(dialect.escape(cut(one_line(message.title), min(TITLE, max(40, limit // 8)))))]
+        if title
+        else []
+    )
     tail = [
         line for line in (why_line(message, dialect), link_line(message, dialect, buttons=buttons)) if line
     ]
@@ -182,6 +209,34 @@ def fit(build: Callable[[int], Any], start: int, limit: int) -> bytes:
         if len(body) <= limit or room < 200:
             return body
         room = room * 3 // 4
+
+
+def whole(build: Callable[[int], Any], start: int, limit: int) -> bool:
+    """Whether `fit` would send all of it: with all the room there is, the request is the same and within `limit`."""
+    everything = build(ROOMY)
+    return len(json_bytes(everything)) <= limit and build(start) == everything
+
+
+def multipart(boundary: str, parts: Sequence[tuple[str, str, bytes]]) -> tuple[str, bytes]:
+    """Content type and body of a form; a part is its disposition (`name="photo"; filename=...`), its type (may be
+    empty) and its bytes.
+    """
+    body = b"".join(
+        b"--%s\r\nContent-Disposition: form-data; %s\r\n%s\r\n%s\r\n"
+        % (
+            boundary.encode(),
+            disposition.encode(),
+            b"Content-Type: %s\r\n" % kind.encode() if kind else b"",
+            data,
+        )
+        for disposition, kind, data in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + b"--%s--\r\n" % boundary.encode()
+
+
+def boundary(key: str) -> str:
+    """Of a form: the same for the same message, so that a retry is the same request."""
+    return "forestall-" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
 
 
 async def post(

@@ -2,6 +2,7 @@
 
     lease -> still wanted? -> awake? -> a slot? -> begin (the trace) -> send -> done | retry | failed | unknown
 
+A message that takes several posts (`notifier.posts`) goes through this once for each, with a slot and a trace of its own.
 Delivery owns every retry, rate and deadline. A coupon is always safe to ask for again, as its code is its own; a
 message only where the channel drops repeated keys. Where it does not and the reply was lost, the entry is `unknown`,
 is looked up if the provider can be asked, and is by default not sent again.
@@ -20,6 +21,7 @@ from notifier.compose import Composer, coupon_of
 from notifier.ledger import Ledger
 from notifier.outbox import Entry, Outbox, Verdict
 from notifier.pacing import Backoff, Pacer, QuietHours
+from notifier.posts import Plan, Reference, References, plan
 from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
 from notifier.store import StoreError
 from notifier.templates import TemplateProblemError, Templates
@@ -30,6 +32,7 @@ FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.OPTED_OUT: Reason.OPTED_OUT,
     Cause.NO_CONTACT: Reason.NO_CONTACT,
 }
+LONG: Final = 5_000
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -77,6 +80,7 @@ class Delivery:
         rules: DeliveryRules | None = None,
         observe: Callable[[Sent], None] | None = None,
         decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
+        references: References | None = None,
     ) -> None:
         self._outbox = outbox
         self._ledger = ledger
@@ -88,6 +92,7 @@ class Delivery:
         self._rules = rules or DeliveryRules()
         self._observe = observe or (lambda _: None)
         self._decorate = decorate
+        self._references = references
         if both := channels.keys() & coupons.keys():
             raise ValueError(f"a channel and a coupon shop share a name: {', '.join(sorted(both))}")
         self._pacers = {name: Pacer(one.limits) for name, one in channels.items()}
@@ -228,22 +233,58 @@ class Delivery:
             coupon = coupon_of(entry, contact)
             if not await self._outbox.begin(entry, now):
                 return None, None
-            attempt = self._coupons[proposal.channel].issue(coupon, now)
-        else:
-            message = await self._composer.message(
-                entry, contact if entry.kind is ActionKind.MESSAGE else None
-            )
-            if self._decorate is not None:
-                message = await self._decorate(entry, message)
-            if not await self._outbox.begin(entry, now):
-                return None, None
-            attempt = self._channels[proposal.channel].send(message, now)
+            return await self._exchange(entry, self._coupons[proposal.channel].issue(coupon, now), now)
+        message = await self._composer.message(entry, contact if entry.kind is ActionKind.MESSAGE else None)
+        if self._decorate is not None:
+            message = await self._decorate(entry, message)
+        posts, known = await self._plan(entry, message)
+        at = max(entry.part, posts.done)
+        more = at + 1 < len(posts.posts)
+        if at >= len(posts.posts):
+            return Verdict("done", Reason.OK, detail="sent_before"), None
+        if at > entry.part:
+            return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
+        if not await self._outbox.begin(entry, now):
+            return None, None
+        post = posts.posts[at]
+        verdict, result = await self._exchange(entry, self._channels[proposal.channel].send(post, now), now)
+        if verdict.state == "done":
+            await self._remember(entry, message, verdict, known)
+            verdict = replace(verdict, state="part", due=now) if more else verdict
+        return verdict, result
+
+    async def _exchange(
+        self, entry: Entry, attempt: Awaitable[SendResult], now: Instant
+    ) -> tuple[Verdict, SendResult]:
         try:
             result = await attempt
         except Exception as error:  # noqa: BLE001 -- a channel's own mistake, after it may have sent
             result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
             return replace(await self._classify(entry, result, now), crashed=True), result
         return await self._classify(entry, result, now), result
+
+    async def _plan(self, entry: Entry, message: Message) -> tuple[Plan, Reference | None]:
+        channel, known = self._channels[entry.proposal.channel], None
+        if not entry.ops:
+            return Plan([message]), None
+        if self._references is not None and channel.capabilities.update and message.thread:
+            known = await self._references.get(entry.proposal.channel, message.thread)
+        given = (message, channel, entry.action_id, known, entry.provider_id)
+        if len(message.body) < LONG:
+            return plan(*given), known
+        return await asyncio.to_thread(plan, *given), known  # a book takes a while to cut
+
+    async def _remember(
+        self, entry: Entry, message: Message, verdict: Verdict, known: Reference | None
+    ) -> None:
+        """Before the verdict is recorded: a crash in between finds the post and does not make it again."""
+        channel = self._channels[entry.proposal.channel]
+        if self._references is None or not channel.capabilities.update or not entry.ops or entry.part:
+            return
+        new = verdict.provider_id
+        if message.thread and new and (known is None or known.provider_id != new):
+            reference = Reference(entry.action_id, new)
+            await self._references.put(entry.proposal.channel, message.thread, reference)
 
     async def _classify(self, entry: Entry, result: SendResult, now: Instant) -> Verdict:
         backoff, pacer = self._rules.backoff, self._pacers[entry.proposal.channel]

@@ -19,11 +19,15 @@ import jinja2
 from babel.numbers import format_currency, get_currency_precision
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notifier.sending import Button, Message
+from notifier.sending import Button, Message, Tell
 
 TEMPLATES = Path(__file__).parent / "templates" / "ops"
 OPS_TEMPLATES = frozenset({"ops/incident", "ops/digest", "ops/report"})
 LOCALES = ("zh-CN", "en")
+TELL: Mapping[str, Tell] = {
+    **dict.fromkeys(("first", "new_incidents", "grew", "resolved", "acknowledged"), "edit"),
+    **dict.fromkeys(("repeat", "escalated", "woke"), "channel"),
+}
 _STYLES = {"acknowledge": "primary", "approve": "primary", "noise": "danger", "reject": "danger"}
 _BLANK = re.compile(r"\n{3,}")
 
@@ -70,6 +74,7 @@ def ops_message(
         image=image,
         thread=variables["thread"],
         why=say["reason"][variables["reason"]],
+        tell=TELL.get(variables["reason"], "thread"),
         mention=tuple(variables["mention"]),
         labels=dict(variables["labels"]),
         started_at=single["since"] if single else None,
@@ -112,7 +117,7 @@ def _form(variables: Mapping[str, Any]) -> str:
 def advice_text(step: Mapping[str, Any], locale: str) -> str:
     """One step of what to do, as a person reads it, without markup."""
     template = _environment().get_template(f"advice.{locale}.j2")
-    return template.render({"step": step}).strip().replace("**", "")
+    return template.render({"step": step, "words": words()[locale]}).strip().replace("**", "")
 
 
 def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> str:
@@ -149,6 +154,21 @@ def money_text(money: Mapping[str, int], locale: str) -> str:
     )
 
 
+def whole_money(money: Mapping[str, int], locale: str) -> str:
+    """Without the cents, where there is little room."""
+    tag = locale.replace("-", "_")
+    return " + ".join(
+        format_currency(
+            round(amount / 10 ** get_currency_precision(currency)),
+            currency,
+            locale=tag,
+            format="¤#,##0",
+            currency_digits=False,
+        )
+        for currency, amount in sorted(money.items())
+    )
+
+
 def _fields(
     one: Mapping[str, Any], variables: Mapping[str, Any], say: Mapping[str, Any], locale: str
 ) -> tuple[tuple[str, str], ...]:
@@ -158,8 +178,10 @@ def _fields(
         (names["place"], place_name(one, say)),
         (names["since"], moment(one["since"], zone)),
         (names["until"], moment(one["resolved_at"], zone) if one["resolved_at"] else ""),
-        (names["parcels"], f"{one['open']:,} / {one['total']:,}" if one["total"] else ""),
-        (names["money"], money_text(one["money"], locale)),
+        (names["lasted"], _lasted(one, say)),
+        (names["parcels"], _parcels(one)),
+        (names["money"], "" if one["resolved_at"] else money_text(one["money"], locale)),
+        *([] if one["resolved_at"] else _measures(one["evidence"], names)),
         (names["carriers"], ", ".join(f"{name} {number:,}" for name, number in one["carriers"])),
         (
             names["hubs"],
@@ -167,11 +189,59 @@ def _fields(
             if one["place_type"] != "facility"
             else "",
         ),
+        (
+            names["lanes"],
+            ", ".join(f"{name} {number:,}" for name, number in one.get("lanes", ()))
+            if one["place_type"] not in {"facility", "lane"}
+            else "",
+        ),
         (names["kinds"], kinds),
         (names["claimed"], one["acknowledged_by"]),
         (names["note"], one["note"]),
     )
     return tuple((name, value) for name, value in rows if value)
+
+
+def _measures(evidence: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Of a place: what it holds beside the usual, what is forecast with its interval, complaints beside the usual."""
+    return [
+        (names["stock"], _against(evidence, "stock", "usual")),
+        (names["forecast"], _interval(evidence, 24)),
+        (names["forecast_later"], _interval(evidence, 72)),
+        (names["complaints"], _against(evidence, "cases", "expected")),
+    ]
+
+
+def _lasted(one: Mapping[str, Any], say: Mapping[str, Any]) -> str:
+    if not one["resolved_at"]:
+        return ""
+    hours = (one["resolved_at"] - one["since"]) / 3_600_000
+    return (
+        str(say["hours"]).format(f"{hours:,.1f}")
+        if hours < 48
+        else str(say["days"]).format(f"{hours / 24:,.1f}")
+    )
+
+
+def _parcels(one: Mapping[str, Any]) -> str:
+    """Open and in all; of what is over only how many there were."""
+    if not one["total"]:
+        return ""
+    return f"{one['total']:,}" if one["resolved_at"] else f"{one['open']:,} / {one['total']:,}"
+
+
+def _against(evidence: Mapping[str, Any], name: str, usual: str) -> str:
+    """A number beside its usual one, where both are known."""
+    value, level = evidence.get(name), evidence.get(usual)
+    if not isinstance(value, int | float) or not isinstance(level, int | float):
+        return ""
+    return f"{value:,.0f} ({value - level:+,.0f} / {level:,.0f})"
+
+
+def _interval(evidence: Mapping[str, Any], hours: int) -> str:
+    names = [f"{word}_{hours}" for word in ("forecast", "low", "high")]
+    values = [float(evidence[name]) for name in names if isinstance(evidence.get(name), int | float)]
+    return f"{values[0]:,.0f} ({values[1]:,.0f}–{values[2]:,.0f})" if len(values) == len(names) else ""
 
 
 def _totals(variables: Mapping[str, Any], say: Mapping[str, Any], locale: str) -> tuple[tuple[str, str], ...]:

@@ -46,6 +46,8 @@ class Entry:
     decided_at: Instant
     coupon_code: str | None
     intact: bool  # the record is the one that was claimed
+    part: int = 0  # how many of its messages are sent, where it takes several
+    provider_id: str | None = None  # of the first of them
 
     @property
     def kind(self) -> ActionKind:
@@ -58,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of an entry: state is done, retry, defer, failed or unknown."""
+    """What becomes of an entry: state is done, part (sent, and there is more of it), retry, defer, failed or unknown."""
 
     state: str
     reason: Reason = Reason.OK
@@ -133,7 +135,9 @@ class Outbox:
         )
 
     def _entry(self, action_id: str, fields: list[bytes | None]) -> Entry:
-        record, state, attempts, expires, template, code, ambiguous, crashes, decided, checksum = fields
+        record, state, attempts, expires, template, code, ambiguous, crashes, decided, checksum, part, pid = (
+            fields
+        )
         assert record is not None  # noqa: S101 -- a claim is written whole
         proposal = msgspec.json.decode(record, type=Proposal)
         return Entry(
@@ -149,6 +153,8 @@ class Outbox:
             decided_at=_integer(decided),
             coupon_code=code.decode() if code else None,
             intact=self._ledger.intact(record, checksum or b""),
+            part=_integer(part),
+            provider_id=pid.decode() if pid else None,
         )
 
 

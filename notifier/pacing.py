@@ -11,6 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from notifier.sending import Instant, Limits
 
 SECOND: Final = 1000
+HOUR: Final = 3_600_000
+BEFORE: Final = 10 * SECOND  # clocks differ, and others start early
+CROWDED: Final = 45 * SECOND
+SPREAD: Final = 45 * SECOND
 MOST_SLOTS: Final = 100_000
 
 
@@ -48,6 +52,8 @@ class Pacer:
 
     def slot(self, entry: str, now: Instant) -> Instant:
         """`now` where the entry may go; otherwise when to come back. Slots that passed unused are not saved up."""
+        if (calm := _calm(self.limits.crowded_minutes, entry, now)) > now:
+            return calm
         given, spacing = self._slots.pop(entry, None), self._spacing()
         free = max(self._last + spacing, self._rests_until)
         if free <= now and (given is not None or self._next <= now):
@@ -81,6 +87,16 @@ class Pacer:
         if self.limits.per_minute:
             spacings.append(60 * SECOND / self.limits.per_minute)
         return int(max(spacings) + 0.999)
+
+
+def _calm(minutes: tuple[int, ...], entry: str, now: Instant) -> Instant:
+    """`now`, or a moment of the entry's own after the crowd around one of these minutes has gone."""
+    for minute in minutes:
+        since = (now - 60 * SECOND * minute + BEFORE) % HOUR
+        if since < BEFORE + CROWDED:
+            gone = now - since + BEFORE + CROWDED
+            return gone + int(random.Random(f"{entry}:crowd").random() * SPREAD)
+    return now
 
 
 @dataclass(frozen=True, slots=True)

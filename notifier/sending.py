@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 Instant: TypeAlias = int
 
@@ -68,6 +68,10 @@ class Button:
     style: str = "default"  # default | primary | danger
 
 
+Tell: TypeAlias = Literal["edit", "thread", "channel"]
+"""How loudly news of a message already posted is told: by the edit alone, also under it, also to the whole channel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message, rendered. Ops messages use title, body (CommonMark), fields, severity, buttons, image and
@@ -83,8 +87,11 @@ class Message:
     link: str | None = None
     buttons: tuple[Button, ...] = ()
     image: bytes | None = None  # PNG
+    image_url: str | None = None  # the same picture, for channels that fetch it
     thread: str | None = None  # incident id: messages of one incident belong together
     update_of: str | None = None  # provider_id of the message to edit, where the channel can
+    reply_to: str | None = None  # provider_id of the message that this one belongs under
+    tell: Tell = "thread"
     why: str = ""  # reason for sending, shown to ops people
     mention: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)  # Alertmanager, PagerDuty
@@ -105,7 +112,9 @@ class Capabilities:
     update: bool = False
     buttons: bool = False
     image: bool = False
+    image_url: bool = False  # shows a picture that it, or its reader, fetches
     idempotent: bool = False  # the provider drops a repeated key
+    acknowledge: bool = False  # can be told quietly that somebody has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ class Limits:
     body_bytes: int = 1_000_000
     per_second: float | None = None
     per_minute: float | None = None
+    crowded_minutes: tuple[int, ...] = ()  # of the hour, around which the provider refuses: kept clear of
 
 
 class Channel(Protocol):
@@ -123,6 +133,15 @@ class Channel(Protocol):
     limits: Limits
 
     async def send(self, message: Message, now: Instant) -> SendResult: ...
+
+
+@runtime_checkable
+class Splitting(Protocol):
+    """A channel whose messages have a size: what does not fit goes as several (`notifier.parts`)."""
+
+    def fits(self, message: Message) -> bool:
+        """Whether all of it can be sent at once, with nothing cut."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from pydantic import ValidationError
 from notifier import registry
 from notifier.channels.console import ConsoleChannel, ConsoleOptions
 from notifier.http import Http
-from notifier.sending import Answer, Cause, Channel, CouponProvider, SendResult
+from notifier.parts import MOST, split
+from notifier.sending import Answer, Cause, Channel, CouponProvider, SendResult, Splitting
 from tests.channels.case import (
     COUPON,
     CUSTOMER,
+    HOSTILE,
+    LONG,
+    LONG_LINES,
     NOW,
     OPS,
     PERSONAL,
@@ -239,8 +244,6 @@ def test_the_request_is_the_golden_one_and_the_fake_accepts_it(name: str) -> Non
 
 @pytest.mark.parametrize("name", OVER_HTTP)
 def test_a_message_beyond_every_limit_is_cut_or_refused_never_sent_too_large(name: str) -> None:
-    from dataclasses import replace
-
     async def run() -> None:
         case = channel_case(name)
         base = CUSTOMER if case.audience == "customer" else OPS
@@ -257,6 +260,94 @@ def test_a_message_beyond_every_limit_is_cut_or_refused_never_sent_too_large(nam
             assert all(len(request.body) <= channel.limits.body_bytes for request in server.requests)
 
     asyncio.run(run())
+
+
+SPLITTING = [
+    name
+    for name in OVER_HTTP
+    if isinstance(registry.channel(name, channel_case(name).options("http://127.0.0.1:9"), http()), Splitting)
+]
+
+
+def test_every_chat_with_a_size_splits() -> None:
+    assert set(SPLITTING) == {
+        "dingtalk",
+        "discord",
+        "feishu",
+        "mattermost",
+        "slack",
+        "slack_bot",
+        "teams",
+        "telegram",
+        "wecom",
+    }
+
+
+@pytest.mark.parametrize("name", SPLITTING)
+@pytest.mark.parametrize("base", ["long", "hostile"])
+def test_what_is_too_long_goes_as_several_and_every_line_arrives_once(name: str, base: str) -> None:
+    """Each part as the provider takes it; the marks of numbers, bold and names survive the splitting."""
+
+    async def run() -> None:
+        case = channel_case(name)
+        async with http() as client, FakeServer(case.fake()) as server:
+            channel = registry.channel(name, case.options(server.url), client)
+            assert isinstance(channel, Splitting)
+            lines = (
+                LONG_LINES
+                if base == "long"
+                else (f"- {n} {HOSTILE.body}"[:200].replace("\n", " ") for n in range(200))
+            )
+            whole = replace(LONG, body="\n".join(lines))
+            parts = split(whole, channel.fits, most=40)
+            assert 1 < len(parts) < 40
+            assert [part.title for part in parts] == [
+                f"({n}/{len(parts)}) {LONG.title}" for n in range(1, len(parts) + 1)
+            ]
+            assert len({part.key for part in parts}) == len(parts)
+            said = [row for part in parts for row in part.body.splitlines() if row.startswith("- ")]
+            assert said == whole.body.splitlines()
+            fields = [
+                *parts[0].fields,
+                *(row for part in parts for row in part.body.splitlines() if row.startswith("**字段")),
+            ]
+            assert len(fields) == len(LONG.fields)
+            for part in parts:
+                assert channel.fits(part)
+                result = await channel.send(part, NOW)
+                assert result.answer is Answer.DONE, result
+            sent = b"".join(request.body for request in server.requests)
+            assert b"see the console" not in sent
+            assert "见控制台".encode() not in sent
+            assert all(len(request.body) <= channel.limits.body_bytes for request in server.requests)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", SPLITTING)
+def test_a_book_is_a_bounded_number_of_messages_and_says_how_much_is_left_out(name: str) -> None:
+    async def run() -> None:
+        case = channel_case(name)
+        book = replace(LONG, body="\n".join(f"- {n} " + "长" * 60 for n in range(5_000)))
+        async with http() as client, FakeServer(case.fake()) as server:
+            channel = registry.channel(name, case.options(server.url), client)
+            assert isinstance(channel, Splitting)
+            parts = split(book, channel.fits)
+            assert len(parts) == MOST
+            for part in parts:
+                assert (await channel.send(part, NOW)).answer is Answer.DONE
+            assert "见控制台" in server.requests[-1].body.decode()
+            assert not any("见控制台" in request.body.decode() for request in server.requests[:-1])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", sorted(set(CHANNELS) - {"console", "smtp"}))
+def test_a_channel_that_shows_pictures_has_a_golden_request_with_one(name: str) -> None:
+    case = channel_case(name)
+    can = registry.channel(name, case.options("http://127.0.0.1:9"), http()).capabilities
+    shown = [one for one in case.extra.values() if one.image or one.image_url]
+    assert bool(shown) == (can.image or can.image_url)
 
 
 @pytest.mark.parametrize("name", CHANNELS)

@@ -18,11 +18,13 @@ import pytest
 
 from notifier import chat, registry
 from notifier.channels import dingtalk, feishu
+from notifier.charts import Picture, draw
 from notifier.http import Http, Reply
 from notifier.sending import Answer, Message, SendResult
-from tests.channels import slack_bot, wecom
-from tests.channels.case import NOW, OPS, RESOLVED
-from tests.fakes.server import FakeServer, Response
+from tests.channels import feishu as feishu_case
+from tests.channels import slack_bot, teams, telegram, wecom
+from tests.channels.case import NOW, OPS, PNG
+from tests.fakes.server import FakeServer, Fault, Response
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 
@@ -32,17 +34,61 @@ def test_the_signatures_are_the_providers() -> None:
     assert dingtalk.sign("SECx", 1_600_000_000_000) != feishu.sign("SECx", 1_600_000_000)
 
 
-def test_one_incident_is_one_thread_and_another_is_not_in_it() -> None:
-    async def run() -> list[Any]:
-        async with Http() as http, FakeServer(slack_bot.Fake()) as server:
-            channel = registry.channel("slack_bot", slack_bot.CASE.options(server.url), http)
-            for message in (OPS, RESOLVED, replace(OPS, thread="I8")):
-                assert (await channel.send(message, NOW)).answer is Answer.DONE
-            return [request.json().get("thread_ts") for request in server.requests]
+@pytest.mark.parametrize(("name", "case"), [("slack_bot", slack_bot), ("telegram", telegram)])
+def test_a_lost_reply_to_an_edit_is_asked_again_as_an_edit_may_be_repeated(name: str, case: Any) -> None:
+    async def run() -> SendResult:
+        async with Http(deadline=0.5) as http, FakeServer(case.Fake()) as server:
+            server.script.append(Fault.LOST_REPLY)
+            channel = registry.channel(name, case.CASE.options(server.url), http)
+            return await channel.send(case.CASE.extra["update"], NOW)
 
-    first, reply, other = asyncio.run(run())
-    assert (first, other) == (None, None)
-    assert reply == "1795334400.000000"
+    assert asyncio.run(run()).answer is Answer.RETRY
+
+
+def test_slack_shows_the_chart_in_the_thread_and_the_words_stand_where_it_may_not_upload() -> None:
+    async def run() -> list[str]:
+        fake = slack_bot.Fake()
+        async with Http() as http, FakeServer(fake) as server:
+            channel = registry.channel("slack_bot", slack_bot.CASE.options(server.url), http)
+            first = await channel.send(replace(OPS, image=PNG), NOW)
+            assert fake.shown == [first.provider_id]
+            server.script.extend([Response.of({"ok": True, "ts": "1.1"}), slack_bot.error("missing_scope")])
+            assert (await channel.send(replace(OPS, image=PNG), NOW)).answer is Answer.DONE
+            edit = await channel.send(replace(OPS, image=PNG, update_of=first.provider_id), NOW)
+            assert edit.answer is Answer.DONE
+            return fake.shown
+
+    assert len(asyncio.run(run())) == 1, "an edit does not hang up the picture again"
+
+
+def test_feishu_asks_for_one_token_in_two_hours_and_goes_without_the_picture_where_it_may_not() -> None:
+    async def run() -> list[str]:
+        async with Http() as http, FakeServer(feishu_case.Fake()) as server:
+            channel = registry.channel("feishu", feishu_case.CASE.options(server.url), http)
+            for at in (NOW, NOW + 3_600_000, NOW + 3 * 3_600_000):
+                assert (await channel.send(replace(OPS, image=PNG), at)).provider_id is None
+            plain = {**feishu_case.CASE.options(server.url), "app_secret": "wrong"}
+            other = registry.channel("feishu", plain, http)
+            assert (await other.send(replace(OPS, image=PNG), NOW)).answer is Answer.DONE
+            assert "img_key" not in server.requests[-1].body.decode()
+            return [request.path for request in server.requests]
+
+    paths = asyncio.run(run())
+    assert sum("tenant_access_token" in path for path in paths) == 3
+    assert sum("images" in path for path in paths) == 3
+
+
+def test_teams_carries_the_picture_inside_only_where_the_card_has_room() -> None:
+    async def run(image: bytes) -> str:
+        async with Http() as http, FakeServer(teams.Fake()) as server:
+            channel = registry.channel("teams", teams.CASE.options(server.url), http)
+            assert (await channel.send(replace(OPS, image=image), NOW)).answer is Answer.DONE
+            return server.requests[0].body.decode()
+
+    assert "data:image/png" in asyncio.run(run(PNG))
+    assert "data:image/png" not in asyncio.run(run(PNG * 2_000))
+    drawn = draw(Picture([(NOW - 3_600_000 * n, 900 - 31 * n) for n in range(24, 0, -1)], 400.0))
+    assert "data:image/png" in asyncio.run(run(drawn)), f"a chart of {len(drawn)} bytes"
 
 
 def test_a_picture_that_fails_does_not_make_the_words_be_sent_again() -> None:

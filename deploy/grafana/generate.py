@@ -118,6 +118,11 @@ OPERATIONS: Final = (
                 },
                 "cps",
             ),
+            Panel(
+                "Notifications held back",
+                {"{{reason}}": "sum by (reason) (increase(forestall_notifications_held_total{}[1h]))"},
+                about="Why a receiver was not told; no_route: nobody would be",
+            ),
             Panel("Outbox by state", {"{{state}}": "sum by (state) (forestall_outbox_entries{})"}),
         ),
     ),

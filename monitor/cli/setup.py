@@ -27,13 +27,18 @@ def register(app: typer.Typer) -> None:
 def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
     """Strict validation; every problem with its path."""
     from config.loading import ConfigError
+    from monitor.audience import check_audience, unheard
     from monitor.feeds.station import check_feeds
 
+    loaded = settings(file).settings
     try:
-        check_feeds(settings(file).settings)
+        check_feeds(loaded)
+        check_audience(loaded)
     except ConfigError as error:
         raise Failed(*error.problems, code=USAGE) from None
     say(f"{file}: all right")
+    for gap in unheard(loaded):
+        say(f"  note: {gap}")
 
 
 def show(config: Config = None, *, json: Json = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,11 +42,17 @@ class SignInNeeded(Exception):  # noqa: N818 - nothing failed
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`token` is the operator's; `secret` signs cookies (derive it from the daemon's own key)."""
+    """`token` is the operator's; `secret` signs cookies (derive it from the daemon's own key). `current` is asked each
+    time, as a reload may have changed who may come in.
+    """
 
-    settings: ConsoleSettings
+    current: Callable[[], ConsoleSettings]
     token: str
     secret: bytes
+
+    @property
+    def settings(self) -> ConsoleSettings:
+        return self.current()
 
     def sign_in(self, token: str, name: str, now: Instant) -> Session | None:
         role = self._role(token)

@@ -27,16 +27,23 @@ class Buttons:
     async def show(self, request: Request) -> Response:
         """No side effect: chats fetch links to preview them."""
         try:
-            link = self._links.verify(request.path_params["token"], self._source.now())
+            link = self._button(request)
         except BadLink as error:
             return self._bad(request, error)
         return self._page(request, link, done="")
+
+    def _button(self, request: Request) -> Link:
+        """Raises BadLink, also for a link that is no button."""
+        link = self._links.verify(request.path_params["token"], self._source.now())
+        if link.act is Act.CHART:
+            raise BadLink(LinkFault.MALFORMED)
+        return link
 
     async def act(self, request: Request) -> Response:
         form = await form_of(request)
         name = form.get("name", "").strip()[:80]
         try:
-            link = self._links.verify(request.path_params["token"], self._source.now())
+            link = self._button(request)
             if not name:
                 return self._page(request, link, done="", status=400)
             if not await self._source.take_link(link.nonce, link.expires_at):

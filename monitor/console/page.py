@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from monitor.console.auth import Gate, Role, Session
+from monitor.console.pictures import bar
 from monitor.console.source import Source
 from monitor.console.words import LOCALES, incident_words, why, words
 from monitor.notifications.places import named
-from notifier.ops_message import money_text, place_name
+from notifier.ops_message import money_text, place_name, whole_money
 
 HERE: Final = Path(__file__).parent
 POLICY: Final = (
@@ -104,6 +105,9 @@ class Pages:
                 moment=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%Y-%m-%d %H:%M:%S"),
                 short=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%m-%d %H:%M"),
                 money=lambda amounts: money_text(amounts, locale),
+                bar=bar,
+                local=lambda text: local(text, zone),
+                whole=lambda amounts: whole_money(amounts, locale),
                 place=lambda view: place_name(
                     {"place": named(view.place, locale), "place_type": view.place.type.value},
                     incident_words(locale),
@@ -128,6 +132,14 @@ async def form_of(request: Request) -> dict[str, str]:
         if len(body) > FORM_BYTES:
             raise HTTPException(413, "this form is too large")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def local(text: str, zone: ZoneInfo) -> str:
+    """A moment as records write it, by the clock on the wall; anything else as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return text
 
 
 def plain(value: Any) -> Any:

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
 from config.regions import Regions
 
 MAP = (640, 420)
+TICKS = 4
+NAMED = 14
 
 
-def line(points: Sequence[tuple[int, int]], label: str, width: int = 1200, height: int = 170) -> Markup:
-    """Steps from (milliseconds, count); the axis starts at zero."""
+def line(
+    points: Sequence[tuple[int, int]],
+    label: str,
+    moment: Callable[[int], str],
+    usual: float | None = None,
+    width: int = 1200,
+    height: int = 190,
+) -> Markup:
+    """Steps from (milliseconds, count), with times below and the usual level dotted; the axis starts at zero."""
     if len(points) < 2:
         return Markup("")
     first, last = points[0][0], points[-1][0]
-    most = max(count for _, count in points) or 1
-    span = max(1, last - first)
-    path = []
-    for index, (at, count) in enumerate(points):
-        x = 44 + (width - 52) * (at - first) / span
-        y = height - 18 - (height - 30) * count / most
-        path.append(f"M{x:.1f} {y:.1f}" if index == 0 else f"H{x:.1f}V{y:.1f}")
-    whole = "".join(path)
-    base = height - 18
-    area = f"{whole}V{base}H44Z"
-    return Markup(  # noqa: S704 - numbers of ours, and the label is escaped
-        f'<svg class="line" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-        f'<line class="axis" x1="44" y1="{base}" x2="{width - 8}" y2="{base}"/>'
-        f'<text class="tick" x="38" y="16" text-anchor="end">{most:,}</text>'
-        f'<text class="tick" x="38" y="{base}" text-anchor="end">0</text>'
-        f'<path class="area" d="{area}"/><path class="stroke" d="{whole}"/></svg>'
+    most = max(*(count for _, count in points), usual or 0, 1)
+    base = height - 24
+
+    def across(at: float) -> float:
+        return 52 + (width - 64) * (at - first) / max(1, last - first)
+
+    def up(count: float) -> float:
+        return base - (height - 38) * count / most
+
+    whole = f"M{across(first):.1f} {up(points[0][1]):.1f}"
+    whole += "".join(f"H{across(at):.1f}V{up(count):.1f}" for at, count in points[1:])
+    parts = [
+        f'<line class="axis" x1="52" y1="{base}" x2="{width - 12}" y2="{base}"/>',
+        f'<text class="tick" x="46" y="{up(most) + 4:.1f}" text-anchor="end">{most:,.0f}</text>',
+        f'<text class="tick" x="46" y="{base}" text-anchor="end">0</text>',
+        f'<path class="area" d="{whole}V{base}H52Z"/><path class="stroke" d="{whole}"/>',
+    ]
+    for part in range(TICKS + 1):
+        at, anchor = (
+            first + (last - first) * part / TICKS,
+            ("start", "middle", "end")[(part > 0) + (part == TICKS)],
+        )
+        parts.append(
+            f'<text class="tick" x="{across(at):.1f}" y="{height - 6}" text-anchor="{anchor}">{escape(moment(round(at)))}</text>'
+        )
+    if usual is not None:
+        parts.append(
+            f'<line class="usual" x1="52" y1="{up(usual):.1f}" x2="{width - 12}" y2="{up(usual):.1f}"/>'
+        )
+    inside = "".join(parts)
+    return Markup(  # noqa: S704 - numbers of ours, and texts are escaped
+        f'<svg class="line" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{inside}</svg>'
     )
 
 
@@ -46,13 +71,17 @@ def bar(share: float, label: str) -> Markup:
 
 
 def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Markup:
-    """A dot a region with open findings, by its centre; faint dots are the provinces beside, for orientation."""
-    places = []
+    """A dot a province with open findings, by its centre; faint dots are the provinces beside, for orientation."""
+    totals: dict[str, int] = {}
     for code, count in counts.items():
-        known = regions.canonical(code)
-        centre = regions.centre(known) if known else None
-        if known and centre:
-            places.append((centre, count, regions.name(known, locale)))
+        if known := regions.canonical(code):
+            province = _province(known, regions)
+            totals[province] = totals.get(province, 0) + count
+    places = [
+        (centre, count, regions.name(code, locale))
+        for code, count in totals.items()
+        if (centre := regions.centre(code))
+    ]
     if not places:
         return Markup("")
     countries = {regions.country(known) for code in counts if (known := regions.canonical(code))}
@@ -74,15 +103,36 @@ def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Mark
         parts.append(
             f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(name)}: {count:,}</title></circle>'
         )
-    for centre, count, name in sorted(places, key=lambda place: -place[1])[:8]:
-        x, y = spot(centre)
-        parts.append(
-            f'<text class="place" x="{x:.1f}" y="{y - 6:.1f}" text-anchor="middle">{escape(name)} {count:,}</text>'
-        )
+    parts += _labels([(*spot(centre), count, name) for centre, count, name in places], most)
     width, height = MAP
     inside = "".join(parts)
     svg = f'<svg class="map" viewBox="0 0 {width} {height}" role="img" aria-label="map">{inside}</svg>'
     return Markup(svg)  # noqa: S704 - numbers of ours, and names are escaped
+
+
+def _province(code: str, regions: Regions) -> str:
+    """The region right below the country: cities lie on their provinces, and would hide each other."""
+    country = regions.country(code)
+    while (parent := regions.parent(code)) and parent != country:
+        code = parent
+    return code
+
+
+def _labels(spots: list[tuple[float, float, int, str]], most: int) -> list[str]:
+    """The largest first; one that would lie on another is left out (its dot still tells when pointed at)."""
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for x, y, count, name in sorted(spots, key=lambda spot: -spot[2])[:NAMED]:
+        text = f"{name} {count:,}"
+        half = sum(6 if ord(char) > 0x2E7F else 3.3 for char in text)
+        over = y - 6 - 18 * (count / most) ** 0.5
+        if any(abs(x - other) < half + wide and abs(over - line) < 13 for other, line, wide in taken):
+            continue
+        taken.append((x, over, half))
+        parts.append(
+            f'<text class="place" x="{x:.1f}" y="{over:.1f}" text-anchor="middle">{escape(text)}</text>'
+        )
+    return parts
 
 
 class _projection:  # noqa: N801 - used as a function

@@ -18,12 +18,13 @@ from monitor.api import Actor, Refused
 from monitor.console import pictures
 from monitor.console.auth import COOKIE, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
+from monitor.console.evidence import breakdown, evidence_rows
 from monitor.console.page import HEADERS, HERE, Pages, form_of, locale_of, plain, stylesheet
 from monitor.console.source import Source
 from monitor.incidents import Phase, View
 from monitor.links import Links
 from monitor.notifications.advice import advise
-from notifier.ops_message import advice_text
+from notifier.ops_message import advice_text, moment
 
 SHOWN = 100
 FIRST = 20  # on the first page; the rest is one link away
@@ -49,6 +50,7 @@ def console_routes(source: Source, gate: Gate, links: Links | None = None) -> li
         Route("/silences/{id}", console.guarded(console.unsilence), methods=["POST"]),
         Route("/dead-letters", console.guarded(console.dead_letters)),
         Route("/dead-letters", console.guarded(console.replay), methods=["POST"]),
+        Route("/policy", console.guarded(console.policy)),
         Route("/config", console.guarded(console.config)),
         Route("/sign-in", console.door),
         Route("/sign-in", console.sign_in, methods=["POST"]),
@@ -125,6 +127,9 @@ class Console:
         response.delete_cookie(COOKIE)
         return response
 
+    def _short(self, at: int) -> str:
+        return moment(at, self.source.settings().timezone)
+
     # looking
 
     async def overview(self, request: Request, session: Session) -> Response:
@@ -150,6 +155,7 @@ class Console:
             at_risk=money,
             map=pictures.region_map(places, regions(), locale_of(request)),
             held=self.source.held_counts(),
+            heard=any(route.receivers for route in self.source.settings().notify.routes),
             precision={rule: (counts, precision(counts)) for rule, counts in answers.items()},
         )
 
@@ -184,7 +190,7 @@ class Console:
             "incident.html",
             session,
             view=view,
-            line=pictures.line(view.series, f"{view.place.id}: {view.open}"),
+            line=pictures.line(view.series, f"{view.place.id}: {view.open}", self._short, _usual(view)),
             members=self.source.members(view.incident_id, SHOWN, (number - 1) * SHOWN),
             number=number,
             last=max(1, math.ceil(view.open / SHOWN)),
@@ -194,9 +200,8 @@ class Console:
                 advice_text(step, locale_of(request))
                 for step in advise(view, self.source.settings().incidents, locale_of(request))
             ],
-            evidence={
-                name: value for name, value in sorted(view.evidence.items()) if name not in {"zh", "en"}
-            },
+            evidence=evidence_rows(view, locale_of(request), self._short),
+            breakdown=breakdown(view, locale_of(request)),
         )
 
     async def find(self, request: Request, _session: Session) -> Response:
@@ -242,6 +247,10 @@ class Console:
         """Raw payloads hold personal data: for operators only."""
         letters = await self.source.dead_letters(SHOWN) if session.role is Role.OPERATOR else []
         return self.pages.render(request, "dead_letters.html", session, letters=letters)
+
+    async def policy(self, request: Request, session: Session) -> Response:
+        """The pack as it decides now, after the last reload."""
+        return self.pages.render(request, "policy.html", session, pack=self.source.policy())
 
     async def config(self, request: Request, session: Session) -> Response:
         settings = self.source.settings()
@@ -313,6 +322,11 @@ class Console:
             "deadletter-replay", {"entry": entry} if entry else {}, _actor(session, request)
         )
         return RedirectResponse("/dead-letters", 303, headers=HEADERS)
+
+
+def _usual(view: View) -> float | None:
+    usual = view.evidence.get("stalled_usual")
+    return float(usual) if isinstance(usual, int | float) else None
 
 
 def _order(view: View) -> tuple[bool, int, int, str]:

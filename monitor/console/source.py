@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from config.policies import PolicyPack
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor.api import Actor, Json
@@ -16,6 +17,7 @@ from monitor.notifications import Notifications
 class Source(Protocol):
     def now(self) -> Instant: ...
     def settings(self) -> Settings: ...
+    def policy(self) -> PolicyPack: ...
     def incidents(self) -> Sequence[View]:
         """Pending and firing."""
         ...
@@ -70,6 +72,7 @@ class DaemonSource:
     notifications: Notifications
     kept: Kept
     current: Callable[[], Settings]
+    pack: Callable[[], PolicyPack]
     clock: Callable[[], Instant]
 
     def now(self) -> Instant:
@@ -77,6 +80,9 @@ class DaemonSource:
 
     def settings(self) -> Settings:
         return self.current()
+
+    def policy(self) -> PolicyPack:
+        return self.pack()
 
     def incidents(self) -> Sequence[View]:
         return self.book.views()

@@ -10,7 +10,16 @@ import msgspec
 
 from config.settings import IncidentRule, IncidentSettings
 from detectors.findings import Finding, Instant, State, SubjectType
-from monitor.incidents.grouping import GATHERED, NOWHERE, Member, explanations, member_of, own_group
+from monitor.incidents.grouping import (
+    GATHERED,
+    NOWHERE,
+    SCATTERED,
+    Member,
+    explanations,
+    member_of,
+    own_group,
+    wider_group,
+)
 from monitor.incidents.incident import Incident, is_anchor
 from monitor.incidents.matchers import parse_all
 from monitor.incidents.muting import WHY, Muting
@@ -120,7 +129,10 @@ class Incidents:
         return found[offset : offset + limit]
 
     def incident_of(self, finding_id: str) -> str | None:
+        """None where it is one of a carrier's scattered findings: they have no cause in common to budget for."""
         group = self._where.get(finding_id)
+        if group is not None and group.family in SCATTERED and group.place.type is SubjectType.CARRIER:
+            return None
         incident = self._open.get(group) if group else None
         return incident.incident_id if incident else None
 
@@ -188,14 +200,39 @@ class Incidents:
                 self._stand(incident)
                 self._gather(incident, now)
             return
-        incident = self._incident(self._target(member), now)
         if len(self._where) >= self._settings.max_members:
+            incident = self._incident(self._target(member), now)
             incident.untracked += 1
             incident.total += 1
             incident.dirty = True
         else:
-            incident.add(finding_id, member, new=True)
-            self._where[finding_id] = incident.group
+            self._put(finding_id, member, now)
+
+    def _put(self, finding_id: str, member: Member, now: Instant) -> None:
+        group = self._target(member)
+        fresh = group not in self._open
+        incident = self._incident(group, now)
+        incident.add(finding_id, member, new=True)
+        self._where[finding_id] = incident.group
+        if fresh and incident.group == group:
+            self._collect(incident)
+
+    def _collect(self, incident: Incident) -> None:
+        """Of what was scattered, all that is of the new incident's own place."""
+        group = incident.group
+        first = next(iter(incident.members.values()))
+        scattered = self._open.get(wider_group(first, group))
+        if scattered is None or scattered is incident:
+            return
+        label, name = group.place.type.value, group.place.id
+        for key, member in list(scattered.members.items()):
+            if getattr(member, label, "") == name and own_group(member) == group:
+                scattered.remove(key)
+                incident.add(key, member, new=True)
+                self._where[key] = group
+        if not scattered.open and scattered.phase is Phase.PENDING:  # nobody heard of it, and nothing passed
+            del self._open[scattered.group]
+            del self._by_id[scattered.incident_id]
 
     def _updated(self, finding: Finding) -> None:
         """News of an episode that no incident holds (a person closed it) opens nothing."""
@@ -223,7 +260,14 @@ class Incidents:
                 group = self._anchored.get(key)
                 if group is not None:
                     return group
-        return own_group(member)
+        own = own_group(member)
+        wide = wider_group(member, own)
+        if wide == own or own in self._open:
+            return own
+        scattered = self._open.get(wide)
+        there = scattered.counts[own.place.type.value].get(own.place.id, 0) if scattered else 0
+        rule = self._settings.rules.get(own.family) or IncidentRule()
+        return own if there + 1 >= rule.min_members else wide
 
     def _incident(self, group: Group, now: Instant) -> Incident:
         incident = self._open.get(group)
@@ -305,8 +349,9 @@ class Incidents:
                 return
             incident.phase, incident.fired_at, incident.said = Phase.FIRING, now, incident.open
             self._muting.stale = True
-            self._say(incident, Phase.PENDING, Why.CONFIRMED, now)
+            incident.recall_series(now)
             incident.sample_series(now)
+            self._say(incident, Phase.PENDING, Why.CONFIRMED, now)
             incident.wake = self._next_escalation(incident)
 
     def _step_firing(self, incident: Incident, rule: IncidentRule, now: Instant) -> None:
@@ -353,9 +398,7 @@ class Incidents:
                 self._where.pop(key, None)
             return
         for key, member in incident.members.items():  # they stand for themselves again
-            target = self._incident(self._target(member), now)
-            target.add(key, member, new=True)
-            self._where[key] = target.group
+            self._put(key, member, now)
         if incident.untracked and not incident.anchored:
             self._incident(incident.group, now).untracked += incident.untracked
 

@@ -1,7 +1,8 @@
 """To which incident a finding belongs.
 
 Findings about a place (a hub, a lane, a region, a feed) are incidents of their own and gather the findings of single
-parcels there. Findings of single parcels that nothing explains become one incident a family and place.
+parcels there. Findings of single parcels that nothing explains become one incident a family and place, where a place
+has enough of them; what is scattered over many places is one incident a carrier.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ FAMILIES: Mapping[Kind, str] = {
     **{kind: kind.value for kind in ANCHORS},
 }
 GATHERED = frozenset({"parcels_stalled", "parcels_late"})
+SCATTERED = GATHERED | {"orders_stalled"}
 NOWHERE = Subject(SubjectType.REGION, "")  # where nothing is known of the place, or places are too many
+_NARROW = frozenset({SubjectType.FACILITY, SubjectType.LANE})
 _IN_A_FACILITY = frozenset(
     {Kind.FACILITY_STALLED, Kind.COLLECTION_STALLED, Kind.CUSTOMS_STALLED, Kind.DELIVERY_STALLED}
 )
@@ -149,6 +152,13 @@ def own_group(member: Member) -> Group:
     if member.carrier:
         return group(family, SubjectType.CARRIER, member.carrier)
     return Group(family, NOWHERE)
+
+
+def wider_group(member: Member, own: Group) -> Group:
+    """Where it belongs while its own place has too few to speak of: the same carrier's, wherever they are."""
+    if own.family in SCATTERED and member.carrier and own.place.type in _NARROW:
+        return group(own.family, SubjectType.CARRIER, member.carrier)
+    return own
 
 
 def explanations(member: Member) -> Iterator[tuple[str, SubjectType, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from monitor.incidents.records import Entry, Group, Mute, Phase, View, Why
 SAMPLE = 20
 SERIES = 96
 SERIES_STEP = 300_000
+RECALL = 3 * 86_400_000
+RECALL_POINTS = 24
+RECALL_LEAST = 3
 TIMELINE = 100
 SINGLE_LABELS = ("carrier", "lane", "facility", "region", "feed")
 
@@ -72,6 +76,13 @@ class Incident:
     def anchored(self) -> bool:
         """Whether the incident stands on a finding about its place, not on the number of parcels."""
         return self.last is not None
+
+    @property
+    def began(self) -> Instant:
+        """Of a place when the place went wrong, whatever its parcels had behind them; else the first of them."""
+        if self.last is None:
+            return self.since
+        return min((anchor.since for anchor in self.anchors.values()), default=self.last.since)
 
     def add(self, finding_id: str, member: Member, *, new: bool) -> None:
         self.members[finding_id] = member
@@ -163,6 +174,15 @@ class Incident:
         if len(self.timeline) > TIMELINE:  # the beginning stays: it says how it began
             del self.timeline[TIMELINE // 4]
 
+    def recall_series(self, now: Instant) -> None:
+        """How it came to this, from when each open finding began: the first message has a story to show, too."""
+        begun = sorted(min(max(member.since, now - RECALL), now) for member in self.members.values())
+        if len(begun) < RECALL_LEAST or begun[0] >= now:
+            return
+        step = max(1, (now - begun[0]) // RECALL_POINTS)
+        moments = range(begun[0], now, step)
+        self.series = [(at, bisect_right(begun, at)) for at in moments]
+
     def sample_series(self, now: Instant) -> None:
         if self.series and now - self.series[-1][0] < SERIES_STEP:
             return
@@ -180,7 +200,7 @@ class Incident:
             place=self.group.place,
             phase=self.phase,
             severity=self.severity,
-            since=self.since,
+            since=self.began,
             opened_at=self.opened_at,
             fired_at=self.fired_at,
             resolved_at=self.resolved_at,
@@ -205,6 +225,7 @@ class Incident:
             snoozed_until=self.snoozed_until,
             escalation=self.escalation,
             note=self.note,
+            lanes=dict(counts["lane"]),
         )
 
     def plain(self) -> dict[str, Any]:

@@ -102,6 +102,7 @@ class View:
     snoozed_until: Instant | None = None
     escalation: int = 0
     note: str = ""
+    lanes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def muted(self) -> bool:

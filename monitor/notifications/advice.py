@@ -11,7 +11,7 @@ from monitor.incidents import View
 from monitor.notifications.places import named
 
 SHIFT_HOURS = 4  # extra hands are asked for half a shift
-CLEAR_DAYS = 1
+SOON_HOURS = 72  # what takes longer does not clear by itself, for those who plan shifts
 
 
 def advise(view: View, settings: IncidentSettings, locale: str) -> list[dict[str, Any]]:
@@ -35,6 +35,8 @@ def advise(view: View, settings: IncidentSettings, locale: str) -> list[dict[str
         return [{"do": "ask_warehouse", "place": named(view.place, locale), "orders": view.open}]
     if view.family == "signatures":
         return [{"do": "check_signatures", "place": named(view.place, locale), "parcels": view.open}]
+    if view.family == "customers":
+        return [{"do": "call_customers", "customers": view.open}]
     return []
 
 
@@ -65,7 +67,9 @@ def _capacity(evidence: Mapping[str, Any], settings: IncidentSettings) -> list[d
     arrivals, departures = _number(evidence, "arrivals_per_hour"), _number(evidence, "departures_per_hour")
     if excess is not None and excess >= 1 and arrivals is not None and departures is not None:
         net = departures - arrivals
-        if net > 0:
+        if net > 0 and excess / net > SOON_HOURS:
+            advice.append({"do": "clears_slowly", "net": round(net, 1)})
+        elif net > 0:
             advice.append({"do": "clears_itself", "hours": round(excess / net, 1), "net": round(net, 1)})
         else:
             advice.append({"do": "still_growing", "net": round(-net, 1)})

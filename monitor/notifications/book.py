@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from monitor.incidents import Phase, Transition, View, Why
 from monitor.incidents.matchers import Matcher, match_all, parse_all
 from monitor.notifications.groups import Group, GroupKey, Ready, digest, urgency
 from monitor.notifications.log import Told, Wish, needed
-from monitor.notifications.records import Held, Notification, SendReason, key_of
+from monitor.notifications.records import Held, Notification, SendReason, key_of, most_severe
 
 MINUTE = 60_000
 PER_MINUTE = 18  # DingTalk and WeCom block a robot for ten minutes above 20
@@ -22,6 +23,7 @@ SINGLE_SHARE = 2 / 3  # of a minute's messages that incidents may have one by on
 REMEMBERED = 2_000
 STALE = 3_600_000  # an alert that waited longer is made anew from what is true then
 ENDINGS_WAIT = 86_400_000  # an all-clear is worth sending late
+REPEAT_SECONDS = {"critical": 4 * 3_600, "warning": 12 * 3_600, "info": 24 * 3_600, "resolved": 4 * 3_600}
 Lookup: TypeAlias = Callable[[str], View | None]
 
 
@@ -37,7 +39,8 @@ class Notifications:
     """Wiring, once a tick after `Incidents.advance`: `observe(transitions)`, then `due(now, incidents.get)`; each
     notification becomes a proposal (`monitor.notifications.proposals`) and so a claim under its `key`, which is the
     same after a crash and a replay. `failed(key)` when delivery gave a message up: it is said again at the group's
-    next interval. `per_minute` by receiver from the channels' own limits.
+    next interval. `per_minute` by receiver from the channels' own limits; `acknowledging` are the receivers that can be
+    told quietly that somebody has it.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class Notifications:
         settings: NotifySettings,
         escalation: tuple[EscalationStep, ...] = (),
         per_minute: Mapping[str, int] | None = None,
+        acknowledging: AbstractSet[str] = frozenset(),
     ) -> None:
+        self._acknowledging = acknowledging
         self._groups: dict[GroupKey, Group] = {}
         self._groups_of: dict[str, dict[GroupKey, None]] = {}
         self._sent: dict[str, deque[Instant]] = {}
@@ -143,6 +148,11 @@ class Notifications:
                 group.grew = True
             elif change.reason in {Why.WOKE, Why.HEARD_AGAIN}:
                 group.woke = True
+            elif (
+                change.reason is Why.ACKNOWLEDGED and key[0] in self._acknowledging and group.told is not None
+            ):
+                group.taken = True
+                group.next_flush = min(group.next_flush, change.at)
 
     # one group
 
@@ -163,9 +173,11 @@ class Notifications:
             grew=group.grew,
             woke=group.woke and bool(told.firing),
             acknowledged=all(view.acknowledged_by is not None for view in heard),
+            taken=group.taken,
             send_resolved=route.send_resolved,
         )
-        reason = needed(group.told, wish, now, 1000 * route.repeat_interval_seconds)
+        repeat = route.repeat_interval_seconds or REPEAT_SECONDS[most_severe(heard)]
+        reason = needed(group.told, wish, now, 1000 * repeat)
         if reason is None:
             self._explain(group, firing, wish, now, told)
             self._quiet(key, group, route, now)
@@ -188,6 +200,9 @@ class Notifications:
             resolved=tuple(over) if route.send_resolved else (),
             locale=route.locale or self._settings.locale,
             mention=self._mention(key[1]),
+            thread=key[2].removeprefix("incident=")
+            if key[2].startswith("incident=") and "\0" not in key[2]
+            else key_of("thread", *key, group.opened_at),
         )
         return Ready(key, group, notification, next_told)
 
@@ -211,7 +226,7 @@ class Notifications:
             if not of:
                 self._groups_of.pop(name, None)
         group.over = {}
-        group.grew = group.woke = False
+        group.grew = group.woke = group.taken = False
         interval = 1000 * route.group_interval_seconds
         group.next_flush += interval * max(1, -(-(now + 1 - group.next_flush) // interval))
         if not group.members:

@@ -25,6 +25,7 @@ class Group:
     over: dict[str, View] = field(default_factory=dict)
     grew: bool = False
     woke: bool = False
+    taken: bool = False
     told: Told | None = None
     before: Told | None = None  # to go back to when the message could not be delivered
 
@@ -33,7 +34,7 @@ class Group:
             "times": [self.opened_at, self.next_flush],
             "members": list(self.members),
             "over": [msgspec.to_builtins(view) for view in self.over.values()],
-            "flags": [self.grew, self.woke],
+            "flags": [self.grew, self.woke, self.taken],
             "told": [told.plain() if told else None for told in (self.told, self.before)],
         }
 
@@ -49,6 +50,7 @@ class Group:
             over={view.incident_id: view for view in over},
             grew=plain["flags"][0],
             woke=plain["flags"][1],
+            taken=any(plain["flags"][2:]),  # absent in checkpoints of before
             told=told,
             before=before,
         )
@@ -87,4 +89,5 @@ def digest(ready: Sequence[Ready], now: Instant) -> Notification:
         mention=tuple(mention),
         expires_at=max(one.notification.expires_at for one in ready),
         digest=True,
+        thread=None,
     )

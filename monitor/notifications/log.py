@@ -42,6 +42,7 @@ class Wish:
     grew: bool = False
     woke: bool = False
     acknowledged: bool = False  # all that fires
+    taken: bool = False  # somebody acknowledged it just now
     send_resolved: bool = True
 
 
@@ -60,6 +61,8 @@ def needed(told: Told | None, wish: Wish, now: Instant, repeat_ms: int) -> SendR
         return SendReason.GREW
     if wish.woke:
         return SendReason.WOKE
+    if wish.taken:
+        return SendReason.ACKNOWLEDGED
     if not wish.acknowledged and now - told.at >= repeat_ms:
         return SendReason.REPEAT
     return None

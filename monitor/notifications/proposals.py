@@ -11,7 +11,7 @@ from typing import Any
 
 from config.regions import regions
 from config.settings import IncidentSettings
-from detectors.findings import Instant
+from detectors.findings import Instant, Subject, SubjectType
 from monitor.incidents import View
 from monitor.links import Act, Link, Links, nonce
 from monitor.notifications.advice import advise
@@ -20,7 +20,10 @@ from monitor.notifications.records import Notification
 from notifier.actions import ActionKind, Proposal
 
 LISTED = 40
+NAMED = 5_000  # of what is not listed one by one, the places of a family in a line
 TOP = 5
+HORIZONS = (24, 72)  # hours, of the backlog's forecast
+HOUR = 3_600_000
 BUTTONS = (Act.ACKNOWLEDGE, Act.SILENCE, Act.USEFUL, Act.NOISE)
 EVIDENCE = (
     "zh",
@@ -29,14 +32,14 @@ EVIDENCE = (
     "usual",
     "ratio",
     "stalled",
+    "stalled_usual",
+    "traffic_ratio",
     "arrivals_per_hour",
     "departures_per_hour",
     "cases",
     "expected",
-    "observed",
-    "forecast",
-    "low",
-    "high",
+    "excess",
+    *(f"{word}_{hours}" for hours in HORIZONS for word in ("forecast", "low", "high", "usual")),
 )
 
 
@@ -87,6 +90,7 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
         "timezone": desk.timezone,
         "incidents": [_incident(view, desk, notification.locale) for view in ordered[:LISTED]],
         "more": max(0, len(ordered) - LISTED),
+        "rest": _rest(ordered[LISTED : LISTED + NAMED], notification.locale),
         "totals": {
             "firing": len(notification.firing),
             "resolved": len(notification.resolved),
@@ -94,13 +98,39 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
             "money": money,
             "families": _totals(notification.firing, "family"),
         },
-        "thread": single.incident_id if single else None,
+        "thread": notification.thread,
         "mention": list(notification.mention),
         "link": _page(desk, single),
         "buttons": _buttons(notification, single, desk) if single else [],
         "series": [list(point) for point in single.series] if single else [],
+        "chart": _chart(single, notification.at) if single else {},
         "labels": dict(single.labels) if single else {},
     }
+
+
+def _rest(views: Sequence[View], locale: str) -> list[list[Any]]:
+    """What no line of its own was left for, a line a family: each place with its count."""
+    named_by: dict[str, list[str]] = {}
+    for view in views:
+        place = clean(named(view.place, locale))
+        over = " ✅" if view.resolved_at is not None else ""
+        named_by.setdefault(view.family, []).append(
+            f"{place} {view.open:,}{over}" if view.open else place + over
+        )
+    return [[family, named_by[family]] for family in sorted(named_by)]
+
+
+def _chart(view: View, at: Instant) -> dict[str, Any]:
+    """What stands beside the count of open findings: the usual level, and the forecast with its interval."""
+    evidence = {name: value for name, value in view.evidence.items() if isinstance(value, int | float)}
+    rows = [
+        [at + hours * HOUR, *(evidence[f"{word}_{hours}"] for word in ("forecast", "low", "high"))]
+        for hours in HORIZONS
+        if {f"{word}_{hours}" for word in ("forecast", "low", "high")} <= evidence.keys()
+    ]
+    if rows and "stock" in evidence:
+        return {"usual": evidence.get("usual_24"), "forecast": [[at, *[evidence["stock"]] * 3], *rows]}
+    return {"usual": evidence.get("stalled_usual"), "forecast": []}
 
 
 def _regions(counts: Mapping[str, int], locale: str) -> dict[str, int]:
@@ -130,6 +160,9 @@ def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
         "carriers": _top(view.carriers),
         "regions": _top(_regions(view.regions, locale)),
         "facilities": _top(view.facilities),
+        "lanes": _top(
+            {named(Subject(SubjectType.LANE, lane), locale): number for lane, number in view.lanes.items()}
+        ),
         "score": round(view.score, 4),
         "evidence": {
             name: clean(value, 400) if isinstance(value, str) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ class SendReason(StrEnum):
     ALL_RESOLVED = "all_resolved"
     REPEAT = "repeat"
     ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"  # for receivers that can be told quietly
     WOKE = "woke"  # a snooze or silence ended and it still fires
 
 
@@ -54,16 +56,24 @@ class Notification:
     locale: str = "zh-CN"
     mention: tuple[str, ...] = ()
     digest: bool = False
+    thread: str | None = (
+        None  # of one group from its first message to its last; an incident's own id where it is one
+    )
 
     @property
     def severity(self) -> str:
-        ranks = {"critical": 0, "warning": 1, "info": 2}
-        return min((view.severity for view in self.firing), key=lambda name: ranks[name], default="resolved")
+        return most_severe(self.firing)
 
     @property
     def incident_id(self) -> str | None:
         views = (*self.firing, *self.resolved)
         return views[0].incident_id if len(views) == 1 else None
+
+
+def most_severe(firing: Iterable[View]) -> str:
+    """`resolved` where nothing fires."""
+    ranks = {"critical": 0, "warning": 1, "info": 2}
+    return min((view.severity for view in firing), key=lambda name: ranks[name], default="resolved")
 
 
 def key_of(*parts: object) -> str:

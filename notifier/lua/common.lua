@@ -4,6 +4,7 @@
 --   state        none | held | waiting | pending | sending | done | failed | unknown   (the outbox)
 --   due, exp, lane, dep, deps, tpl, fb      when, until when, which queue, whom it waits for, who waits for it, templates
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
+--   part         how many of its messages are sent, where it takes several
 --   money, cur, budgets, caps, group, comp  what is reserved, and where
 -- Every script reads all it needs before it writes, and writes the claim first: a store that refuses writes refuses
 -- the first, and a script on disk is whole or absent.

@@ -1,13 +1,20 @@
--- What came of it. ARGV: id, token, verdict (done | retry | defer | failed | unknown), now, due, reason, provider id, detail,
+-- What came of it. ARGV: id, token, verdict (done | part | retry | defer | failed | unknown), now, due, reason, provider id, detail,
 -- ambiguous ('1' where it may have happened), crashed ('1' where our own code failed).
 -- The answer of a send that really took place is written even by a fenced worker, as long as nobody has taken the entry.
 local id, token, verdict, now, due = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local got = redis.call('HMGET', action(id), 'fence', 'state', 'lane', 'outcome')
 if got[1] ~= token or (got[2] ~= 'pending' and got[2] ~= 'sending') then return 0 end
 redis.call('HSET', action(id), 'why', ARGV[6], 'detail', ARGV[8])
-if ARGV[7] ~= '' then redis.call('HSET', action(id), 'pid', ARGV[7]) end
+local parts = tonumber(redis.call('HGET', action(id), 'part') or '0')
+if ARGV[7] ~= '' and parts == 0 then redis.call('HSET', action(id), 'pid', ARGV[7]) end
 if ARGV[9] == '1' then redis.call('HSET', action(id), 'amb', '1') end
 if ARGV[10] == '1' then redis.call('HINCRBY', action(id), 'crashes', 1) end
+-- One of several messages is sent: the next begins with a clean slate, at its own time.
+if verdict == 'part' then
+  redis.call('HSET', action(id), 'part', parts + 1, 'amb', '')
+  enter(id, got[3], got[2], 'pending', due)
+  return 1
+end
 if verdict == 'retry' or verdict == 'defer' then
   enter(id, got[3], got[2], 'pending', due)
   return 1

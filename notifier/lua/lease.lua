@@ -21,7 +21,7 @@ for _, name in ipairs(queues) do
       redis.call('HSET', action(id), 'fence', token)
       -- Still `sending`: an attempt that ended without a word, with its worker.
       if redis.call('HGET', action(id), 'state') == 'sending' then redis.call('HINCRBY', action(id), 'crashes', 1) end
-      found[#found + 1] = {id, redis.call('HMGET', action(id), 'p', 'state', 'n', 'exp', 'tpl', 'code', 'amb', 'crashes', 'at', 'sum')}
+      found[#found + 1] = {id, redis.call('HMGET', action(id), 'p', 'state', 'n', 'exp', 'tpl', 'code', 'amb', 'crashes', 'at', 'sum', 'part', 'pid')}
     end
   end
 end

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
-from tests.channels.case import ChannelCase
+from tests.channels.case import OPS, PICTURE_URL, ChannelCase
 from tests.fakes.server import Request, Response
 
 
@@ -28,4 +29,5 @@ CASE = ChannelCase(
     options=lambda url: {"url": url, "bearer": "b3arer", "labels": {"shop": "demo"}},
     fake=Fake,
     secrets=("b3arer",),
+    extra={"picture": replace(OPS, image_url=PICTURE_URL)},
 )

@@ -75,6 +75,19 @@ OPS = Message(
     labels={"kind": "facility_congested", "carrier": "SF"},
     started_at=NOW - 3_600_000,
 )
+PICTURE_URL = "https://ops.example.com/chart/t0.png"
+PNG = b"\x89PNG\r\n\x1a\npicture"
+CALLED = (
+    "13900000000",
+    "zhang",
+    "U024BE7LH",
+    "SAZ94GDB8",
+    "wang.wei",
+    "li@example.com",
+    "112233445566778899",
+    "<!channel>",
+    "@all",
+)
 RESOLVED = Message(
     key="A1f0d",
     title="Hub 沈阳 is back to its usual",
@@ -115,6 +128,23 @@ COUPON = Coupon(
     expires_at=NOW + 30 * 86_400_000,
     recipient=Contact(PHONE, EMAIL, OPENID),
     minimum_order=3000,
+)
+
+
+LONG_LINES = tuple(
+    f'- 网点 {number}：**{number * 7} 件** 滞留，自 11-22 08:{number % 60:02d} <b>&"é 👩‍👩‍👧‍👦'
+    for number in range(400)
+)
+LONG = Message(
+    key="A1f10",
+    title="积压 <网点> & 更多",
+    body="\n".join(LONG_LINES),
+    severity="warning",
+    fields=tuple((f"字段{number}", f"值{number} " + "满" * (60 * (number % 9))) for number in range(24)),
+    link="https://ops.example.com/incidents/I7",
+    buttons=(Button("认领", "https://ops.example.com/a/1", "primary"),),
+    thread="I9",
+    why="首次触发",
 )
 
 

@@ -6,7 +6,7 @@ import hmac
 from dataclasses import replace
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import NOW, OPS, ChannelCase, InBody
+from tests.channels.case import NOW, OPS, PICTURE_URL, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 TOKEN, SECRET = "0a1b2c", "SECd1ng"
@@ -55,5 +55,8 @@ CASE = ChannelCase(
         InBody("unknown code", code(777), Answer.PERMANENT, Cause.REJECTED),
         InBody("no code", Response.of({}), Answer.AMBIGUOUS, Cause.LOST_REPLY),
     ),
-    extra={"mention": replace(OPS, mention=("13900000000", "zhang"))},
+    extra={
+        "mention": replace(OPS, mention=("13900000000", "zhang")),
+        "picture": replace(OPS, image_url=PICTURE_URL),
+    },
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import OPS, ChannelCase, InBody
+from tests.channels.case import CALLED, OPS, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 
@@ -35,7 +35,9 @@ class Fake:
             return Response.of({"embeds": ["0"]}, 400)
         if any(not field["name"] or not field["value"] for field in embed["fields"]):
             return Response.of({"embeds": ["0"]}, 400)
-        assert value["allowed_mentions"] == {"parse": []}
+        allowed = value["allowed_mentions"]
+        assert allowed["parse"] == []
+        assert set(re.findall(r"<@(\d+)>", value["content"])) == set(allowed.get("users", ()))
         return Response.of({"id": "9001"})
 
 
@@ -47,5 +49,8 @@ CASE = ChannelCase(
         InBody("too fast", Response.of({"retry_after": 1.5}, 429), Answer.RETRY, Cause.RATE, 1.5),
         InBody("200 of a proxy", Response(200, b"<html>"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
     ),
-    extra={"picture": replace(OPS, image=b"\x89PNG\r\n\x1a\npicture")},
+    extra={
+        "mention": replace(OPS, mention=CALLED),
+        "picture": replace(OPS, image=b"\x89PNG\r\n\x1a\npicture"),
+    },
 )

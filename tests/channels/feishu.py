@@ -3,12 +3,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import NOW, ChannelCase, InBody
+from tests.channels.case import NOW, OPS, PNG, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
-SECRET = "fe1shu-secret"
+SECRET, APP_SECRET, TOKEN = "fe1shu-secret", "app-s3cret", "t-7f1b"
 
 
 def code(number: int) -> Response:
@@ -16,7 +17,20 @@ def code(number: int) -> Response:
 
 
 class Fake:
+    """A tenant: the bot's hook, and an app that may upload pictures."""
+
     def __call__(self, request: Request) -> Response:
+        if request.path == "/open-apis/auth/v3/tenant_access_token/internal":
+            if request.json() != {"app_id": "cli_1", "app_secret": APP_SECRET}:
+                return Response.of({"code": 10003, "msg": "invalid param"})
+            return Response.of({"code": 0, "tenant_access_token": TOKEN, "expire": 7200})
+        if request.path == "/open-apis/im/v1/images":
+            if request.headers.get("authorization") != f"Bearer {TOKEN}":
+                return Response.of({"code": 99991663, "msg": "token"}, 400)
+            assert b'name="image_type"\r\n\r\nmessage\r\n' in request.body
+            return Response.of(
+                {"code": 0, "data": {"image_key": "img_v3_42"}} if PNG in request.body else {"code": 234011}
+            )
         if request.path != "/open-apis/bot/v2/hook/h00k":
             return code(19001)
         value = request.json()
@@ -29,13 +43,21 @@ class Fake:
             return code(19036)
         if value["msg_type"] != "interactive" or "<at id=all>" in request.body.decode():
             return code(9499)
+        pictures = [one["img_key"] for one in value["card"]["elements"] if one["tag"] == "img"]
+        if any(picture != "img_v3_42" for picture in pictures):
+            return code(11246)
         return code(0)
 
 
 CASE = ChannelCase(
-    options=lambda url: {"url": f"{url}/open-apis/bot/v2/hook/h00k", "secret": SECRET},
+    options=lambda url: {
+        "url": f"{url}/open-apis/bot/v2/hook/h00k",
+        "secret": SECRET,
+        "app_id": "cli_1",
+        "app_secret": APP_SECRET,
+    },
     fake=Fake,
-    secrets=(SECRET, "h00k"),
+    secrets=(SECRET, "h00k", APP_SECRET, TOKEN),
     faults=(
         InBody("crowded at the full hour", code(11232), Answer.RETRY, Cause.RATE),
         InBody("signature", code(19021), Answer.RETRY, Cause.AUTH),
@@ -48,4 +70,5 @@ CASE = ChannelCase(
             Cause.REJECTED,
         ),
     ),
+    extra={"picture": replace(OPS, image=PNG)},
 )

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import ChannelCase, InBody
+from tests.channels.case import CALLED, OPS, PICTURE_URL, ChannelCase, InBody
 from tests.fakes.server import Request, Response
+
+MEMBER, TEAM = "<@U024BE7LH>", "<!subteam^SAZ94GDB8>"  # who is named on purpose
 
 
 def block_fault(blocks: list[dict[str, Any]]) -> str | None:
@@ -27,6 +30,10 @@ def block_fault(blocks: list[dict[str, Any]]) -> str | None:
         total += sum(len(text["text"]) for text in texts)
     if len(blocks) > 50:
         return "invalid_blocks"
+    if any(block["type"] == "image" and not block.get("alt_text") for block in blocks):
+        return "invalid_blocks"
+    if any(block["type"] == "image" and "unreachable" in block["image_url"] for block in blocks):
+        return "invalid_blocks"
     return "msg_blocks_too_long" if total > 13_200 else None
 
 
@@ -38,7 +45,7 @@ def mentions(value: Any) -> bool:
         return any(mentions(part) for part in value.values())
     if isinstance(value, list):
         return any(mentions(part) for part in value)
-    return isinstance(value, str) and ("<!" in value or "<@" in value)
+    return isinstance(value, str) and ("<!" in value.replace(TEAM, "") or "<@" in value.replace(MEMBER, ""))
 
 
 class Fake:
@@ -63,4 +70,9 @@ CASE = ChannelCase(
         InBody("archived", Response(410, b"channel_is_archived"), Answer.PERMANENT, Cause.REJECTED),
         InBody("bad payload", Response(400, b"invalid_payload"), Answer.PERMANENT, Cause.REJECTED),
     ),
+    extra={
+        "mention": replace(OPS, mention=CALLED),
+        "picture": replace(OPS, image_url=PICTURE_URL),
+        "picture_unreachable": replace(OPS, image_url="https://unreachable.example/t.png"),
+    },
 )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from tests.channels.case import ChannelCase
+from dataclasses import replace
+
+from tests.channels.case import CALLED, OPS, PICTURE_URL, PNG, ChannelCase
 from tests.fakes.server import Request, Response
 
 
@@ -14,6 +16,13 @@ class Fake:
         card = value["attachments"][0]["content"]
         if value["type"] != "message" or card["type"] != "AdaptiveCard" or card["version"] != "1.4":
             return Response(400)
+        named = {one["text"] for one in card.get("msteams", {"entities": []})["entities"]}
+        texts = " ".join(one.get("text", "") for one in card["body"])
+        if any(name not in texts for name in named) or texts.count("<at>") != len(named):
+            return Response(400)
+        pictures = [one["url"] for one in card["body"] if one["type"] == "Image"]
+        if not all(url.startswith(("https://", "data:image/png;base64,")) for url in pictures):
+            return Response(400)
         return Response(202)
 
 
@@ -21,4 +30,9 @@ CASE = ChannelCase(
     options=lambda url: {"url": f"{url}/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=s1g"},
     fake=Fake,
     secrets=("s1g",),
+    extra={
+        "mention": replace(OPS, mention=CALLED),
+        "picture": replace(OPS, image_url=PICTURE_URL),
+        "picture_inside": replace(OPS, image=PNG),
+    },
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import OPS, ChannelCase, InBody
+from tests.channels.case import CALLED, OPS, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 TOKEN = "1:t0ken"
@@ -31,6 +31,11 @@ class Tags(HTMLParser):
 
 
 class Fake:
+    """A chat with one message, number 7."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
     def __call__(self, request: Request) -> Response:
         if not request.path.startswith(f"/bot{TOKEN}/"):
             return Response.of({"ok": False, "error_code": 401}, 401)
@@ -38,6 +43,10 @@ class Fake:
             assert b"\x89PNG" in request.body
             return Response.of({"ok": True, "result": {"message_id": 8}})
         value = request.json()
+        if request.path.endswith("/editMessageText") and value["message_id"] != 7:
+            return refusal("message to edit not found")
+        if request.path.endswith("/editMessageText") and value["text"] == self.text:
+            return refusal("message is not modified: specified new message content is the same")
         tags = Tags()
         tags.feed(value["text"])
         tags.close()
@@ -45,7 +54,12 @@ class Fake:
             return Response.of({"ok": False, "error_code": 400, "description": "can't parse entities"}, 400)
         if len(tags.text) > 4096:
             return Response.of({"ok": False, "error_code": 400, "description": "message is too long"}, 400)
+        self.text = value["text"]
         return Response.of({"ok": True, "result": {"message_id": 7}})
+
+
+def refusal(why: str) -> Response:
+    return Response.of({"ok": False, "error_code": 400, "description": f"Bad Request: {why}"}, 400)
 
 
 CASE = ChannelCase(
@@ -66,10 +80,14 @@ CASE = ChannelCase(
             Answer.PERMANENT,
             Cause.REJECTED,
         ),
+        InBody("an edit that changes nothing", refusal("message is not modified"), Answer.DONE, Cause.NONE),
         InBody("200 of a proxy", Response(200, b"<html>"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
     ),
     extra={
         "picture": replace(OPS, image=b"\x89PNG\r\n\x1a\npicture"),
         "update": replace(OPS, update_of="7"),
+        "update_of_what_is_gone": replace(OPS, update_of="6"),
+        "reply": replace(OPS, reply_to="7"),
+        "mention": replace(OPS, mention=CALLED),
     },
 )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from notifier.sending import Answer, Cause
-from tests.channels.case import NOW, ChannelCase, InBody
+from tests.channels.case import NOW, OPS, PICTURE_URL, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 from tests.fakes.signed import refuse_unsigned
 
@@ -27,4 +29,5 @@ CASE = ChannelCase(
     secrets=(SECRET, "t0ken", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     faults=(InBody("gone for good", Response(410), Answer.PERMANENT, Cause.REJECTED),),
     audience="both",
+    extra={"picture": replace(OPS, image_url=PICTURE_URL)},
 )

@@ -11,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from config.policies import load_pack
 from config.settings import ConsoleSettings, IncidentRule, IncidentSettings, Settings
 from detectors.findings import Finding, Instant, Kind, SubjectType
 from monitor.api import Actor, Json
@@ -69,7 +70,11 @@ class Service:
             "lag_seconds": 0.4,
             "live_parcels": 1_234_567,
             "open_findings": {"facility_stalled": 10_000, "promise_broken": 31},
-            "budgets": {"day": "1200 spent, 48800 left"},
+            "budgets": {"day": "12.00 CNY spent, 488.00 CNY left"},
+            "budget": {
+                "day": {"spent": 1200, "left": 48800, "currency": "CNY"},
+                "month": {"spent": 1200, "left": None, "currency": "CNY"},
+            },
             "outbox": {"pending": 3, "done": 991},
         }
 
@@ -109,6 +114,8 @@ class Service:
                 "kind": "coupon",
                 "subject": "parcel:SF1",
                 "amount": 88.0,
+                "currency": "CNY",
+                "rule": "late",
                 "cause": "needs_approval",
             }
         ]
@@ -154,6 +161,7 @@ class Shop:
             self.notifications,
             self.remembered,
             lambda: self.settings,
+            load_pack,
             lambda: self.now,
         )
 
@@ -162,7 +170,7 @@ class Shop:
         self.notifications.due(self.now, self.book.get)
 
     def app(self) -> Starlette:
-        gate = Gate(self.settings.console, TOKEN, b"cookie secret of tests")
+        gate = Gate(lambda: self.settings.console, TOKEN, b"cookie secret of tests")
         return Starlette(routes=console_routes(self.source, gate, LINKS))
 
     def fill(self, facilities: int = 60, parcels: int = 10_000) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from config.settings import ConsoleSettings, Settings
+from config.settings import ConsoleSettings, NotifySettings, Route, Settings
 from monitor.links import Act, Link
 from tests.console.shop import LINKS, READ_TOKEN, TOKEN, Browser, Shop
 from tests.incidents.story import HOUR, T0, jam, stuck
@@ -18,6 +19,7 @@ PAGES = (
     "/approvals",
     "/silences",
     "/dead-letters",
+    "/policy",
     "/config",
 )
 
@@ -224,3 +226,65 @@ def test_an_expired_or_forged_button_says_so(client: Browser, shop: Shop) -> Non
     shop.now += 2 * HOUR
     assert client.post(path, data={"name": "li"}).status_code == 410
     assert shop.service.told == []
+
+
+def test_the_first_page_says_so_while_nobody_would_be_told(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    assert "[[notify.routes]]" in client.get("/").text
+    route = Route(name="all", receivers=("ops",))
+    shop.settings = shop.settings.model_copy(update={"notify": NotifySettings(routes=(route,))})
+    assert "[[notify.routes]]" not in client.get("/").text
+
+
+def test_who_may_look_follows_a_reload(client: Browser, shop: Shop) -> None:
+    assert client.get("/").status_code == 303
+    shop.settings = shop.settings.model_copy(update={"console": ConsoleSettings(open_reading=True)})
+    assert client.get("/").status_code == 200
+    shop.settings = shop.settings.model_copy(update={"console": ConsoleSettings()})
+    assert client.get("/").status_code == 303
+    assert client.post("/sign-in", data={"token": READ_TOKEN, "name": "li"}).status_code == 403
+
+
+def test_a_link_to_a_chart_is_no_button(client: Browser, shop: Shop) -> None:
+    token = LINKS.sign(Link(Act.CHART, "A1", shop.now + HOUR, ""))
+    assert client.get(f"/a/{token}").status_code == 404
+    assert client.post(f"/a/{token}", data={"name": "li"}).status_code == 404
+    assert shop.service.told == []
+
+
+def test_evidence_is_told_in_the_readers_words(client: Browser, shop: Shop) -> None:
+    facts: dict[str, Any] = {
+        "stock": 1900,
+        "usual": 100.0,
+        "since": T0,
+        "region": "330000",
+        "reason": "damaged",
+        "odd_one": 3,
+    }
+    shop.see(jam("HUB-7", **facts))
+    sign_in(client)
+    (view,) = [one for one in shop.book.firing() if one.place.id == "HUB-7"]
+    zh = client.get(f"/incidents/{view.incident_id}?lang=zh-CN").text
+    for text in ("在场件数", "1,900", "浙江省", "破损", "odd_one"):
+        assert text in zh
+    assert str(T0) not in zh, "a moment is shown by the clock"
+    en = client.get(f"/incidents/{view.incident_id}?lang=en").text
+    for text in ("Parcels held", "Zhejiang", "damaged goods"):
+        assert text in en
+
+
+def test_money_left_is_shown_as_money(client: Browser) -> None:
+    sign_in(client)
+    page = client.get("/?lang=zh-CN").text
+    assert "已用 ¥12 · 剩余 ¥488" in page
+    assert "48800" not in page
+
+
+def test_the_policy_page_shows_the_pack_that_decides(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    page = client.get("/policy?lang=en").text
+    pack = shop.source.policy()
+    assert pack.fingerprint in page
+    for rule in pack.rules:
+        assert f">{rule.name}</th>" in page
+        assert all(f"<code>{action.template}</code>" in page for action in rule.actions)

@@ -42,8 +42,10 @@ def settings(folder: Path, chat: str) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Callable[[], int]) -> AsyncIterator[tuple[Daemon, str]]:
-    async with open_daemon(settings, clock, ticking=False) as daemon:
+async def running(
+    settings: Settings, clock: Callable[[], int], config: Path | None = None
+) -> AsyncIterator[tuple[Daemon, str]]:
+    async with open_daemon(settings, clock, config=config, ticking=False) as daemon:
         assert daemon.listening is not None
         url = f"http://127.0.0.1:{daemon.listening.getsockname()[1]}"
         task = asyncio.create_task(daemon.run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -368,3 +369,49 @@ def test_every_open_parcel_finding_is_in_exactly_one_incident(steps: list[tuple[
         book.advance(told(step, now), now)
         held = [key for view in book.views() for key, _ in book.members(view.incident_id)]
         assert sorted(held) == sorted(live)
+
+
+def scattered(number: int, at: int = T0, **more: Any) -> Finding:
+    return stuck(number, at, facility=f"HUB-{number + 1_000}", **more)
+
+
+def test_what_is_scattered_over_many_places_is_one_incident_a_carrier() -> None:
+    book = incidents()
+    book.advance([scattered(number) for number in range(8)], T0)
+    book.advance([scattered(number, carrier="YTO", at=T0 + 1) for number in range(8, 40)], T0)
+    said = book.advance([], T0 + 60 * SECOND)
+    assert [(change.view.place.id, change.view.open, change.new) for change in said] == [
+        ("YTO", 32, Phase.FIRING)
+    ]
+    assert said[0].view.labels["carrier"] == "YTO"
+    assert {view.place.id for view in book.views()} == {"SF", "YTO"}
+    assert book.incident_of(scattered(3).finding_id) is None, "they have no cause to budget for"
+
+
+def test_a_place_that_has_enough_of_them_is_an_incident_of_its_own() -> None:
+    book = incidents()
+    book.advance([*(scattered(number) for number in range(30)), *(stuck(n) for n in range(100, 109))], T0)
+    assert [view.place.id for view in book.views()] == ["SF"]
+    book.advance([stuck(109)], T0 + SECOND)
+    assert {view.place.id: view.open for view in book.views()} == {"SF": 30, "HUB-1": 10}
+    found = book.incident_of(stuck(104).finding_id)
+    assert found == next(view.incident_id for view in book.views() if view.place.id == "HUB-1")
+
+
+def test_when_a_place_has_recovered_its_last_parcels_are_scattered_ones_again() -> None:
+    book = incidents()
+    hub = [stuck(number) for number in range(10)]
+    book.advance([*hub, *(scattered(number) for number in range(50, 80))], T0)
+    book.advance([], T0 + MINUTE)
+    book.advance([closed(one, T0 + MINUTE) for one in hub[:6]], T0 + MINUTE)
+    said = book.advance([], T0 + 10 * MINUTE)
+    assert [(change.view.place.id, change.new) for change in said] == [("HUB-1", Phase.RESOLVED)]
+    assert {view.place.id: view.open for view in book.views()} == {"SF": 34}
+
+
+def test_a_place_began_when_the_place_went_wrong_whatever_its_parcels_had_behind_them() -> None:
+    book = incidents()
+    old = [stuck(number, T0 - 20 * DAY) for number in range(5)]
+    book.advance([*old, jam()], T0)
+    view = next(view for view in book.views() if view.family == "facility_congested")
+    assert (view.open, view.since) == (5, T0 - HOUR)

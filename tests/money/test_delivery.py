@@ -486,6 +486,22 @@ def test_slots_are_even_and_kept() -> None:
     assert pacer.slot("c", 6000) >= 60_000
 
 
+@pytest.mark.parametrize("minute", [0, 30])
+def test_a_crowded_minute_is_kept_clear_of_and_who_waited_comes_apart(minute: int) -> None:
+    """From ten seconds before to three quarters of a minute after; nobody waits longer than a minute and a half."""
+    hour = 3_600_000 * 500_000 + minute * 60_000
+    for offset in (-10_000, -1, 0, 44_999):
+        pacer = Pacer(Limits(crowded_minutes=(0, 30)))
+        later = [pacer.slot(f"A{number}", hour + offset) - hour for number in range(50)]
+        assert all(45_000 <= at < 90_000 for at in later)
+        assert len(set(later)) > 40
+        assert pacer.slot("A1", hour + later[1]) == hour + later[1], "and then it goes"
+    pacer = Pacer(Limits(crowded_minutes=(0, 30)))
+    for offset in (-10_001, 45_000, 15 * 60_000):
+        assert pacer.slot(f"B{offset}", hour + offset) == hour + offset
+    assert Pacer(Limits()).slot("A1", hour) == hour
+
+
 @pytest.mark.parametrize(
     ("moment", "zone", "wakes"),
     [

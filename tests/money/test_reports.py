@@ -16,11 +16,11 @@ from config.settings import NotifySettings
 from monitor.directory import OrderEntry
 from monitor.heartbeat import Heartbeat
 from monitor.links import Act
-from monitor.reports import DAY, Reports, scheduled
+from monitor.reports import DAY, Reports, averted, scheduled
 from notifier.actions import Outcome
 from notifier.http import Http
 from notifier.ledger import Ledger
-from notifier.ops_message import ops_message
+from notifier.ops_message import ops_message, words
 from notifier.store import Store
 from tests.fakes.server import FakeServer, Response
 from tests.fakes.valkey import Valkey
@@ -88,6 +88,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
                 list,
                 lambda: {"late_predicted": 0.021},
                 lambda: DESK,
+                lambda: {"facility_stalled": 1_234},
             )
             assert await reports.run(MONDAY + 1) == 2
             assert await reports.run(MONDAY + HOUR) == 0
@@ -95,10 +96,21 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             daily = next(claim for claim in claims if claim.proposal.rule == "report-daily")
             text = ops_message(daily.proposal.variables, key="k", locale=locale)
             whole = text.title + text.body + str(text.fields)
-            assert "coupon 2" in whole
+            assert "coupon 2" in whole or "优惠券 2" in whole
+            assert "stuck in a facility 1,234" in whole or "网点内停滞 1,234" in whole
             assert "5.00" in whole
-            assert "customer_cap" in whole or "already_compensated" in whole
+            say = words()[locale]["cause"]
+            assert say["customer_cap"] in whole or say["already_compensated"] in whole
             assert "2.1%" in whole
+            for numbers, english, chinese in (
+                ([40, 22, 58], "about 40 complaints fewer", "少投诉约 40 单"),
+                ([-40, -58, -22], "about 40 complaints more", "多投诉约 40 单"),
+                ([-1, -30, 28], "no difference to be seen", "看不出差别"),
+            ):
+                told = ops_message(
+                    {**daily.proposal.variables, "averted": numbers}, key="k", locale=locale
+                ).body
+                assert english in told or chinese in told
             assert "9 noise" in whole or "误报 9" in whole
             again = await Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
@@ -156,12 +168,40 @@ def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
         async with Http() as http, FakeServer(lambda _: Response(200)) as watcher:
             settings = NotifySettings(heartbeat_url=SecretStr(f"{watcher.url}/ping/s3cret"))
             healthy = [True]
-            heart = Heartbeat(settings, http, lambda: healthy[0])
+            heart = Heartbeat(lambda: settings, http, lambda: healthy[0])
             assert await heart.beat(MONDAY)
             watcher.script.append(Response(500))
-            assert not await heart.beat(MONDAY)
+            assert not await heart.beat(MONDAY + 1_000), "not due yet"
+            assert not await heart.beat(MONDAY + 60_000)
             healthy[0] = False
-            assert not await heart.beat(MONDAY)
+            assert not await heart.beat(MONDAY + 180_000)
             assert len(watcher.requests) == 2
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("treated", "holdout", "fewer"),
+    [
+        ([1000, 20], [1000, 60], True),
+        ([1000, 60], [1000, 20], False),
+        ([49, 1], [1000, 60], None),
+        ([1000, 20], [10, 3], None),
+    ],
+)
+def test_complaints_averted_are_told_with_their_interval_or_not_at_all(
+    treated: list[int], holdout: list[int], fewer: bool | None
+) -> None:
+    found = averted({"treated": treated, "holdout": holdout})
+    if fewer is None:
+        assert found == []
+        return
+    middle, low, high = found
+    assert low < middle < high
+    assert (middle > 0) == fewer
+    assert abs(abs(middle) - 40) <= 2
+
+
+def test_an_interval_covers_nothing_where_nothing_was_averted() -> None:
+    _, low, high = averted({"treated": [500, 10], "holdout": [60, 1]})
+    assert low < 0 < high

@@ -9,8 +9,9 @@ import pytest
 from config.settings import IncidentRule, IncidentSettings
 from detectors.findings import Kind, SubjectType
 from monitor.links import Act, BadLink, Link, LinkFault, Links
-from monitor.notifications import Notification
+from monitor.notifications import Notification, SendReason
 from monitor.notifications.proposals import Desk, clean, propose
+from notifier.actions import ActionKind, Reason
 from notifier.ops_message import ops_message, words
 from notifier.sending import Message
 from tests.incidents.story import HOUR, MINUTE, T0, closed, finding, jam, silent, stuck
@@ -58,6 +59,7 @@ def test_a_capacity_alert_says_what_to_do(locale: str, title: str, advice: str, 
     assert text.why == why
     assert "599.70" in dict(text.fields)[words()[locale]["field"]["money"]]
     assert text.started_at == T0 - HOUR
+    assert "8,000 (+6,000 / 2,000)" in dict(text.fields).values()
 
 
 def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
@@ -75,13 +77,21 @@ def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
 
 def test_a_forecast_backlog_asks_for_hands_and_a_slow_lane_is_called_by_its_regions() -> None:
     world = World()
-    evidence: dict[str, Any] = {"stock": 900, "forecast_24": 5000, "usual_24": 1400, "zh": "预计 5,000 件"}
+    evidence: dict[str, Any] = {
+        "stock": 900,
+        "forecast_24": 5000,
+        "low_24": 3900,
+        "high_24": 6100,
+        "usual_24": 1400,
+        "zh": "预计 5,000 件",
+    }
     world.tick(
         finding(Kind.BACKLOG_FORECAST, SubjectType.FACILITY, "HUB-9", **evidence),
         finding(Kind.CARRIER_DEGRADED, SubjectType.LANE, "SF|330000|110000", carrier="SF"),
     )
     backlog, lane = (message(notification) for notification in said(world))
     assert "超出常量约 3,600 件" in backlog.body
+    assert dict(backlog.fields)["24 小时后预计"] == "5,000 (3,900–6,100)"
     assert "SF 浙江省 → 北京市" in lane.title
     assert "SF 浙江省 → 北京市 的新单改走" in lane.body
 
@@ -95,7 +105,10 @@ def test_a_digest_counts_everything_and_lists_the_largest() -> None:
     text = message(digest, "en")
     total = sum(view.open for view in digest.firing)
     assert f"{len(digest.firing)} incidents, {total:,} parcels" in text.title
-    assert f"{len(digest.firing) - 40} more, see the console" in text.body
+    assert f"{len(digest.firing) - 40} more" in text.body
+    assert all(view.place.id in text.body for view in digest.firing), (
+        "each by its name, the small ones in a line"
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,3 +186,20 @@ def test_old_links_work_while_the_secret_is_changed() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Links(b"short")
+
+
+def test_every_reason_and_action_has_words_in_both_languages() -> None:
+    for locale in ("zh-CN", "en"):
+        assert {reason.value for reason in Reason} == words()[locale]["cause"].keys()
+        assert {kind.value for kind in ActionKind} == words()[locale]["action"].keys()
+        assert {kind.value for kind in Kind} <= words()[locale]["kind"].keys()
+        assert {reason.value for reason in SendReason} == words()[locale]["reason"].keys()
+
+
+@pytest.mark.parametrize(
+    ("departures", "words_of"), [(510.0, "三天内不会恢复"), (800.0, "小时后恢复"), (480.0, "不会自行消退")]
+)
+def test_what_takes_days_is_not_said_to_clear_by_itself(departures: float, words_of: str) -> None:
+    world = World()
+    world.tick(jam(**{**JAM, "departures_per_hour": departures}))
+    assert words_of in message(said(world)[0]).body

@@ -24,6 +24,7 @@ class World:
     """Incidents and notifications as the daemon runs them, one tick a second."""
 
     routes: tuple[Route, ...] = (route(),)
+    acknowledging: frozenset[str] = frozenset()
     incidents_settings: IncidentSettings = field(
         default_factory=lambda: IncidentSettings(
             rules={"facility_congested": IncidentRule(severity="critical", keep_firing_seconds=0)}
@@ -34,7 +35,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.book = Incidents(self.incidents_settings)
-        self.notify = Notifications(NotifySettings(routes=self.routes), self.incidents_settings.escalation)
+        self.notify = Notifications(
+            NotifySettings(routes=self.routes),
+            self.incidents_settings.escalation,
+            acknowledging=self.acknowledging,
+        )
 
     def tick(self, *findings: Finding) -> list[Notification]:
         self.notify.observe(self.book.advance(findings, self.now))
@@ -97,6 +102,23 @@ def test_repeat_only_after_the_repeat_interval_rounded_up_to_the_group_interval(
     first = world.sent[0].at
     (again,) = world.wait(51 * MINUTE)
     assert (again.reason, again.at - first) == (SendReason.REPEAT, 50 * MINUTE)
+
+
+def test_without_an_interval_of_its_own_a_route_repeats_the_severe_often_and_the_rest_seldom() -> None:
+    rules = {
+        "facility_congested": IncidentRule(severity="critical"),
+        "backlog_forecast": IncidentRule(severity="warning"),
+        "complaint_spike": IncidentRule(severity="info"),
+    }
+    world = World(incidents_settings=IncidentSettings(rules=rules))
+    world.tick(
+        jam("A"),
+        finding(Kind.BACKLOG_FORECAST, SubjectType.FACILITY, "B"),
+        finding(Kind.COMPLAINT_SPIKE, SubjectType.REGION, "330000"),
+    )
+    world.wait(25 * HOUR)
+    repeats = [places(message.firing)[0] for message in world.sent if message.reason is SendReason.REPEAT]
+    assert {place: repeats.count(place) for place in repeats} == {"A": 6, "B": 2, "330000": 1}
 
 
 def test_resolved_says_so_once() -> None:
@@ -295,6 +317,25 @@ def test_acknowledged_is_not_repeated_but_its_growth_and_its_end_are_told() -> N
     world.tick(closed(hub, world.now))
     said = [message for message in world.wait(10 * MINUTE) if not message.firing]
     assert reasons(said) == [SendReason.ALL_RESOLVED]
+
+
+def test_who_can_be_told_quietly_hears_at_once_that_somebody_has_it_and_the_others_do_not() -> None:
+    world = World((route(receivers=("ops", "pager")),), acknowledging=frozenset({"pager"}))
+    world.tick(jam())
+    world.wait(MINUTE)
+    world.decide("acknowledge", incident_id=world.book.firing()[0].incident_id)
+    world.restart()
+    said = world.wait(30 * SECOND)
+    assert [(message.receiver, message.reason) for message in said] == [("pager", SendReason.ACKNOWLEDGED)]
+    assert said[0].firing[0].acknowledged_by == "li"
+    assert world.wait(3 * HOUR) == []
+
+
+def test_an_acknowledgement_before_anybody_was_told_changes_nothing() -> None:
+    world = World(acknowledging=frozenset({"ops"}))
+    world.tick(jam())
+    world.decide("acknowledge", incident_id=world.book.firing()[0].incident_id)
+    assert reasons(world.wait(10 * MINUTE)) == [SendReason.FIRST]
 
 
 def test_routes_the_first_that_matches_and_the_next_where_told_to_go_on() -> None:

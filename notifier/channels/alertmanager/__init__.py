@@ -38,7 +38,7 @@ class AlertmanagerOptions(Options):
 class AlertmanagerChannel:
     Config = AlertmanagerOptions
     name = "alertmanager"
-    capabilities = Capabilities(thread=True, idempotent=True)
+    capabilities = Capabilities(thread=True, image_url=True, idempotent=True)
     limits = Limits(body_bytes=1_000_000)
 
     def __init__(self, config: AlertmanagerOptions, http: Http) -> None:
@@ -87,6 +87,7 @@ class AlertmanagerChannel:
             "summary": chat.cut(chat.one_line(message.title), 500),
             "description": chat.cut(chat.clean(message.body), room // 4),
             "why": chat.one_line(message.why),
+            "chart": message.image_url or "",
             **dict(message.fields),
             **changing,
         }

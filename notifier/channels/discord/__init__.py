@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -13,6 +13,7 @@ from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Messa
 
 DESCRIPTION = 3_500  # of 4,096; all of an embed may be 6,000
 FIELDS = 25
+_MEMBER = re.compile(r"[0-9]{17,20}")
 
 
 class DiscordOptions(Options):
@@ -34,14 +35,19 @@ class DiscordChannel:
         self._url = urlunsplit(parts._replace(query=urlencode(query)))
         self._http = http
 
+    def fits(self, message: Message) -> bool:
+        return _payload(message) == _payload(message, chat.ROOMY)
+
     async def send(self, message: Message, now: Instant) -> SendResult:
         value = json_bytes(_payload(message))
         kind, body = "application/json", value
         if message.image:
-            boundary = "forestall-" + hashlib.blake2b(message.key.encode(), digest_size=12).hexdigest()
-            kind, body = (
-                f"multipart/form-data; boundary={boundary}",
-                _multipart(boundary, value, message.image),
+            kind, body = chat.multipart(
+                chat.boundary(message.key),
+                (
+                    ('name="payload_json"', "application/json", value),
+                    ('name="files[0]"; filename="chart.png"', "image/png", message.image),
+                ),
             )
         reply = await self._http.request("POST", self._url, headers={"content-type": kind}, body=body)
         if isinstance(reply, SendResult):
@@ -49,46 +55,40 @@ class DiscordChannel:
         return _judge(reply, now)
 
 
-def _payload(message: Message) -> dict[str, Any]:
+def _payload(message: Message, room: int = DESCRIPTION) -> dict[str, Any]:
     bare = Message(
         key="", title="", body=message.body, locale=message.locale, why=message.why, buttons=message.buttons
     )
-    room = 900
-    fields = []
-    for name, value in message.fields[:FIELDS]:
-        field = {
-            "name": chat.cut(chat.neutral(chat.one_line(name)) or "-", 80, len),
-            "value": chat.cut(chat.neutral(chat.one_line(value)) or "-", 300, len),
-            "inline": True,
-        }
-        room -= len(str(field["name"])) + len(str(field["value"]))
-        if room < 0:
-            break
-        fields.append(field)
     embed: dict[str, Any] = {
         "title": chat.cut(chat.neutral(chat.one_line(message.title)) or "-", 256, len),
-        "description": chat.compose(bare, chat.MARKDOWN, DESCRIPTION, measure=len, title=False).strip(),
+        "description": chat.compose(bare, chat.MARKDOWN, room, measure=len, title=False).strip(),
         "color": int(chat.COLOURS.get(message.severity, "#1565c0")[1:], 16),
-        "fields": fields,
+        "fields": _fields(message, room),
     }
     if message.link:
         embed["url"] = message.link
     if message.image:
         embed["image"] = {"url": "attachment://chart.png"}
-    return {"content": "", "embeds": [embed], "allowed_mentions": {"parse": []}}
+    called = [name for name in message.mention[:10] if _MEMBER.fullmatch(name)]
+    mentions = {"parse": [], "users": called} if called else {"parse": []}
+    content = " ".join(f"<@{name}>" for name in called)
+    return {"content": content, "embeds": [embed], "allowed_mentions": mentions}
 
 
-def _multipart(boundary: str, payload: bytes, image: bytes) -> bytes:
-    parts = (
-        ('name="payload_json"', b"application/json", payload),
-        ('name="files[0]"; filename="chart.png"', b"image/png", image),
-    )
-    body = b"".join(
-        b"--%s\r\nContent-Disposition: form-data; %s\r\nContent-Type: %s\r\n\r\n%s\r\n"
-        % (boundary.encode(), name.encode(), kind, data)
-        for name, kind, data in parts
-    )
-    return body + b"--%s--\r\n" % boundary.encode()
+def _fields(message: Message, room: int) -> list[dict[str, Any]]:
+    """As many as 900 characters hold: the embed as a whole may have 6,000."""
+    roomy, left = room >= chat.ROOMY, 900
+    fields: list[dict[str, Any]] = []
+    for name, value in message.fields if roomy else message.fields[:FIELDS]:
+        name_text = chat.neutral(chat.one_line(name)) or "-"
+        value_text = chat.neutral(chat.one_line(value)) or "-"
+        if not roomy:
+            name_text, value_text = chat.cut(name_text, 80, len), chat.cut(value_text, 300, len)
+            left -= len(name_text) + len(value_text)
+            if left < 0:
+                break
+        fields.append({"name": name_text, "value": value_text, "inline": True})
+    return fields
 
 
 def _judge(reply: Reply, now: Instant) -> SendResult:

@@ -25,7 +25,7 @@ class PagerDutyOptions(Options):
 class PagerDutyChannel:
     Config = PagerDutyOptions
     name = "pagerduty"
-    capabilities = Capabilities(thread=True, buttons=True, idempotent=True)
+    capabilities = Capabilities(thread=True, buttons=True, image_url=True, idempotent=True, acknowledge=True)
     limits = Limits(body_bytes=512_000)
 
     def __init__(self, config: PagerDutyOptions, http: Http) -> None:
@@ -39,12 +39,14 @@ class PagerDutyChannel:
 
     def _event(self, message: Message, now: Instant, room: int) -> dict[str, Any]:
         action = "resolve" if message.severity == "resolved" else "trigger"
+        if message.variables.get("reason") == "acknowledged":
+            action = "acknowledge"
         event: dict[str, Any] = {
             "routing_key": self._config.routing_key.get_secret_value(),
             "event_action": action,
             "dedup_key": (message.thread or message.key)[:255],
         }
-        if action == "resolve":
+        if action != "trigger":
             return event
         started = datetime.fromtimestamp((message.started_at or now) / 1000, UTC)
         details = {chat.cut(name, 100): chat.cut(value, room // 40) for name, value in message.fields[:40]}
@@ -55,6 +57,7 @@ class PagerDutyChannel:
             **event,
             "client": "Forestall",
             "links": [{"href": url, "text": label} for label, url in links],
+            **({"images": [{"src": message.image_url, "alt": "chart"}]} if message.image_url else {}),
             "payload": {
                 "summary": chat.cut(chat.one_line(message.title) or "-", SUMMARY, len),
                 "source": self._config.source,

@@ -1,4 +1,4 @@
-"""Mail over SMTP: text and HTML, the chart attached. One Message-ID a message, the same on every try.
+"""Mail over SMTP: text and HTML, the chart inside it. One Message-ID a message, the same on every try.
 
 After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
 """
@@ -72,11 +72,14 @@ class SmtpChannel:
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(chat.compose(message, chat.PLAIN, 100_000))
         text = chat.compose(message, _HTML, 200_000)
+        chart = f"chart.{_token(message.key)}@{domain}"
+        shown = f'<p><img src="cid:{chart}" alt="chart"></p>' if message.image else ""
         mail.add_alternative(
-            f'<!doctype html><html lang="{message.locale}"><body>{text}</body></html>', "html"
+            f'<!doctype html><html lang="{message.locale}"><body>{text}{shown}</body></html>', "html"
         )
         if message.image:
-            mail.add_attachment(message.image, "image", "png", filename="chart.png")
+            html = mail.get_payload()[1]  # type: ignore[index]
+            html.add_related(message.image, "image", "png", cid=f"<{chart}>", filename="chart.png")  # type: ignore[union-attr]
         return mail
 
     def _deliver(self, mail: EmailMessage, to: tuple[str, ...]) -> SendResult:
@@ -116,6 +119,7 @@ class SmtpChannel:
 
 
 _HTML = chat.Dialect(
+    bullet=chat.BULLET,
     escape=chat.HTML.escape,
     bold=chat.HTML.bold,
     link=chat.HTML.link,

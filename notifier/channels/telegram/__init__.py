@@ -1,8 +1,13 @@
-"""Telegram bot: HTML text of 4,096 characters, buttons that open URLs, the chart as a second message."""
+"""Telegram bot: HTML text of 4,096 characters, buttons that open URLs, the chart as a second message.
+
+The first message of an incident is edited in place, and what must be seen is a reply to it. An edit that changes
+nothing is refused with words of its own and is done.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import re
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, SecretStr
@@ -13,6 +18,8 @@ from notifier.options import Options, Secret, SecretUrl
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
 
 TEXT = 4_000  # of 4,096 after parsing; markup counts here, which is the safe side
+GONE = "no_message"
+_USER = re.compile(r"[A-Za-z][A-Za-z0-9_]{4,31}")
 
 
 class TelegramOptions(Options):
@@ -25,7 +32,7 @@ class TelegramOptions(Options):
 class TelegramChannel:
     Config = TelegramOptions
     name = "telegram"
-    capabilities = Capabilities(buttons=True, image=True, update=True)
+    capabilities = Capabilities(buttons=True, image=True, thread=True, update=True, acknowledge=True)
     limits = Limits(body_bytes=10_000_000, per_second=1, per_minute=18)
 
     def __init__(self, config: TelegramOptions, http: Http) -> None:
@@ -33,26 +40,53 @@ class TelegramChannel:
         self._http = http
         self._base = f"{config.api_url.get_secret_value().rstrip('/')}/bot{config.token.get_secret_value()}"
 
+    def fits(self, message: Message) -> bool:
+        everything = _text(message, chat.ROOMY)
+        return len(everything) <= TEXT and _text(message, TEXT) == everything
+
     async def send(self, message: Message, now: Instant) -> SendResult:
         method = "editMessageText" if message.update_of else "sendMessage"
         result = await self._post(method, "application/json", json_bytes(self._payload(message)), now)
-        if result.answer is Answer.DONE and message.image and not message.update_of:
-            boundary = "forestall-" + hashlib.blake2b(message.key.encode(), digest_size=12).hexdigest()
-            picture = _multipart(boundary, {"chat_id": self._config.chat_id}, message.image)
-            await self._post("sendPhoto", f"multipart/form-data; boundary={boundary}", picture, now)
+        if result.detail == GONE and message.update_of:
+            return await self.send(replace(message, update_of=None), now)
+        if message.update_of and result.answer is Answer.AMBIGUOUS:
+            return SendResult(Answer.RETRY, Cause.SERVER, result.retry_after, detail=result.detail)
+        if message.update_of and result.answer is Answer.DONE:
+            return replace(result, provider_id=message.update_of)
+        if result.answer is Answer.DONE and message.image:
+            values = {"chat_id": self._config.chat_id, **self._place(message)}
+            kind, picture = chat.multipart(
+                chat.boundary(message.key),
+                (
+                    *((f'name="{name}"', "", _plain(value)) for name, value in values.items()),
+                    ('name="photo"; filename="chart.png"', "image/png", message.image),
+                ),
+            )
+            await self._post("sendPhoto", kind, picture, now)
         return result  # the words are what counts: a picture that fails is not sent again
+
+    def _place(self, message: Message) -> dict[str, Any]:
+        place: dict[str, Any] = {}
+        if self._config.topic is not None:
+            place["message_thread_id"] = self._config.topic
+        if message.reply_to and message.reply_to.isdigit():
+            place["reply_parameters"] = {
+                "message_id": int(message.reply_to),
+                "allow_sending_without_reply": True,
+            }
+        return place
 
     def _payload(self, message: Message) -> dict[str, Any]:
         payload: dict[str, Any] = {
             "chat_id": self._config.chat_id,
-            "text": chat.compose(message, _DIALECT, TEXT, measure=len, buttons=False),
+            "text": _text(message, TEXT),
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        if self._config.topic is not None:
-            payload["message_thread_id"] = self._config.topic
         if message.update_of and message.update_of.isdigit():
             payload["message_id"] = int(message.update_of)
+        else:
+            payload |= self._place(message)
         links = [(button.label, button.url) for button in message.buttons]
         if message.link:
             links.append((chat.open_label(message), message.link))
@@ -73,21 +107,21 @@ class TelegramChannel:
 
 # cutting a line in the middle of a tag would make Telegram refuse it all, so lines carry text only
 _DIALECT = chat.Dialect(
-    escape=chat.HTML.escape, bold=lambda text: text, link=chat.HTML.link, title=lambda text: f"<b>{text}</b>"
+    bullet=chat.BULLET,
+    escape=chat.HTML.escape,
+    bold=lambda text: text,
+    link=chat.HTML.link,
+    title=lambda text: f"<b>{text}</b>",
 )
 
 
-def _multipart(boundary: str, values: dict[str, str], image: bytes) -> bytes:
-    lines = b"".join(
-        b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
-        % (boundary.encode(), name.encode(), value.encode())
-        for name, value in values.items()
-    )
-    picture = (
-        b'--%s\r\nContent-Disposition: form-data; name="photo"; filename="chart.png"\r\n'
-        b"Content-Type: image/png\r\n\r\n%s\r\n--%s--\r\n" % (boundary.encode(), image, boundary.encode())
-    )
-    return lines + picture
+def _text(message: Message, room: int) -> str:
+    called = "".join(f"@{name} " for name in message.mention[:10] if _USER.fullmatch(name))
+    return called + chat.compose(message, _DIALECT, room - len(called), measure=len, buttons=False)
+
+
+def _plain(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else json_bytes(value)
 
 
 def _judge(reply: Reply, now: Instant) -> SendResult:
@@ -97,6 +131,11 @@ def _judge(reply: Reply, now: Instant) -> SendResult:
         wait = parameters.get("retry_after") if isinstance(parameters, dict) else None
         seconds = float(wait) if isinstance(wait, int | float) else retry_after(reply.headers, now)
         return SendResult(Answer.RETRY, Cause.RATE, seconds, detail="429")
+    said = str(answer.get("description", ""))
+    if reply.status == 400 and "message is not modified" in said:
+        return chat.DONE
+    if reply.status == 400 and ("message to edit not found" in said or "message can't be edited" in said):
+        return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=GONE)
     result = classify(reply, now)
     if result.answer is not Answer.DONE:
         return result

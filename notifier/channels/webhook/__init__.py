@@ -31,7 +31,7 @@ class WebhookOptions(Options):
 class WebhookChannel:
     Config = WebhookOptions
     name = "webhook"
-    capabilities = Capabilities(thread=True, buttons=True, idempotent=True)
+    capabilities = Capabilities(thread=True, buttons=True, image_url=True, idempotent=True, acknowledge=True)
 
     def __init__(self, config: WebhookOptions, http: Http) -> None:
         self._config = config
@@ -83,6 +83,7 @@ class WebhookChannel:
             "fields": [{"name": name, "value": value} for name, value in message.fields],
             "link": message.link,
             "buttons": [{"label": button.label, "url": button.url} for button in message.buttons],
+            "image_url": message.image_url,
             "thread": message.thread,
             "why": message.why,
             "labels": dict(message.labels),

@@ -44,18 +44,25 @@ class WeComChannel:
         self._url = f"{config.api_url.get_secret_value().rstrip('/')}/cgi-bin/webhook/send?{query}"
         self._http = http
 
+    def fits(self, message: Message) -> bool:
+        everything = _text(message, chat.ROOMY)
+        return chat.size(everything) <= CONTENT and _text(message, CONTENT) == everything
+
     async def send(self, message: Message, now: Instant) -> SendResult:
-        called = "".join(f" <@{name}>" for name in message.mention[:10] if _USER.fullmatch(name))
-        dialect = chat.Dialect(
-            escape=chat.neutral,
-            title=lambda text: f'<font color="{_COLOURS.get(message.severity, "comment")}">{text}</font>',
-        )
-        text = chat.compose(message, dialect, CONTENT - chat.size(called)) + called
-        body = json_bytes({"msgtype": "markdown", "markdown": {"content": text}})
+        body = json_bytes({"msgtype": "markdown", "markdown": {"content": _text(message, CONTENT)}})
         result = await chat.post(self._http, self._url, body, now, _judge)
         if result.answer is Answer.DONE and message.image and len(message.image) <= IMAGE:
             await chat.post(self._http, self._url, _picture(message.image), now, _judge)
         return result  # the words are what counts: a picture that fails is not sent again
+
+
+def _text(message: Message, room: int) -> str:
+    called = "".join(f" <@{name}>" for name in message.mention[:10] if _USER.fullmatch(name))
+    dialect = chat.Dialect(
+        escape=chat.neutral,
+        title=lambda text: f'<font color="{_COLOURS.get(message.severity, "comment")}">{text}</font>',
+    )
+    return chat.compose(message, dialect, room - chat.size(called)) + called
 
 
 def _picture(image: bytes) -> bytes:

@@ -1,0 +1,96 @@
+"""SIGHUP on a running daemon: the console, the links of alerts and the heartbeat follow the file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from config.loading import load
+from monitor.app import reload
+from notifier.http import Http
+from tests.channels import slack
+from tests.console.test_live import Clock, ask, running, until
+from tests.fakes.server import FakeServer, Response
+from tests.incidents.story import T0, jam
+
+TEXT = """
+data_dir = "{folder}"
+shadow = false
+
+[store]
+allow_unsafe_folder = true
+
+[http]
+port = 0
+token = "t0ken-of-tests-16"
+public_url = "{public}"
+
+[channels.ops]
+type = "slack"
+url = "{chat}"
+
+[console]
+open_reading = {open}
+
+[notify]
+heartbeat_url = "{watcher}"
+heartbeat_seconds = 5
+link_hours = {hours}
+
+[[notify.routes]]
+name = "all"
+receivers = ["{receiver}"]
+group_wait_seconds = 0
+"""
+
+
+def test_a_reload_takes_console_links_and_heartbeat_along(tmp_path: Path) -> None:
+    path = tmp_path / "forestall.toml"
+
+    def write(**given: Any) -> None:
+        path.write_text(TEXT.format(folder=tmp_path, **given), encoding="utf-8")
+
+    async def story() -> None:
+        clock = Clock()
+        async with (
+            FakeServer(slack.Fake()) as chat,
+            FakeServer(lambda _: Response(200)) as watcher,
+            Http() as http,
+        ):
+            options = {"chat": slack.CASE.options(chat.url)["url"], "receiver": "ops"}
+            before = {
+                "public": "https://old.example",
+                "open": "false",
+                "watcher": f"{watcher.url}/old",
+                "hours": 72,
+            }
+            after = {
+                "public": "https://new.example",
+                "open": "true",
+                "watcher": f"{watcher.url}/new",
+                "hours": 1,
+            }
+            write(**options, **before)
+            async with running(load(path).settings, clock, path) as (daemon, url):
+                assert (await ask(http, "GET", url + "/")).status == 303
+                assert daemon.heartbeat is not None
+                assert await daemon.heartbeat.beat(clock())
+                write(**options, **after)
+                reload(daemon)
+                assert (await ask(http, "GET", url + "/")).status == 200
+                assert await daemon.heartbeat.beat(clock() + 60_000)
+                paths = [request.path for request in watcher.requests]
+                assert paths[0] == "/old"
+                assert paths[-1] == "/new"
+                await daemon.loop.pipeline._act([jam()], T0, settle=True)
+                await until(lambda: chat.requests)
+                said = chat.requests[0].body.decode()
+                assert "https://new.example/a/" in said
+                assert "old.example" not in said
+                assert daemon.notices.desk.link_ms == 3_600_000
+                write(**{**options, "receiver": "nobody"}, **after)
+                reload(daemon)
+                assert [route.receivers for route in daemon.settings.notify.routes] == [("ops",)], "refused"
+
+    asyncio.run(story())
