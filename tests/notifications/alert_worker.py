@@ -16,34 +16,36 @@ from typing import Any
 from notifier import registry
 from notifier.actions import Reason
 from notifier.delivery import Delivery, DeliveryRules
+from notifier.http import Http
 from notifier.ledger import Ledger
-from notifier.outbox import Entry
+from notifier.outbox import Entry, Outbox
 from notifier.pacing import Backoff
-from notifier.posts import Reference, References
+from notifier.posts import References
 from notifier.sending import Contact, Instant
 from notifier.store import Store
 from notifier.templates import Templates
-from tests.faults.worker import FailingHttp, FailingOutbox, Failpoint
+from tests.faults.victim import Failpoint
 from tests.money.shop import IDENTITY, OPEN
 
 STEP, PATIENCE = 1_000, 200
 
 
-class FailingReferences(References):
-    failpoint: Failpoint
-
-    async def put(self, channel: str, thread: str, reference: Reference) -> None:
-        self.failpoint.passing("before_reference")
-        await super().put(channel, thread, reference)
-        self.failpoint.passing("after_reference")
+WAY = (
+    (Outbox, "begin", "before_begin", "after_begin"),
+    (Http, "request", "before_request", "after_reply"),
+    (References, "put", "before_reference", "after_reference"),
+    (Outbox, "finish", "before_finish", "after_finish"),
+)
 
 
 async def run(options: dict[str, Any]) -> None:
-    failpoint = Failpoint(options.get("die_at"), int(options.get("die_after", 1)))
-    async with Store(options["store"], options["prefix"]) as store, FailingHttp(deadline=5) as http:
+    if "die_at" in options:
+        failpoint = Failpoint(options["die_at"], int(options.get("die_after", 1)))
+        for part, method, before, after in WAY:
+            failpoint.wrap(part, method, before, after)
+    async with Store(options["store"], options["prefix"]) as store, Http(deadline=5) as http:
         ledger = Ledger(store, IDENTITY, OPEN)
-        outbox, references = FailingOutbox(store, ledger), FailingReferences(store)
-        http.failpoint = outbox.failpoint = references.failpoint = failpoint
+        outbox, references = Outbox(store, ledger), References(store)
         delivery = Delivery(
             outbox,
             ledger,
