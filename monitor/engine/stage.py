@@ -295,7 +295,8 @@ class ParcelStage:
 def _picked(rows: Records, order: Any) -> Records:
     """As `rows[order]`, which copies records of several fields one by one."""
     words = rows.view(np.uint32).reshape(len(rows), rows.itemsize // 4)
-    return words[order].view(rows.dtype).reshape(-1)
+    picked: Records = words[order].view(rows.dtype).reshape(-1)
+    return picked
 
 
 __all__ = ["Known", "Notices", "ParcelStage", "bucket_of_key"]
