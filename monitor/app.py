@@ -213,21 +213,19 @@ async def _assemble(
     keep_ms = round(settings.store.keep_stream_hours * HOUR_MS)
     outbox = Outbox(opened.store, core.ledger)
 
-    async def refresh() -> None:
-        """A daemon that was replaced while it slept must not trim the stream under the other."""
+    async def doubts() -> None:
+        """At the start, when the store was away, and each few seconds: it may be an older copy by now. First of all,
+        that it is still ours: a daemon that was replaced while it slept must neither hold the other's money nor trim
+        its stream.
+        """
         await outbox.check()
-        await doubts()
+        head.saved = await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
 
     remembered = Remembered(opened.store)
     core.pipeline.facts.memory = remembered
-    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, refresh, keep_ms)
+    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, doubts, keep_ms)
     checkpoints.restore()
     await remembered.recall(core.pipeline.now)
-
-    async def doubts() -> None:
-        """At the start, when the store was away, and each few seconds: it may be an older copy by now."""
-        head.saved = await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
-
     await doubts()
     core.pipeline.ask = Patience(doubts)
     core.incidents.expect(await decisions.since(core.pipeline.now))

@@ -16,6 +16,7 @@ from monitor.embedded import EmbeddedStore
 from monitor.records import when
 from monitor.standin import Standin
 from monitor.stream import Step
+from notifier.outbox import FencedError, Outbox
 from tests.whole import HOUR, SECRET, Clock, order, running, scan, settings, until, warm
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +147,20 @@ async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+async def test_a_daemon_that_was_replaced_neither_holds_the_money_nor_trims(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """It may have slept: to it the other's stream looks as if events were lost."""
+    async with doomed(tmp_path, clock) as daemon:
+        await daemon.delivery.start()
+        await late(daemon, clock)
+        other = Outbox(daemon.opened.store, daemon.ledger)
+        await other.take_over()
+        daemon.loop.taken = {0: "1-1"}
+        for question in (daemon.observe, daemon.checkpoints.write):
+            with pytest.raises(FencedError, match="this one must stop"):
+                await question(clock.now)
+        assert await daemon.ledger.switches() == {}
+        assert not (tmp_path / "checkpoints").exists()
