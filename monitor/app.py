@@ -284,6 +284,7 @@ async def _assemble(
         sink=sink,
         story=story,
         token=http_token(settings),
+        doubts=doubts,
     )
     source = DaemonSource(
         daemon,
@@ -293,7 +294,6 @@ async def _assemble(
         lambda: daemon.settings,
         clock,
     )
-    daemon.doubts = doubts
     daemon.heartbeat = Heartbeat(settings.notify, http, lambda: bool(daemon.health()["alive"]))
     daemon.reports = Reports(
         lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
