@@ -64,6 +64,7 @@ from monitor.notices import Notices
 from monitor.notifications import Notifications
 from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
+from monitor.patience import Patience
 from monitor.pipeline import Pipeline, Sink
 from monitor.recheck import Recheck
 from monitor.remembered import Remembered
@@ -206,24 +207,28 @@ async def _assemble(
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
-    head = LedgerHead(core.ledger)
+    head = LedgerHead()
     folder = CheckpointFolder(settings.data_dir / "checkpoints")
     station = open_station(settings, opened.store, intake, letters, metrics, http)
     parts = {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)}
     keep_ms = round(settings.store.keep_stream_hours * HOUR_MS)
     outbox = Outbox(opened.store, core.ledger)
 
-    async def refresh() -> None:
-        """A daemon that was replaced while it slept must not trim the stream under the other."""
+    async def doubts() -> None:
+        """At the start, when the store was away, and each few seconds: it may be an older copy by now. First of all,
+        that it is still ours: a daemon that was replaced while it slept must neither hold the other's money nor trim
+        its stream.
+        """
         await outbox.check()
-        await head.refresh()
+        head.saved = await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
 
     remembered = Remembered(opened.store)
     core.pipeline.facts.memory = remembered
-    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, refresh, keep_ms)
+    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, doubts, keep_ms)
     checkpoints.restore()
     await remembered.recall(core.pipeline.now)
-    await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
+    await doubts()
+    core.pipeline.ask = Patience(doubts)
     core.incidents.expect(await decisions.since(core.pipeline.now))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
     reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
@@ -284,6 +289,7 @@ async def _assemble(
         sink=sink,
         story=story,
         token=http_token(settings),
+        doubts=doubts,
     )
     source = DaemonSource(
         daemon,
@@ -320,13 +326,13 @@ async def _assemble(
 
 async def _doubt(
     ledger: Ledger, head: Head | None, opened: OpenStore, stream: EventStream, loop: Loop, now: Instant
-) -> None:
+) -> Head:
     """A store that is not the one we knew, or that knows less: nothing is spent until a person has reconciled."""
     doubt = opened.doubt or await stream.damage(loop.taken)
-    await ledger.open(head, now)
-    if doubt is not None:
+    known = await ledger.open(head, now)
+    if doubt is not None and await ledger.hold(Person("forestall", doubt, "start"), now):
         log.error("store.doubtful", why=doubt)
-        await ledger.hold(Person("forestall", doubt, "start"), now)
+    return known
 
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:

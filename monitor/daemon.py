@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -48,14 +48,13 @@ from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
 from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
-from notifier.store import StoreError, StoreUnreachableError
+from notifier.store import StoreError
 
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 20.0
 REPORT_SECONDS: Final = 60.0
 DELIVERY_PAUSE: Final = 0.05
-UNREACHABLE_PAUSE: Final = 1.0
 OBSERVE_SECONDS: Final = 5.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
@@ -94,6 +93,9 @@ class Daemon:
     console: Sequence[BaseRoute] = ()
     reports: Reports | None = None
     heartbeat: Heartbeat | None = None
+    doubts: Callable[[], Awaitable[None]] | None = (
+        None  # holds the ledger where the store knows less than we do
+    )
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,6 +150,7 @@ class Daemon:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.loop.finish(DRAIN_SECONDS)
         left = await self.delivery.drain(DRAIN_SECONDS)
         if left:
             log.warning("delivery.undrained", entries=left)
@@ -160,12 +163,8 @@ class Daemon:
         """
         await self.loop.caught_up.wait()
         while True:
-            try:
-                started = await self.delivery.run_once(self.clock())
-            except StoreUnreachableError as error:  # what was under way is due again when its lease ends
-                log.warning("delivery.unreachable", why=str(error))
-                await asyncio.sleep(UNREACHABLE_PAUSE)
-                continue
+            # What was under way when the store went away is due again when its lease ends.
+            started = await self.loop.pipeline.ask(lambda: self.delivery.run_once(self.clock()))
             self.beat = self.uptime()
             if not started:
                 await asyncio.sleep(DELIVERY_PAUSE)
@@ -271,7 +270,9 @@ class Daemon:
         self.held = dict(self.notifications.held_counts)
 
     async def observe(self, now: Instant) -> None:
-        """Each few seconds: what only the store knows."""
+        """Each few seconds: what only the store knows, and whether it is still the one that we know."""
+        if self.doubts is not None:
+            await self.doubts()
         gauge = self.metrics.gauge
         lag = await self.stream.lag_ms(self.loop.taken)
         gauge("stream_lag_entries").set(await self.stream.length())

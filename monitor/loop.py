@@ -23,7 +23,6 @@ from monitor.names import Names
 from monitor.pipeline import Pipeline
 from monitor.remembered import Remembered
 from monitor.stream import EventStream, Positions, Reader, Step, reached
-from notifier.store import StoreUnreachableError
 
 log = structlog.get_logger(__name__)
 
@@ -50,26 +49,30 @@ class Loop:
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     whole: bool = True  # what the parts know and `taken` belong together
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)  # with what was there at the start
+    _taking: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until cancelled; a step that has begun is finished first.
 
-        Reading changes nothing, so a store that is away is asked again. A step that fails half way ends the daemon:
-        its memory is ahead of the ledger then, and only the checkpoint is right.
+        A store that is away is asked again, also within a step (`monitor.patience`). A step that fails half way for
+        another reason ends the daemon: its memory is ahead of the ledger then, and only the checkpoint is right.
         """
         ends: Positions = {}
         while True:
-            try:
-                ends = ends or await self.stream.ends()
-                if reached(self.taken, ends):
-                    self.caught_up.set()
-                step = await self.reader.next(seconds=WAIT_SECONDS)
-            except StoreUnreachableError as error:
-                log.warning("stream.unreachable", why=str(error))
-                await asyncio.sleep(WAIT_SECONDS)
-                continue
+            ends = ends or await self.pipeline.ask(self.stream.ends)
+            if reached(self.taken, ends):
+                self.caught_up.set()
+            step = await self.pipeline.ask(lambda: self.reader.next(seconds=WAIT_SECONDS))
             if step.frames or step.tick is not None:
-                await asyncio.shield(self.take(step))
+                self._taking = asyncio.create_task(self.take(step), name="step")
+                await asyncio.shield(self._taking)
+
+    async def finish(self, seconds: float) -> None:
+        """After `run` was cancelled: the step that has begun, or not if its store does not come back in time."""
+        if self._taking is not None:
+            await asyncio.wait({self._taking}, timeout=seconds)
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
 
     async def take(self, step: Step) -> None:
         async with self.busy:
@@ -86,7 +89,7 @@ class Loop:
 
     async def _batch(self, batch: Batch, dead: list[DeadEvent]) -> None:
         if dead:
-            await self.dead_letters.add(dead, self.pipeline.now)
+            await self.pipeline.ask(lambda: self.dead_letters.add(dead, self.pipeline.now))
         self._count(batch)
         await self.pipeline.take(batch)
 

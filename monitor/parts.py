@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.checkpoint import pack, unpack
-from notifier.ledger import Head, Ledger
+from notifier.ledger import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,9 @@ class Plain:
 
 @dataclass(slots=True)
 class LedgerHead:
-    """How far the ledger had come at the checkpoint: a store that knows less was restored, torn or replaced."""
+    """How far the ledger had come when it was looked at last: a store that knows less was restored, torn or replaced."""
 
-    ledger: Ledger
     saved: Head | None = None
-
-    async def refresh(self) -> None:
-        self.saved = await self.ledger.head()
 
     def dump(self) -> bytes:
         return pack([self.saved.ledger, self.saved.seq] if self.saved else None)

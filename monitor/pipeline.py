@@ -20,6 +20,7 @@ from monitor.columns import Batch
 from monitor.directory import Directory
 from monitor.facts import PARCEL_LIKE, Facts
 from monitor.incidents import Command, Incidents, Transition
+from monitor.patience import Asking, once
 from monitor.policy import OrderFacts, decide
 from notifier.actions import Decided, Proposal, Reason
 
@@ -64,9 +65,10 @@ class Pipeline:
     ledger: Ledger
     sink: Sink
     now: Instant = 0
+    ask: Asking = once
 
     async def take(self, batch: Batch) -> None:
-        await self.directory.remember(batch)
+        await self.ask(lambda: self.directory.remember(batch))
         await self._act(self.engine.feed(batch), self.now)
 
     async def tick(self, now: Instant) -> None:
@@ -88,7 +90,7 @@ class Pipeline:
     async def _act(self, findings: Sequence[Finding], now: Instant, *, settle: bool = False) -> None:
         if not findings and not settle:
             return
-        facts = await self.facts.of(findings, now)
+        facts = await self.ask(lambda: self.facts.of(findings, now))
         amounts = {
             one.finding_id: (known.amount, known.currency or "")
             for one in findings
@@ -97,15 +99,13 @@ class Pipeline:
         transitions = self.incidents.advance(findings, now, amounts)
         for start in range(0, len(findings), CHUNK):
             await self._decide(findings[start : start + CHUNK], facts, now)
-        await self.sink.findings(findings)
+        await self.ask(lambda: self.sink.findings(findings))
         await self._tell(transitions, now)
 
     async def _tell(self, transitions: Sequence[Transition], now: Instant) -> None:
         if transitions:
             await self.sink.transitions(transitions)
-        alerts = self.notices.advance(transitions, now)
-        if alerts:
-            await self.sink.decisions(_new(await self.ledger.claim_all(alerts, now)))
+        await self._claim(self.notices.advance(transitions, now), now)
 
     async def _decide(
         self, findings: Iterable[Finding], facts: Mapping[str, OrderFacts], now: Instant
@@ -122,12 +122,25 @@ class Pipeline:
                 held_back=_held_back(finding),
                 incident_id=self.incidents.incident_of(finding.finding_id),
             )
-        if proposals:
-            decided = await self.ledger.claim_all(proposals, now)
-            await self.sink.decisions(_new(decided))
-            # Repeated ones as well: a crash may have come between the claim and the question.
-            if asked := self.notices.ask(decided, now):
-                await self.sink.decisions(_new(await self.ledger.claim_all(asked, now)))
+        decided = await self._claim(proposals, now)
+        # Repeated ones as well: a crash may have come between the claim and the question.
+        await self._claim(self.notices.ask(decided, now), now)
+
+    async def _claim(self, proposals: Sequence[Proposal], now: Instant) -> list[Decided]:
+        if not proposals:
+            return []
+        tries = 0
+
+        async def claim() -> list[Decided]:
+            nonlocal tries
+            tries += 1
+            return await self.ledger.claim_all(proposals, now)
+
+        decided = await self.ask(claim)
+        # After a lost reply our own claims come back as repeated.
+        fresh = [one for one in decided if not one.repeated or (tries > 1 and one.decided_at == now)]
+        await self.ask(lambda: self.sink.decisions(fresh))
+        return decided
 
 
 def _held_back(finding: Finding) -> Reason | None:
@@ -137,7 +150,3 @@ def _held_back(finding: Finding) -> Reason | None:
     if finding.evidence.get("learning"):
         return Reason.LEARNING
     return None
-
-
-def _new(decisions: Iterable[Decided]) -> list[Decided]:
-    return [one for one in decisions if not one.repeated]

@@ -26,14 +26,17 @@ class LiveSink:
     async def findings(self, findings: Sequence[Finding]) -> None:
         if not findings:
             return
+        await self._story.findings(
+            findings
+        )  # first: where it fails it is told again, and nothing was counted
         counter = self._metrics.counter("findings")
         for finding in findings:
             counter.labels(detector=finding.detector, kind=finding.kind, state=finding.state).inc()
-        await self._story.findings(findings)
 
     async def decisions(self, decisions: Sequence[Decided]) -> None:
         if not decisions:
             return
+        await self._story.decisions(decisions)
         counter = self._metrics.counter("actions")
         for decided in decisions:
             proposal = decided.proposal
@@ -48,7 +51,6 @@ class LiveSink:
                 self._metrics.counter("spent_minor_units").labels(currency=proposal.currency).inc(
                     proposal.amount
                 )
-        await self._story.decisions(decisions)
 
     async def transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:

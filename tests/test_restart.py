@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from monitor.app import Daemon, open_daemon
+from monitor.embedded import EmbeddedStore
 from monitor.records import when
 from monitor.standin import Standin
 from monitor.stream import Step
-from notifier.store import StoreUnreachableError
+from notifier.outbox import FencedError, Outbox
 from tests.whole import HOUR, SECRET, Clock, order, running, scan, settings, until, warm
 
 pytestmark = pytest.mark.anyio
@@ -76,20 +78,32 @@ async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
 
 
-async def test_a_step_that_failed_half_way_is_in_no_checkpoint(
+async def test_a_store_that_dies_in_the_middle_of_a_step_is_waited_for(tmp_path: Path, clock: Clock) -> None:
+    """The engine has found and the ledger has not claimed: the step ends when the store is back."""
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        embedded = kill_store(daemon)
+        step = asyncio.create_task(take_ticks(daemon, clock.now, 28))
+        await until(lambda: not daemon.loop.whole)
+        await embedded._launch()
+        await step
+        assert (await daemon.ledger.counts())["pending"] >= 1
+        await daemon.checkpoints.write(clock.now)
+        assert len(files(tmp_path)) == 1
+
+
+async def test_a_step_that_was_given_up_is_in_no_checkpoint(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:
-    """The engine has found and the ledger has not claimed: a checkpoint of that would forget it."""
+    """A checkpoint of what was found and not claimed would forget it."""
     async with doomed(tmp_path, clock) as daemon:
         await late(daemon, clock)
         await daemon.checkpoints.write(clock.now)
-        embedded = daemon.opened.embedded
-        assert embedded is not None
-        assert embedded._server is not None
-        embedded._server.kill()
-        embedded._server.wait()
-        with pytest.raises(StoreUnreachableError):
-            await take_ticks(daemon, clock.now, 28)
+        embedded = kill_store(daemon)
+        step = asyncio.create_task(take_ticks(daemon, clock.now, 28))
+        await until(lambda: not daemon.loop.whole)
+        step.cancel()
+        await asyncio.gather(step, return_exceptions=True)
         await embedded._launch()
         before = files(tmp_path)
         await daemon.checkpoints.write(clock.now)
@@ -99,6 +113,33 @@ async def test_a_step_that_failed_half_way_is_in_no_checkpoint(
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
 
 
+async def test_a_store_that_became_an_older_copy_under_a_living_daemon_is_held(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        copy = tmp_path / "store" / "copy"
+        shutil.copytree(tmp_path / "store" / "appendonlydir", copy)
+        await tick(daemon, clock, 28)
+        await daemon.observe(clock.now)
+        assert "hold" not in await daemon.ledger.switches()
+        embedded = kill_store(daemon)
+        shutil.rmtree(tmp_path / "store" / "appendonlydir")
+        copy.rename(tmp_path / "store" / "appendonlydir")
+        await embedded._launch()
+        await daemon.observe(clock.now)
+        assert "hold" in await daemon.ledger.switches()
+
+
+def kill_store(daemon: Daemon) -> EmbeddedStore:
+    embedded = daemon.opened.embedded
+    assert embedded is not None
+    assert embedded._server is not None
+    embedded._server.kill()
+    embedded._server.wait()
+    return embedded
+
+
 async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
     for half in range(1, 2 * hours + 1):
         await daemon.loop.take(Step([], now + half * HOUR // 2, dict(daemon.loop.taken)))
@@ -106,3 +147,20 @@ async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+async def test_a_daemon_that_was_replaced_neither_holds_the_money_nor_trims(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """It may have slept: to it the other's stream looks as if events were lost."""
+    async with doomed(tmp_path, clock) as daemon:
+        await daemon.delivery.start()
+        await late(daemon, clock)
+        other = Outbox(daemon.opened.store, daemon.ledger)
+        await other.take_over()
+        daemon.loop.taken = {0: "1-1"}
+        for question in (daemon.observe, daemon.checkpoints.write):
+            with pytest.raises(FencedError, match="this one must stop"):
+                await question(clock.now)
+        assert await daemon.ledger.switches() == {}
+        assert not (tmp_path / "checkpoints").exists()
