@@ -158,7 +158,9 @@ def _viewed(array: pa.Array, starts: I32, ends: I32) -> U8:
 def _coded(array: pa.DictionaryArray) -> Coded:
     words, indices = _column(array.dictionary, 1), array.indices
     width = np.dtype(indices.type.to_pandas_dtype())
-    places = np.frombuffer(indices.buffers()[1], width)[indices.offset : indices.offset + len(array)]
+    places: Any = np.frombuffer(indices.buffers()[1], width)[indices.offset : indices.offset + len(array)]
+    if width.itemsize != 4:  # the kernel is compiled for the usual widths
+        places = np.minimum(places, _MOST_BYTES).astype(np.int64)
     if (gone := nulls(indices)) is not None:
         places = np.where(gone, -1, places.astype(np.int64))
     narrow = np.empty(len(array), np.int32)

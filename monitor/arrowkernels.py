@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8
@@ -87,3 +88,21 @@ def narrow_places(places: I64, words: int, out: I32) -> bool:
 @njit(cache=True, nogil=True)
 def all_ascii(buffer: U8) -> bool:
     return is_ascii(buffer.ctypes.data, len(buffer))
+
+
+def warm() -> None:
+    """Compiles all of it, for every type with which it is called: no frame is to wait for that."""
+    offsets = np.frombuffer(bytes(16), np.int32)
+    view = np.frombuffer(bytes(16), np.int32)
+    nothing, starts, ends = np.zeros(0, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int32)
+    wide: Any
+    for wide in (offsets, np.frombuffer(bytes(16), np.int64)):
+        spans_of_offsets(wide[:1], 0, starts, ends)
+    spans_of_views(view, starts, ends)
+    measure(view, nothing, 0, ends)
+    gather(view, nothing, nothing, starts, np.zeros(8, np.uint8))
+    for kind in (np.int32, np.uint32, np.int64):
+        wide = np.frombuffer(bytes(8), kind)
+        narrow_places(wide[:1], 1, starts)
+    narrow_places(np.zeros(1, np.int64), 1, starts)
+    all_ascii(np.frombuffer(b"", np.uint8))

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor import arrowkernels
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, Scans, together
-from monitor.names import Names
+from monitor.names import Interner, Names
 from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.skim import skim
 from monitor.stream import Frame
@@ -106,6 +107,12 @@ class Decoder:
         except DeadEventError as error:
             yield from self._scans(scans)
             yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
+
+
+def warm() -> None:
+    """Compiles what `Decoder` calls only for frames or names of some size or kind."""
+    Interner(512).codes(map(str, range(512)))
+    arrowkernels.warm()
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -113,9 +114,15 @@ class Words:
     """A closed list of words, to the numbers of our vocabulary."""
 
     def __init__(self, words: Mapping[str, int]) -> None:
-        self.known = Interner(len(words))
-        self.known.codes(words)
+        self._words = words
         self.values: U8 = np.array([0, *words.values()], np.uint8)
+
+    @cached_property
+    def known(self) -> Interner:
+        """Made when first asked for: it needs a kernel, and an import should load none."""
+        interner = Interner(len(self._words))
+        interner.codes(self._words)
+        return interner
 
 
 def join(texts: Sequence[str]) -> Column:
