@@ -160,7 +160,7 @@ def _coded(array: pa.DictionaryArray) -> Coded:
     width = np.dtype(indices.type.to_pandas_dtype())
     places: Any = np.frombuffer(indices.buffers()[1], width)[indices.offset : indices.offset + len(array)]
     if width.itemsize != 4:  # the kernel is compiled for the usual widths
-        places = np.minimum(places, _MOST_BYTES).astype(np.int64)
+        places = (places.clip(max=_MOST_BYTES) if width == np.uint64 else places).astype(np.int64)
     if (gone := nulls(indices)) is not None:
         places = np.where(gone, -1, places.astype(np.int64))
     narrow = np.empty(len(array), np.int32)
