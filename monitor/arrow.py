@@ -155,6 +155,7 @@ def _scans(columns: _Columns) -> ScanTexts:
         facility=columns.texts("facility"),
         region=columns.texts("region"),
         courier=columns.texts("courier_id"),
+        order=columns.texts("order_id"),
         occurred=occurred,
         received=np.where(received == 0, occurred, received) if received.any() else occurred,
         estimated=columns.moments("estimated_at"),

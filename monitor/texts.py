@@ -34,6 +34,10 @@ class Column:
     def take(self, rows: npt.NDArray[np.intp] | I32) -> Column:
         return Column(self.buffer, self.starts[rows], self.ends[rows])
 
+    def strings(self) -> list[str]:
+        data, spans = self.buffer.tobytes(), zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return [data[start:end].decode("utf-8", "replace") for start, end in spans]
+
     def codes(self, interner: Interner) -> U32:
         if not len(self.buffer):
             return np.zeros(len(self), np.uint32)
