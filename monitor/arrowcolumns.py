@@ -16,9 +16,9 @@ from monitor.arrowkernels import (
     DAMAGED,
     ELSEWHERE,
     all_ascii,
+    check_places,
     gather,
     measure,
-    narrow_places,
     spans_of_offsets,
     spans_of_views,
 )
@@ -163,7 +163,7 @@ def _coded(array: pa.DictionaryArray) -> Coded:
         places = (places.clip(max=_MOST_BYTES) if width == np.uint64 else places).astype(np.int64)
     if (gone := nulls(indices)) is not None:
         places = np.where(gone, -1, places.astype(np.int64))
-    narrow = np.empty(len(array), np.int32)
-    if not narrow_places(places, len(words) - 1, narrow):
+    checked = np.empty(len(array), np.intp)
+    if not check_places(places, len(words) - 1, checked):
         raise OddError("places beyond the words")
-    return Coded(words, narrow)
+    return Coded(words, checked)

@@ -75,7 +75,7 @@ def gather(view: I32, addresses: I64, sizes: I64, starts: I32, out: U8) -> None:
 
 
 @njit(cache=True, nogil=True)
-def narrow_places(places: I64, words: int, out: I32) -> bool:
+def check_places(places: I64, words: int, out: I64) -> bool:
     """Copies the places of dictionary words; False where one is outside the dictionary. -1 is absent."""
     for row in range(len(out)):
         place = int(places[row])
@@ -98,11 +98,12 @@ def warm() -> None:
     wide: Any
     for wide in (offsets, np.frombuffer(bytes(16), np.int64)):
         spans_of_offsets(wide[:1], 0, starts, ends)
+    checked = np.zeros(1, np.intp)
     spans_of_views(view, starts, ends)
     measure(view, nothing, 0, ends)
     gather(view, nothing, nothing, starts, np.zeros(8, np.uint8))
     for kind in (np.int32, np.uint32, np.int64):
         wide = np.frombuffer(bytes(8), kind)
-        narrow_places(wide[:1], 1, starts)
-    narrow_places(np.zeros(1, np.int64), 1, starts)
+        check_places(wide[:1], 1, checked)
+    check_places(np.zeros(1, np.int64), 1, checked)
     all_ascii(np.frombuffer(b"", np.uint8))

@@ -14,6 +14,8 @@ from numba import njit
 from monitor.columns import I32, U8, U32
 from monitor.names import Interner
 
+Rows: TypeAlias = npt.NDArray[np.intp]
+
 _EMPTY: Final = np.frombuffer(b"", np.uint8)
 
 
@@ -31,8 +33,8 @@ class Column:
     def flat(self) -> Column:
         return self
 
-    def take(self, rows: npt.NDArray[np.intp] | I32) -> Column:
-        return Column(self.buffer, self.starts[rows], self.ends[rows])
+    def take(self, rows: Rows) -> Column:
+        return Column(self.buffer, self.starts.take(rows), self.ends.take(rows))
 
     def strings(self) -> list[str]:
         data, spans = self.buffer.tobytes(), zip(self.starts.tolist(), self.ends.tolist(), strict=True)
@@ -73,13 +75,13 @@ class Coded:
     """
 
     words: Column
-    places: I32
+    places: Rows
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Coded:
-        return Coded(self.words, self.places[rows])
+    def take(self, rows: Rows) -> Coded:
+        return Coded(self.words, self.places.take(rows))
 
     def flat(self) -> Column:
         return self.words.take(self.places)
@@ -89,23 +91,23 @@ class Coded:
         if missing:
             unknown = np.zeros(len(codes), np.bool_)
             unknown[missing] = True
-            for place in dict.fromkeys(self.places[unknown[self.places]].tolist()):
+            for place in dict.fromkeys(self.places[unknown.take(self.places)].tolist()):
                 text = self.words.buffer[self.words.starts[place] : self.words.ends[place]]
                 codes[place] = interner.code(text.tobytes().decode("utf-8", "replace"))
-        return codes[self.places]
+        return codes.take(self.places)
 
     def numbers(self, words: Words) -> U8 | None:
         codes, missing = words.known.found_at(self.words.buffer, self.words.starts, self.words.ends)
         if missing and np.isin(self.places, missing).any():
             return None
-        return words.values[codes][self.places]
+        return words.values[codes].take(self.places)
 
     def known(self, words: Words) -> U8:
-        return self.words.known(words)[self.places]
+        return self.words.known(words).take(self.places)
 
     def blanks(self) -> int:
         empty = self.words.starts == self.words.ends
-        return int(np.count_nonzero(empty[self.places]))
+        return int(np.count_nonzero(empty.take(self.places)))
 
     def longest(self) -> int:
         return self.words.longest()
