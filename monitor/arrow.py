@@ -19,11 +19,10 @@ from monitor.arrowcolumns import OddError, is_text, moments, nulls, numbers, tex
 from monitor.columns import F32, I64, U8
 from monitor.framelines import as_lines
 from monitor.scancolumns import DELIVERED, NO_SCANS, STATUS, ScanTexts, degrees, fits, in_range, parsed
-from monitor.texts import Texts, Words, absent
+from monitor.texts import Rows, Texts, Words, absent
 from monitor.vocabulary import DeadReason
 from monitor.wire import DeadEventError
 
-Rows: TypeAlias = npt.NDArray[np.intp]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 BROKEN: Final = (pa.ArrowException, PolarsError, PanicException, ValueError, OSError, MemoryError)
@@ -155,6 +154,7 @@ def _scans(columns: _Columns) -> ScanTexts:
         facility=columns.texts("facility"),
         region=columns.texts("region"),
         courier=columns.texts("courier_id"),
+        order=columns.texts("order_id"),
         occurred=occurred,
         received=np.where(received == 0, occurred, received) if received.any() else occurred,
         estimated=columns.moments("estimated_at"),

@@ -16,9 +16,9 @@ from monitor.arrowkernels import (
     DAMAGED,
     ELSEWHERE,
     all_ascii,
+    check_places,
     gather,
     measure,
-    narrow_places,
     spans_of_offsets,
     spans_of_views,
 )
@@ -158,10 +158,12 @@ def _viewed(array: pa.Array, starts: I32, ends: I32) -> U8:
 def _coded(array: pa.DictionaryArray) -> Coded:
     words, indices = _column(array.dictionary, 1), array.indices
     width = np.dtype(indices.type.to_pandas_dtype())
-    places = np.frombuffer(indices.buffers()[1], width)[indices.offset : indices.offset + len(array)]
+    places: Any = np.frombuffer(indices.buffers()[1], width)[indices.offset : indices.offset + len(array)]
+    if width.itemsize != 4:  # the kernel is compiled for the usual widths
+        places = (places.clip(max=_MOST_BYTES) if width == np.uint64 else places).astype(np.int64)
     if (gone := nulls(indices)) is not None:
         places = np.where(gone, -1, places.astype(np.int64))
-    narrow = np.empty(len(array), np.int32)
-    if not narrow_places(places, len(words) - 1, narrow):
+    checked = np.empty(len(array), np.intp)
+    if not check_places(places, len(words) - 1, checked):
         raise OddError("places beyond the words")
-    return Coded(words, narrow)
+    return Coded(words, checked)

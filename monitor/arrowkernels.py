@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8
@@ -74,7 +75,7 @@ def gather(view: I32, addresses: I64, sizes: I64, starts: I32, out: U8) -> None:
 
 
 @njit(cache=True, nogil=True)
-def narrow_places(places: I64, words: int, out: I32) -> bool:
+def check_places(places: I64, words: int, out: I64) -> bool:
     """Copies the places of dictionary words; False where one is outside the dictionary. -1 is absent."""
     for row in range(len(out)):
         place = int(places[row])
@@ -87,3 +88,22 @@ def narrow_places(places: I64, words: int, out: I32) -> bool:
 @njit(cache=True, nogil=True)
 def all_ascii(buffer: U8) -> bool:
     return is_ascii(buffer.ctypes.data, len(buffer))
+
+
+def warm() -> None:
+    """Compiles all of it, for every type with which it is called: no frame is to wait for that."""
+    offsets = np.frombuffer(bytes(16), np.int32)
+    view = np.frombuffer(bytes(16), np.int32)
+    nothing, starts, ends = np.zeros(0, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int32)
+    wide: Any
+    for wide in (offsets, np.frombuffer(bytes(16), np.int64)):
+        spans_of_offsets(wide[:1], 0, starts, ends)
+    checked = np.zeros(1, np.intp)
+    spans_of_views(view, starts, ends)
+    measure(view, nothing, 0, ends)
+    gather(view, nothing, nothing, starts, np.zeros(8, np.uint8))
+    for kind in (np.int32, np.uint32, np.int64):
+        wide = np.frombuffer(bytes(8), kind)
+        check_places(wide[:1], 1, checked)
+    check_places(np.zeros(1, np.int64), 1, checked)
+    all_ascii(np.frombuffer(b"", np.uint8))

@@ -13,7 +13,7 @@ from monitor.columns import I64, Batch
 from monitor.events import Complaint, Engagement, Order
 from monitor.minor import to_minor
 from monitor.names import Names
-from monitor.scancolumns import NO_SCANS, ScanTexts, fits, moments_fit, texts_of, times, to_scans
+from monitor.scancolumns import NO_SCANS, ScanTexts, fits, links_of, moments_fit, texts_of, times, to_scans
 from monitor.wire import (
     DeadEventError,
     Wire,
@@ -41,7 +41,7 @@ class Checked:
         return len(self.scans.occurred) + len(self.others)
 
     def batch(self, names: Names) -> Batch:
-        batch = Batch(to_scans(self.scans, names))
+        batch = Batch(to_scans(self.scans, names), links=links_of(self.scans))
         times = zip(self.occurred.tolist(), self.received.tolist(), self.promised.tolist(), strict=True)
         for event, (occurred, received, promised) in zip(self.others, times, strict=True):
             if type(event) is WireOrder:

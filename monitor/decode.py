@@ -11,17 +11,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor import arrowkernels
 from monitor.checked import Checked, check_all
-from monitor.columns import Batch, Scans, together
-from monitor.names import Names
-from monitor.scancolumns import NO_SCANS, to_scans
+from monitor.columns import Batch, together
+from monitor.names import Interner, Names
+from monitor.scancolumns import NO_SCANS, links_of, to_scans
 from monitor.skim import skim
 from monitor.stream import Frame
 from monitor.vocabulary import DeadReason
 from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
 
 CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
-FEW_LINES: Final = 24  # fewer are checked faster one by one than by columns (measured)
+FEW_LINES: Final = 14  # fewer are checked faster one by one than by columns (measured)
 CHUNK_ROWS: Final = 10_000  # of Arrow
 MAX_EVENT_BYTES: Final = 65_536
 
@@ -54,15 +55,15 @@ class Decoder:
         `latest`: refuse times after it; None in everything that must be repeatable.
         """
         lines: list[bytes] = []
-        scans: list[Scans] = []
+        waiting: list[Batch] = []
         size = 0
         for frame in frames:
             if frame.kind == "arrow":
                 yield from self._lines(lines, latest)
                 lines, size = [], 0
-                yield from self._arrow(frame, scans, latest)
+                yield from self._arrow(frame, waiting, latest)
             elif frame.kind in {"e", "batch"}:
-                yield from self._scans(scans)
+                yield from self._together(waiting)
                 for piece in pieces(frame.data):
                     if size + len(piece) > CHUNK_BYTES:
                         yield from self._lines(lines, latest)
@@ -74,7 +75,7 @@ class Decoder:
                     DeadEvent(DeadReason.BAD_FRAME, "the entry has none of e, batch, arrow, tick", frame.data)
                 )
         yield from self._lines(lines, latest)
-        yield from self._scans(scans)
+        yield from self._together(waiting)
 
     def _dead(self, dead: DeadEvent) -> Decoded:
         return Decoded(Batch(to_scans(NO_SCANS, self.names)), [dead])
@@ -84,28 +85,35 @@ class Decoder:
             good, dead = decode_lines(b"\n".join(lines), self.max_event_bytes, latest)
             yield Decoded(good.batch(self.names), dead, good.events)
 
-    def _scans(self, scans: list[Scans]) -> Iterator[Decoded]:
+    def _together(self, waiting: list[Batch]) -> Iterator[Decoded]:
         """Takes them out of the list."""
-        if scans:
-            batch = Batch(together(scans))
-            scans.clear()
+        if waiting:
+            links = [link for batch in waiting for link in batch.links]
+            batch = Batch(together([batch.scans for batch in waiting]), links=links)
+            waiting.clear()
             yield Decoded(batch, events=len(batch.scans))
 
-    def _arrow(self, frame: Frame, scans: list[Scans], latest: int | None) -> Iterator[Decoded]:
-        """Small frames go together: what was decoded waits in `scans` for more."""
+    def _arrow(self, frame: Frame, waiting: list[Batch], latest: int | None) -> Iterator[Decoded]:
+        """Small frames go together: what was decoded waits for more."""
         from monitor import arrow  # only who is sent such frames pays for the library
 
         try:
             for batch in arrow.load(frame.data, CHUNK_ROWS):
                 texts, lines = arrow.split(batch, latest)
                 if texts is not None and len(texts.occurred):
-                    scans.append(to_scans(texts, self.names))
-                if lines or sum(map(len, scans)) >= CHUNK_ROWS:
-                    yield from self._scans(scans)
+                    waiting.append(Batch(to_scans(texts, self.names), links=links_of(texts)))
+                if lines or sum(len(one.scans) for one in waiting) >= CHUNK_ROWS:
+                    yield from self._together(waiting)
                 yield from self._lines(lines, latest)
         except DeadEventError as error:
-            yield from self._scans(scans)
+            yield from self._together(waiting)
             yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
+
+
+def warm() -> None:
+    """Compiles what `Decoder` calls only for frames or names of some size or kind."""
+    Interner(512).codes(map(str, range(512)))
+    arrowkernels.warm()
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ def identity(source: str, event_id: str) -> int:
 def _begun(sources: Texts) -> U64:
     """The hash so far after each row's source."""
     if isinstance(sources, Coded):
-        return _begun(sources.words)[sources.places]
+        return _begun(sources.words).take(sources.places)
     out = np.empty(len(sources), np.uint64)
     _begin(sources.buffer, sources.starts, sources.ends, out)
     return out

@@ -27,13 +27,14 @@ TEXTS: Final = (
     "facility",
     "region",
     "courier_id",
+    "order_id",
     "occurred_at",
     "received_at",
     "estimated_at",
     "status",
     "delivered_to",
 )
-_FREE: Final = ("order_id", "status_raw", "signed_by")  # texts of any length that no column holds
+_FREE: Final = ("status_raw", "signed_by")  # texts of any length that no column holds
 _NUMBERS: Final = ("latitude", "longitude")
 _NAMES: Final = (*TEXTS, *_FREE, *_NUMBERS, "kind", "extra")
 _KIND: Final = _NAMES.index("kind")
@@ -47,9 +48,13 @@ _REQUIRED: Final = sum(
 _FILLED: Final = np.array(
     [name in {"event_id", "tracking_number", "occurred_at", "status", "delivered_to"} for name in TEXTS]
 )
-_MOST: Final = np.array(
-    [LONGEST.get(name, 64 if name.endswith("_at") else LONGEST_NAME) for name in TEXTS], np.int64
-)
+MOST: Final = np.array(
+    [
+        LONGEST.get(name, 64 if name.endswith("_at") else 2**31 if name == "order_id" else LONGEST_NAME)
+        for name in TEXTS
+    ],
+    np.int64,
+)  # an order id is bounded by its event, and a time that is longer is read elsewhere
 _TRACKING: Final = np.uint64(int.from_bytes(b"tracking", "little"))
 _SPACE, _TAB, _RETURN, _LINE = 32, 9, 13, 10
 
@@ -224,7 +229,7 @@ def _line(
             plain = plain and not found & bit
             found |= bit
             is_text = byte_at(text, begin) == 34
-            if name < len(_MOST):
+            if name < len(MOST):
                 length = place - begin - 2
                 plain = plain and is_text
                 if slash and plain:
@@ -232,7 +237,7 @@ def _line(
                     escaped[slashes, 1] = row
                     slashes += 1
                 else:
-                    plain = plain and length <= _MOST[name] and (length > 0 or not _FILLED[name])
+                    plain = plain and length <= MOST[name] and (length > 0 or not _FILLED[name])
                 starts[name, row] = begin + 1
                 ends[name, row] = place - 1
             elif name == _KIND:

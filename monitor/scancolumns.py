@@ -35,6 +35,7 @@ class ScanTexts:
     facility: Texts
     region: Texts
     courier: Texts
+    order: Texts
     occurred: I64
     received: I64  # equal to `occurred` where the event has none
     estimated: I64
@@ -75,6 +76,7 @@ def texts_of(scans: Sequence[WireScan]) -> ScanTexts | None:
         facility=join([scan.facility for scan in scans]),
         region=join([scan.region for scan in scans]),
         courier=join([scan.courier_id for scan in scans]),
+        order=join([scan.order_id for scan in scans]),
         occurred=occurred,
         received=np.where(received == 0, occurred, received),
         estimated=estimated,
@@ -147,6 +149,16 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
         latitude=texts.latitude,
         longitude=texts.longitude,
     )
+
+
+def links_of(texts: ScanTexts) -> list[tuple[str, str]]:
+    """Tracking number and order id, once each, where a scan names its order."""
+    order, number = texts.order.flat(), texts.tracking_number
+    rows = np.flatnonzero(order.ends > order.starts)
+    if not len(rows):
+        return []
+    named = zip(number.take(rows).strings(), order.take(rows).strings(), strict=True)
+    return list(dict.fromkeys(named))
 
 
 _NOTHING = texts_of([])

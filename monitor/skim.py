@@ -14,10 +14,10 @@ import numpy as np
 
 from monitor.checked import Checked, with_others
 from monitor.columns import F32, U8
-from monitor.locate import PLACED, TEXTS, Located, locate
+from monitor.locate import MOST, PLACED, TEXTS, Located, locate
 from monitor.scancolumns import DELIVERED, STATUS, ScanTexts, degrees, moments_fit, parsed
 from monitor.texts import Column, Words, absent
-from monitor.wire import LONGEST, LONGEST_NAME, SKIMMER, Skimmed, SkimmedScan
+from monitor.wire import SKIMMER, Skimmed, SkimmedScan
 
 _TEXT: Final[msgspec.json.Decoder[str]] = msgspec.json.Decoder(str)
 
@@ -63,7 +63,7 @@ def _without_escapes(data: bytes, located: Located) -> U8 | None:
         raw = data[located.starts[column, row] - 1 : located.ends[column, row] + 1]
         if raw not in known:
             text = _TEXT.decode(raw).encode()
-            if len(text) > LONGEST.get(TEXTS[column], LONGEST_NAME):
+            if len(text) > MOST[column]:
                 return None
             pieces.append(text)
             known[raw] = end, end + len(text)
@@ -87,6 +87,7 @@ def _texts(columns: dict[str, Column], located: Located, values: list[Skimmed]) 
         facility=columns["facility"],
         region=columns["region"],
         courier=columns["courier_id"],
+        order=columns["order_id"],
         occurred=occurred,
         received=np.where(received == 0, occurred, received),
         estimated=estimated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -12,6 +13,8 @@ from numba import njit
 
 from monitor.columns import I32, U8, U32
 from monitor.names import Interner
+
+Rows: TypeAlias = npt.NDArray[np.intp]
 
 _EMPTY: Final = np.frombuffer(b"", np.uint8)
 
@@ -30,8 +33,12 @@ class Column:
     def flat(self) -> Column:
         return self
 
-    def take(self, rows: npt.NDArray[np.intp] | I32) -> Column:
-        return Column(self.buffer, self.starts[rows], self.ends[rows])
+    def take(self, rows: Rows) -> Column:
+        return Column(self.buffer, self.starts.take(rows), self.ends.take(rows))
+
+    def strings(self) -> list[str]:
+        data, spans = self.buffer.tobytes(), zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return [data[start:end].decode("utf-8", "replace") for start, end in spans]
 
     def codes(self, interner: Interner) -> U32:
         if not len(self.buffer):
@@ -68,13 +75,13 @@ class Coded:
     """
 
     words: Column
-    places: I32
+    places: Rows
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Coded:
-        return Coded(self.words, self.places[rows])
+    def take(self, rows: Rows) -> Coded:
+        return Coded(self.words, self.places.take(rows))
 
     def flat(self) -> Column:
         return self.words.take(self.places)
@@ -84,23 +91,23 @@ class Coded:
         if missing:
             unknown = np.zeros(len(codes), np.bool_)
             unknown[missing] = True
-            for place in dict.fromkeys(self.places[unknown[self.places]].tolist()):
+            for place in dict.fromkeys(self.places[unknown.take(self.places)].tolist()):
                 text = self.words.buffer[self.words.starts[place] : self.words.ends[place]]
                 codes[place] = interner.code(text.tobytes().decode("utf-8", "replace"))
-        return codes[self.places]
+        return codes.take(self.places)
 
     def numbers(self, words: Words) -> U8 | None:
         codes, missing = words.known.found_at(self.words.buffer, self.words.starts, self.words.ends)
         if missing and np.isin(self.places, missing).any():
             return None
-        return words.values[codes][self.places]
+        return words.values[codes].take(self.places)
 
     def known(self, words: Words) -> U8:
-        return self.words.known(words)[self.places]
+        return self.words.known(words).take(self.places)
 
     def blanks(self) -> int:
         empty = self.words.starts == self.words.ends
-        return int(np.count_nonzero(empty[self.places]))
+        return int(np.count_nonzero(empty.take(self.places)))
 
     def longest(self) -> int:
         return self.words.longest()
@@ -113,9 +120,15 @@ class Words:
     """A closed list of words, to the numbers of our vocabulary."""
 
     def __init__(self, words: Mapping[str, int]) -> None:
-        self.known = Interner(len(words))
-        self.known.codes(words)
+        self._words = words
         self.values: U8 = np.array([0, *words.values()], np.uint8)
+
+    @cached_property
+    def known(self) -> Interner:
+        """Made when first asked for: it needs a kernel, and an import should load none."""
+        interner = Interner(len(self._words))
+        interner.codes(self._words)
+        return interner
 
 
 def join(texts: Sequence[str]) -> Column:

@@ -20,6 +20,8 @@ ROWS: tuple[tuple[str, str, str, bool], ...] = (
     ("naive: an entry an event, redis-py", "benchmarks.speed.from_redis:naive", "from Redis", True),
     ("ours, NDJSON frames", "benchmarks.speed.from_redis:ndjson", "from Redis", False),
     ("ours, Arrow frames", "benchmarks.speed.from_redis:arrow", "from Redis", False),
+    ("ours, NDJSON frames to columns", "benchmarks.speed.from_redis:ndjson_columns", "from Redis", False),
+    ("ours, Arrow frames to columns", "benchmarks.speed.from_redis:arrow_columns", "from Redis", False),
     ("Redis, Lua and a sorted set", "benchmarks.speed.peers:redis_lua", "from Redis", True),
     ("bytewax, from memory", "benchmarks.speed.peers:bytewax", "from Redis", True),
     ("DuckDB polled, from memory", "benchmarks.speed.peers:duckdb_polled", "from Redis", False),

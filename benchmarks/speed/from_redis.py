@@ -45,6 +45,14 @@ def arrow_all_detectors(world: World) -> Measured:
     return asyncio.run(_ours(world, arrow_frames, None))
 
 
+def ndjson_columns(world: World) -> Measured:
+    return asyncio.run(_columns(world, ndjson_frames))
+
+
+def arrow_columns(world: World) -> Measured:
+    return asyncio.run(_columns(world, arrow_frames))
+
+
 async def _naive(world: World) -> Measured:
     last_mark = [mark for _, _, mark in hours(world)][-1]
     async with valkey() as embedded:
@@ -140,3 +148,19 @@ async def _ours(
             time.process_time() - cpu,
             Counts(opened, closed, engine.live_parcels),
         )
+
+
+async def _columns(world: World, frames: Callable[[World], Iterator[Frame]]) -> Measured:
+    """The way to the engine's door: read and decoded, and nothing done with it."""
+    async with valkey() as embedded, Store(embedded.url) as store:
+        await fill(store, frames(world), 20)
+        reader, decoder = Reader(EventStream(store)), Decoder(Names())
+        taken = tick = 0
+        last_mark = [mark for _, _, mark in hours(world)][-1]
+        cpu, wall = time.process_time(), time.perf_counter()
+        while tick < last_mark:
+            step = await reader.next(seconds=1)
+            taken += sum(decoded.events for decoded in decoder.decode(step.frames))
+            tick = step.tick or tick
+        assert taken == len(world)
+        return Measured(taken, time.perf_counter() - wall, time.process_time() - cpu, note="no engine")

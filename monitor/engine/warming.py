@@ -11,7 +11,7 @@ from config.settings import EngineSettings
 from detectors.backlog import stocks
 from detectors.clock import HOURS_A_WEEK
 from monitor.columns import Batch
-from monitor.decode import Decoder
+from monitor.decode import Decoder, warm
 from monitor.engine.engine import Engine
 from monitor.names import Names
 from monitor.stream import Frame
@@ -22,6 +22,7 @@ _NIGHT = "2026-01-05T0{hour}:00:00Z"
 def warm_kernels(uptime: Callable[[], float]) -> float:
     """Seconds it took: some tenths where the compiled kernels were cached, half a minute where not."""
     began = uptime()
+    warm()
     names = Names(places=1000, sides=1000)
     engine = Engine(EngineSettings(max_live_parcels=1000), DetectionSettings(), names)
     moment = 1_767_571_200_000

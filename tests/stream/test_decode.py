@@ -131,6 +131,28 @@ def test_what_a_scan_does_not_say_is_absent() -> None:
     assert scans.delivered_to[0] == DeliveredTo.UNKNOWN
 
 
+def test_a_scan_that_names_its_order_links_the_two_once() -> None:
+    named = [
+        {**SCAN, "order_id": "O-7"},
+        {**SCAN, "event_id": "e2", "order_id": "O-7"},
+        SCAN,
+        {**SCAN, "tracking_number": "sf lower", "order_id": "订单-8"},
+    ]
+    expected = [("SF1234567890", "O-7"), ("sf lower", "订单-8")]
+    escaped = "\n".join(map(json.dumps, named)).encode()
+    arrowed = pl.DataFrame(named, infer_schema_length=None)
+    odd = lines({**SCAN, "status": "teleported"})
+    for frame in (
+        Frame("batch", lines(*named)),
+        Frame("batch", escaped),
+        Frame("batch", lines(*named) + b"\n" + odd),
+        ipc(arrowed),
+        ipc(arrowed.with_columns(pl.col("order_id", "tracking_number").cast(pl.Categorical))),
+    ):
+        found, _ = one_batch(frame)
+        assert found.batch.links == expected
+
+
 def test_orders_complaints_and_engagements_become_structs() -> None:
     found, _ = one_batch(Frame("batch", lines(ORDER, COMPLAINT, ENGAGEMENT)))
     (order,), (complaint,), (engagement,) = (
