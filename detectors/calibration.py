@@ -21,7 +21,7 @@ LOW, HIGH, STEP = -1.5, 4.0, 0.25
 _EDGES: Final = np.arange(LOW, HIGH + STEP / 2, STEP)
 _CENTRES: Final = (_EDGES[:-1] + _EDGES[1:]) / 2
 HALF_LIFE_DAYS: Final = 20.0
-TRUST: Final = 30.0  # imagined cases of each bin that came out as said
+TRUST: Final = 12.0  # imagined cases of each bin that came out as said
 
 
 class Calibration:
