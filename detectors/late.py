@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
 from detectors.findings import Instant
 from detectors.interfaces import Verdict
@@ -57,6 +58,7 @@ class LatePredicted:
         self._ready = ready_cases
         self._odds = Lateness(WorkingDays(frozenset(days_off)))
         self._progress = Progress()
+        self._record = Calibration(open_score)
         self._transit = Transit()
         self._cases = 0
         self._forgot_at: Instant | None = None
@@ -83,8 +85,10 @@ class LatePredicted:
             return []
         logit = self._odds.logit(known.take(judged)) + self._way(frame, judged, left[judged], now)
         probability = np.full(len(frame), np.nan)
-        probability[judged] = 1.0 / (1.0 + np.exp(-logit))
+        probability[judged] = self._record.apply(logit)
         self._remember(frame, known, judged, now)
+        near = left[judged] <= self._lead + 1
+        self._record.keep(frame["tracking_number"].gather(judged[near]).to_list(), logit[near])
         return self._verdicts(parcels, frame, known, probability, now)
 
     def _verdicts(
@@ -144,7 +148,7 @@ class LatePredicted:
             known = self._known(frame, now, offset_of(now, self._timezone))
             left = known.promised - known.today
             logit = self._odds.logit(known) + self._way(frame, np.arange(len(frame)), left, now)
-            out[rows] = np.where((left >= 0) & (left <= FAR), 1.0 / (1.0 + np.exp(-logit)), np.nan)
+            out[rows] = np.where((left >= 0) & (left <= FAR), self._record.apply(logit), np.nan)
         return out
 
     # -- learning
@@ -193,6 +197,7 @@ class LatePredicted:
         rows, parcel = days_out(known, np.minimum(end_day - 1, known.promised))
         self._odds.learn(rows, label[parcel])
         self._progress.learn(frame["tracking_number"].to_list(), label.tolist())
+        self._record.learn(frame["tracking_number"].to_list(), label.tolist())
         self._cases += len(frame)
 
     def _pass_time(self, now: Instant, offset: int) -> None:
@@ -203,6 +208,7 @@ class LatePredicted:
         if days >= 1.0:
             self._odds.forget(days)
             self._progress.forget(self._progress.oldest(), days)
+            self._record.pass_time(days)
             self._forgot_at = now
 
     def _watch(self, parcels: pl.DataFrame, now: Instant, offset: int) -> None:
@@ -292,6 +298,7 @@ class LatePredicted:
         return {
             "odds": self._odds.state(),
             "progress": self._progress.state(),
+            "record": self._record.state(),
             "transit": self._transit.state(),
             "cases": self._cases,
             "forgot_at": self._forgot_at,
@@ -301,6 +308,7 @@ class LatePredicted:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._odds.restore(state["odds"])
         self._progress.restore(state["progress"])
+        self._record.restore(state["record"])
         self._transit.restore(state["transit"])
         self._cases = int(state["cases"])
         self._forgot_at = state["forgot_at"]

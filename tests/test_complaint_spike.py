@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,29 @@ def test_a_slow_rise_is_found_before_it_is_large(shop: Shop) -> None:
     found = shop.live(5, lambda city: 0.4 * (shop.now - day) / DAY if city == "320500" else 0.0)
     assert found
     assert found[0].subject.id in {"320500", "320000"}
+
+
+def test_a_little_more_in_two_neighbouring_cities_is_found_as_one(calm_shop: Shop) -> None:
+    """Shenzhen and Huizhou are one finding where they are known to touch, and not the whole province's."""
+
+    def opened(neighbours: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+        shop = Shop(ComplaintSpike(neighbours=neighbours), seed=8)
+        shop.detector.restore(calm_shop.detector.state())
+        shop.now, shop.number = calm_shop.now, calm_shop.number
+        found = shop.live(2, lambda city: 0.55 if city in ("440300", "441300") else 0.0)
+        return [one for one in found if one.state is State.OPENED]
+
+    near = {"440300": ("441300",), "441300": ("440300",)}
+    assert set(opened(near)[0].evidence["regions"]) == {"440300", "441300"}
+    assert set(opened({})[0].evidence["regions"]) != {"440300", "441300"}
+
+
+def test_many_places_in_which_nothing_happens_are_quiet_for_two_months(calm_shop: Shop) -> None:
+    """Hundreds of cells are judged eight times a day; what is found by chance stays below one finding in a month."""
+    shop = Shop(detector(), seed=21)
+    shop.detector.restore(calm_shop.detector.state())
+    shop.now, shop.number = calm_shop.now, calm_shop.number
+    assert len([one for one in shop.live(60) if one.state is State.OPENED]) <= 2
 
 
 def test_a_sale_of_ten_times_the_volume_is_no_spike(shop: Shop) -> None:

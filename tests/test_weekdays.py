@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from detectors.weekdays import Weekdays
 SUNDAY = 6
 
 
-def fed(weeks: int, carriers: dict[int, list[float]], sale: tuple[int, int] | None = None) -> Weekdays:
+def fed(weeks: int, carriers: Mapping[int, Sequence[float]], sale: tuple[int, int] | None = None) -> Weekdays:
     """Legs of carriers by weekday, Monday first; a sale multiplies one day of one week by ten."""
     week = Weekdays(8)
     for number in range(weeks):
