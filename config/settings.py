@@ -158,7 +158,8 @@ class Route(Section):
     repeat_interval_seconds: int | None = Field(
         None,
         ge=1,
-        description="none: 4 hours while critical, 12 while a warning, a day while only for information",
+        description="none: 4 hours while critical, 12 while a warning, a day for information; "
+        "twice as long after each repeat, at most a day",
     )
     send_resolved: bool = True
     locale: Literal["zh-CN", "en"] | None = None

@@ -8,6 +8,8 @@ from config.loading import ConfigError
 from config.settings import Settings
 from monitor.incidents.matchers import parse_all
 
+RESOLVE_SECONDS = 3_600  # where the channel sets none
+
 
 def check_audience(settings: Settings) -> None:
     """Raises ConfigError for receivers that are no channels and matchers that cannot be."""
@@ -48,6 +50,7 @@ def unheard(settings: Settings) -> list[str]:
         found.append("no route: nobody is told of any incident until [[notify.routes]] names a receiver")
     elif not any(route.receivers and not route.match for route in notify.routes):
         found.append("every route has a match: an incident that none of them matches is told to nobody")
+    found += _ending_by_themselves(settings)
     if not notify.digest_receivers:
         found.append("nobody gets the daily digest: notify.digest_receivers")
     if settings.money.approval_above and not notify.approval_receivers:
@@ -57,3 +60,18 @@ def unheard(settings: Settings) -> list[str]:
     if notify.heartbeat_url is None:
         found.append("nobody notices when the daemon itself falls silent: notify.heartbeat_url")
     return found
+
+
+def _ending_by_themselves(settings: Settings) -> Iterator[str]:
+    """Alertmanager ends what is not sent again in time: routes to it must repeat within half of that."""
+    for route in settings.notify.routes:
+        for receiver in route.receivers:
+            channel = settings.channels.get(receiver)
+            if channel is None or channel.type != "alertmanager":
+                continue
+            ends = int(channel.options.get("resolve_seconds", RESOLVE_SECONDS))
+            if (route.repeat_interval_seconds or ends) * 2 > ends:
+                yield (
+                    f"{receiver} ends alerts by itself after {ends} seconds: "
+                    f"set notify.routes.{route.name}.repeat_interval_seconds to at most {ends // 2}"
+                )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from config.loading import ConfigError
 from config.settings import Settings
-from monitor.audience import check_audience, unheard
+from monitor.audience import RESOLVE_SECONDS, check_audience, unheard
 from monitor.doctor import Verdict, examine
+from notifier.channels.alertmanager import AlertmanagerOptions
 
 OPS = {"type": "slack", "url": "https://hooks.example/T0/s3cret"}
 ALL = {"name": "all", "receivers": ["ops"]}
@@ -65,11 +67,21 @@ def test_what_leads_nowhere_is_refused_by_its_place(changes: dict[str, Any], whe
         ({"notify": {"approval_receivers": []}}, "notify.approval_receivers"),
         ({"notify": {"heartbeat_url": None}}, "notify.heartbeat_url"),
         ({"http": {}}, "http.public_url"),
+        ({"channels": {"ops": {"type": "alertmanager", "url": "https://am.example"}}}, "at most 1800"),
     ],
 )
 def test_what_nobody_will_hear_of_names_the_setting(changes: dict[str, Any], setting: str) -> None:
     (gap,) = unheard(settings(**changes))
     assert setting in gap
+
+
+def test_a_route_that_repeats_in_time_keeps_its_alerts_alive() -> None:
+    given = settings(
+        channels={"ops": {"type": "alertmanager", "url": "https://am.example", "resolve_seconds": 7200}},
+        notify={"routes": [{**ALL, "repeat_interval_seconds": 3600}]},
+    )
+    assert unheard(given) == []
+    assert AlertmanagerOptions(url=SecretStr("https://am.example")).resolve_seconds == RESOLVE_SECONDS
 
 
 @pytest.mark.anyio

@@ -40,6 +40,7 @@ class Incidents:
         self._by_id: dict[str, Incident] = {}
         self._anchored: dict[tuple[str, SubjectType, str], Group] = {}  # places that explain parcels
         self._where: dict[str, Group] = {}
+        self._loose: dict[Group, dict[str, None]] = {}  # what is scattered, by the place it would be of
         self._history: list[View] = []
         self._applied: dict[str, None] = {}
         self.silences = Silences()
@@ -170,12 +171,14 @@ class Incidents:
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["version"] != 1:
             raise ValueError(f"incidents of version {state['version']} are not readable here")
-        self._open, self._by_id, self._where, self._anchored = {}, {}, {}, {}
+        self._open, self._by_id, self._where, self._anchored, self._loose = {}, {}, {}, {}, {}
         for plain in state["open"]:
             incident = Incident.of_plain(plain)
             self._insert(incident)
             for finding_id in (*incident.members, *incident.anchors):
                 self._where[finding_id] = incident.group
+            for finding_id, member in incident.members.items():
+                self._loosen(finding_id, member, incident.group)
         self.silences.clear()
         for plain in state["silences"]:
             self.silences.put(silence_of(plain))
@@ -214,25 +217,39 @@ class Incidents:
         incident = self._incident(group, now)
         incident.add(finding_id, member, new=True)
         self._where[finding_id] = incident.group
+        self._loosen(finding_id, member, incident.group)
         if fresh and incident.group == group:
             self._collect(incident)
 
+    def _loosen(self, finding_id: str, member: Member, group: Group) -> None:
+        own = own_group(member)
+        if group != own and group == wider_group(member, own):
+            self._loose.setdefault(own, {})[finding_id] = None
+
+    def _tighten(self, finding_id: str, member: Member) -> None:
+        """It is scattered no more: closed, explained, or of a place of its own."""
+        own = own_group(member)
+        ids = self._loose.get(own)
+        if ids is not None:
+            ids.pop(finding_id, None)
+            if not ids:
+                del self._loose[own]
+
     def _collect(self, incident: Incident) -> None:
-        """Of what was scattered, all that is of the new incident's own place."""
-        group = incident.group
-        first = next(iter(incident.members.values()))
-        scattered = self._open.get(wider_group(first, group))
-        if scattered is None or scattered is incident:
-            return
-        label, name = group.place.type.value, group.place.id
-        for key, member in list(scattered.members.items()):
-            if getattr(member, label, "") == name and own_group(member) == group:
-                scattered.remove(key)
+        """Of what was scattered, all that is of the new incident's own place, whichever carrier's it was."""
+        emptied: dict[Group, None] = {}
+        for key in sorted(self._loose.pop(incident.group, {})):
+            scattered = self._open[self._where[key]]
+            member = scattered.remove(key)
+            if member is not None:
                 incident.add(key, member, new=True)
-                self._where[key] = group
-        if not scattered.open and scattered.phase is Phase.PENDING:  # nobody heard of it, and nothing passed
-            del self._open[scattered.group]
-            del self._by_id[scattered.incident_id]
+                self._where[key] = incident.group
+                emptied[scattered.group] = None
+        for group in emptied:
+            scattered = self._open[group]
+            if not scattered.open and scattered.phase is Phase.PENDING:
+                del self._open[group]  # nobody heard of it, and nothing passed
+                del self._by_id[scattered.incident_id]
 
     def _updated(self, finding: Finding) -> None:
         """News of an episode that no incident holds (a person closed it) opens nothing."""
@@ -245,7 +262,9 @@ class Incidents:
         if group is not None:
             incident = self._open[group]
             if incident.anchors.pop(finding.finding_id, None) is None:
-                incident.remove(finding.finding_id)
+                member = incident.remove(finding.finding_id)
+                if member is not None:
+                    self._tighten(finding.finding_id, member)
             incident.dirty = True
             return
         if not is_anchor(finding):
@@ -264,8 +283,7 @@ class Incidents:
         wide = wider_group(member, own)
         if wide == own or own in self._open:
             return own
-        scattered = self._open.get(wide)
-        there = scattered.counts[own.place.type.value].get(own.place.id, 0) if scattered else 0
+        there = len(self._loose.get(own, ()))
         rule = self._settings.rules.get(own.family) or IncidentRule()
         return own if there + 1 >= rule.min_members else wide
 
@@ -314,6 +332,8 @@ class Incidents:
                     incident.remove(key)
                     cause.add(key, member, new=True)
             self._where.update(dict.fromkeys((key for key, _ in moving), cause.group))
+            for key, member in moving:
+                self._tighten(key, member)
             if moving and not incident.open and not incident.anchored:
                 self._end(incident, Why.CAUSE_FOUND, now, note=cause.incident_id)
 
@@ -396,8 +416,11 @@ class Incidents:
         if why is Why.CLOSED_BY_PERSON:
             for key in (*incident.anchors, *incident.members):
                 self._where.pop(key, None)
+            for key, member in incident.members.items():
+                self._tighten(key, member)
             return
-        for key, member in incident.members.items():  # they stand for themselves again
+        for key, member in list(incident.members.items()):  # they stand for themselves again
+            self._tighten(key, member)
             self._put(key, member, now)
         if incident.untracked and not incident.anchored:
             self._incident(incident.group, now).untracked += incident.untracked

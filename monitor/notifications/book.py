@@ -24,6 +24,7 @@ REMEMBERED = 2_000
 STALE = 3_600_000  # an alert that waited longer is made anew from what is true then
 ENDINGS_WAIT = 86_400_000  # an all-clear is worth sending late
 REPEAT_SECONDS = {"critical": 4 * 3_600, "warning": 12 * 3_600, "info": 24 * 3_600, "resolved": 4 * 3_600}
+DAY_SECONDS = 24 * 3_600
 Lookup: TypeAlias = Callable[[str], View | None]
 
 
@@ -176,7 +177,7 @@ class Notifications:
             taken=group.taken,
             send_resolved=route.send_resolved,
         )
-        repeat = route.repeat_interval_seconds or REPEAT_SECONDS[most_severe(heard)]
+        repeat = route.repeat_interval_seconds or _patience(most_severe(heard), told.repeats)
         reason = needed(group.told, wish, now, 1000 * repeat)
         if reason is None:
             self._explain(group, firing, wish, now, told)
@@ -185,7 +186,12 @@ class Notifications:
         if key[1].startswith("escalation-") and reason is SendReason.FIRST:
             reason = SendReason.ESCALATED
         next_told = Told(
-            frozenset(wish.firing), frozenset(wish.resolved), now, told.sequence + 1, told.attempt
+            frozenset(wish.firing),
+            frozenset(wish.resolved),
+            now,
+            told.sequence + 1,
+            told.attempt,
+            told.repeats + 1 if reason is SendReason.REPEAT else 0,
         )
         interval = 1000 * route.group_interval_seconds
         notification = Notification(
@@ -307,3 +313,8 @@ class Notifications:
         self._sent = {receiver: deque(times) for receiver, times in state["sent"].items()}
         self._digested = dict(state["digested"])
         self._keys = {key: [(a, b, c) for a, b, c in groups] for key, groups in state["keys"]}
+
+
+def _patience(severity: str, repeats: int) -> int:
+    """Seconds. What was repeated in vain is repeated less and less: people have heard it."""
+    return min(REPEAT_SECONDS[severity] << min(repeats, 10), DAY_SECONDS)

@@ -23,9 +23,17 @@ class Told:
     at: Instant = 0
     sequence: int = 0
     attempt: int = 0
+    repeats: int = 0  # since something new was said
 
     def plain(self) -> list[Any]:
-        return [sorted(self.firing), sorted(self.resolved), self.at, self.sequence, self.attempt]
+        return [
+            sorted(self.firing),
+            sorted(self.resolved),
+            self.at,
+            self.sequence,
+            self.attempt,
+            self.repeats,
+        ]
 
     @classmethod
     def of_plain(cls, plain: list[Any]) -> Told:

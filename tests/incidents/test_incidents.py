@@ -415,3 +415,31 @@ def test_a_place_began_when_the_place_went_wrong_whatever_its_parcels_had_behind
     book.advance([*old, jam()], T0)
     view = next(view for view in book.views() if view.family == "facility_congested")
     assert (view.open, view.since) == (5, T0 - HOUR)
+
+
+def test_what_is_scattered_is_known_by_its_place_as_long_as_it_is_scattered() -> None:
+    """Or each place that comes to have enough of them would look through all the carrier's parcels."""
+    book = incidents()
+    found = [scattered(number % 40, at=T0 + number) for number in range(200)]
+    book.advance(found, T0)
+    assert sum(map(len, book._loose.values())) == 200
+    book.advance([stuck(5_000 + n, facility="HUB-1001") for n in range(6)], T0)
+    assert {view.place.id: view.open for view in book.views()} == {"SF": 195, "HUB-1001": 11}
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(book.state()))
+    again = incidents()
+    again.restore(state)
+    assert {group: set(ids) for group, ids in again._loose.items()} == {
+        group: set(ids) for group, ids in book._loose.items()
+    }
+    book.advance([jam("HUB-1002")], T0 + SECOND)
+    book.advance([closed(one, T0 + MINUTE) for one in found], T0 + MINUTE)
+    assert book._loose == {}
+
+
+def test_a_place_counts_what_is_stuck_there_whichever_carrier_it_is_of() -> None:
+    book = incidents()
+    book.advance([*(stuck(n) for n in range(5)), *(stuck(n, carrier="YTO") for n in range(5, 9))], T0)
+    assert {view.place.id: view.open for view in book.views()} == {"SF": 5, "YTO": 4}
+    book.advance([stuck(9, carrier="ZTO")], T0 + SECOND)
+    assert {view.place.id: view.open for view in book.views()} == {"HUB-1": 10}
+    assert book._loose == {}
