@@ -67,6 +67,7 @@ from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
 from notifier.actions import Proposal
+from notifier.audit import Audit
 from notifier.charts import Charts
 from notifier.delivery import Delivery, Sent
 from notifier.http import Http
@@ -74,6 +75,7 @@ from notifier.identity import Identity
 from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
 from notifier.reconcile import Reconciler
+from notifier.retention import Retention
 from notifier.store import Store
 from notifier.templates import Templates
 
@@ -283,6 +285,8 @@ async def _assemble(
         lambda: metrics.values("detector_calibration_error", "detector"),
         lambda: core.desk,
     )
+    identity = Identity(tenant_key(settings))
+    daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
     daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
     return daemon
 

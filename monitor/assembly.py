@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +17,7 @@ from config.regions import regions
 from config.settings import ChannelSettings, Settings
 from monitor.console import Gate
 from monitor.links import Links
+from monitor.secret_files import kept_secret
 from notifier import registry
 from notifier.delivery import DeliveryRules
 from notifier.http import Http
@@ -139,20 +138,6 @@ def messages_a_minute(settings: Settings) -> dict[str, int]:
         known = getattr(registry.load(registry.CHANNELS, one.type), "limits", None) if kind else None
         limits[name] = int(known.per_minute) if known is not None and known.per_minute else UNLIMITED
     return limits
-
-
-def kept_secret(path: Path) -> str:
-    """A secret made once and kept beside the data, readable by this user alone."""
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        text = secrets.token_urlsafe(32)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(text + "\n", encoding="ascii")
-    if len(text) < 16:
-        raise ConfigError([f"{path}: too short for a secret; remove it to have a new one made"])
-    return text
 
 
 def tenant_key(settings: Settings) -> bytes:

@@ -42,6 +42,7 @@ from monitor.views import claim_record, incident_record, parcel_record, story_li
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
 from notifier.reconcile import Reconciler
+from notifier.retention import Retention
 from notifier.sending import CouponsUnavailableError
 from notifier.store import StoreError
 
@@ -87,6 +88,7 @@ class Daemon:
     console: Sequence[BaseRoute] = ()
     reports: Reports | None = None
     heartbeat: Heartbeat | None = None
+    retention: Retention | None = None
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -175,6 +177,8 @@ class Daemon:
         every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
         every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
         every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
+        if self.retention is not None:
+            every(BOOKS_SECONDS, "retention", self.retention.run, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None and self.settings.notify.heartbeat_url is not None:
