@@ -13,7 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from config.policies import Action, PolicyPack, Rule, minor
-from detectors.findings import CloseReason, Finding, Instant, State, SubjectType
+from detectors.findings import CloseReason, Finding, Instant, Kind, State, SubjectType
 from notifier.actions import ActionKind, Proposal, Reason
 
 HOUR_MS: Final = 3_600_000
@@ -202,7 +202,7 @@ class _Draft:
             purpose=action.purpose,
             incident_id=self.incident_id,
             locale=facts.locale or self.pack.locale,
-            variables=self._variables(facts),
+            variables=self._variables(facts, start),
             evidence={
                 "kind": finding.kind,
                 "detector": finding.detector,
@@ -264,8 +264,14 @@ class _Draft:
             return None
         return self.proposal(wanted, wanted.names[0], None).action_id
 
-    def _variables(self, facts: OrderFacts) -> dict[str, Any]:
+    def _variables(self, facts: OrderFacts, at: Instant) -> dict[str, Any]:
+        """`at` is when the words go at the earliest: what is overdue then is spoken of as overdue."""
         evidence: Mapping[str, Any] = self.finding.evidence
+        promised = facts.promised_at
+        if (
+            self.finding.kind is Kind.PROMISE_BROKEN
+        ):  # the promise that the engine saw broken, whatever the order says
+            promised = self.finding.started_at
         found: dict[str, Any] = {word: evidence.get(word) for word in WORDS}
         found |= {
             "kind": str(self.finding.kind),
@@ -277,7 +283,8 @@ class _Draft:
             "since": self.finding.started_at,
             "order_id": facts.order_id,
             "tracking_number": facts.tracking_number,
-            "promised_at": facts.promised_at,
+            "promised_at": promised,
+            "overdue": promised is not None and promised <= at,
             "customer_region": facts.region,
             "texts": {language: str(evidence[language]) for language in TEXTS if evidence.get(language)},
         }

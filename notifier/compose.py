@@ -77,7 +77,8 @@ class Composer:
             template=entry.template,
             variables={
                 name: value for name, value in variables.items() if name not in HIDDEN and value is not None
-            },
+            }
+            | self._templates.spoken_facts(variables, words.locale, proposal.timezone),
             coupon_code=variables.get("coupon_code"),
             labels={"kind": str(proposal.kind)},
         )

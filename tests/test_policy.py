@@ -83,6 +83,25 @@ def test_two_delays_of_one_order_are_one_cause() -> None:
     assert late.action_id == other.action_id
 
 
+@pytest.mark.parametrize(
+    ("kind", "promised_at", "spoken", "overdue"),
+    [
+        (Kind.LINEHAUL_STALLED, NOW + DAY, NOW + DAY, False),
+        (Kind.LINEHAUL_STALLED, NOW - 1, NOW - 1, True),
+        (Kind.LINEHAUL_STALLED, None, None, False),
+        # The engine saw this one broken, whatever the order's own day says.
+        (Kind.PROMISE_BROKEN, NOW + DAY, NOW - 2 * DAY, True),
+    ],
+)
+def test_the_words_know_whether_the_promised_day_has_passed(
+    kind: Kind, promised_at: int | None, spoken: int | None, *, overdue: bool
+) -> None:
+    facts = replace(FACTS, promised_at=promised_at)
+    message = by_kind(decide(finding(kind), facts, PACK, NOW))[ActionKind.MESSAGE]
+    assert message.variables["promised_at"] == spoken
+    assert message.variables["overdue"] is overdue
+
+
 def test_a_slow_refund_brings_words_and_a_ticket() -> None:
     proposals = by_kind(decide(finding(Kind.REFUND_STALLED), FACTS, PACK, NOW))
     assert set(proposals) == {ActionKind.TICKET, ActionKind.MESSAGE}

@@ -14,6 +14,7 @@ from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settin
 
 if TYPE_CHECKING:
     from monitor.bookkeeping import Books
+    from notifier.templates import Rendered
 
 T = TypeVar("T")
 Config = Annotated[
@@ -107,24 +108,21 @@ def preview(
         for name in [template] if template else templates.names():
             templates.check([name])
             for found in [locale] if locale else templates.locales(name):
-                shown = templates.preview(name, found)
-                sms = {"encoding": shown.sms.encoding, "segments": shown.sms.count}
-                if json:
-                    data(
-                        as_json(
-                            {
-                                "template": name,
-                                "locale": shown.locale,
-                                "title": shown.title,
-                                "body": shown.body,
-                                **sms,
-                            }
-                        )
-                    )
-                else:
-                    data(f"{name} ({shown.locale}, {shown.sms.count} SMS)\n  {shown.title}\n  {shown.body}\n")
+                variants = templates.variants(name, found)
+                for variant, shown in variants:
+                    _show(name, variant if len(variants) > 1 else "", shown, json=json)
     except TemplateProblemError as error:
         raise Failed(str(error)) from None
+
+
+def _show(name: str, variant: str, shown: Rendered, *, json: bool) -> None:
+    if json:
+        sms = {"encoding": shown.sms.encoding, "segments": shown.sms.count}
+        text = {"title": shown.title, "body": shown.body}
+        data(as_json({"template": name, "variant": variant, "locale": shown.locale, **text, **sms}))
+    else:
+        about = ", ".join(filter(None, (shown.locale, variant, f"{shown.sms.count} SMS")))
+        data(f"{name} ({about})\n  {shown.title}\n  {shown.body}\n")
 
 
 def verify(config: Config = None) -> None:
