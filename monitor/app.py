@@ -35,6 +35,7 @@ from monitor.assembly import (
     region_tables,
     tenant_key,
 )
+from monitor.averted import uplift
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
@@ -278,7 +279,7 @@ async def _assemble(
     daemon.reports = Reports(
         lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
         core.ledger,
-        core.directory,
+        lambda now: uplift(core.ledger, opened.store, now),
         Answers(opened.store),
         core.incidents.history,
         core.incidents.firing,

@@ -215,8 +215,22 @@ async def erase(books: Books, customer_id: str, reason: str) -> tuple[int, list[
         customer_id, Person(getpass.getuser(), reason or "erasure", "cli"), books.now
     )
     orders = {str(action["order_id"]) for action in known["actions"] if action["order_id"]}
-    newest = await books.store.get(books.store.key("customer-order", customer_id))
+    store, key = books.store, books.store.key
+    newest = await store.get(key("customer-order", customer_id))
     for order_id in sorted(orders | ({newest.decode()} if newest else set())):
-        await books.store.hash_delete(books.store.key("order", order_id), "contact")
-    await books.store.delete(books.store.key("customer-order", customer_id))
+        await store.hash_delete(key("order", order_id), "contact")
+        await store.delete(key("complained", "order", order_id))
+    await store.delete(key("customer-order", customer_id), key("complained", "customer", customer_id))
+    if await store.set_remove(
+        key("opted-out"), customer_id
+    ):  # a refusal outlives the name, under the pseudonym
+        await books.ledger.consent(
+            customer_id,
+            "all",
+            allowed=False,
+            now=books.now,
+            source="erasure",
+            text_version="",
+            who="customer",
+        )
     return erased, left

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from monitor import complaint_times
 from monitor.columns import Batch
 from monitor.events import Complaint, Order
 from notifier.sending import Contact
@@ -65,6 +66,7 @@ class Directory:
             self._order(pipe, order)
         for complaint in batch.complaints:
             self._ticket(pipe, complaint)
+        complaint_times.remember(self._store, pipe, batch.complaints)
         for tracking_number, order_id in batch.links:
             self._link(pipe, tracking_number, order_id)
         for engagement in batch.engagements:

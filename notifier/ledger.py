@@ -104,6 +104,7 @@ class Claim:
     sent_at: Instant | None
     reserved: int
     checksum_holds: bool
+    shadow: bool = False  # decided in shadow mode: it cost nothing and said nothing
 
 
 class Wanted(msgspec.Struct, omit_defaults=True):
@@ -355,6 +356,7 @@ class Ledger:
             sent_at=int(text["sent"]) if "sent" in text else None,
             reserved=int(text.get("money", 0)),
             checksum_holds="erased" in text or text["sum"] == self._identity.checksum(record),
+            shadow="shadow" in text or text["reason"] == Reason.SHADOW,
         )
 
     # A person's word

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli.books import with_books
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
+from monitor.cli.uplift import uplift
 
 if TYPE_CHECKING:
     from monitor.bookkeeping import Books
     from notifier.templates import Rendered
 
-T = TypeVar("T")
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
 ]
@@ -30,6 +28,7 @@ def register(app: typer.Typer) -> None:
     policy.command("check")(check)
     app.add_typer(policy, name="policy", help="What is done about which finding.")
     app.command()(preview)
+    app.command()(uplift)
     ledger = typer.Typer(no_args_is_help=True)
     for verb in (verify, receivers, reconcile):
         ledger.command()(verb)
@@ -61,7 +60,7 @@ def explain(
     chosen = settings(config).settings
     steps = explain_kind(chosen, finding, score, order_value, tier, open_ticket=open_ticket)
     if steps is None:
-        steps = _with_books(config, lambda books: explain_finding(books, finding))
+        steps = with_books(config, lambda books: explain_finding(books, finding))
     if steps is None:
         raise Failed(f"{finding}: neither a kind of finding nor one that this daemon knows")
     rows = [
@@ -127,7 +126,7 @@ def _show(name: str, variant: str, shown: Rendered, *, json: bool) -> None:
 
 def verify(config: Config = None) -> None:
     """Whether chain, records and budgets of the ledger agree; every disagreement in one line."""
-    problems = _with_books(config, lambda books: books.audit.verify())
+    problems = with_books(config, lambda books: books.audit.verify())
     for line in problems:
         data(line)
     if problems:
@@ -154,7 +153,7 @@ def receivers(
             "coupons": one.coupons,
             "actions": one.actions,
         }
-        for one in _with_books(config, ask)
+        for one in with_books(config, ask)
     ]
     table(rows, ("customer_id", "minor_units", "coupons", "actions"), json=json)
 
@@ -167,7 +166,7 @@ def reconcile(config: Config = None) -> None:
         return await books.reconciler.shop(books.now), await books.reconciler.unknowns(books.now)
 
     try:
-        found, unknowns = _with_books(config, ask)
+        found, unknowns = with_books(config, ask)
     except CouponsUnavailableError as error:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
@@ -190,39 +189,20 @@ def export_audit(
 
     if out.suffix not in {".ndjson", ".parquet"}:
         raise Failed(f"{out}: name it .ndjson or .parquet", code=USAGE)
-    count = _with_books(config, lambda books: write_audit(books, out))
+    count = with_books(config, lambda books: write_audit(books, out))
     say(f"{out}: {count} entries")
 
 
 def export_customer(customer_id: str, config: Config = None) -> None:
     """All that the ledger knows of a customer, as JSON."""
-    data(as_json(_with_books(config, lambda books: books.audit.export(customer_id))))
+    data(as_json(with_books(config, lambda books: books.audit.export(customer_id))))
 
 
 def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = "") -> None:
     """Take a customer's name and contact out; what was decided and paid stays in the books without them."""
     from monitor.bookkeeping import erase
 
-    erased, left = _with_books(config, lambda books: erase(books, customer_id, reason))
+    erased, left = with_books(config, lambda books: erase(books, customer_id, reason))
     say(f"{erased} actions without the name now")
     if left:
         raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(left)}")
-
-
-def _with_books(config: Path | None, ask: Callable[[Books], Awaitable[T]]) -> T:
-    from monitor.bookkeeping import open_books
-    from monitor.failures import told_to_operator
-
-    chosen = settings(config).settings
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Books]:
-        async with open_books(chosen) as books:
-            yield books
-
-    async def run() -> T:
-        async with opened() as books:
-            return await ask(books)
-
-    with told_to_operator():
-        return asyncio.run(run())

@@ -186,7 +186,8 @@ local function write(q, one, record, checksum, outcome, reason, state)
   local fields = {'outcome', outcome, 'reason', reason, 'at', now, 'p', record, 'sum', checksum, 'kind', q.kind, 'lane', q.lane,
     'ch', q.ch, 'cur', q.cur, 'amount', q.amount, 'group', q.group, 'state', state, 'due', due}
   for name, value in pairs({arm = q.arm, code = code, exp = q.exp, nb = q.nb, dep = q.dep, fb = q.fb, who = q.who,
-    cid = q.cid, tpl = one.template, recovered = state == 'done' and '1' or nil}) do
+    cid = q.cid, tpl = one.template, recovered = state == 'done' and '1' or nil,
+    shadow = all.shadow and '1' or nil}) do
     append(fields, name, value)
   end
   -- In shadow they are counted, too, beside the real ones.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
 
 from config.settings import NotifySettings
-from monitor.directory import OrderEntry
 from monitor.heartbeat import Heartbeat
 from monitor.links import Act
 from monitor.reports import DAY, Reports, scheduled
+from monitor.uplift import Uplift, measure
 from notifier.actions import Outcome
 from notifier.http import Http
 from notifier.ledger import Ledger
@@ -56,9 +55,8 @@ def test_no_receivers_no_digest() -> None:
     assert scheduled(NotifySettings(), "Asia/Shanghai", MONDAY) == []
 
 
-class Orders:
-    async def orders(self, order_ids: Sequence[str]) -> Mapping[str, Any]:
-        return {one: OrderEntry(one, open_tickets=int(one == "1001")) for one in order_ids}
+async def no_uplift(_now: int) -> Uplift:
+    return measure([])
 
 
 class Said:
@@ -82,7 +80,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             reports = Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
@@ -103,7 +101,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             again = await Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
@@ -129,7 +127,7 @@ def test_what_waits_for_approval_is_told_once_an_hour_with_buttons(valkey: Valke
             reports = Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
