@@ -51,6 +51,11 @@ class DeliverySettings(Section):
     quiet_until: time = time(8)
     resend_unknown: bool = Field(default=False, description="customer messages: rather twice than never")
     concurrency: int = Field(32, ge=1, le=500)
+    unsubscribe_url: str | None = Field(
+        None,
+        pattern=r"^https://[^\s<>]+$|^http://(localhost|127\.0\.0\.1)[^\s<>]*$",
+        description="how customers reach this program's /u/; then mails carry a one-click opt-out",
+    )
 
 
 class PolicySettings(Section):

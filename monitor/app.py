@@ -67,6 +67,7 @@ from monitor.sinks import LiveSink, deliveries_to
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
+from monitor.unsubscribe import opt_out_url, unsubscribe_routes
 from notifier.actions import Proposal
 from notifier.audit import Audit
 from notifier.charts import Charts
@@ -211,6 +212,7 @@ async def _assemble(
     checkpoints.restore()
     await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
     core.incidents.expect(await decisions.since(core.pipeline.now))
+    identity = Identity(tenant_key(settings))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
     reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
     count = deliveries_to(metrics)
@@ -232,6 +234,7 @@ async def _assemble(
         rules=delivery_rules(settings),
         observe=observe,
         decorate=Charts(rooms).decorate,
+        unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
     )
 
     async def resubmit(letter: Letter) -> bool:
@@ -286,9 +289,11 @@ async def _assemble(
         lambda: metrics.values("detector_calibration_error", "detector"),
         lambda: core.desk,
     )
-    identity = Identity(tenant_key(settings))
     daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
-    daemon.console = console_routes(source, gate_of(settings, daemon.token), links_of(settings))
+    daemon.console = [
+        *console_routes(source, gate_of(settings, daemon.token), links_of(settings)),
+        *unsubscribe_routes(core.ledger, identity, clock),
+    ]
     return daemon
 
 

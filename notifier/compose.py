@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from notifier.actions import ActionKind
@@ -39,8 +39,12 @@ def coupon_of(entry: Entry, contact: Contact | None) -> Coupon:
 
 
 class Composer:
-    def __init__(self, ledger: Ledger, templates: Templates) -> None:
+    def __init__(
+        self, ledger: Ledger, templates: Templates, unsubscribe: Callable[[str], str] | None = None
+    ) -> None:
+        """`unsubscribe` makes a customer's own link from the customer's id."""
         self._ledger = ledger
+        self._unsubscribe = unsubscribe
         self._templates = templates
 
     async def message(self, entry: Entry, contact: Contact | None) -> Message:
@@ -81,7 +85,14 @@ class Composer:
             | self._templates.spoken_facts(variables, words.locale, proposal.timezone),
             coupon_code=variables.get("coupon_code"),
             labels={"kind": str(proposal.kind)},
+            unsubscribe=self._link(entry),
         )
+
+    def _link(self, entry: Entry) -> str | None:
+        customer = entry.proposal.customer_id
+        if self._unsubscribe is None or customer is None or entry.kind is not ActionKind.MESSAGE:
+            return None
+        return self._unsubscribe(customer)
 
     async def _money(self, entry: Entry) -> dict[str, Any]:
         """The coupon that the words speak of; nothing where they go without it."""

@@ -77,10 +77,11 @@ class Delivery:
         rules: DeliveryRules | None = None,
         observe: Callable[[Sent], None] | None = None,
         decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
+        unsubscribe: Callable[[str], str] | None = None,
     ) -> None:
         self._outbox = outbox
         self._ledger = ledger
-        self._composer = Composer(ledger, templates)
+        self._composer = Composer(ledger, templates, unsubscribe)
         self._channels = channels
         self._coupons = coupons
         self._recheck = recheck

@@ -450,6 +450,13 @@ class Ledger:
             who,
         )
 
+    async def opt_out(self, pseudonym: str, now: Instant, source: str) -> None:
+        """A customer's own no to everything, by a link that carries the pseudonym. Twice is once."""
+        key = self.key("consent", pseudonym)
+        if await self._store.hash_get(key, "all") != b"out":
+            arguments = ("all", "out", now, source, "", pseudonym, "customer")
+            await self._store.script(self._consent, [self._root, key], *arguments)
+
     async def refuses(self, customer_id: str, purpose: str) -> Reason | None:
         """Asked again at sending: somebody may have opted out since the claim."""
         pseudonym = self._identity.pseudonym(customer_id)

@@ -97,6 +97,7 @@ class Message:
     template: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     coupon_code: str | None = None
+    unsubscribe: str | None = None  # where this customer says no more, with one POST (RFC 8058)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,21 @@
 """Mail over SMTP: text and HTML, the chart attached. One Message-ID a message, the same on every try.
 
-After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
+A customer's mail carries a one-click way out (RFC 8058) where `[delivery] unsubscribe_url` is set; the relay signs it with
+DKIM. After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 import re
 import smtplib
 import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +23,8 @@ from notifier import chat
 from notifier.http import Http
 from notifier.options import Options, Secret
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
+
+LEAVE: Final = {"zh": "不再接收此类邮件", "en": "No more mails like this"}
 
 
 class SmtpOptions(Options):
@@ -70,8 +74,14 @@ class SmtpChannel:
         if message.thread:
             mail["References"] = f"<{_token(message.thread)}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(chat.compose(message, chat.PLAIN, 100_000))
-        text = chat.compose(message, _HTML, 200_000)
+        plain, text = chat.compose(message, chat.PLAIN, 100_000), chat.compose(message, _HTML, 200_000)
+        if message.unsubscribe:
+            mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+            says = LEAVE["zh" if message.locale.startswith("zh") else "en"]
+            plain += f"\n\n{says}: {message.unsubscribe}"
+            text += f'<p><small><a href="{html.escape(message.unsubscribe)}">{says}</a></small></p>'
+        mail.set_content(plain)
         mail.add_alternative(
             f'<!doctype html><html lang="{message.locale}"><body>{text}</body></html>', "html"
         )
