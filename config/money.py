@@ -36,6 +36,11 @@ class MoneySettings(Section):
     approval_above: Amount = Field(
         Decimal("50.00"), description="a single compensation above it waits for a person"
     )
+    two_people_above: Amount = Field(
+        Decimal(0),
+        description="a single compensation above it takes two people, and so does ending hold, breaker and kill "
+        "switch; 0: one is enough",
+    )
     holdout_percent: float = Field(10.0, ge=0, le=50, description="customers watched and kept silent")
     apologies: int = Field(1, ge=0, description="a customer, in `apology_days`")
     apology_days: int = Field(90, ge=1, le=400)

@@ -53,6 +53,7 @@ def ledger_rules(settings: Settings, currency: str) -> Rules:
         budget_customer=amount(money.budget_customer),
         burst=money.burst,
         approval_above=amount(money.approval_above),
+        two_above=amount(money.two_people_above),
         breaker=money.breaker_a_minute,
         breaker_factor=money.breaker_factor,
         explicit_consent=money.explicit_consent,

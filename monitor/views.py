@@ -65,8 +65,13 @@ def claim_record(claim: Claim) -> dict[str, Any]:
         "amount": money(proposal.amount, proposal.currency) if proposal.amount else None,
         "attempts": claim.attempts,
         "due_at": when(claim.due) if claim.due else None,
-        "cause": claim.why or str(claim.reason),
+        "cause": claim.why or _cause(claim),
     }
+
+
+def _cause(claim: Claim) -> str:
+    agreed = f", {claim.first_approver} agreed, one more is needed" if claim.first_approver else ""
+    return f"{claim.reason}{agreed}"
 
 
 def story_lines(

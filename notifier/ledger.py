@@ -29,6 +29,7 @@ from notifier.sending import Instant
 from notifier.store import Script, Store, StoreRefusedError
 
 DAY_MS: Final = 86_400_000
+SECOND_WITHIN_MS: Final = DAY_MS
 BATCH: Final = 64  # claims a script: some 4 ms in which the store serves nobody else
 LUA: Final = Path(__file__).parent / "lua"
 WITH_CODE: Final = frozenset({ActionKind.COUPON})
@@ -56,6 +57,7 @@ class Rules:
     budget_customer: int = 0  # in 400 days
     burst: float = 2.0  # how far an hour may run ahead of an even pace; 0: no pacing
     approval_above: int = 5_000  # a single compensation; 0: never asks
+    two_above: int = 0  # takes two people, and so does ending hold, breaker and kill switch; 0: one is enough
     breaker: int = 600  # decisions a minute that are never too many; 0: no breaker
     breaker_factor: float = 10.0  # times the usual rate
     explicit_consent: bool = False  # offers only to those who said yes
@@ -83,6 +85,19 @@ class Person:
     why: str = ""
     source: str = ""
 
+    @property
+    def identity(self) -> str:
+        """The same person by whatever way: a link says so behind the name."""
+        return self.who.removesuffix(" (link)").strip().casefold()
+
+
+class SecondPersonNeededError(Exception):
+    """Two people must say so. `asked` is `second_needed`, or `same_person` where the first one came back."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__(asked)
+        self.asked = asked
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -104,6 +119,7 @@ class Claim:
     sent_at: Instant | None
     reserved: int
     checksum_holds: bool
+    first_approver: str = ""  # of two
     shadow: bool = False  # decided in shadow mode: it cost nothing and said nothing
 
 
@@ -144,6 +160,7 @@ class Ledger:
         self._claim = script("claim")
         self._decide = script("decide")
         self._switch = script("switch")
+        self._agree = script("agree")
         self._consent = script("consent")
         self._resolve = script("resolve")
         self._loaded = False
@@ -356,13 +373,16 @@ class Ledger:
             sent_at=int(text["sent"]) if "sent" in text else None,
             reserved=int(text.get("money", 0)),
             checksum_holds="erased" in text or text["sum"] == self._identity.checksum(record),
+            first_approver=text.get("first", ""),
             shadow="shadow" in text or text["reason"] == Reason.SHADOW,
         )
 
     # A person's word
 
     async def approve(self, action_id: str, person: Person, now: Instant) -> str:
-        """`done`, `absent`, `not_held` or `expired` (then it is rejected: too old to be welcome)."""
+        """`done`, `absent`, `not_held` or `expired` (then it is rejected: too old to be welcome); above `two_above`
+        also `second_needed` for the first who says so, and `same_person` where that one says it again.
+        """
         return await self._word(action_id, "approve", person, now)
 
     async def reject(self, action_id: str, person: Person, now: Instant) -> str:
@@ -373,21 +393,34 @@ class Ledger:
         return await self.claims([one.decode() for one in ids])
 
     async def _word(self, action_id: str, word: str, person: Person, now: Instant, only: str = "") -> str:
-        answer: bytes = await self._store.script(
-            self._decide, [self._root], action_id, word, now, person.who, person.why, person.source, only
-        )
+        limits = (self._rules.two_above, person.identity, self._rules.approval_above)
+        said = (person.who, person.why, person.source, only, *limits)
+        answer: bytes = await self._store.script(self._decide, [self._root], action_id, word, now, *said)
         return answer.decode()
+
+    async def _agreed(self, what: str, person: Person, now: Instant) -> None:
+        if self._rules.two_above <= 0 or not await self._store.hash_all(self.key("switch")):
+            return
+        said = (person.who, person.why, person.source)
+        arguments = (what, person.identity, now, SECOND_WITHIN_MS, *said)
+        answer: bytes = await self._store.script(self._agree, [self._root], *arguments)
+        if answer != b"agreed":
+            raise SecondPersonNeededError(answer.decode())
 
     async def hold(self, person: Person, now: Instant) -> bool:
         """Nothing that costs or speaks to customers leaves; claims wait, held. False where it was on already."""
         return await self._turn("hold", "on", person, now)
 
     async def release(self, person: Person, now: Instant) -> int:
-        """Ends hold and breaker, and lets go what they held (not what waits for approval); how many."""
+        """Ends hold and breaker, and lets go what they held; how many. Not what waits for approval, nor what would have
+        waited for it had it not been held already: that waits for it now. Raises
+        `SecondPersonNeededError` where the rules ask for two people; the first one's word holds for a day.
+        """
+        await self._agreed("release", person, now)
         await self._turn("hold", "off", person, now)
         await self._turn("breaker", "off", person, now)
         released = 0
-        for claim in await self.held():
+        for claim in sorted(await self.held(), key=lambda one: one.proposal.depends_on is not None):
             if claim.reason in {Reason.HOLD, Reason.BREAKER}:
                 word = await self._word(claim.action_id, "approve", person, now, str(claim.reason))
                 released += word in {"done", "not_held"}  # not held any more: went along with its coupon
@@ -397,6 +430,8 @@ class Ledger:
         return await self._turn("kill", "on", person, now)
 
     async def revive(self, person: Person, now: Instant) -> bool:
+        """Turns the kill switch off. Raises `SecondPersonNeededError` as `release` does."""
+        await self._agreed("revive", person, now)
         return await self._turn("kill", "off", person, now)
 
     async def switches(self) -> dict[str, Instant]:

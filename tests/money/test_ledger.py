@@ -254,6 +254,27 @@ def test_a_rejection_gives_money_and_cap_back(valkey: Valkey, prefix: str) -> No
     with_ledger(valkey, prefix, story, rules)
 
 
+def test_a_release_is_no_approval(valkey: Valkey, prefix: str) -> None:
+    """What is decided on hold is held for the hold; let go, a large one still waits for its own yes."""
+    rules = replace(OPEN, approval_above=5000)
+
+    async def story(ledger: Ledger) -> None:
+        await ledger.hold(ANNA, NOW)
+        small = await ledger.claim_all(apology("c-1", "1", amount=500), NOW)
+        large = await ledger.claim_all(apology("c-2", "2", amount=8000), NOW)
+        assert reasons([*small, *large]) == [Reason.HOLD] * 4
+        assert await ledger.release(ANNA, NOW) == 2
+        claims = await ledger.claims([one.proposal.action_id for one in [*small, *large]])
+        assert [one.state for one in claims] == ["pending", "waiting", "held", "held"]
+        assert [one.reason for one in claims[2:]] == [Reason.NEEDS_APPROVAL] * 2
+        assert await ledger.release(ANNA, NOW) == 0
+        assert await ledger.approve(large[0].proposal.action_id, ANNA, NOW) == "done"
+        claims = await ledger.claims([one.proposal.action_id for one in large])
+        assert [one.state for one in claims] == ["pending", "waiting"]
+
+    with_ledger(valkey, prefix, story, rules)
+
+
 def test_a_stale_approval_sends_nothing(valkey: Valkey, prefix: str) -> None:
     async def story(ledger: Ledger) -> str:
         gift, _ = await ledger.claim_all(apology(amount=8000), NOW)
