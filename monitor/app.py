@@ -59,7 +59,7 @@ from monitor.notifications import Notifications
 from monitor.notifications.proposals import Desk
 from monitor.parts import LedgerHead, Plain
 from monitor.pipeline import Pipeline, Sink
-from monitor.recheck import Recheck
+from monitor.recheck import Recheck, looked_up
 from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
@@ -214,7 +214,10 @@ async def _assemble(
     core.incidents.expect(await decisions.since(core.pipeline.now))
     identity = Identity(tenant_key(settings))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
-    reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
+    templates = Templates(settings.policy.templates, settings.timezone)
+    reconciler = Reconciler(
+        opened.store, core.ledger, shops, rooms, looked_up(core.ledger, templates, core.directory)
+    )
     count = deliveries_to(metrics)
 
     def observe(sent: Sent) -> None:
@@ -226,7 +229,7 @@ async def _assemble(
     delivery = Delivery(
         Outbox(opened.store, core.ledger),
         core.ledger,
-        Templates(settings.policy.templates, settings.timezone),
+        templates,
         rooms,
         shops,
         recheck=Recheck(core.directory, core.is_open),

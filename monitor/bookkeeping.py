@@ -23,6 +23,7 @@ from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tena
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts, Step
 from monitor.policy import explain as explain_policy
+from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
 from notifier.audit import Audit
@@ -69,7 +70,10 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         pack, identity = pack_of(settings), Identity(tenant_key(settings))
         ledger = Ledger(opened.store, identity, ledger_rules(settings, pack.currency))
         audit = Audit(opened.store, ledger, identity)
-        reconciler = Reconciler(opened.store, ledger, coupon_shops(settings, http), channels(settings, http))
+        templates = Templates(settings.policy.templates, settings.timezone)
+        sent_as = looked_up(ledger, templates, Directory(opened.store))
+        shops, rooms = coupon_shops(settings, http), channels(settings, http)
+        reconciler = Reconciler(opened.store, ledger, shops, rooms, sent_as)
         yield Books(settings, opened.store, pack, ledger, audit, reconciler, time.time_ns() // 1_000_000)
 
 

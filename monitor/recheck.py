@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from detectors.findings import Instant
 from monitor.directory import Directory
 from notifier.actions import ActionKind, Proposal, Reason
+from notifier.compose import Composer
+from notifier.ledger import Claim, Ledger
 from notifier.outbox import Entry
+from notifier.sending import Message
+from notifier.templates import Templates
 
 DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
 SPEAKING: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING})
@@ -37,3 +41,16 @@ class Recheck:
         if proposal.variables.get("state") == "closed":  # a word about the end itself
             return None
         return Reason.RECOVERED if self.is_open(proposal) is False else None
+
+
+def looked_up(
+    ledger: Ledger, templates: Templates, directory: Directory
+) -> Callable[[Claim], Awaitable[Message | None]]:
+    """What a claim said, composed again, for providers that are asked by number and text."""
+    composer = Composer(ledger, templates)
+
+    async def sent_as(claim: Claim) -> Message | None:
+        contact = await directory.contact(claim.proposal.customer_id, claim.proposal.order_id)
+        return await composer.sent_as(claim, contact)
+
+    return sent_as

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from notifier.actions import ActionKind
-from notifier.ledger import Ledger
+from notifier.ledger import Claim, Ledger
 from notifier.ops_message import OPS_TEMPLATES, ops_message
-from notifier.outbox import Entry
+from notifier.outbox import Entry, entry_of
 from notifier.sending import Button, Contact, Coupon, Instant, Message
 from notifier.templates import Templates
 
@@ -93,6 +93,11 @@ class Composer:
         if self._unsubscribe is None or customer is None or entry.kind is not ActionKind.MESSAGE:
             return None
         return self._unsubscribe(customer)
+
+    async def sent_as(self, claim: Claim, contact: Contact | None) -> Message | None:
+        """What a claim said when it was sent, to be found at its provider; None without its receiver."""
+        entry = entry_of(claim)
+        return await self.message(entry, contact) if contact is not None or entry.ops else None
 
     async def _money(self, entry: Entry) -> dict[str, Any]:
         """The coupon that the words speak of; nothing where they go without it."""

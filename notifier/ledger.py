@@ -120,6 +120,8 @@ class Claim:
     reserved: int
     checksum_holds: bool
     first_approver: str = ""  # of two
+    template: str = ""  # where the words went without the offer
+    began_at: Instant = 0  # of the last attempt
     shadow: bool = False  # decided in shadow mode: it cost nothing and said nothing
 
 
@@ -374,6 +376,8 @@ class Ledger:
             reserved=int(text.get("money", 0)),
             checksum_holds="erased" in text or text["sum"] == self._identity.checksum(record),
             first_approver=text.get("first", ""),
+            template=text.get("tpl", ""),
+            began_at=int(float(text.get("began", 0))),
             shadow="shadow" in text or text["reason"] == Reason.SHADOW,
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Instant: TypeAlias = int
 
@@ -124,6 +124,24 @@ class Channel(Protocol):
     limits: Limits
 
     async def send(self, message: Message, now: Instant) -> SendResult: ...
+
+
+class Trace(StrEnum):
+    """What a provider says of a message whose reply was lost."""
+
+    DONE = "done"
+    FAILED = "failed"  # taken, and not to be delivered
+    ABSENT = "absent"  # surely never taken: it may be sent
+    UNANSWERED = "unanswered"  # nothing may be concluded
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel without keys whose provider can be asked what became of a message."""
+
+    async def trace(self, message: Message, began_at: Instant, now: Instant) -> Trace:
+        """`message` as it was sent, `began_at` when. ABSENT only when the provider's own list has settled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,8 @@ def reconcile(config: Config = None) -> None:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
     say(
-        f"unknown sends: {unknowns['done']} done, {unknowns['retry']} sent again, {unknowns['unknown']} for a person"
+        f"unknown sends: {unknowns['done']} done, {unknowns['failed']} not delivered, {unknowns['retry']} sent again, "
+        f"{unknowns['unknown']} without an answer"
     )
     for action in found.missing:
         data(f"{action}: done here, not at the shop")
