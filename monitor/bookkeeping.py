@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,15 +20,14 @@ from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
 from monitor.directory import Directory, OrderEntry
-from monitor.policy import OrderFacts, Step
-from monitor.policy import explain as explain_policy
+from monitor.policy import OrderFacts, Step, judge
 from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
 from notifier.audit import Audit
 from notifier.http import Http
 from notifier.identity import Identity
-from notifier.ledger import Ledger, Person
+from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
 from notifier.store import Store
 from notifier.templates import TemplateProblemError, Templates
@@ -98,7 +96,7 @@ def check_templates(settings: Settings, pack: PolicyPack) -> None:
 
 def explain_kind(
     settings: Settings, kind: str, score: float, order_value: float, tier: str | None, *, open_ticket: bool
-) -> list[Step] | None:
+) -> tuple[Step, ...] | None:
     """Of a made-up parcel of today; None where `kind` is none."""
     if kind not in get_args(KINDS):
         return None
@@ -122,10 +120,10 @@ def explain_kind(
         has_contact=True,
         open_ticket=open_ticket,
     )
-    return explain_policy(finding, facts, pack, now)
+    return judge(finding, facts, pack, now).steps
 
 
-async def explain_finding(books: Books, given: str) -> list[Step] | None:
+async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
     """Of a finding that the daemon published, with what is known of its order now."""
     found = await Story(books.store).of(given)
     records = [one for one in (found[1] if found else []) if one.get("what") == "finding"]
@@ -143,7 +141,7 @@ async def explain_finding(books: Books, given: str) -> list[Step] | None:
     facts = facts_of(order) if order else None
     if finding.subject.type is SubjectType.CUSTOMER:
         facts = OrderFacts(customer_id=finding.subject.id, has_contact=True)
-    return explain_policy(finding, facts, books.pack, books.now)
+    return judge(finding, facts, books.pack, books.now).steps
 
 
 def facts_of(order: OrderEntry) -> OrderFacts:
@@ -210,31 +208,3 @@ def _cell(name: str, value: Any) -> Any:
     if value is None:
         return None
     return int(value) if name in NUMBERS else str(value)
-
-
-async def erase(books: Books, customer_id: str, reason: str) -> tuple[int, list[str]]:
-    """The ledger's records and the contact data of the orders behind them."""
-    known = await books.audit.export(customer_id)
-    erased, left = await books.audit.erase(
-        customer_id, Person(getpass.getuser(), reason or "erasure", "cli"), books.now
-    )
-    orders = {str(action["order_id"]) for action in known["actions"] if action["order_id"]}
-    store, key = books.store, books.store.key
-    newest = await store.get(key("customer-order", customer_id))
-    for order_id in sorted(orders | ({newest.decode()} if newest else set())):
-        await store.hash_delete(key("order", order_id), "contact")
-        await store.delete(key("complained", "order", order_id))
-    await store.delete(key("customer-order", customer_id), key("complained", "customer", customer_id))
-    if await store.set_remove(
-        key("opted-out"), customer_id
-    ):  # a refusal outlives the name, under the pseudonym
-        await books.ledger.consent(
-            customer_id,
-            "all",
-            allowed=False,
-            now=books.now,
-            source="erasure",
-            text_version="",
-            who="customer",
-        )
-    return erased, left

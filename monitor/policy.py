@@ -82,20 +82,8 @@ def decide(
     held_back: Reason | None = None,
     incident_id: str | None = None,
 ) -> list[Proposal]:
-    """`held_back` is what incidents, silences and feeds say against acting; a coupon precedes its message."""
+    """What `judge` proposes. A coupon precedes its message."""
     return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).proposals)
-
-
-def explain(
-    finding: Finding,
-    facts: OrderFacts | None,
-    pack: PolicyPack,
-    now: Instant,
-    *,
-    held_back: Reason | None = None,
-    incident_id: str | None = None,
-) -> list[Step]:
-    return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).steps)
 
 
 def judge(
@@ -107,6 +95,9 @@ def judge(
     held_back: Reason | None = None,
     incident_id: str | None = None,
 ) -> Judgement:
+    """Every question with its answer, and the proposals. `held_back` is what incidents, silences and feeds say against
+    acting.
+    """
     rule = pack.rule_of(finding.kind)
     if rule is None:
         step = Step("is there a rule", False, f"none for {finding.kind}", Reason.NO_RULE)

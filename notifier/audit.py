@@ -216,6 +216,7 @@ def _exported(claim: Claim) -> dict[str, Any]:
     return {
         "action_id": claim.action_id,
         "kind": str(proposal.kind),
+        "subject": proposal.subject,
         "order_id": proposal.order_id,
         "decided_at": claim.decided_at,
         "decision": str(claim.outcome),

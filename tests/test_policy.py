@@ -11,7 +11,7 @@ import pytest
 from config.loading import ConfigError
 from config.policies import ACTIONS, KINDS, load_pack
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
-from monitor.policy import OrderFacts, decide, explain
+from monitor.policy import OrderFacts, decide, judge
 from notifier.actions import ActionKind, Proposal, Reason
 
 DAY = 86_400_000
@@ -174,7 +174,7 @@ def test_the_ladder_rises_with_the_order_and_the_tier(
 def test_every_no_has_its_name(facts: OrderFacts | None, changes: dict[str, Any], reason: Reason) -> None:
     proposals = decide(finding(**changes), facts, PACK, NOW)
     assert {proposal.suppressed for proposal in proposals} == {reason}
-    steps = explain(finding(**changes), facts, PACK, NOW)
+    steps = judge(finding(**changes), facts, PACK, NOW).steps
     assert reason in {step.reason for step in steps if not step.passed}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -195,15 +196,22 @@ def export_audit(
 
 
 def export_customer(customer_id: str, config: Config = None) -> None:
-    """All that the ledger knows of a customer, as JSON."""
-    data(as_json(with_books(config, lambda books: books.audit.export(customer_id))))
+    """All that is known of a customer, as JSON: decisions, coupons, consent, orders with their contact."""
+    from monitor.customer_data import export
+
+    data(as_json(with_books(config, lambda books: export(books.store, books.audit, customer_id))))
 
 
 def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = "") -> None:
     """Take a customer's name and contact out; what was decided and paid stays in the books without them."""
-    from monitor.bookkeeping import erase
+    from monitor.customer_data import erase
+    from notifier.ledger import Person
 
-    erased, left = with_books(config, lambda books: erase(books, customer_id, reason))
+    async def ask(books: Books) -> tuple[int, list[str]]:
+        person = Person(getpass.getuser(), reason or "erasure", "cli")
+        return await erase(books.store, books.ledger, books.audit, customer_id, person, books.now)
+
+    erased, left = with_books(config, ask)
     say(f"{erased} actions without the name now")
     if left:
         raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(left)}")

@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from monitor.bookkeeping import Books, erase, explain_finding, explain_kind, open_books, write_audit
+from monitor.bookkeeping import Books, explain_finding, explain_kind, open_books, write_audit
 from monitor.cli.main import app
+from monitor.customer_data import erase
 from monitor.story import Story
 from notifier.actions import Reason
 from notifier.store import Store
@@ -124,7 +125,7 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
             assert await write_audit(books, tmp_path / name) == 3
 
     async def after(books: Books) -> None:
-        assert await erase(books, "c-1", "asked for it") == (1, [])
+        assert await erase(books.store, books.ledger, books.audit, "c-1", ANNA, NOW) == (1, [])
         assert await books.store.hash_get(books.store.key("order", "1001"), "contact") is None
         assert await books.audit.verify() == []
 
@@ -136,6 +137,7 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
     assert frame["who"].to_list()[-1] == "anna"
     exported = json.loads(RUN.invoke(app, ["customer", "export", "c-1"]).stdout)
     assert [action["order_id"] for action in exported["actions"]] == ["1001"]
+    assert exported["orders"]["1001"]["contact"] == {"phone": "1"}
     in_books(environment(), after)
 
     async def harm() -> None:
