@@ -53,7 +53,7 @@ async def play(url: str, policy: str, count: int, seed: int) -> tuple[int, int, 
     dice, fake = random.Random(seed), twilio.Fake()
     async with (
         Store(url, f"k{POLICIES.index(policy)}") as store,
-        Http(deadline=0.5) as http,
+        Http(deadline=4) as http,
         FakeServer(fake) as server,
     ):
 

@@ -19,7 +19,7 @@ import structlog
 
 from config.loading import ConfigError, load
 from config.settings import Settings
-from detectors.findings import Instant
+from detectors.findings import Instant, Kind
 from monitor import __version__
 from monitor.answers import Answers
 from monitor.assembly import (
@@ -105,6 +105,10 @@ class Core:
         """Whether the episode behind a proposal still is; None where its subject is no parcel."""
         if proposal.tracking_number is None:
             return None
+        if (
+            proposal.evidence.get("kind") == Kind.SIGNATURE_SUSPECT
+        ):  # kept beside the parcels, which are delivered
+            return self.incidents.incident_of(proposal.finding_id) is not None
         view = self.engine.parcel(proposal.tracking_number)
         return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
 

@@ -60,6 +60,7 @@ class Books:
     audit: Audit
     reconciler: Reconciler
     now: Instant
+    as_of: Instant  # of the newest decision, where that is earlier: what "the last days" count from
 
 
 @asynccontextmanager
@@ -72,7 +73,10 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         sent_as = looked_up(ledger, templates, Directory(opened.store))
         shops, rooms = coupon_shops(settings, http), channels(settings, http)
         reconciler = Reconciler(opened.store, ledger, shops, rooms, sent_as)
-        yield Books(settings, opened.store, pack, ledger, audit, reconciler, time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        newest = await opened.store.call("ZRANGE", ledger.key("actions"), -1, -1, "WITHSCORES")
+        as_of = min([now, *(int(score) for _, score in newest)])
+        yield Books(settings, opened.store, pack, ledger, audit, reconciler, now, as_of)
 
 
 def check_templates(settings: Settings, pack: PolicyPack) -> None:

@@ -38,7 +38,7 @@ from monitor.sinks import LiveSink
 from monitor.storage import OpenStore
 from monitor.story import Story
 from monitor.stream import EventStream, Frame
-from monitor.views import claim_record, incident_record, parcel_record, story_lines
+from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
 from notifier.reconcile import Reconciler
@@ -291,7 +291,7 @@ class Daemon:
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
-                scope: f"{spent} spent, {left} left"
+                scope: budget_text(spent, left, currency)
                 for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
             },
             "store": self.opened.store.url,
@@ -309,11 +309,13 @@ class Daemon:
         if story is None and parcel is None:
             return None
         name, records = story or (f"parcel:{number}", [])
+        actions = [str(one["action_id"]) for one in records if one["what"] == "action"]
+        claims = {claim.action_id: claim for claim in await self.ledger.claims(actions)}
         return {
             "subject": name,
             "parcel": parcel,
             "records": records,
-            "lines": story_lines(name, parcel, records),
+            "lines": story_lines(name, parcel, records, claims),
         }
 
     def incidents_now(self, *, everything: bool) -> Sequence[Json]:
@@ -326,7 +328,7 @@ class Daemon:
         return [
             claim_record(claim)
             async for claim in self.ledger.all()
-            if claim.state != "done" and state in (None, claim.state)
+            if claim.state == state or (state is None and claim.state not in {"done", "none"})
         ]
 
     async def dead_letters(self, count: int) -> Sequence[Json]:

@@ -30,6 +30,8 @@ FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.OPTED_OUT: Reason.OPTED_OUT,
     Cause.NO_CONTACT: Reason.NO_CONTACT,
 }
+# A coupon keeps the hours of its words: given at night, it would stand unsaid where the parcel comes before the morning.
+APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -186,7 +188,7 @@ class Delivery:
             return await self._give_up(entry, Reason.CHANNEL_REJECTED, "poison", now)
         if (reason := await self._unwanted(entry, now)) is not None:
             return await self._give_up(entry, reason, "", now)
-        if entry.kind is ActionKind.MESSAGE:
+        if entry.kind in APOLOGIES:
             awake = self._rules.quiet.until(now, entry.proposal.timezone)
             if awake > now:
                 return Verdict("defer", Reason.QUIET_HOURS, awake)

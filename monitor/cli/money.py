@@ -143,20 +143,23 @@ def receivers(
     json: Json = False,
 ) -> None:
     """Who got most: where abuse shows first."""
+    from notifier.ops_message import money_text
 
     async def ask(books: Books) -> list[Any]:
-        return await books.audit.receivers(books.now - days * 86_400_000, limit)
+        found = await books.audit.receivers(books.as_of - days * 86_400_000, limit)
+        currency = books.pack.currency
+        return [
+            {
+                "customer_id": one.customer_id,
+                "amount": money_text({currency: one.amount}, "en"),
+                "minor_units": one.amount,
+                "coupons": one.coupons,
+                "actions": one.actions,
+            }
+            for one in found
+        ]
 
-    rows = [
-        {
-            "customer_id": one.customer_id,
-            "minor_units": one.amount,
-            "coupons": one.coupons,
-            "actions": one.actions,
-        }
-        for one in with_books(config, ask)
-    ]
-    table(rows, ("customer_id", "minor_units", "coupons", "actions"), json=json)
+    table(with_books(config, ask), ("customer_id", "amount", "coupons", "actions"), json=json)
 
 
 def reconcile(config: Config = None) -> None:

@@ -31,7 +31,7 @@ def uplift(
     from monitor.averted import uplift as measured
 
     async def ask(books: Books) -> Any:
-        return await measured(books.ledger, books.store, books.now, window=days, within=within)
+        return await measured(books.ledger, books.store, books.as_of, window=days, within=within)
 
     found = with_books(config, ask)
     if json:
