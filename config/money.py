@@ -45,7 +45,10 @@ class MoneySettings(Section):
     apologies: int = Field(1, ge=0, description="a customer, in `apology_days`")
     apology_days: int = Field(90, ge=1, le=400)
     apologies_a_year: int = Field(3, ge=0)
-    contact_apologies: int = Field(1, ge=0, description="a phone, e-mail or address, in `apology_days`")
+    contact_apologies: int = Field(1, ge=0, description="a phone or e-mail, in `apology_days`")
+    address_apologies: int = Field(
+        3, ge=0, description="an address, in `apology_days`: families and offices share one"
+    )
     breaker_a_minute: int = Field(600, ge=0, description="decisions a minute that are never too many")
     breaker_factor: float = Field(10.0, ge=1, description="times the usual rate; then decisions are held")
     explicit_consent: bool = Field(default=False, description="offers only to those who said yes")

@@ -33,6 +33,7 @@ from monitor.assembly import (
     messages_a_minute,
     pack_of,
     region_tables,
+    templates_of,
     tenant_key,
 )
 from monitor.averted import uplift
@@ -79,7 +80,6 @@ from notifier.outbox import Outbox
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
 from notifier.store import Store
-from notifier.templates import Templates
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
@@ -218,7 +218,7 @@ async def _assemble(
     core.incidents.expect(await decisions.since(core.pipeline.now))
     identity = Identity(tenant_key(settings))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
-    templates = Templates(settings.policy.templates, settings.timezone)
+    templates = templates_of(settings, core.pipeline.pack)
     reconciler = Reconciler(
         opened.store, core.ledger, shops, rooms, looked_up(core.ledger, templates, core.directory)
     )
@@ -334,6 +334,7 @@ def reload(daemon: Daemon) -> None:
     try:
         settings = load(daemon.config).settings
         pack = pack_of(settings)
+        templates_of(settings, pack)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:
         daemon.metrics.gauge("config_reload_success").set(0)

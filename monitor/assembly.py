@@ -24,6 +24,7 @@ from notifier.http import Http
 from notifier.ledger import Rules
 from notifier.pacing import QuietHours
 from notifier.sending import Channel, CouponProvider
+from notifier.templates import TemplateProblemError, Templates
 
 T = TypeVar("T")
 UNLIMITED = 600  # messages a minute to a channel that states no limit
@@ -47,6 +48,7 @@ def ledger_rules(settings: Settings, currency: str) -> Rules:
         cap_days=money.apology_days,
         yearly=money.apologies_a_year,
         contact_cap=money.contact_apologies,
+        address_cap=money.address_apologies,
         budget_tenant=amount(money.budget_month),
         budget_day=amount(money.budget_day),
         budget_incident=amount(money.budget_incident),
@@ -67,6 +69,24 @@ def delivery_rules(settings: Settings) -> DeliveryRules:
     return DeliveryRules(
         quiet=quiet, concurrency=delivery.concurrency, resend_unknown=delivery.resend_unknown
     )
+
+
+def templates_of(settings: Settings, pack: PolicyPack) -> Templates:
+    """Every template that the pack speaks in, rendered with every sample: a broken one is found before it is needed."""
+    templates = Templates(settings.policy.templates, settings.timezone)
+    spoken = {
+        name
+        for rule in pack.rules
+        for action in rule.actions
+        if action.kind != "coupon"
+        for name in (action.template, action.fallback)
+        if name
+    }
+    try:
+        templates.check(spoken)
+    except TemplateProblemError as error:
+        raise ConfigError([f"policy.templates: {error}"]) from None
+    return templates
 
 
 @cache

@@ -14,7 +14,6 @@ from typing import Any, get_args
 import msgspec
 import polars as pl
 
-from config.loading import ConfigError
 from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
@@ -30,7 +29,7 @@ from notifier.identity import Identity
 from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
 from notifier.store import Store
-from notifier.templates import TemplateProblemError, Templates
+from notifier.templates import Templates
 
 COLUMNS = (
     "seq",
@@ -77,22 +76,6 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         newest = await opened.store.call("ZRANGE", ledger.key("actions"), -1, -1, "WITHSCORES")
         as_of = min([now, *(int(score) for _, score in newest)])
         yield Books(settings, opened.store, pack, ledger, audit, reconciler, now, as_of)
-
-
-def check_templates(settings: Settings, pack: PolicyPack) -> None:
-    """Raises `ConfigError` for a template that is missing, or that does not stand the samples."""
-    spoken = {
-        name
-        for rule in pack.rules
-        for action in rule.actions
-        if action.kind != "coupon"
-        for name in (action.template, action.fallback)
-        if name
-    }
-    try:
-        Templates(settings.policy.templates, settings.timezone).check(spoken)
-    except TemplateProblemError as error:
-        raise ConfigError([f"policy.templates: {error}"]) from None
 
 
 # What policy would say

@@ -50,7 +50,8 @@ class Rules:
     cap: int = 1  # apologies a customer in `cap_days`
     cap_days: int = 90
     yearly: int = 3
-    contact_cap: int = 1  # orders' worth of apologies a phone, e-mail or address in `cap_days`
+    contact_cap: int = 1  # orders' worth of apologies a phone or e-mail in `cap_days`
+    address_cap: int = 3  # and an address, which families and offices share
     budget_tenant: int = 0  # a calendar month
     budget_day: int = 0
     budget_incident: int = 0
@@ -264,6 +265,7 @@ class Ledger:
             "cap_ms": rules.cap_days * DAY_MS,
             "yearly": rules.yearly,
             "contact_cap": rules.contact_cap,
+            "address_cap": rules.address_cap,
             "tenant": rules.budget_tenant,
             "day": rules.budget_day,
             "incident": rules.budget_incident,

@@ -214,6 +214,14 @@ def test_an_arrival_is_mentioned_to_those_who_had_the_apology() -> None:
         (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.1.kinds.0"),
         (('kinds = ["customs_stalled"]', 'kinds = ["promise_broken"]'), "both speak of promise_broken"),
         (('version = "1"', 'version = "1'), "not valid TOML"),
+        (
+            ('kinds = ["repeat_complainer"]', 'kinds = ["collection_stalled"]'),
+            "rules collection and care both speak of collection_stalled",
+        ),
+        (
+            ('kinds = ["customs_stalled"]', 'kinds = ["customs_stalled", "repeat_complainer"]'),
+            "no money for what customers say alone: repeat_complainer",
+        ),
     ],
 )
 def test_a_wrong_pack_says_where_and_what(tmp_path: Path, change: tuple[str, str], said: str) -> None:

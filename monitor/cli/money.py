@@ -82,11 +82,11 @@ def check(
     """Strict validation of a pack and of every template that it speaks in."""
     from config.loading import ConfigError
     from config.policies import load_pack
-    from monitor.bookkeeping import check_templates
+    from monitor.assembly import templates_of
 
     try:
         pack = load_pack(file)
-        check_templates(settings(None).settings, pack)
+        templates_of(settings(None).settings, pack)
     except ConfigError as error:
         raise Failed(*error.problems, code=USAGE) from None
     say(f"{pack.fingerprint}: {len(pack.rules)} rules, all right")

@@ -101,7 +101,8 @@ local function no(q, one)
   if q.capped then
     if capped(q, key(all.space, 'cap:' .. q.cid), all.cap, all.yearly, one.caps) then return 'customer_cap' end
     for _, hash in ipairs(q.contacts or {}) do
-      if capped(q, key(all.space, 'contact-cap:' .. hash), all.contact_cap, nil, one.caps) then return 'contact_cap' end
+      local limit = string.sub(hash, 1, 2) == 'a:' and all.address_cap or all.contact_cap
+      if capped(q, key(all.space, 'contact-cap:' .. hash), limit, nil, one.caps) then return 'contact_cap' end
     end
   end
   local reason

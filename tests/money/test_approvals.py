@@ -12,6 +12,7 @@ from monitor.directory import Directory
 from monitor.links import Act, Links
 from monitor.notifications.proposals import Desk
 from notifier.actions import Decided, Outcome, Reason
+from notifier.identity import ADDRESS
 from notifier.ledger import Ledger
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
@@ -77,6 +78,7 @@ def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valke
                 "phone": "+86 139-1234-5678",
                 "email": "Li.Lei@Example.com",
                 "timezone": "Europe/London",
+                "address": "88 Century Ave, Room 1203, Shanghai, 200120",
             }
             fields: dict[str, str | int] = {
                 "customer_id": "c-1",
@@ -86,13 +88,17 @@ def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valke
             other: dict[str, str | int] = {
                 "customer_id": "c-2",
                 "at:shipped": 1,
-                "contact": json.dumps({"phone": "13912345678"}),
+                "contact": json.dumps(
+                    {"phone": "13912345678", "address": "88 century ave., room 1203 SHANGHAI 200120"}
+                ),
             }
             await store.hash_set(store.key("order", "1"), fields)
             await store.hash_set(store.key("order", "2"), other)
             found = await Directory(store, IDENTITY.contact_hashes).orders(["1", "2"])
             assert found["1"].timezone == "Europe/London"
             assert set(found["2"].contact_hashes) < set(found["1"].contact_hashes)
+            assert any(one.startswith(ADDRESS) for one in found["2"].contact_hashes)
             assert "139" not in repr(found["2"])
+            assert "Century" not in repr(found["1"])
 
     asyncio.run(run())

@@ -106,6 +106,14 @@ def test_one_phone_under_many_names_is_one_customer(valkey: Valkey, prefix: str)
     assert [first.reason, second.reason, third.reason] == [Reason.OK, Reason.CONTACT_CAP, Reason.OK]
 
 
+def test_an_address_under_many_names_has_a_cap_of_its_own(valkey: Valkey, prefix: str) -> None:
+    rules = replace(OPEN, address_cap=2)
+    wanted = [message(f"c-{n}", str(n), contact_hashes=(f"h{n}", "a:1")) for n in range(3)]
+    assert reasons(claim(valkey, prefix, wanted, rules)) == [Reason.OK, Reason.OK, Reason.CONTACT_CAP]
+    elsewhere = message("c-9", "9", contact_hashes=("h9", "a:2"))
+    assert reasons(claim(valkey, prefix, [elsewhere], rules)) == [Reason.OK]
+
+
 def test_the_holdout_is_silent_recorded_and_always_the_same(valkey: Valkey, prefix: str) -> None:
     rules = replace(OPEN, holdout=5000)
     decided = claim(valkey, prefix, [message(f"c-{n}", str(n)) for n in range(200)], rules)
