@@ -18,6 +18,9 @@ from notifier.templates import Templates
 DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
 SPEAKING: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING})
 
+# Who talks to a person already gets neither the words nor, unsaid, the coupon.
+APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
+
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
@@ -36,7 +39,7 @@ class Recheck:
             order = (await self.directory.orders([proposal.order_id])).get(proposal.order_id)
             if order is not None and order.status in DEAD_ORDERS:
                 return Reason.RECOVERED
-            if order is not None and order.open_tickets and entry.kind is ActionKind.MESSAGE:
+            if order is not None and order.open_tickets and entry.kind in APOLOGIES:
                 return Reason.TICKET_OPEN
         if proposal.variables.get("state") == "closed":  # a word about the end itself
             return None

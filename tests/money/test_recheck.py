@@ -16,7 +16,7 @@ from monitor.app import build_core, scratch_store
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts, decide
 from monitor.recheck import Recheck
-from notifier.actions import Reason
+from notifier.actions import ActionKind, Reason
 from notifier.outbox import Entry
 from tests.money.shop import NOW, coupon, message
 
@@ -27,6 +27,10 @@ class Told:
     async def findings(self, findings: Sequence[Any]) -> None: ...
     async def decisions(self, decisions: Sequence[Any]) -> None: ...
     async def transitions(self, transitions: Sequence[Any]) -> None: ...
+
+
+def upgrade() -> Any:
+    return replace(message(), kind=ActionKind.UPGRADE_SHIPPING, template="upgrade_shipping", channel="shop")
 
 
 class Orders(Directory):
@@ -50,6 +54,8 @@ def entry_of(proposal: Any) -> Entry:
         (OrderEntry("1001", status="shipped"), False, message(), Reason.RECOVERED),
         (OrderEntry("1001", status="cancelled"), True, coupon(), Reason.RECOVERED),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, message(), Reason.TICKET_OPEN),
+        (OrderEntry("1001", status="shipped", open_tickets=1), True, coupon(), Reason.TICKET_OPEN),
+        (OrderEntry("1001", status="shipped", open_tickets=1), True, upgrade(), None),
         (OrderEntry("1001", status="shipped"), False, message(variables={"state": "closed"}), None),
     ],
 )

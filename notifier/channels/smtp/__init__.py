@@ -13,6 +13,7 @@ import re
 import smtplib
 import ssl
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final, Literal
@@ -24,6 +25,8 @@ from notifier.http import Http
 from notifier.options import Options, Secret
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
 
+HELLO: Final = {"zh": "您好：", "en": "Hello,"}
+COLON: Final = {"zh": "：", "en": ": "}
 LEAVE: Final = {"zh": "不再接收此类邮件", "en": "No more mails like this"}
 
 
@@ -34,6 +37,9 @@ class SmtpOptions(Options):
     username: str = ""
     password: Secret | None = None
     sender: str = Field(pattern=r"^[^@\s<>,]+@[^@\s<>,]+$")
+    sender_name: str = Field(
+        "", max_length=60, pattern=r"^[^\r\n]*$", description="what receivers see: your shop"
+    )
     to: tuple[str, ...] = Field((), description="of ops mail; a customer's message goes to the customer")
     timeout_seconds: float = Field(15.0, gt=0)
     ca_file: str | None = Field(None, description="a certificate authority of your own")
@@ -66,7 +72,7 @@ class SmtpChannel:
         config = self._config
         mail = EmailMessage()
         mail["Subject"] = chat.cut(chat.one_line(message.title), 300)
-        mail["From"] = config.sender
+        mail["From"] = Address(config.sender_name, addr_spec=config.sender)
         mail["To"] = ", ".join(to)
         mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
         domain = config.sender.rpartition("@")[2]
@@ -74,16 +80,13 @@ class SmtpChannel:
         if message.thread:
             mail["References"] = f"<{_token(message.thread)}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        plain, text = chat.compose(message, chat.PLAIN, 100_000), chat.compose(message, _HTML, 200_000)
+        plain, page = _letter(message) if message.customer_id else _report(message)
         if message.unsubscribe:
             mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-            says = LEAVE["zh" if message.locale.startswith("zh") else "en"]
-            plain += f"\n\n{says}: {message.unsubscribe}"
-            text += f'<p><small><a href="{html.escape(message.unsubscribe)}">{says}</a></small></p>'
         mail.set_content(plain)
         mail.add_alternative(
-            f'<!doctype html><html lang="{message.locale}"><body>{text}</body></html>', "html"
+            f'<!doctype html><html lang="{message.locale}"><body>{page}</body></html>', "html"
         )
         if message.image:
             mail.add_attachment(message.image, "image", "png", filename="chart.png")
@@ -132,6 +135,23 @@ _HTML = chat.Dialect(
     title=lambda text: f"<h3>{text}</h3>",
     newline="<br>\n",
 )
+
+
+def _letter(message: Message) -> tuple[str, str]:
+    """To a customer, as text and as HTML; the title is the subject."""
+    language = "zh" if message.locale.startswith("zh") else "en"
+    plain = [HELLO[language], message.body]
+    page = [html.escape(HELLO[language]), html.escape(message.body).replace("\n", "<br>\n")]
+    if message.unsubscribe:
+        plain.append(f"{LEAVE[language]}{COLON[language]}{message.unsubscribe}")
+        page.append(
+            f'<small><a href="{html.escape(message.unsubscribe)}">{html.escape(LEAVE[language])}</a></small>'
+        )
+    return "\n\n".join(plain), "\n".join(f"<p>{part}</p>" for part in page)
+
+
+def _report(message: Message) -> tuple[str, str]:
+    return chat.compose(message, chat.PLAIN, 100_000), chat.compose(message, _HTML, 200_000)
 
 
 def _token(text: str) -> str:
