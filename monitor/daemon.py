@@ -54,6 +54,7 @@ DELIVERY_PAUSE: Final = 0.05
 OBSERVE_SECONDS: Final = 5.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
+RETENTION_SECONDS: Final = 3_600.0
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
@@ -178,7 +179,7 @@ class Daemon:
         every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
         every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
         if self.retention is not None:
-            every(BOOKS_SECONDS, "retention", self.retention.run, jitter=0.2)
+            every(RETENTION_SECONDS, "retention", self.retention.run, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None and self.settings.notify.heartbeat_url is not None:

@@ -16,7 +16,7 @@ from notifier.sending import Instant
 from notifier.store import Store
 
 KEEP_DAYS: Final = 400
-STEP_DAYS: Final = 7
+STEP_MS: Final = 6 * 3_600_000
 PAGE: Final = 500
 
 
@@ -27,8 +27,10 @@ class Retired:
 
 
 class Retention:
-    def __init__(self, store: Store, ledger: Ledger, audit: Audit) -> None:
+    def __init__(self, store: Store, ledger: Ledger, audit: Audit, step: int = STEP_MS) -> None:
+        """`step` in milliseconds: how far one run goes beyond the one before."""
         self._store = store
+        self._step = step
         self._ledger = ledger
         self._audit = audit
         self._root = ledger.key()
@@ -36,7 +38,7 @@ class Retention:
         self._trim = script("trim")
 
     async def run(self, now: Instant) -> Retired:
-        """Once a day. However far the clock has jumped, one run goes no more than a week beyond the one before: a
+        """Once an hour. However far the clock has jumped, one run goes no more than a step beyond the one before: a
         machine that dreams of another year must not forget whom it has paid.
         """
         before = await self._horizon(now)
@@ -48,7 +50,7 @@ class Retention:
     async def _horizon(self, now: Instant) -> Instant:
         wanted = now - KEEP_DAYS * DAY_MS
         kept = await self._store.hash_get(self._ledger.key("chain"), "horizon")
-        before = wanted if kept is None else min(wanted, int(kept) + STEP_DAYS * DAY_MS)
+        before = wanted if kept is None else min(wanted, int(kept) + self._step)
         if kept is None or before > int(kept):
             await self._store.hash_set(self._ledger.key("chain"), {"horizon": before})
         return before
