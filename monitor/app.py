@@ -141,7 +141,9 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
         settings.notify.link_hours * 3_600_000,
     )
     approvers = settings.notify.routes[0].receivers if settings.notify.routes else ()
-    notices = Notices(incidents, notifications, desk, approvers, settings.notify.locale)
+    notices = Notices(
+        incidents, notifications, desk, approvers, settings.notify.locale, lambda: ledger.rules.two_above
+    )
     pipeline = Pipeline(directory, engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
     return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, desk)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+from babel.numbers import get_currency_precision
+
 from config.policies import Action, PolicyPack, Rule, minor
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, SubjectType
 from notifier.actions import ActionKind, Proposal, Reason
@@ -297,4 +299,8 @@ def _without_rule(finding: Finding, pack: PolicyPack) -> Proposal:
 
 
 def _amount(proposal: Proposal) -> str:
-    return f"{proposal.amount} {proposal.currency}, minor units" if proposal.amount else proposal.channel
+    if not proposal.amount:
+        return proposal.channel
+    return (
+        f"{Decimal(proposal.amount).scaleb(-get_currency_precision(proposal.currency))} {proposal.currency}"
+    )

@@ -50,6 +50,20 @@ def test_a_large_compensation_asks_in_the_chat_and_the_link_names_the_act(
     asyncio.run(run())
 
 
+def test_where_it_takes_two_people_each_has_a_button() -> None:
+    (gift, _) = apology(amount=80_000)
+    held = [Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)]
+    (alert,) = ask(held, DESK, ("ops",), "zh-CN", NOW, two_above=50_000)
+    message = alert.variables["message"]
+    assert "须由两人先后批准" in message["body"]
+    assert [one["label"] for one in message["buttons"]] == ["批准", "第二人批准", "拒绝"]
+    links = [LINKS.verify(one["url"].rpartition("/")[2], NOW) for one in message["buttons"]]
+    assert [link.act for link in links] == [Act.APPROVE, Act.APPROVE, Act.REJECT]
+    assert len({link.nonce for link in links}) == 3, "a link works once"
+    (alone,) = ask(held, DESK, ("ops",), "zh-CN", NOW, two_above=80_000)
+    assert len(alone.variables["message"]["buttons"]) == 2
+
+
 def test_what_is_held_for_another_reason_asks_nobody() -> None:
     (gift, words) = apology(amount=8_000)
     held = Decided(gift, Outcome.HELD, Reason.HOLD, NOW)

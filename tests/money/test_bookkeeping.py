@@ -61,7 +61,7 @@ def test_policy_explains_a_kind_step_by_step(environment: Callable[[], Settings]
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert rows[0] == {"question": "is there a rule", "answer": "yes", "detail": "late", "reason": None}
-    assert any("1000 CNY" in row["detail"] for row in rows)
+    assert any("10.00 CNY" in row["detail"] for row in rows)
     refused = explain_kind(environment(), "promise_broken", 0.1, 100, None, open_ticket=False)
     assert refused is not None
     assert Reason.BELOW_SCORE in {step.reason for step in refused}
@@ -135,6 +135,9 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
     frame = pl.read_parquet(tmp_path / "audit.parquet")
     assert frame["seq"].to_list() == [line["seq"] for line in lines] == [1, 2, 3]
     assert frame["who"].to_list()[-1] == "anna"
+    told = RUN.invoke(app, ["uplift"])
+    assert (told.exit_code, "too few customers" in told.stdout) == (0, True)
+    assert json.loads(RUN.invoke(app, ["uplift", "--json"]).stdout)["verdict"] == "too_few"
     exported = json.loads(RUN.invoke(app, ["customer", "export", "c-1"]).stdout)
     assert [action["order_id"] for action in exported["actions"]] == ["1001"]
     assert exported["orders"]["1001"]["contact"] == {"phone": "1"}
