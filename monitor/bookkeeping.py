@@ -46,8 +46,17 @@ COLUMNS = (
     "why",
     "from",
     "to",
+    "policy",
+    "sum",
+    "detail",
+    "purpose",
+    "source",
+    "text",
+    "customer",
+    "recovered",
+    "n",
 )
-NUMBERS = {"seq", "at", "amount"}
+NUMBERS = {"seq", "at", "amount", "n"}
 
 
 @dataclass(frozen=True, slots=True)

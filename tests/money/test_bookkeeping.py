@@ -135,6 +135,9 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
     frame = pl.read_parquet(tmp_path / "audit.parquet")
     assert frame["seq"].to_list() == [line["seq"] for line in lines] == [1, 2, 3]
     assert frame["who"].to_list()[-1] == "anna"
+    said = {name for line in lines for name in line}
+    assert said <= set(frame.columns), "nothing that the log says is left out"
+    assert frame["policy"].to_list()[0] == "default-1"
     told = RUN.invoke(app, ["uplift"])
     assert (told.exit_code, "too few customers" in told.stdout) == (0, True)
     assert json.loads(RUN.invoke(app, ["uplift", "--json"]).stdout)["verdict"] == "too_few"
