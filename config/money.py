@@ -36,11 +36,19 @@ class MoneySettings(Section):
     approval_above: Amount = Field(
         Decimal("50.00"), description="a single compensation above it waits for a person"
     )
+    two_people_above: Amount = Field(
+        Decimal(0),
+        description="a single compensation above it takes two people, and so does ending hold, breaker and kill "
+        "switch; 0: one is enough",
+    )
     holdout_percent: float = Field(10.0, ge=0, le=50, description="customers watched and kept silent")
     apologies: int = Field(1, ge=0, description="a customer, in `apology_days`")
     apology_days: int = Field(90, ge=1, le=400)
     apologies_a_year: int = Field(3, ge=0)
-    contact_apologies: int = Field(1, ge=0, description="a phone, e-mail or address, in `apology_days`")
+    contact_apologies: int = Field(1, ge=0, description="a phone or e-mail, in `apology_days`")
+    address_apologies: int = Field(
+        3, ge=0, description="an address, in `apology_days`: families and offices share one"
+    )
     breaker_a_minute: int = Field(600, ge=0, description="decisions a minute that are never too many")
     breaker_factor: float = Field(10.0, ge=1, description="times the usual rate; then decisions are held")
     explicit_consent: bool = Field(default=False, description="offers only to those who said yes")
@@ -51,6 +59,11 @@ class DeliverySettings(Section):
     quiet_until: time = time(8)
     resend_unknown: bool = Field(default=False, description="customer messages: rather twice than never")
     concurrency: int = Field(32, ge=1, le=500)
+    unsubscribe_url: str | None = Field(
+        None,
+        pattern=r"^https://[^\s<>]+$|^http://(localhost|127\.0\.0\.1)[^\s<>]*$",
+        description="how customers reach this program's /u/; then mails carry a one-click opt-out",
+    )
 
 
 class PolicySettings(Section):

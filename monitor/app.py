@@ -20,7 +20,7 @@ import structlog
 
 from config.loading import ConfigError, load
 from config.settings import Settings
-from detectors.findings import Instant
+from detectors.findings import Instant, Kind
 from monitor import __version__
 from monitor.answers import Answers
 from monitor.assembly import (
@@ -37,9 +37,11 @@ from monitor.assembly import (
     messages_a_minute,
     pack_of,
     region_tables,
+    templates_of,
     tenant_key,
 )
 from monitor.audience import check_audience, unheard
+from monitor.averted import uplift
 from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
@@ -66,7 +68,7 @@ from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
 from monitor.pipeline import Pipeline, Sink
-from monitor.recheck import Recheck
+from monitor.recheck import Recheck, looked_up
 from monitor.remembered import Remembered
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -75,7 +77,9 @@ from monitor.sinks import LiveSink, deliveries_to
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
+from monitor.unsubscribe import opt_out_url, unsubscribe_routes
 from notifier.actions import Proposal
+from notifier.audit import Audit
 from notifier.charts import Charts
 from notifier.delivery import Delivery, Sent
 from notifier.http import Http
@@ -84,8 +88,8 @@ from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
 from notifier.posts import References
 from notifier.reconcile import Reconciler
+from notifier.retention import Retention
 from notifier.store import Store
-from notifier.templates import Templates
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
@@ -111,6 +115,10 @@ class Core:
         """Whether the episode behind a proposal still is; None where its subject is no parcel."""
         if proposal.tracking_number is None:
             return None
+        if (
+            proposal.evidence.get("kind") == Kind.SIGNATURE_SUSPECT
+        ):  # kept beside the parcels, which are delivered
+            return self.incidents.incident_of(proposal.finding_id) is not None
         view = self.engine.parcel(proposal.tracking_number)
         return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
 
@@ -137,7 +145,14 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
     )
     ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
     desk = desk_of(settings, pack.fingerprint)
-    notices = Notices(incidents, notifications, desk, approvers_of(settings), settings.notify.locale)
+    notices = Notices(
+        incidents,
+        notifications,
+        desk,
+        approvers_of(settings),
+        settings.notify.locale,
+        lambda: ledger.rules.two_above,
+    )
     pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
     return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, notices)
@@ -230,8 +245,12 @@ async def _assemble(
     await doubts()
     core.pipeline.ask = Patience(doubts)
     core.incidents.expect(await decisions.since(core.pipeline.now))
+    identity = Identity(tenant_key(settings))
     rooms, shops = channels(settings, http), coupon_shops(settings, http)
-    reconciler = Reconciler(opened.store, core.ledger, shops, rooms)
+    templates = templates_of(settings, core.pipeline.pack)
+    reconciler = Reconciler(
+        opened.store, core.ledger, shops, rooms, looked_up(core.ledger, templates, core.directory)
+    )
     count = deliveries_to(metrics)
     links = links_of(settings)
     charts = Charts(rooms, chart_address(lambda: daemon.settings, links))
@@ -245,7 +264,7 @@ async def _assemble(
     delivery = Delivery(
         outbox,
         core.ledger,
-        Templates(settings.policy.templates, settings.timezone),
+        templates,
         rooms,
         shops,
         recheck=Recheck(core.directory, core.is_open),
@@ -254,6 +273,7 @@ async def _assemble(
         observe=observe,
         decorate=charts.decorate,
         references=References(opened.store),
+        unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
     )
 
     async def resubmit(letter: Letter) -> bool:
@@ -304,7 +324,7 @@ async def _assemble(
     daemon.reports = Reports(
         lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
         core.ledger,
-        core.directory,
+        lambda now: uplift(core.ledger, opened.store, now),
         Answers(opened.store),
         core.incidents.history,
         core.incidents.firing,
@@ -312,6 +332,7 @@ async def _assemble(
         lambda: core.notices.desk,
         lambda: daemon.open_findings,
     )
+    daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
 
     async def said(action_id: str) -> Mapping[str, Any] | None:
         claim = await core.ledger.get(action_id)
@@ -320,6 +341,7 @@ async def _assemble(
     daemon.console = [
         ChartPage(links, clock, said, charts.draw).route(),
         *console_routes(source, gate_of(lambda: daemon.settings, daemon.token), links),
+        *unsubscribe_routes(core.ledger, identity, clock),
     ]
     return daemon
 
@@ -357,6 +379,7 @@ def reload(daemon: Daemon) -> None:
         settings = load(daemon.config).settings
         check_audience(settings)
         pack = pack_of(settings)
+        templates_of(settings, pack)
         daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
     except ConfigError as error:
         daemon.metrics.gauge("config_reload_success").set(0)

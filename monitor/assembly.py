@@ -18,13 +18,14 @@ from config.settings import ChannelSettings, Settings
 from monitor.console import Gate
 from monitor.links import Links
 from monitor.notifications.proposals import Desk
-from monitor.secretfile import kept_secret
+from monitor.secret_files import kept_secret
 from notifier import registry
 from notifier.delivery import DeliveryRules
 from notifier.http import Http
 from notifier.ledger import Rules
 from notifier.pacing import QuietHours
 from notifier.sending import Channel, CouponProvider
+from notifier.templates import TemplateProblemError, Templates
 
 T = TypeVar("T")
 UNLIMITED = 1_000_000  # messages a minute to a channel that states no limit
@@ -48,12 +49,14 @@ def ledger_rules(settings: Settings, currency: str) -> Rules:
         cap_days=money.apology_days,
         yearly=money.apologies_a_year,
         contact_cap=money.contact_apologies,
+        address_cap=money.address_apologies,
         budget_tenant=amount(money.budget_month),
         budget_day=amount(money.budget_day),
         budget_incident=amount(money.budget_incident),
         budget_customer=amount(money.budget_customer),
         burst=money.burst,
         approval_above=amount(money.approval_above),
+        two_above=amount(money.two_people_above),
         breaker=money.breaker_a_minute,
         breaker_factor=money.breaker_factor,
         explicit_consent=money.explicit_consent,
@@ -67,6 +70,24 @@ def delivery_rules(settings: Settings) -> DeliveryRules:
     return DeliveryRules(
         quiet=quiet, concurrency=delivery.concurrency, resend_unknown=delivery.resend_unknown
     )
+
+
+def templates_of(settings: Settings, pack: PolicyPack) -> Templates:
+    """Every template that the pack speaks in, rendered with every sample: a broken one is found before it is needed."""
+    templates = Templates(settings.policy.templates, settings.timezone)
+    spoken = {
+        name
+        for rule in pack.rules
+        for action in rule.actions
+        if action.kind != "coupon"
+        for name in (action.template, action.fallback)
+        if name
+    }
+    try:
+        templates.check(spoken)
+    except TemplateProblemError as error:
+        raise ConfigError([f"policy.templates: {error}"]) from None
+    return templates
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,23 +14,22 @@ from typing import Any, get_args
 import msgspec
 import polars as pl
 
-from config.loading import ConfigError
 from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
 from monitor.directory import Directory, OrderEntry
-from monitor.policy import OrderFacts, Step
-from monitor.policy import explain as explain_policy
+from monitor.policy import OrderFacts, Step, judge
+from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
 from notifier.audit import Audit
 from notifier.http import Http
 from notifier.identity import Identity
-from notifier.ledger import Ledger, Person
+from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
 from notifier.store import Store
-from notifier.templates import TemplateProblemError, Templates
+from notifier.templates import Templates
 
 COLUMNS = (
     "seq",
@@ -48,8 +46,17 @@ COLUMNS = (
     "why",
     "from",
     "to",
+    "policy",
+    "sum",
+    "detail",
+    "purpose",
+    "source",
+    "text",
+    "customer",
+    "recovered",
+    "n",
 )
-NUMBERS = {"seq", "at", "amount"}
+NUMBERS = {"seq", "at", "amount", "n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Books:
     audit: Audit
     reconciler: Reconciler
     now: Instant
+    as_of: Instant  # of the newest decision, where that is earlier: what "the last days" count from
 
 
 @asynccontextmanager
@@ -69,24 +77,14 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         pack, identity = pack_of(settings), Identity(tenant_key(settings))
         ledger = Ledger(opened.store, identity, ledger_rules(settings, pack.currency))
         audit = Audit(opened.store, ledger, identity)
-        reconciler = Reconciler(opened.store, ledger, coupon_shops(settings, http), channels(settings, http))
-        yield Books(settings, opened.store, pack, ledger, audit, reconciler, time.time_ns() // 1_000_000)
-
-
-def check_templates(settings: Settings, pack: PolicyPack) -> None:
-    """Raises `ConfigError` for a template that is missing, or that does not stand the samples."""
-    spoken = {
-        name
-        for rule in pack.rules
-        for action in rule.actions
-        if action.kind != "coupon"
-        for name in (action.template, action.fallback)
-        if name
-    }
-    try:
-        Templates(settings.policy.templates, settings.timezone).check(spoken)
-    except TemplateProblemError as error:
-        raise ConfigError([f"policy.templates: {error}"]) from None
+        templates = Templates(settings.policy.templates, settings.timezone)
+        sent_as = looked_up(ledger, templates, Directory(opened.store))
+        shops, rooms = coupon_shops(settings, http), channels(settings, http)
+        reconciler = Reconciler(opened.store, ledger, shops, rooms, sent_as)
+        now = time.time_ns() // 1_000_000
+        newest = await opened.store.call("ZRANGE", ledger.key("actions"), -1, -1, "WITHSCORES")
+        as_of = min([now, *(int(score) for _, score in newest)])
+        yield Books(settings, opened.store, pack, ledger, audit, reconciler, now, as_of)
 
 
 # What policy would say
@@ -94,7 +92,7 @@ def check_templates(settings: Settings, pack: PolicyPack) -> None:
 
 def explain_kind(
     settings: Settings, kind: str, score: float, order_value: float, tier: str | None, *, open_ticket: bool
-) -> list[Step] | None:
+) -> tuple[Step, ...] | None:
     """Of a made-up parcel of today; None where `kind` is none."""
     if kind not in get_args(KINDS):
         return None
@@ -118,10 +116,10 @@ def explain_kind(
         has_contact=True,
         open_ticket=open_ticket,
     )
-    return explain_policy(finding, facts, pack, now)
+    return judge(finding, facts, pack, now).steps
 
 
-async def explain_finding(books: Books, given: str) -> list[Step] | None:
+async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
     """Of a finding that the daemon published, with what is known of its order now."""
     found = await Story(books.store).of(given)
     records = [one for one in (found[1] if found else []) if one.get("what") == "finding"]
@@ -139,7 +137,7 @@ async def explain_finding(books: Books, given: str) -> list[Step] | None:
     facts = facts_of(order) if order else None
     if finding.subject.type is SubjectType.CUSTOMER:
         facts = OrderFacts(customer_id=finding.subject.id, has_contact=True)
-    return explain_policy(finding, facts, books.pack, books.now)
+    return judge(finding, facts, books.pack, books.now).steps
 
 
 def facts_of(order: OrderEntry) -> OrderFacts:
@@ -206,17 +204,3 @@ def _cell(name: str, value: Any) -> Any:
     if value is None:
         return None
     return int(value) if name in NUMBERS else str(value)
-
-
-async def erase(books: Books, customer_id: str, reason: str) -> tuple[int, list[str]]:
-    """The ledger's records and the contact data of the orders behind them."""
-    known = await books.audit.export(customer_id)
-    erased, left = await books.audit.erase(
-        customer_id, Person(getpass.getuser(), reason or "erasure", "cli"), books.now
-    )
-    orders = {str(action["order_id"]) for action in known["actions"] if action["order_id"]}
-    newest = await books.store.get(books.store.key("customer-order", customer_id))
-    for order_id in sorted(orders | ({newest.decode()} if newest else set())):
-        await books.store.hash_delete(books.store.key("order", order_id), "contact")
-    await books.store.delete(books.store.key("customer-order", customer_id))
-    return erased, left

@@ -15,11 +15,17 @@ from monitor.incidents import Command
 from monitor.pipeline import Pipeline
 from monitor.records import when
 from monitor.storage import OpenStore
-from notifier.ledger import Ledger, Person
+from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
 
 HOUR_MS = 3_600_000
+SAID: Mapping[str, str] = {
+    "not_held": "it does not wait for anybody: decided already, or never held",
+    "expired": "too late to be welcome; it is dropped, and its money has gone back",
+    "second_needed": "your word is noted; a second person must say so too",
+    "same_person": "you said so already; it takes somebody else",
+}
 Handler = Callable[[Json, Actor, Instant], Awaitable[Json]]
 
 
@@ -130,12 +136,12 @@ class Commands:
     async def _approve(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         action = _text(arguments, "action")
         answer = await self.ledger.approve(action, _person(actor, arguments), now)
-        return {"message": f"{action}: {answer}"}
+        return _decided(action, "approve", answer)
 
     async def _reject(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         action = _text(arguments, "action")
         answer = await self.ledger.reject(action, _person(actor, arguments), now)
-        return {"message": f"{action}: {answer}"}
+        return _decided(action, "reject", answer)
 
     async def _hold(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         changed = await self.ledger.hold(_person(actor, arguments), now)
@@ -149,7 +155,10 @@ class Commands:
             books = await self.reconciler.shop(now)
         except CouponsUnavailableError as error:
             raise Refused(f"still on hold: {error}", 503) from None
-        count = await self.ledger.release(_person(actor, arguments), now)
+        try:
+            count = await self.ledger.release(_person(actor, arguments), now)
+        except SecondPersonNeededError as error:
+            return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
         await self.opened.trust()
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us} that we did not know"
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
@@ -159,7 +168,10 @@ class Commands:
         return {"message": "the kill switch is on: nothing leaves" if changed else "it was on already"}
 
     async def _resume(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        changed = await self.ledger.revive(_person(actor, arguments), now)
+        try:
+            changed = await self.ledger.revive(_person(actor, arguments), now)
+        except SecondPersonNeededError as error:
+            return {"message": f"the kill switch stays on: {SAID[error.asked]}", "answer": error.asked}
         return {"message": "the kill switch is off" if changed else "it was off already"}
 
     async def _retry(self, arguments: Json, actor: Actor, now: Instant) -> Json:
@@ -173,6 +185,13 @@ class Commands:
         wanted = arguments.get("entry")
         taken, refused = await self.letters.replay(self.resubmit, ids={str(wanted)} if wanted else None)
         return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
+
+
+def _decided(action: str, word: str, answer: str) -> Json:
+    if answer == "absent":
+        raise Refused(f"{action}: there is no such action", 404)
+    done = "approved, it goes on" if word == "approve" else "rejected, its money has gone back"
+    return {"message": f"{action}: {SAID.get(answer, done)}", "answer": answer}
 
 
 def _person(actor: Actor, arguments: Json) -> Person:

@@ -34,7 +34,6 @@ from monitor.metrics import Metrics
 from monitor.notices import Notices
 from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
-from monitor.records import money as major
 from monitor.records import when
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -43,10 +42,11 @@ from monitor.sinks import LiveSink
 from monitor.storage import OpenStore
 from monitor.story import Story
 from monitor.stream import EventStream, Frame
-from monitor.views import claim_record, incident_record, parcel_record, story_lines
+from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
 from notifier.reconcile import Reconciler
+from notifier.retention import Retention
 from notifier.sending import CouponsUnavailableError
 from notifier.store import StoreError
 
@@ -58,6 +58,7 @@ DELIVERY_PAUSE: Final = 0.05
 OBSERVE_SECONDS: Final = 5.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
+RETENTION_SECONDS: Final = 3_600.0
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
@@ -96,6 +97,7 @@ class Daemon:
     doubts: Callable[[], Awaitable[None]] | None = (
         None  # holds the ledger where the store knows less than we do
     )
+    retention: Retention | None = None
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -191,6 +193,8 @@ class Daemon:
         every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
         every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
         every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
+        if self.retention is not None:
+            every(RETENTION_SECONDS, "retention", self.retention.run, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None:
@@ -305,10 +309,7 @@ class Daemon:
 
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency
-        budget = {
-            scope: (spent, int(left) if isfinite(left) else None)
-            for scope, (spent, left) in (await self.ledger.budgets(currency, now)).items()
-        }
+        budgets = await self.ledger.budgets(currency, now)
         return {
             "version": __version__,
             "mode": "shadow: nothing leaves" if self.settings.shadow else "live",
@@ -320,13 +321,11 @@ class Daemon:
             "outbox": await self.ledger.counts(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
-                scope: f"{major(spent, currency):.2f} spent, "
-                + (f"{major(left, currency):.2f} left" if left is not None else "no limit")
-                for scope, (spent, left) in budget.items()
+                scope: budget_text(spent, left, currency) for scope, (spent, left) in budgets.items()
             },
             "budget": {
-                scope: {"spent": spent, "left": left, "currency": currency}
-                for scope, (spent, left) in budget.items()
+                scope: {"spent": spent, "left": int(left) if isfinite(left) else None, "currency": currency}
+                for scope, (spent, left) in budgets.items()
             },
             "store": self.opened.store.url,
             "doubt": self.opened.doubt,
@@ -343,11 +342,13 @@ class Daemon:
         if story is None and parcel is None:
             return None
         name, records = story or (f"parcel:{number}", [])
+        actions = [str(one["action_id"]) for one in records if one["what"] == "action"]
+        claims = {claim.action_id: claim for claim in await self.ledger.claims(actions)}
         return {
             "subject": name,
             "parcel": parcel,
             "records": records,
-            "lines": story_lines(name, parcel, records),
+            "lines": story_lines(name, parcel, records, claims),
         }
 
     def incidents_now(self, *, everything: bool) -> Sequence[Json]:
@@ -360,7 +361,7 @@ class Daemon:
         return [
             claim_record(claim)
             async for claim in self.ledger.all()
-            if claim.state != "done" and state in (None, claim.state)
+            if claim.state == state or (state is None and claim.state not in {"done", "none"})
         ]
 
     async def dead_letters(self, count: int) -> Sequence[Json]:

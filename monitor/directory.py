@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from monitor import complaint_times
 from monitor.columns import Batch
 from monitor.events import Complaint, Order
 from notifier.sending import Contact
@@ -54,8 +55,14 @@ class OrderEntry:
     statuses: Mapping[str, int] = field(default_factory=dict)
 
 
+def no_hashes(_contact: Contact, _address: str | None) -> tuple[str, ...]:
+    return ()
+
+
 class Directory:
-    def __init__(self, store: Store, hashes: Callable[[Contact], tuple[str, ...]] = lambda _: ()) -> None:
+    def __init__(
+        self, store: Store, hashes: Callable[[Contact, str | None], tuple[str, ...]] = no_hashes
+    ) -> None:
         self._store = store
         self._hashes = hashes
 
@@ -65,6 +72,7 @@ class Directory:
             self._order(pipe, order)
         for complaint in batch.complaints:
             self._ticket(pipe, complaint)
+        complaint_times.remember(self._store, pipe, batch.complaints)
         for tracking_number, order_id in batch.links:
             self._link(pipe, tracking_number, order_id)
         for engagement in batch.engagements:
@@ -121,10 +129,12 @@ class Directory:
         if not raw:
             return entry
         fields = msgspec.json.decode(raw, type=dict[str, Any])
-        contact, zone = _contact(fields), fields.get("timezone")
+        contact, zone, address = _contact(fields), fields.get("timezone"), fields.get("address")
         return replace(
             entry,
-            contact_hashes=self._hashes(contact) if contact else (),
+            contact_hashes=self._hashes(contact, address if isinstance(address, str) else None)
+            if contact
+            else (),
             timezone=zone if isinstance(zone, str) else None,
         )
 

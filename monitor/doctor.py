@@ -38,7 +38,7 @@ class Check:
 
 async def examine(settings: Settings) -> AsyncIterator[Check]:
     yield _config(settings)
-    for check in _alerts(settings):
+    for check in (*_alerts(settings), *_senders(settings)):
         yield check
     yield _disk(settings)
     yield _checkpoints(settings)
@@ -92,6 +92,39 @@ def _alerts(settings: Settings) -> list[Check]:
     told = ", ".join(sorted({receiver for route in routes for receiver in route.receivers})) or "nobody"
     checks = [Check("alerts", Verdict.OK, f"{len(routes)} routes to {told}")] if routes else []
     return checks + [Check("alerts", Verdict.WARNING, gap) for gap in unheard(settings)]
+
+
+def _senders(settings: Settings) -> list[Check]:
+    """Whom the policy speaks through, and whether there is such a channel."""
+    try:
+        pack = pack_of(settings)
+    except ConfigError:
+        return []  # said already
+    names = {
+        name: action.kind
+        for rule in pack.rules
+        for action in rule.actions
+        for name in action.names
+        if action.kind != "ops_alert"  # ops are told by incidents, along the routes
+    }
+    missing = sorted(
+        f"[{'coupons' if kind == 'coupon' else 'channels'}.{name}]"
+        for name, kind in names.items()
+        if name not in (settings.coupons if kind == "coupon" else settings.channels)
+    )
+    checks = [Check("channels", Verdict.OK, f"policy speaks through {', '.join(sorted(names))}")]
+    if missing:
+        text = f"policy speaks through what is not there, its actions are given up: {', '.join(missing)}"
+        checks = [Check("channels", Verdict.WARNING, text)]
+    mails = sorted(
+        name
+        for name, kind in names.items()
+        if kind == "message" and name in settings.channels and settings.channels[name].type == "smtp"
+    )
+    if mails and settings.delivery.unsubscribe_url is None:
+        text = f"{', '.join(mails)}: mails to customers without a one-click opt-out; set delivery.unsubscribe_url"
+        checks.append(Check("mail", Verdict.WARNING, text))
+    return checks
 
 
 def _disk(settings: Settings) -> Check:

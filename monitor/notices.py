@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detectors.findings import Instant
@@ -20,6 +20,7 @@ class Notices:
     desk: Desk
     approvers: tuple[str, ...] = ()  # channels that hear of what waits for a person
     locale: str = "zh-CN"
+    two_above: Callable[[], int] = lambda: 0  # minor units; above it an approval takes two people
 
     def reload(self, desk: Desk, approvers: tuple[str, ...], locale: str) -> None:
         """For what is said from now on."""
@@ -31,4 +32,4 @@ class Notices:
 
     def ask(self, decisions: Sequence[Decided], now: Instant) -> list[Proposal]:
         """What waits for a person's word, for the approvers' chats."""
-        return ask(decisions, self.desk, self.approvers, self.locale, now)
+        return ask(decisions, self.desk, self.approvers, self.locale, now, two_above=self.two_above())

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+from babel.numbers import get_currency_precision
+
 from config.policies import Action, PolicyPack, Rule, minor
-from detectors.findings import CloseReason, Finding, Instant, State, SubjectType
+from detectors.findings import CloseReason, Finding, Instant, Kind, State, SubjectType
 from notifier.actions import ActionKind, Proposal, Reason
 
 HOUR_MS: Final = 3_600_000
@@ -82,20 +84,8 @@ def decide(
     held_back: Reason | None = None,
     incident_id: str | None = None,
 ) -> list[Proposal]:
-    """`held_back` is what incidents, silences and feeds say against acting; a coupon precedes its message."""
+    """What `judge` proposes. A coupon precedes its message."""
     return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).proposals)
-
-
-def explain(
-    finding: Finding,
-    facts: OrderFacts | None,
-    pack: PolicyPack,
-    now: Instant,
-    *,
-    held_back: Reason | None = None,
-    incident_id: str | None = None,
-) -> list[Step]:
-    return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).steps)
 
 
 def judge(
@@ -107,6 +97,9 @@ def judge(
     held_back: Reason | None = None,
     incident_id: str | None = None,
 ) -> Judgement:
+    """Every question with its answer, and the proposals. `held_back` is what incidents, silences and feeds say against
+    acting.
+    """
     rule = pack.rule_of(finding.kind)
     if rule is None:
         step = Step("is there a rule", False, f"none for {finding.kind}", Reason.NO_RULE)
@@ -202,7 +195,7 @@ class _Draft:
             purpose=action.purpose,
             incident_id=self.incident_id,
             locale=facts.locale or self.pack.locale,
-            variables=self._variables(facts),
+            variables=self._variables(facts, start),
             evidence={
                 "kind": finding.kind,
                 "detector": finding.detector,
@@ -264,8 +257,14 @@ class _Draft:
             return None
         return self.proposal(wanted, wanted.names[0], None).action_id
 
-    def _variables(self, facts: OrderFacts) -> dict[str, Any]:
+    def _variables(self, facts: OrderFacts, at: Instant) -> dict[str, Any]:
+        """`at` is when the words go at the earliest: what is overdue then is spoken of as overdue."""
         evidence: Mapping[str, Any] = self.finding.evidence
+        promised = facts.promised_at
+        if (
+            self.finding.kind is Kind.PROMISE_BROKEN
+        ):  # the promise that the engine saw broken, whatever the order says
+            promised = self.finding.started_at
         found: dict[str, Any] = {word: evidence.get(word) for word in WORDS}
         found |= {
             "kind": str(self.finding.kind),
@@ -277,7 +276,8 @@ class _Draft:
             "since": self.finding.started_at,
             "order_id": facts.order_id,
             "tracking_number": facts.tracking_number,
-            "promised_at": facts.promised_at,
+            "promised_at": promised,
+            "overdue": promised is not None and promised <= at,
             "customer_region": facts.region,
             "texts": {language: str(evidence[language]) for language in TEXTS if evidence.get(language)},
         }
@@ -299,4 +299,8 @@ def _without_rule(finding: Finding, pack: PolicyPack) -> Proposal:
 
 
 def _amount(proposal: Proposal) -> str:
-    return f"{proposal.amount} {proposal.currency}, minor units" if proposal.amount else proposal.channel
+    if not proposal.amount:
+        return proposal.channel
+    return (
+        f"{Decimal(proposal.amount).scaleb(-get_currency_precision(proposal.currency))} {proposal.currency}"
+    )

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from detectors.findings import Instant
 from monitor.directory import Directory
 from notifier.actions import ActionKind, Proposal, Reason
+from notifier.compose import Composer
+from notifier.ledger import Claim, Ledger
 from notifier.outbox import Entry
+from notifier.sending import Message
+from notifier.templates import Templates
 
 DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
 SPEAKING: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING})
+
+# Who talks to a person already gets neither the words nor, unsaid, the coupon.
+APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,21 @@ class Recheck:
             order = (await self.directory.orders([proposal.order_id])).get(proposal.order_id)
             if order is not None and order.status in DEAD_ORDERS:
                 return Reason.RECOVERED
-            if order is not None and order.open_tickets and entry.kind is ActionKind.MESSAGE:
+            if order is not None and order.open_tickets and entry.kind in APOLOGIES:
                 return Reason.TICKET_OPEN
         if proposal.variables.get("state") == "closed":  # a word about the end itself
             return None
         return Reason.RECOVERED if self.is_open(proposal) is False else None
+
+
+def looked_up(
+    ledger: Ledger, templates: Templates, directory: Directory
+) -> Callable[[Claim], Awaitable[Message | None]]:
+    """What a claim said, composed again, for providers that are asked by number and text."""
+    composer = Composer(ledger, templates)
+
+    async def sent_as(claim: Claim) -> Message | None:
+        contact = await directory.contact(claim.proposal.customer_id, claim.proposal.order_id)
+        return await composer.sent_as(claim, contact)
+
+    return sent_as

@@ -6,7 +6,7 @@ The scheduled time is the identity of a digest: written twice, after a crash or 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 from config.settings import NotifySettings
 from detectors.findings import Instant
 from monitor.answers import precision
+from monitor.averted import WITHIN_DAYS
 from monitor.incidents import View
 from monitor.links import Act, Link, nonce
 from monitor.notifications.places import named
 from monitor.notifications.proposals import Desk, clean
-from notifier.actions import ActionKind, Arm, Outcome, Proposal, Reason
+from monitor.uplift import Uplift
+from notifier.actions import ActionKind, Outcome, Proposal, Reason
 from notifier.ledger import Claim
 
 DAY: Final = 86_400_000
@@ -28,13 +30,6 @@ HOUR: Final = 3_600_000
 TOP: Final = 8
 LISTED: Final = 20
 ASKED: Final = 2  # chats show few buttons
-LEAST_ORDERS: Final = 50  # in each arm
-Z95: Final = 1.96
-WITH_COMPLAINT: Final = 20_000  # orders asked about, at most
-
-
-class Orders(Protocol):
-    async def orders(self, order_ids: Sequence[str]) -> Mapping[str, Any]: ...
 
 
 class Claims(Protocol):
@@ -74,15 +69,12 @@ class Tally:
     withheld: Counter[str] = field(default_factory=Counter)
     money: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
-    arms: dict[str, dict[str, None]] = field(default_factory=dict)  # arm to orders
 
     def add(self, claim: Claim) -> None:
         proposal = claim.proposal
         if proposal.kind is ActionKind.OPS_ALERT:
             return
         self.decided[proposal.kind.value] += 1
-        if claim.arm is not None and proposal.order_id:
-            self.arms.setdefault(claim.arm.value, {})[proposal.order_id] = None
         if claim.outcome is Outcome.SEND:
             self.sent[proposal.kind.value] += 1
             if proposal.amount:
@@ -98,7 +90,7 @@ class Reports:
 
     settings: Callable[[], tuple[NotifySettings, str, str]]  # notify, time zone, policy version
     claims: Claims
-    orders: Orders
+    uplift: Callable[[Instant], Awaitable[Uplift]]
     answers: Said
     history: Callable[[], Sequence[View]]
     firing: Callable[[], Sequence[View]]
@@ -145,7 +137,6 @@ class Reports:
         ended = [view for view in self.history() if since <= (view.resolved_at or 0) < at]
         firing = list(self.firing())
         answers = await self.answers.all()
-        complaints = await self._complaints(tally)
         noisy = sorted(answers.items(), key=lambda item: (-item[1].get("noise", 0), item[0]))
         largest = sorted((*firing, *ended), key=lambda view: (-view.total, view.incident_id))
         return {
@@ -169,8 +160,8 @@ class Reports:
                 for view in largest[:TOP]
             ],
             "open": _ranked(self.open_findings()),
-            "complaints": complaints,
-            "averted": averted(complaints),
+            "uplift": (await self.uplift(at)).record() if kind == "weekly" else None,
+            "uplift_days": WITHIN_DAYS,
             "calibration": [[name, round(gap, 3)] for name, gap in sorted(self.calibration().items())],
             "noisiest": [
                 [rule, counts.get("useful", 0), counts.get("noise", 0), precision(counts)]
@@ -178,32 +169,6 @@ class Reports:
                 if counts.get("noise", 0)
             ],
         }
-
-    async def _complaints(self, tally: Tally) -> dict[str, list[int]]:
-        """By arm: orders decided about, and those of them that have a complaint open now."""
-        found: dict[str, list[int]] = {}
-        for arm in (Arm.TREATED.value, Arm.HOLDOUT.value):
-            ids = list(tally.arms.get(arm, ()))[:WITH_COMPLAINT]
-            complaining = 0
-            for start in range(0, len(ids), 500):
-                known = await self.orders.orders(ids[start : start + 500])
-                complaining += sum(order.open_tickets > 0 for order in known.values())
-            if ids:
-                found[arm] = [len(ids), complaining]
-        return found
-
-
-def averted(complaints: Mapping[str, Sequence[int]]) -> list[int]:
-    """Complaints fewer than the holdout's rate would have brought, with a 95 % interval (Agresti and Caffo); empty
-    where an arm has too few orders to say anything.
-    """
-    arms = [complaints.get(arm.value, (0, 0)) for arm in (Arm.TREATED, Arm.HOLDOUT)]
-    if any(orders < LEAST_ORDERS for orders, _ in arms):
-        return []
-    rates = [(complaining + 1) / (orders + 2) for orders, complaining in arms]
-    spread = sum(rate * (1 - rate) / (orders + 2) for rate, (orders, _) in zip(rates, arms, strict=True))
-    fewer, margin = rates[1] - rates[0], Z95 * spread**0.5
-    return [round(arms[0][0] * share) for share in (fewer, fewer - margin, fewer + margin)]
 
 
 def waiting(held: Sequence[Claim], at: Instant, timezone: str, desk: Desk) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,14 +68,27 @@ def claim_record(claim: Claim) -> dict[str, Any]:
         "rule": proposal.rule,
         "attempts": claim.attempts,
         "due_at": when(claim.due) if claim.due else None,
-        "cause": claim.why or str(claim.reason),
+        "cause": claim.why or _cause(claim),
     }
 
 
+def budget_text(spent: int, left: float, currency: str) -> str:
+    rest = "no limit" if left == math.inf else f"{money(int(left), currency):.2f} left"
+    return f"{money(spent, currency):.2f} {currency} spent, {rest}"
+
+
+def _cause(claim: Claim) -> str:
+    agreed = f", {claim.first_approver} agreed, one more is needed" if claim.first_approver else ""
+    return f"{claim.reason}{agreed}"
+
+
 def story_lines(
-    subject: str, parcel: Mapping[str, Any] | None, records: Sequence[Mapping[str, Any]]
+    subject: str,
+    parcel: Mapping[str, Any] | None,
+    records: Sequence[Mapping[str, Any]],
+    claims: Mapping[str, Claim] | None = None,
 ) -> list[str]:
-    """The story of a subject as a person reads it, oldest first."""
+    """The story of a subject as a person reads it, oldest first; `claims` by action tell what became of each yes."""
     lines = [subject]
     if parcel is not None:
         known = [
@@ -84,10 +98,24 @@ def story_lines(
         ]
         lines.append("  now: " + ", ".join(known))
     for record in records:
-        lines += _finding_lines(record) if record["what"] == "finding" else _action_lines(record)
+        if record["what"] == "finding":
+            lines += _finding_lines(record)
+        else:
+            lines += _action_lines(record) + _became(record, (claims or {}).get(str(record["action_id"])))
     if not records:
         lines.append("  nothing was found about it, so nothing was decided")
     return lines
+
+
+def _became(record: Mapping[str, Any], claim: Claim | None) -> list[str]:
+    """What delivery made of a yes; a no ends with its reason."""
+    if claim is None or record["decision"] == "suppressed" or claim.state == "none":
+        return []
+    if claim.state == "done":
+        return [f"      done{f' {when(claim.sent_at)}' if claim.sent_at else ''}"]
+    due = f", due {when(claim.due)}" if claim.due and claim.state == "pending" else ""
+    why = f": {claim.why}" if claim.why and claim.why != "ok" else ""
+    return [f"      {claim.state}{why}{due}"]
 
 
 def _finding_lines(record: Mapping[str, Any]) -> list[str]:

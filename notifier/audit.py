@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,13 @@ class Receiver:
     actions: int
 
 
+class _Logged(NamedTuple):
+    """Of one claim: when it was decided, and what the log said of it last."""
+
+    claimed_at: Instant
+    outcome: str
+
+
 class Audit:
     def __init__(self, store: Store, ledger: Ledger, identity: Identity) -> None:
         self._store = store
@@ -69,10 +76,11 @@ class Audit:
         problems += await self._verify_claims(last)
         return problems[:MOST_PROBLEMS]
 
-    async def _verify_chain(self) -> tuple[list[str], dict[str, str]]:
+    async def _verify_chain(self) -> tuple[list[str], dict[str, _Logged]]:
         problems: list[str] = []
-        outcomes: dict[str, str] = {}
-        previous, seq = "", 0
+        logged: dict[str, _Logged] = {}
+        base, base_hash = await self._store.hash_get_many(self._ledger.key("chain"), ["base", "base_hash"])
+        previous, seq = (base_hash or b"").decode(), int(base or 0)
         async for record in self.records():
             expected = hashlib.sha1(previous.encode() + record.raw, usedforsecurity=False).hexdigest()
             if record.hash != expected:
@@ -81,24 +89,32 @@ class Audit:
                 problems.append(f"audit entry {record.entry_id}: entry {seq + 1} is missing")
             previous, seq = record.hash, int(record.body.get("seq", seq + 1))
             if record.body.get("event") in DECIDING and record.body.get("outcome"):
-                outcomes[str(record.body.get("id"))] = str(record.body["outcome"])
+                action_id, at = str(record.body.get("id")), int(record.body.get("at", 0))
+                first = at if record.body["event"] == "claimed" else 0  # 0: its beginning has been trimmed
+                first = logged[action_id].claimed_at if action_id in logged else first
+                logged[action_id] = _Logged(first, str(record.body["outcome"]))
         head = await self._ledger.head()
         if head.seq != seq:
             problems.append(f"the audit log ends at {seq}, the ledger is at {head.seq}")
-        return problems, outcomes
+        return problems, logged
 
-    async def _verify_claims(self, outcomes: dict[str, str]) -> list[str]:
+    async def _verify_claims(self, logged: Mapping[str, _Logged]) -> list[str]:
         problems: list[str] = []
         seen: set[str] = set()
         async for claim in self._ledger.all():
             seen.add(claim.action_id)
             if not claim.checksum_holds:
                 problems.append(f"{claim.action_id}: the record is not the one that was claimed")
-            if outcomes.get(claim.action_id) != claim.outcome:
-                problems.append(
-                    f"{claim.action_id}: the log says {outcomes.get(claim.action_id)}, the claim {claim.outcome}"
-                )
-        problems += [f"{one}: in the log, not in the ledger" for one in outcomes if one not in seen]
+            known = logged.get(claim.action_id)
+            said = known.outcome if known is not None else None
+            if said != claim.outcome:
+                problems.append(f"{claim.action_id}: the log says {said}, the claim {claim.outcome}")
+        retired = int(await self._store.hash_get(self._ledger.key("chain"), "retired") or 0)
+        problems += [
+            f"{action_id}: in the log, not in the ledger"
+            for action_id, one in logged.items()
+            if action_id not in seen and one.claimed_at >= retired
+        ]
         return problems + await self._verify_budgets(seen)
 
     async def _verify_budgets(self, action_ids: set[str]) -> list[str]:
@@ -200,6 +216,7 @@ def _exported(claim: Claim) -> dict[str, Any]:
     return {
         "action_id": claim.action_id,
         "kind": str(proposal.kind),
+        "subject": proposal.subject,
         "order_id": proposal.order_id,
         "decided_at": claim.decided_at,
         "decision": str(claim.outcome),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from notifier.actions import ActionKind
-from notifier.ledger import Ledger
+from notifier.ledger import Claim, Ledger
 from notifier.ops_message import OPS_TEMPLATES, ops_message
-from notifier.outbox import Entry
+from notifier.outbox import Entry, entry_of
 from notifier.sending import Button, Contact, Coupon, Instant, Message
 from notifier.templates import Templates
 
@@ -39,8 +39,12 @@ def coupon_of(entry: Entry, contact: Contact | None) -> Coupon:
 
 
 class Composer:
-    def __init__(self, ledger: Ledger, templates: Templates) -> None:
+    def __init__(
+        self, ledger: Ledger, templates: Templates, unsubscribe: Callable[[str], str] | None = None
+    ) -> None:
+        """`unsubscribe` makes a customer's own link from the customer's id."""
         self._ledger = ledger
+        self._unsubscribe = unsubscribe
         self._templates = templates
 
     async def message(self, entry: Entry, contact: Contact | None) -> Message:
@@ -77,10 +81,23 @@ class Composer:
             template=entry.template,
             variables={
                 name: value for name, value in variables.items() if name not in HIDDEN and value is not None
-            },
+            }
+            | self._templates.spoken_facts(variables, words.locale, proposal.timezone),
             coupon_code=variables.get("coupon_code"),
             labels={"kind": str(proposal.kind)},
+            unsubscribe=self._link(entry),
         )
+
+    def _link(self, entry: Entry) -> str | None:
+        customer = entry.proposal.customer_id
+        if self._unsubscribe is None or customer is None or entry.kind is not ActionKind.MESSAGE:
+            return None
+        return self._unsubscribe(customer)
+
+    async def sent_as(self, claim: Claim, contact: Contact | None) -> Message | None:
+        """What a claim said when it was sent, to be found at its provider; None without its receiver."""
+        entry = entry_of(claim)
+        return await self.message(entry, contact) if contact is not None or entry.ops else None
 
     async def _money(self, entry: Entry) -> dict[str, Any]:
         """The coupon that the words speak of; nothing where they go without it."""

@@ -33,6 +33,8 @@ FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.NO_CONTACT: Reason.NO_CONTACT,
 }
 LONG: Final = 5_000
+# A coupon keeps the hours of its words: given at night, it would stand unsaid where the parcel comes before the morning.
+APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -81,10 +83,11 @@ class Delivery:
         observe: Callable[[Sent], None] | None = None,
         decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
         references: References | None = None,
+        unsubscribe: Callable[[str], str] | None = None,
     ) -> None:
         self._outbox = outbox
         self._ledger = ledger
-        self._composer = Composer(ledger, templates)
+        self._composer = Composer(ledger, templates, unsubscribe)
         self._channels = channels
         self._coupons = coupons
         self._recheck = recheck
@@ -190,7 +193,7 @@ class Delivery:
             return await self._give_up(entry, Reason.CHANNEL_REJECTED, "poison", now)
         if (reason := await self._unwanted(entry, now)) is not None:
             return await self._give_up(entry, reason, "", now)
-        if entry.kind is ActionKind.MESSAGE:
+        if entry.kind in APOLOGIES:
             awake = self._rules.quiet.until(now, entry.proposal.timezone)
             if awake > now:
                 return Verdict("defer", Reason.QUIET_HOURS, awake)

@@ -16,6 +16,8 @@ from notifier.sending import Contact
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PREFIX: Final = "SRY"
 BUCKETS: Final = 10_000
+ADDRESS: Final = "a:"
+TOKEN_MAC: Final = 32  # hexadecimal digits: 128 bits
 
 
 class Identity:
@@ -43,8 +45,22 @@ class Identity:
     def pseudonym(self, customer_id: str) -> str:
         return self._digest("customer", customer_id).hex()[:24]
 
+    def opt_out_token(self, customer_id: str) -> str:
+        """What the link in a mail carries: no name, the same for ever, and computable by nobody else."""
+        who = self.pseudonym(customer_id)
+        return f"{who}{self._digest('opt-out', who).hex()[:TOKEN_MAC]}"
+
+    def opted_out(self, token: str) -> str | None:
+        """The customer's pseudonym; None where the token is not ours."""
+        if not re.fullmatch(r"[0-9a-f]{56}", token):
+            return None
+        who, mac = token[:-TOKEN_MAC], token[-TOKEN_MAC:]
+        return who if hmac.compare_digest(mac, self._digest("opt-out", who).hex()[:TOKEN_MAC]) else None
+
     def contact_hashes(self, contact: Contact, address: str | None = None) -> tuple[str, ...]:
-        """Of phone, e-mail and address, each normalised: the same person under many names has one of them in common."""
+        """Of phone, e-mail and address, each normalised: the same person under many names has one of them in common.
+        That of an address begins with `ADDRESS`: families and offices share one, so it has a cap of its own.
+        """
         parts = []
         if contact.phone and (digits := re.sub(r"\D", "", contact.phone)):
             parts.append("phone:" + digits[-11:])
@@ -52,7 +68,10 @@ class Identity:
             parts.append("email:" + contact.email.strip().casefold())
         if address and (words := re.sub(r"\W", "", address).casefold()):
             parts.append("address:" + words)
-        return tuple(self._digest("contact", part).hex()[:24] for part in parts)
+        return tuple(
+            (ADDRESS if part.startswith("address:") else "") + self._digest("contact", part).hex()[:24]
+            for part in parts
+        )
 
     def checksum(self, record: bytes) -> str:
         return hmac.digest(self._key, b"record\0" + record, hashlib.sha256).hex()[:32]

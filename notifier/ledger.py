@@ -11,23 +11,37 @@ shadow's own, and nothing is queued. Amounts are integer minor units.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from notifier.actions import ActionKind, Arm, Decided, Outcome, Proposal, Reason
+from notifier.claims import (
+    Budget,
+    Claim,
+    Head,
+    Person,
+    Rules,
+    SecondPersonNeededError,
+    Wanted,
+    read_claim,
+)
 from notifier.identity import Identity
 from notifier.sending import Instant
 from notifier.store import Script, Store, StoreRefusedError
 
+__all__ = ["Budget", "Claim", "Head", "Ledger", "Person", "Rules", "SecondPersonNeededError", "script"]
+
 DAY_MS: Final = 86_400_000
+SECOND_WITHIN_MS: Final = DAY_MS
+BATCH: Final = 64  # claims a script: some 4 ms in which the store serves nobody else
 LUA: Final = Path(__file__).parent / "lua"
 WITH_CODE: Final = frozenset({ActionKind.COUPON})
 WORDS: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
@@ -36,72 +50,6 @@ WORDS: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
 def script(name: str) -> Script:
     common = (LUA / "common.lua").read_text(encoding="utf-8")
     return Script(common + (LUA / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What limits every claim. Budgets are minor units of their own currency; 0 switches one off."""
-
-    shadow: bool = True
-    holdout: int = 1_000  # of 10,000 customers
-    cap: int = 1  # apologies a customer in `cap_days`
-    cap_days: int = 90
-    yearly: int = 3
-    contact_cap: int = 1  # orders' worth of apologies a phone, e-mail or address in `cap_days`
-    budget_tenant: int = 0  # a calendar month
-    budget_day: int = 0
-    budget_incident: int = 0
-    budget_customer: int = 0  # in 400 days
-    burst: float = 2.0  # how far an hour may run ahead of an even pace; 0: no pacing
-    approval_above: int = 5_000  # a single compensation; 0: never asks
-    breaker: int = 600  # decisions a minute that are never too many; 0: no breaker
-    breaker_factor: float = 10.0  # times the usual rate
-    explicit_consent: bool = False  # offers only to those who said yes
-    timezone: str = "Asia/Shanghai"  # whose days and hours budgets have
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far the ledger had come: kept with every checkpoint, so that a store put back shows."""
-
-    ledger: str
-    seq: int
-
-
-class Budget(NamedTuple):
-    spent: int
-    left: float  # infinite where there is no limit
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who decides, why, and from where (cli, link, console): what the audit log asks of every change."""
-
-    who: str
-    why: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One action as the store has it now: the decision, and how far its delivery is."""
-
-    action_id: str
-    proposal: Proposal
-    outcome: Outcome
-    reason: Reason
-    decided_at: Instant
-    arm: Arm | None
-    coupon_code: str | None
-    state: str
-    attempts: int
-    due: Instant
-    why: str
-    detail: str
-    provider_id: str | None
-    sent_at: Instant | None
-    reserved: int
-    checksum_holds: bool
 
 
 class Ledger:
@@ -114,6 +62,7 @@ class Ledger:
         self._claim = script("claim")
         self._decide = script("decide")
         self._switch = script("switch")
+        self._agree = script("agree")
         self._consent = script("consent")
         self._resolve = script("resolve")
         self._loaded = False
@@ -159,10 +108,12 @@ class Ledger:
         """In order, in one round trip: a coupon stands before the message that depends on it. Where the reply is lost
         it raises, and asking again is safe.
         """
-        if not proposals:
-            return []
-        commands = [self._command(proposal, now) for proposal in proposals]
-        answers = await self._run(commands)
+        shared = msgspec.json.encode(self._shared(now))
+        commands = [
+            self._command(proposals[start : start + BATCH], shared)
+            for start in range(0, len(proposals), BATCH)
+        ]
+        answers = itertools.chain.from_iterable(await self._run(commands)) if commands else ()
         return [
             self._decided(proposal, answer, now) for proposal, answer in zip(proposals, answers, strict=True)
         ]
@@ -180,93 +131,78 @@ class Ledger:
         await self._store.call("SCRIPT", "LOAD", self._claim.text)
         return await self._store.run(commands, atomic=False)
 
-    def _command(self, proposal: Proposal, now: Instant) -> tuple[Any, ...]:
-        action = self.key("action", proposal.action_id)
-        if proposal.suppressed is not None:  # policy's no is recorded, not claimed: it may be a yes tomorrow
-            return ("HMGET", action, "outcome", "reason", "arm", "code", "at")
-        record = msgspec.json.encode(replace(proposal, suppressed=None))
-        keys = self._keys(proposal, action, now)
-        parameters = msgspec.json.encode(
-            {name: value for name, value in self._parameters(proposal, now).items() if value is not None}
-        )
-        return (
-            "EVALSHA",
-            self._claim.sha,
-            len(keys),
-            *keys,
-            parameters,
-            record,
-            self._identity.checksum(record),
-        )
+    def _command(self, proposals: Sequence[Proposal], shared: bytes) -> tuple[Any, ...]:
+        parts: list[bytes | str] = []
+        for proposal in proposals:
+            parts += self._lookup(proposal) if proposal.suppressed is not None else self._wanted(proposal)
+        return "EVALSHA", self._claim.sha, 1, self._root, shared, *parts
 
-    def _keys(self, proposal: Proposal, action: str, now: Instant) -> list[str]:
+    @staticmethod
+    def _lookup(proposal: Proposal) -> tuple[bytes, str, str]:
+        """Policy's no is not claimed, as it may be a yes tomorrow; but what was claimed before stands."""
+        return msgspec.json.encode({"id": proposal.action_id, "look": True}), "", ""
+
+    def _wanted(self, proposal: Proposal) -> tuple[bytes, bytes, str]:
+        record = msgspec.json.encode(proposal)
+        return msgspec.json.encode(self._parameters(proposal)), record, self._identity.checksum(record)
+
+    def _shared(self, now: Instant) -> dict[str, Any]:
+        """What is the same for every claim of a batch."""
+        rules = self._rules
         local = datetime.fromtimestamp(now / 1000, self._zone)
-        space = "shadow" if self._rules.shadow else "live"
-        money = (space, "budget", proposal.currency)
-        who = self._who(proposal)
-        cause = hashlib.blake2b(
-            f"{who}\0{proposal.order_id or ''}\0{proposal.cause}".encode(), digest_size=12
-        ).hexdigest()
-        return [
-            self._root,
-            action,
-            self.key("consent", who),
-            self.key(space, "cap", who),
-            self.key(space, "paid", cause),
-            self.key("action", proposal.depends_on or "none"),
-            self.key(*money, "month", f"{local:%Y-%m}"),
-            self.key(*money, "day", f"{local:%Y-%m-%d}"),
-            self.key(*money, "hour", f"{local:%Y-%m-%dT%H}"),
-            self.key(*money, "incident", proposal.incident_id or "none"),
-            self.key(*money, "customer", who),
-            *(self.key(space, "contact-cap", one) for one in proposal.contact_hashes),
-        ]
-
-    def _who(self, proposal: Proposal) -> str:
-        return self._identity.pseudonym(proposal.customer_id) if proposal.customer_id else "none"
-
-    def _parameters(self, proposal: Proposal, now: Instant) -> dict[str, Any]:
-        rules, customer = self._rules, proposal.customer_id
-        hour = datetime.fromtimestamp(now / 1000, self._zone).hour
         return {
-            "id": proposal.action_id,
             "now": now,
-            "kind": proposal.kind,
-            "lane": "ops" if proposal.kind is ActionKind.OPS_ALERT else "customer",
-            "ch": proposal.channel,
-            "policy": proposal.policy_version,
-            "purpose": proposal.purpose,
-            "words": proposal.kind in WORDS,
-            "amount": proposal.amount,
-            "cur": proposal.currency,
-            "capped": proposal.capped and customer is not None,
-            "group": f"{proposal.order_id or ''}|{proposal.cause}",
-            "dep": proposal.depends_on,
-            "fb": proposal.fallback,
-            "exp": proposal.expires_at,
-            "nb": proposal.not_before,
-            "who": customer,
-            "cid": self._who(proposal) if customer else None,
-            "code": self._identity.coupon_code(proposal.action_id) if proposal.kind in WITH_CODE else None,
-            "arm": self._arm(proposal),
-            "opted_out_key": self._store.key("opted-out") if customer else None,
-            "has_incident": proposal.incident_id is not None,
+            "space": "shadow" if rules.shadow else "live",
+            "month": f"{local:%Y-%m}",
+            "day_name": f"{local:%Y-%m-%d}",
+            "hour_name": f"{local:%Y-%m-%dT%H}",
+            "hours_left": 24 - local.hour,
+            "opted_out": self._store.key("opted-out"),
             "shadow": rules.shadow,
             "explicit": rules.explicit_consent,
             "cap": rules.cap,
             "cap_ms": rules.cap_days * DAY_MS,
             "yearly": rules.yearly,
             "contact_cap": rules.contact_cap,
+            "address_cap": rules.address_cap,
             "tenant": rules.budget_tenant,
             "day": rules.budget_day,
-            "incident": rules.budget_incident if proposal.incident_id else 0,
+            "incident": rules.budget_incident,
             "customer": rules.budget_customer,
             "burst": rules.burst,
-            "hours_left": 24 - hour,
             "approval": rules.approval_above,
             "breaker": rules.breaker,
             "factor": rules.breaker_factor,
         }
+
+    def _parameters(self, proposal: Proposal) -> Wanted:
+        action_id, customer = proposal.action_id, proposal.customer_id
+        who = self._identity.pseudonym(customer) if customer else None
+        group = f"{proposal.order_id or ''}|{proposal.cause}"
+        return Wanted(
+            id=action_id,
+            kind=proposal.kind,
+            lane="ops" if proposal.kind is ActionKind.OPS_ALERT else "customer",
+            ch=proposal.channel,
+            policy=proposal.policy_version,
+            purpose=proposal.purpose,
+            words=proposal.kind in WORDS,
+            amount=proposal.amount,
+            cur=proposal.currency,
+            group=group,
+            capped=proposal.capped and customer is not None,
+            dep=proposal.depends_on,
+            fb=proposal.fallback,
+            exp=proposal.expires_at,
+            nb=proposal.not_before,
+            inc=proposal.incident_id,
+            who=customer,
+            cid=who,
+            cause=_cause(who, proposal) if proposal.amount else None,
+            code=self._identity.coupon_code(action_id) if proposal.kind in WITH_CODE else None,
+            arm=self._arm(proposal),
+            contacts=proposal.contact_hashes,
+        )
 
     def _arm(self, proposal: Proposal) -> Arm | None:
         if proposal.customer_id is None or not proposal.holdout:
@@ -277,10 +213,8 @@ class Ledger:
 
     @staticmethod
     def _decided(proposal: Proposal, answer: Any, now: Instant) -> Decided:
-        if proposal.suppressed is not None:
-            if answer[0] is None:
-                return Decided(proposal, Outcome.SUPPRESSED, proposal.suppressed, now)
-            answer = [1, *answer]
+        if proposal.suppressed is not None and len(answer) == 1:
+            return Decided(proposal, Outcome.SUPPRESSED, proposal.suppressed, now)
         repeated, outcome, reason, arm, code, at = answer
         return Decided(
             proposal=proposal,
@@ -323,31 +257,14 @@ class Ledger:
             offset += 500
 
     def _read(self, action_id: str, fields: Mapping[str, bytes]) -> Claim:
-        record = fields["p"]
-        text = {name: value.decode() for name, value in fields.items() if name != "p"}
-        return Claim(
-            action_id=action_id,
-            proposal=msgspec.json.decode(record, type=Proposal),
-            outcome=Outcome(text["outcome"]),
-            reason=Reason(text["reason"]),
-            decided_at=int(text["at"]),
-            arm=Arm(text["arm"]) if text["arm"] else None,
-            coupon_code=text["code"] or None,
-            state=text["state"],
-            attempts=int(text.get("n", 0)),
-            due=int(float(text.get("due", 0))),
-            why=text.get("why", ""),
-            detail=text.get("detail", ""),
-            provider_id=text.get("pid"),
-            sent_at=int(text["sent"]) if "sent" in text else None,
-            reserved=int(text.get("money", 0)),
-            checksum_holds="erased" in text or text["sum"] == self._identity.checksum(record),
-        )
+        return read_claim(action_id, fields, self._identity.checksum(fields["p"]))
 
     # A person's word
 
     async def approve(self, action_id: str, person: Person, now: Instant) -> str:
-        """`done`, `absent`, `not_held` or `expired` (then it is rejected: too old to be welcome)."""
+        """`done`, `absent`, `not_held` or `expired` (then it is rejected: too old to be welcome); above `two_above`
+        also `second_needed` for the first who says so, and `same_person` where that one says it again.
+        """
         return await self._word(action_id, "approve", person, now)
 
     async def reject(self, action_id: str, person: Person, now: Instant) -> str:
@@ -358,21 +275,34 @@ class Ledger:
         return await self.claims([one.decode() for one in ids])
 
     async def _word(self, action_id: str, word: str, person: Person, now: Instant, only: str = "") -> str:
-        answer: bytes = await self._store.script(
-            self._decide, [self._root], action_id, word, now, person.who, person.why, person.source, only
-        )
+        limits = (self._rules.two_above, person.identity, self._rules.approval_above)
+        said = (person.who, person.why, person.source, only, *limits)
+        answer: bytes = await self._store.script(self._decide, [self._root], action_id, word, now, *said)
         return answer.decode()
+
+    async def _agreed(self, what: str, person: Person, now: Instant) -> None:
+        if self._rules.two_above <= 0 or not await self._store.hash_all(self.key("switch")):
+            return
+        said = (person.who, person.why, person.source)
+        arguments = (what, person.identity, now, SECOND_WITHIN_MS, *said)
+        answer: bytes = await self._store.script(self._agree, [self._root], *arguments)
+        if answer != b"agreed":
+            raise SecondPersonNeededError(answer.decode())
 
     async def hold(self, person: Person, now: Instant) -> bool:
         """Nothing that costs or speaks to customers leaves; claims wait, held. False where it was on already."""
         return await self._turn("hold", "on", person, now)
 
     async def release(self, person: Person, now: Instant) -> int:
-        """Ends hold and breaker, and lets go what they held (not what waits for approval); how many."""
+        """Ends hold and breaker, and lets go what they held; how many. Not what waits for approval, nor what would have
+        waited for it had it not been held already: that waits for it now. Raises
+        `SecondPersonNeededError` where the rules ask for two people; the first one's word holds for a day.
+        """
+        await self._agreed("release", person, now)
         await self._turn("hold", "off", person, now)
         await self._turn("breaker", "off", person, now)
         released = 0
-        for claim in await self.held():
+        for claim in sorted(await self.held(), key=lambda one: one.proposal.depends_on is not None):
             if claim.reason in {Reason.HOLD, Reason.BREAKER}:
                 word = await self._word(claim.action_id, "approve", person, now, str(claim.reason))
                 released += word in {"done", "not_held"}  # not held any more: went along with its coupon
@@ -382,6 +312,8 @@ class Ledger:
         return await self._turn("kill", "on", person, now)
 
     async def revive(self, person: Person, now: Instant) -> bool:
+        """Turns the kill switch off. Raises `SecondPersonNeededError` as `release` does."""
+        await self._agreed("revive", person, now)
         return await self._turn("kill", "off", person, now)
 
     async def switches(self) -> dict[str, Instant]:
@@ -435,6 +367,13 @@ class Ledger:
             who,
         )
 
+    async def opt_out(self, pseudonym: str, now: Instant, source: str) -> None:
+        """A customer's own no to everything, by a link that carries the pseudonym. Twice is once."""
+        key = self.key("consent", pseudonym)
+        if await self._store.hash_get(key, "all") != b"out":
+            arguments = ("all", "out", now, source, "", pseudonym, "customer")
+            await self._store.script(self._consent, [self._root, key], *arguments)
+
     async def refuses(self, customer_id: str, purpose: str) -> Reason | None:
         """Asked again at sending: somebody may have opted out since the claim."""
         pseudonym = self._identity.pseudonym(customer_id)
@@ -478,3 +417,8 @@ class Ledger:
         commands = [("ZRANGE", self.key("due", name.decode()), 0, 0, "WITHSCORES") for name in queues]
         found = await self._store.run(commands, atomic=False) if commands else []
         return min((int(score) for entries in found for _, score in entries), default=None)
+
+
+def _cause(who: str | None, proposal: Proposal) -> str:
+    text = f"{who or 'none'}\0{proposal.order_id or ''}\0{proposal.cause}"
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

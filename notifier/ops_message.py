@@ -122,7 +122,6 @@ def advice_text(step: Mapping[str, Any], locale: str) -> str:
 
 def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> str:
     environment = _environment()
-    template = environment.get_template(name)
 
     def place(one: Mapping[str, Any]) -> str:
         return place_name(one, say)
@@ -133,6 +132,7 @@ def _render(name: str, variables: Mapping[str, Any], say: Mapping[str, Any]) -> 
     zone = variables["timezone"]
     environment.filters["moment"] = lambda at: moment(at, zone)
     environment.filters["money"] = lambda amount, currency: money_text({currency: amount}, name.split(".")[1])
+    template = environment.get_template(name)  # after the filters: it is compiled with those there are
     return template.render({**variables, "words": say, "place": place, "family": family}).strip()
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from notifier.actions import ActionKind, Proposal, Reason
-from notifier.ledger import Ledger, script
+from notifier.ledger import Claim, Ledger, script
 from notifier.sending import Instant
 from notifier.store import Script, Store, StoreRefusedError
 
@@ -156,6 +156,24 @@ class Outbox:
             part=_integer(part),
             provider_id=pid.decode() if pid else None,
         )
+
+
+def entry_of(claim: Claim) -> Entry:
+    """What a lease would hand out, of a claim that nobody may send now: to say again what was said."""
+    return Entry(
+        action_id=claim.action_id,
+        proposal=claim.proposal,
+        template=claim.template or claim.proposal.template,
+        fallen_back=bool(claim.template),
+        sending=False,
+        ambiguous=True,
+        attempts=claim.attempts,
+        crashes=0,
+        expires_at=claim.proposal.expires_at,
+        decided_at=claim.decided_at,
+        coupon_code=claim.coupon_code,
+        intact=claim.checksum_holds,
+    )
 
 
 def _integer(value: Any) -> int:

@@ -7,27 +7,27 @@ done, its money is counted, and the words about it are `unknown` rather than sen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from notifier.actions import ActionKind, Outcome
 from notifier.identity import PREFIX
 from notifier.ledger import Claim, Ledger, Person, script
-from notifier.sending import Channel, CouponProvider, Instant
+from notifier.sending import Channel, CouponProvider, Instant, Message, Trace, Traceable
 from notifier.store import Store
 
 SYSTEM: Final = "forestall"
 BATCH: Final = 500
 GONE: Final = frozenset({"failed", "none"})
 DAY_MS: Final = 86_400_000
-
-
-@runtime_checkable
-class Traceable(Protocol):
-    """A channel whose provider can be asked about a message by its key or by its own id."""
-
-    async def find(self, key: str, provider_id: str | None, now: Instant) -> bool | None: ...
+ASKED_FOR_MS: Final = 3 * DAY_MS
+WORD: Final[Mapping[Trace, str]] = {
+    Trace.DONE: "done",
+    Trace.FAILED: "failed",
+    Trace.ABSENT: "retry",
+    Trace.UNANSWERED: "unknown",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class Reconciler:
         ledger: Ledger,
         coupons: Mapping[str, CouponProvider],
         channels: Mapping[str, Channel],
+        sent_as: Callable[[Claim], Awaitable[Message | None]] | None = None,
     ) -> None:
+        """`sent_as` composes again what a claim said; None where its receiver is not known any more."""
+        self._sent_as = sent_as
         self._store = store
         self._ledger = ledger
         self._coupons = coupons
@@ -90,27 +93,32 @@ class Reconciler:
         return Books(total, len(strange), tuple(missing), tuple(unpaid))
 
     async def unknowns(self, now: Instant, *, older_ms: int = 60_000) -> dict[str, int]:
-        """Asks the provider about every `unknown` that is old enough: done, sent again where it certainly was not, or
-        still unknown and left to a person. How many of each.
+        """Asks the provider about every `unknown` that is old enough: done, failed, sent again where it certainly was
+        not taken, or still unknown; after three days it is left to a person. How many of each.
         """
-        ids = await self._store.sorted_range(self._ledger.key("unknown"), "-inf", now - older_ms)
-        counts = {"done": 0, "retry": 0, "unknown": 0}
+        ids = await self._store.sorted_range(self._ledger.key("unknown"), now - ASKED_FOR_MS, now - older_ms)
+        counts = {"done": 0, "failed": 0, "retry": 0, "unknown": 0}
         for claim in await self._ledger.claims([one.decode() for one in ids]):
-            found: bool | None = None
-            if claim.proposal.kind is ActionKind.COUPON:
-                provider = self._coupons.get(claim.proposal.channel)
-                if provider is not None and claim.coupon_code is not None:
-                    found = await provider.find(claim.coupon_code, now)
-            else:
-                channel: object = self._channels.get(claim.proposal.channel)
-                if isinstance(channel, Traceable):
-                    found = await channel.find(claim.action_id, claim.provider_id, now)
-            word = "unknown" if found is None else "done" if found else "retry"
+            word = WORD[await self._asked(claim, now)]
             if word != "unknown":
                 person = Person(SYSTEM, "the provider was asked", "reconcile")
                 await self._ledger.resolve(claim.action_id, word, person, now)
             counts[word] += 1
         return counts
+
+    async def _asked(self, claim: Claim, now: Instant) -> Trace:
+        name = claim.proposal.channel
+        if claim.proposal.kind is ActionKind.COUPON:
+            provider = self._coupons.get(name)
+            if provider is None or claim.coupon_code is None:
+                return Trace.UNANSWERED
+            found = await provider.find(claim.coupon_code, now)
+            return Trace.UNANSWERED if found is None else Trace.DONE if found else Trace.ABSENT
+        channel: object = self._channels.get(name)
+        if not isinstance(channel, Traceable) or self._sent_as is None or not claim.began_at:
+            return Trace.UNANSWERED
+        message = await self._sent_as(claim)
+        return Trace.UNANSWERED if message is None else await channel.trace(message, claim.began_at, now)
 
 
 def _over(claim: Claim, now: Instant) -> bool:

@@ -104,6 +104,7 @@ class Message:
     template: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     coupon_code: str | None = None
+    unsubscribe: str | None = None  # where this customer says no more, with one POST (RFC 8058)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,24 @@ class Splitting(Protocol):
 
     def fits(self, message: Message) -> bool:
         """Whether all of it can be sent at once, with nothing cut."""
+        ...
+
+
+class Trace(StrEnum):
+    """What a provider says of a message whose reply was lost."""
+
+    DONE = "done"
+    FAILED = "failed"  # taken, and not to be delivered
+    ABSENT = "absent"  # surely never taken: it may be sent
+    UNANSWERED = "unanswered"  # nothing may be concluded
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel without keys whose provider can be asked what became of a message."""
+
+    async def trace(self, message: Message, began_at: Instant, now: Instant) -> Trace:
+        """`message` as it was sent, `began_at` when. ABSENT only when the provider's own list has settled."""
         ...
 
 

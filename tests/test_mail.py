@@ -133,3 +133,33 @@ def test_a_customers_mail_goes_to_the_customer_and_nobody_else(
             assert "ops@shop.example" not in str(mail)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("locale", "hello"), [("zh-CN", "您好："), ("en", "Hello,")])
+def test_a_customers_mail_is_a_letter_of_the_shop(locale: str, hello: str) -> None:
+    async def run() -> None:
+        server = MailServer()
+        async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+            options = {
+                "host": "127.0.0.1",
+                "port": listening.sockets[0].getsockname()[1],
+                "security": "none",
+                "sender": "care@shop.example",
+                "sender_name": "某某商城",
+            }
+            channel = SmtpChannel(SmtpOptions.model_validate(options))
+            body = "<b>1001</b> & more\nsecond line"
+            message = replace(CUSTOMER, locale=locale, body=body, unsubscribe="https://shop.example/u/1?a&b")
+            assert (await channel.send(message, NOW)).answer is Answer.DONE
+        mail = email.message_from_bytes(server.mails[0], policy=email.policy.default)
+        assert str(mail["From"]) == "某某商城 <care@shop.example>"
+        parts = {
+            part.get_content_type(): part.get_content() for part in mail.walk() if not part.is_multipart()
+        }
+        plain, page = parts["text/plain"].replace("\r\n", "\n"), parts["text/html"]
+        assert plain.startswith(f"{hello}\n\n{body}\n\n")
+        assert CUSTOMER.title not in plain, "the title is the subject"
+        assert "&lt;b&gt;1001&lt;/b&gt; &amp; more<br>" in page
+        assert 'href="https://shop.example/u/1?a&amp;b"' in page
+
+    asyncio.run(run())

@@ -11,7 +11,7 @@ import pytest
 from config.loading import ConfigError
 from config.policies import ACTIONS, KINDS, load_pack
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
-from monitor.policy import OrderFacts, decide, explain
+from monitor.policy import OrderFacts, decide, judge
 from notifier.actions import ActionKind, Proposal, Reason
 
 DAY = 86_400_000
@@ -81,6 +81,25 @@ def test_two_delays_of_one_order_are_one_cause() -> None:
     ]
     assert late.cause == customs.cause
     assert late.action_id == other.action_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "promised_at", "spoken", "overdue"),
+    [
+        (Kind.LINEHAUL_STALLED, NOW + DAY, NOW + DAY, False),
+        (Kind.LINEHAUL_STALLED, NOW - 1, NOW - 1, True),
+        (Kind.LINEHAUL_STALLED, None, None, False),
+        # The engine saw this one broken, whatever the order's own day says.
+        (Kind.PROMISE_BROKEN, NOW + DAY, NOW - 2 * DAY, True),
+    ],
+)
+def test_the_words_know_whether_the_promised_day_has_passed(
+    kind: Kind, promised_at: int | None, spoken: int | None, *, overdue: bool
+) -> None:
+    facts = replace(FACTS, promised_at=promised_at)
+    message = by_kind(decide(finding(kind), facts, PACK, NOW))[ActionKind.MESSAGE]
+    assert message.variables["promised_at"] == spoken
+    assert message.variables["overdue"] is overdue
 
 
 def test_a_slow_refund_brings_words_and_a_ticket() -> None:
@@ -155,7 +174,7 @@ def test_the_ladder_rises_with_the_order_and_the_tier(
 def test_every_no_has_its_name(facts: OrderFacts | None, changes: dict[str, Any], reason: Reason) -> None:
     proposals = decide(finding(**changes), facts, PACK, NOW)
     assert {proposal.suppressed for proposal in proposals} == {reason}
-    steps = explain(finding(**changes), facts, PACK, NOW)
+    steps = judge(finding(**changes), facts, PACK, NOW).steps
     assert reason in {step.reason for step in steps if not step.passed}
 
 
@@ -195,6 +214,14 @@ def test_an_arrival_is_mentioned_to_those_who_had_the_apology() -> None:
         (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.1.kinds.0"),
         (('kinds = ["customs_stalled"]', 'kinds = ["promise_broken"]'), "both speak of promise_broken"),
         (('version = "1"', 'version = "1'), "not valid TOML"),
+        (
+            ('kinds = ["repeat_complainer"]', 'kinds = ["collection_stalled"]'),
+            "rules collection and care both speak of collection_stalled",
+        ),
+        (
+            ('kinds = ["customs_stalled"]', 'kinds = ["customs_stalled", "repeat_complainer"]'),
+            "no money for what customers say alone: repeat_complainer",
+        ),
     ],
 )
 def test_a_wrong_pack_says_where_and_what(tmp_path: Path, change: tuple[str, str], said: str) -> None:

@@ -49,6 +49,7 @@ ROLES = {
     "ticket": "shop",
     "high_care": "shop",
 }
+COMPLAINTS = {"complaint_spike", "repeat_complainer"}  # found without any tracking fact of ours
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
@@ -134,6 +135,8 @@ class Rule(Part):
         coupons = [action for action in self.actions if action.kind == "coupon"]
         if len(coupons) > 1:
             raise ValueError("one rule gives one coupon")
+        if coupons and (told := sorted(set(self.kinds) & COMPLAINTS)):
+            raise ValueError(f"no money for what customers say alone: {', '.join(told)}")
         if any(action.with_coupon for action in self.actions) and not coupons:
             raise ValueError("with_coupon needs a coupon in the same rule")
         if len({(action.kind, action.template) for action in self.actions}) < len(self.actions):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli.books import with_books
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
+from monitor.cli.uplift import uplift
 
 if TYPE_CHECKING:
     from monitor.bookkeeping import Books
+    from notifier.templates import Rendered
 
-T = TypeVar("T")
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
 ]
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     policy.command("check")(check)
     app.add_typer(policy, name="policy", help="What is done about which finding.")
     app.command()(preview)
+    app.command()(uplift)
     ledger = typer.Typer(no_args_is_help=True)
     for verb in (verify, receivers, reconcile):
         ledger.command()(verb)
@@ -60,7 +61,7 @@ def explain(
     chosen = settings(config).settings
     steps = explain_kind(chosen, finding, score, order_value, tier, open_ticket=open_ticket)
     if steps is None:
-        steps = _with_books(config, lambda books: explain_finding(books, finding))
+        steps = with_books(config, lambda books: explain_finding(books, finding))
     if steps is None:
         raise Failed(f"{finding}: neither a kind of finding nor one that this daemon knows")
     rows = [
@@ -81,11 +82,11 @@ def check(
     """Strict validation of a pack and of every template that it speaks in."""
     from config.loading import ConfigError
     from config.policies import load_pack
-    from monitor.bookkeeping import check_templates
+    from monitor.assembly import templates_of
 
     try:
         pack = load_pack(file)
-        check_templates(settings(None).settings, pack)
+        templates_of(settings(None).settings, pack)
     except ConfigError as error:
         raise Failed(*error.problems, code=USAGE) from None
     say(f"{pack.fingerprint}: {len(pack.rules)} rules, all right")
@@ -107,29 +108,26 @@ def preview(
         for name in [template] if template else templates.names():
             templates.check([name])
             for found in [locale] if locale else templates.locales(name):
-                shown = templates.preview(name, found)
-                sms = {"encoding": shown.sms.encoding, "segments": shown.sms.count}
-                if json:
-                    data(
-                        as_json(
-                            {
-                                "template": name,
-                                "locale": shown.locale,
-                                "title": shown.title,
-                                "body": shown.body,
-                                **sms,
-                            }
-                        )
-                    )
-                else:
-                    data(f"{name} ({shown.locale}, {shown.sms.count} SMS)\n  {shown.title}\n  {shown.body}\n")
+                variants = templates.variants(name, found)
+                for variant, shown in variants:
+                    _show(name, variant if len(variants) > 1 else "", shown, json=json)
     except TemplateProblemError as error:
         raise Failed(str(error)) from None
 
 
+def _show(name: str, variant: str, shown: Rendered, *, json: bool) -> None:
+    if json:
+        sms = {"encoding": shown.sms.encoding, "segments": shown.sms.count}
+        text = {"title": shown.title, "body": shown.body}
+        data(as_json({"template": name, "variant": variant, "locale": shown.locale, **text, **sms}))
+    else:
+        about = ", ".join(filter(None, (shown.locale, variant, f"{shown.sms.count} SMS")))
+        data(f"{name} ({about})\n  {shown.title}\n  {shown.body}\n")
+
+
 def verify(config: Config = None) -> None:
     """Whether chain, records and budgets of the ledger agree; every disagreement in one line."""
-    problems = _with_books(config, lambda books: books.audit.verify())
+    problems = with_books(config, lambda books: books.audit.verify())
     for line in problems:
         data(line)
     if problems:
@@ -145,20 +143,23 @@ def receivers(
     json: Json = False,
 ) -> None:
     """Who got most: where abuse shows first."""
+    from notifier.ops_message import money_text
 
     async def ask(books: Books) -> list[Any]:
-        return await books.audit.receivers(books.now - days * 86_400_000, limit)
+        found = await books.audit.receivers(books.as_of - days * 86_400_000, limit)
+        currency = books.pack.currency
+        return [
+            {
+                "customer_id": one.customer_id,
+                "amount": money_text({currency: one.amount}, "en"),
+                "minor_units": one.amount,
+                "coupons": one.coupons,
+                "actions": one.actions,
+            }
+            for one in found
+        ]
 
-    rows = [
-        {
-            "customer_id": one.customer_id,
-            "minor_units": one.amount,
-            "coupons": one.coupons,
-            "actions": one.actions,
-        }
-        for one in _with_books(config, ask)
-    ]
-    table(rows, ("customer_id", "minor_units", "coupons", "actions"), json=json)
+    table(with_books(config, ask), ("customer_id", "amount", "coupons", "actions"), json=json)
 
 
 def reconcile(config: Config = None) -> None:
@@ -169,12 +170,13 @@ def reconcile(config: Config = None) -> None:
         return await books.reconciler.shop(books.now), await books.reconciler.unknowns(books.now)
 
     try:
-        found, unknowns = _with_books(config, ask)
+        found, unknowns = with_books(config, ask)
     except CouponsUnavailableError as error:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
     say(
-        f"unknown sends: {unknowns['done']} done, {unknowns['retry']} sent again, {unknowns['unknown']} for a person"
+        f"unknown sends: {unknowns['done']} done, {unknowns['failed']} not delivered, {unknowns['retry']} sent again, "
+        f"{unknowns['unknown']} without an answer"
     )
     for action in found.missing:
         data(f"{action}: done here, not at the shop")
@@ -192,39 +194,27 @@ def export_audit(
 
     if out.suffix not in {".ndjson", ".parquet"}:
         raise Failed(f"{out}: name it .ndjson or .parquet", code=USAGE)
-    count = _with_books(config, lambda books: write_audit(books, out))
+    count = with_books(config, lambda books: write_audit(books, out))
     say(f"{out}: {count} entries")
 
 
 def export_customer(customer_id: str, config: Config = None) -> None:
-    """All that the ledger knows of a customer, as JSON."""
-    data(as_json(_with_books(config, lambda books: books.audit.export(customer_id))))
+    """All that is known of a customer, as JSON: decisions, coupons, consent, orders with their contact."""
+    from monitor.customer_data import export
+
+    data(as_json(with_books(config, lambda books: export(books.store, books.audit, customer_id))))
 
 
 def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = "") -> None:
     """Take a customer's name and contact out; what was decided and paid stays in the books without them."""
-    from monitor.bookkeeping import erase
+    from monitor.customer_data import erase
+    from notifier.ledger import Person
 
-    erased, left = _with_books(config, lambda books: erase(books, customer_id, reason))
+    async def ask(books: Books) -> tuple[int, list[str]]:
+        person = Person(getpass.getuser(), reason or "erasure", "cli")
+        return await erase(books.store, books.ledger, books.audit, customer_id, person, books.now)
+
+    erased, left = with_books(config, ask)
     say(f"{erased} actions without the name now")
     if left:
         raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(left)}")
-
-
-def _with_books(config: Path | None, ask: Callable[[Books], Awaitable[T]]) -> T:
-    from monitor.bookkeeping import open_books
-    from monitor.failures import told_to_operator
-
-    chosen = settings(config).settings
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Books]:
-        async with open_books(chosen) as books:
-            yield books
-
-    async def run() -> T:
-        async with opened() as books:
-            return await ask(books)
-
-    with told_to_operator():
-        return asyncio.run(run())

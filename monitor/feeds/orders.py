@@ -10,9 +10,17 @@ from config.regions import Regions
 from monitor.feeds.canonical import Drafts, text_of
 
 
-def contact(phone: Any, email: Any) -> dict[str, str] | None:
+def contact(phone: Any, email: Any, address: str | None = None) -> dict[str, str] | None:
+    """None where nobody can be written to. The address is there to be hashed: one household under many names."""
     found = {"phone": text_of(phone), "email": text_of(email)}
-    return {name: value for name, value in found.items() if value} or None
+    reachable = {name: value for name, value in found.items() if value}
+    return reachable | ({"address": address} if address else {}) if reachable else None
+
+
+def address_text(address: Mapping[str, Any], *fields: str) -> str | None:
+    """Where it goes, to the door, in one line; None where the door is missing (the first of `fields`)."""
+    parts = [text_of(address.get(field)) for field in fields]
+    return ", ".join(part for part in parts if part) if parts[0] else None
 
 
 class Buyer:

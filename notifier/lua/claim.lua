@@ -1,183 +1,251 @@
--- Decide once: the stored decision, or a new one with its money reserved and its entry queued, all or nothing.
--- KEYS: root, action, consent of the customer, customer's caps, compensation of the cause, action it depends on,
---       budgets (tenant, day, hour, incident, customer), then caps of contact hashes.
--- ARGV: parameters as JSON, the proposal as JSON (opaque), its checksum.
-local q = cjson.decode(ARGV[1])
-local id, now = q.id, q.now
-local self = action(id)
-
-local stored = redis.call('HMGET', self, 'outcome', 'reason', 'arm', 'code', 'at')
-if stored[1] then return {1, stored[1], stored[2], stored[3] or '', stored[4] or '', stored[5]} end
+-- Decide a batch, each once: the stored decision, or a new one with its money reserved and its entry queued. The batch is
+-- one script, so it is on disk whole or not at all, costs one round trip and one fsync, and what all its claims share
+-- (switches, rate, budgets, queues, the chain) is read and written once.
+-- KEYS: root. ARGV: what all claims share, as JSON; then three a claim: its parameters as JSON, the proposal as JSON
+-- (opaque), its checksum. Returns {repeated, outcome, reason, arm, code, at} a claim, {0} for a lookup that finds nothing.
+local all = cjson.decode(ARGV[1])
+local now = all.now
+local YEAR = 31536000000
+local FIELDS = {'outcome', 'reason', 'arm', 'code', 'at'}
 
 local switches = redis.call('HMGET', key('switch'), 'kill', 'hold', 'breaker')
-local dep = q.dep and redis.call('HMGET', action(q.dep), 'outcome', 'state', 'reason', 'recovered', 'deps') or nil
-local recovered = q.code and redis.call('SISMEMBER', key('codes'), q.code) == 1
-local customer = q.lane == 'customer'
-local template = nil -- set where the words change
-local waits = false
+local minute -- {minute, decisions in it, usual}: read when first asked for
+local reserved, added = {}, {} -- budgets: as they stand, and what this batch adds
+local counted, queued, members, entries, index, kept = {}, {}, {}, {}, {}, {}
 
-local function capped(name, limit, yearly)
+local function budget(q, ...) return key(all.space, table.concat({'budget', q.cur, ...}, ':')) end
+
+local function spent(name)
+  if not reserved[name] then reserved[name] = tonumber(redis.call('GET', name) or '0') end
+  return reserved[name]
+end
+
+local function budgets_of(q)
+  local found = {month = budget(q, 'month', all.month), day = budget(q, 'day', all.day_name),
+    hour = budget(q, 'hour', all.hour_name)}
+  found.customer = budget(q, 'customer', q.cid or 'none')
+  if q.inc then found.incident = budget(q, 'incident', q.inc) end
+  return found
+end
+
+local function over_budget(q, names)
+  local day, hour = spent(names.day), spent(names.hour)
+  if all.tenant > 0 and spent(names.month) + q.amount > all.tenant then return 'budget_tenant' end
+  if all.day > 0 and day + q.amount > all.day then return 'budget_day' end
+  if all.day > 0 and all.burst > 0 and hour > 0 then
+    -- What is left of the day, shared over the hours left, times the burst; one claim an hour always passes.
+    local allowance = math.min(all.day, (all.day - (day - hour)) / all.hours_left * all.burst)
+    if hour + q.amount > allowance then return 'budget_hour' end
+  end
+  if q.inc and all.incident > 0 and spent(names.incident) + q.amount > all.incident then return 'budget_incident' end
+  if all.customer > 0 and spent(names.customer) + q.amount > all.customer then return 'budget_customer' end
+  return nil
+end
+
+-- A cap is one hash: '@group' since when, '#group' how many actions; `seen` keeps the group's own for writing.
+local function capped(q, name, limit, yearly, seen)
   local recent, year = 0, 0
-  local all = redis.call('HGETALL', name)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 1) == '@' and all[i] ~= '@' .. q.group then
-      local age = now - tonumber(all[i + 1])
-      if age < q.cap_ms then recent = recent + 1 end
-      if age < 31536000000 then year = year + 1 end
+  local own, number = '@' .. q.group, '#' .. q.group
+  local found = redis.call('HGETALL', name)
+  seen[name] = {}
+  for i = 1, #found, 2 do
+    if found[i] == own then
+      seen[name].since = true
+    elseif found[i] == number then
+      seen[name].n = tonumber(found[i + 1])
+    elseif string.sub(found[i], 1, 1) == '@' then
+      local age = now - tonumber(found[i + 1])
+      if age < all.cap_ms then recent = recent + 1 end
+      if age < YEAR then year = year + 1 end
     end
   end
   return recent >= limit or (yearly and year >= yearly)
-end
-
-local function spent(name) return tonumber(redis.call('GET', name) or '0') end
-
-local function over_budget()
-  local day, hour = spent(KEYS[8]), spent(KEYS[9])
-  if q.tenant > 0 and spent(KEYS[7]) + q.amount > q.tenant then return 'budget_tenant' end
-  if q.day > 0 and day + q.amount > q.day then return 'budget_day' end
-  if q.day > 0 and q.burst > 0 and hour > 0 then
-    -- What is left of the day, shared over the hours left, times the burst; one claim an hour always passes.
-    local allowance = math.min(q.day, (q.day - (day - hour)) / q.hours_left * q.burst)
-    if hour + q.amount > allowance then return 'budget_hour' end
-  end
-  if q.incident > 0 and spent(KEYS[10]) + q.amount > q.incident then return 'budget_incident' end
-  if q.customer > 0 and spent(KEYS[11]) + q.amount > q.customer then return 'budget_customer' end
-  return nil
 end
 
 local OFFER = {no_consent = true, opted_out = true, no_rule = true, budget_day = true, budget_hour = true,
   budget_incident = true, budget_tenant = true, budget_customer = true, coupon_failed = true, channel_rejected = true,
   expired = true}
 
-local function dependency()
-  if not dep then return nil end
+-- The reason of a no, whether it waits, and the template where the words change.
+local function dependency(q, dep)
+  if not dep then return nil, false, nil end
   local outcome, state, reason = dep[1], dep[2], dep[3]
-  if outcome == 'send' and state ~= 'failed' then
-    waits = state ~= 'done'
-    return nil
-  end
-  if outcome == 'held' then waits = true return nil end
-  if q.shadow and outcome == 'suppressed' and reason == 'shadow' then return nil end
-  if q.fb and (not outcome or outcome == 'send' or OFFER[reason]) then
-    template = q.fb
-    return nil
-  end
-  return reason and outcome == 'suppressed' and reason or 'dependency'
+  if outcome == 'send' and state ~= 'failed' then return nil, state ~= 'done', nil end
+  if outcome == 'held' then return nil, true, nil end
+  if all.shadow and outcome == 'suppressed' and reason == 'shadow' then return nil, false, nil end
+  if q.fb and (not outcome or outcome == 'send' or OFFER[reason]) then return nil, false, q.fb end
+  return reason and outcome == 'suppressed' and reason or 'dependency', false, nil
 end
 
-local function no()
+local function refused(q)
+  if redis.call('SISMEMBER', all.opted_out, q.who) == 1 then return 'opted_out' end
+  local consent = redis.call('HMGET', key('consent', q.cid), 'all', q.purpose)
+  if consent[1] == 'out' or consent[2] == 'out' then return 'opted_out' end
+  if all.explicit and q.purpose == 'offer' and consent[2] ~= 'in' then return 'no_consent' end
+  return nil
+end
+
+-- All that can say no, cheapest and hardest first; `one` collects what the writes need.
+local function no(q, one)
   if switches[1] then return 'kill_switch' end
-  if not customer then return nil end
-  if q.words or q.amount > 0 then
-    local consent = redis.call('HMGET', KEYS[3], 'all', q.purpose)
-    if q.opted_out_key and redis.call('SISMEMBER', q.opted_out_key, q.who) == 1 then return 'opted_out' end
-    if consent[1] == 'out' or consent[2] == 'out' then return 'opted_out' end
-    if q.explicit and q.purpose == 'offer' and consent[2] ~= 'in' then return 'no_consent' end
+  if not one.customer then return nil end
+  if q.cid and (q.words or q.amount > 0) then
+    local reason = refused(q)
+    if reason then return reason end
   end
   if q.amount > 0 then
-    local given = redis.call('GET', KEYS[5])
-    if given and given ~= id then return 'already_compensated' end
+    one.paid = key(all.space, 'paid:' .. q.cause)
+    local given = redis.call('GET', one.paid)
+    if given and given ~= q.id then return 'already_compensated' end
   end
   if q.capped then
-    if capped(KEYS[4], q.cap, q.yearly) then return 'customer_cap' end
-    for i = 12, #KEYS do
-      if capped(KEYS[i], q.contact_cap, nil) then return 'contact_cap' end
+    if capped(q, key(all.space, 'cap:' .. q.cid), all.cap, all.yearly, one.caps) then return 'customer_cap' end
+    for _, hash in ipairs(q.contacts or {}) do
+      local limit = string.sub(hash, 1, 2) == 'a:' and all.address_cap or all.contact_cap
+      if capped(q, key(all.space, 'contact-cap:' .. hash), limit, nil, one.caps) then return 'contact_cap' end
     end
   end
-  local refused = dependency()
-  if refused then return refused end
+  local reason
+  reason, one.waits, one.template = dependency(q, one.dep)
+  if reason then return reason end
   if q.arm == 'holdout' then return 'holdout' end
-  if q.amount > 0 and not recovered then return over_budget() end
+  if q.amount > 0 then
+    one.budgets = budgets_of(q)
+    if not one.recovered then return over_budget(q, one.budgets) end
+  end
   return nil
 end
 
 -- Decisions a minute against their own past; the count is kept in shadow, too, so that the baseline is there on day one.
 local function breaks()
-  local name = key('rate')
-  local got = redis.call('HMGET', name, 'minute', 'n', 'usual')
-  local minute = math.floor(now / 60000)
-  local before, n, usual = tonumber(got[1] or minute), tonumber(got[2] or '0'), tonumber(got[3] or '0')
-  if minute > before then
-    usual = usual * 0.98 + n * 0.02
-    usual = usual * math.pow(0.98, math.min(minute - before - 1, 10000))
-    n, before = 0, minute
+  if not minute then
+    local got = redis.call('HMGET', key('rate'), 'minute', 'n', 'usual')
+    local this = math.floor(now / 60000)
+    minute = {at = tonumber(got[1] or this), n = tonumber(got[2] or '0'), usual = tonumber(got[3] or '0')}
+    if this > minute.at then
+      minute.usual = (minute.usual * 0.98 + minute.n * 0.02) * math.pow(0.98, math.min(this - minute.at - 1, 10000))
+      minute.at, minute.n = this, 0
+    end
   end
-  n = n + 1
-  return {before, n, usual}, q.breaker > 0 and n > math.max(q.breaker, q.factor * usual)
+  minute.n = minute.n + 1
+  return all.breaker > 0 and minute.n > math.max(all.breaker, all.factor * minute.usual)
 end
 
-local reason = no()
-local rate, broken = nil, false
-if not reason and customer then rate, broken = breaks() end
-local outcome = 'send'
-if reason then
-  outcome = 'suppressed'
-elseif q.shadow then
-  outcome, reason = 'suppressed', 'shadow'
-elseif customer and switches[2] then
-  outcome, reason = 'held', 'hold'
-elseif customer and (switches[3] or broken) then
-  outcome, reason = 'held', 'breaker'
-elseif q.amount > q.approval and q.approval > 0 then
-  outcome, reason = 'held', 'needs_approval'
-elseif dep and dep[1] == 'held' then
-  outcome, reason = 'held', dep[3]
-else
-  reason = 'ok'
+local function outcome_of(q, one)
+  local reason = no(q, one)
+  local broken = not reason and one.customer and breaks()
+  if reason then return 'suppressed', reason end
+  if broken and not all.shadow and not switches[3] then
+    switches[3] = tostring(now)
+    redis.call('HSET', key('switch'), 'breaker', now)
+    entries[#entries + 1] = {at = now, event = 'breaker', why = 'decisions a minute', n = minute.n}
+  end
+  if all.shadow then return 'suppressed', 'shadow' end
+  if one.customer and switches[2] then return 'held', 'hold' end
+  if one.customer and switches[3] then return 'held', 'breaker' end
+  if all.approval > 0 and q.amount > all.approval then return 'held', 'needs_approval' end
+  if one.dep and one.dep[1] == 'held' then return 'held', one.dep[3] end
+  return 'send', 'ok'
 end
-local counts = outcome ~= 'suppressed' or reason == 'shadow' -- money and caps are counted, in shadow beside the real ones
 
--- From here on only writes; the claim first.
-local state, due = 'none', math.max(now, q.nb or 0)
-if outcome == 'held' then
-  state = 'held'
-elseif outcome == 'send' then
-  state = waits and 'waiting' or 'pending'
-  if recovered then state = 'done' elseif dep and dep[4] == '1' then state = 'unknown' end
+local function state_of(outcome, one)
+  if outcome == 'held' then return 'held' end
+  if outcome == 'suppressed' then return 'none' end
+  if one.recovered then return 'done' end
+  if one.dep and one.dep[4] == '1' then return 'unknown' end
+  return one.waits and 'waiting' or 'pending'
 end
-redis.call('HSET', self, 'outcome', outcome, 'reason', reason, 'arm', q.arm or '', 'code', outcome == 'suppressed' and '' or q.code or '',
-  'at', now, 'p', ARGV[2], 'sum', ARGV[3], 'kind', q.kind, 'lane', q.lane, 'exp', q.exp or 0, 'nb', q.nb or 0, 'cur', q.cur,
-  'amount', q.amount, 'dep', q.dep or '', 'fb', q.fb or '', 'tpl', template or '', 'group', q.group, 'who', q.who or '', 'ch', q.ch)
-redis.call('PEXPIRE', self, KEEP)
-if counts and customer then
+
+local function append(list, ...)
+  for i = 1, select('#', ...) do list[#list + 1] = select(i, ...) end
+  return list
+end
+
+-- Money and caps: their names for the claim's record, their counters for the store.
+local function reserve(q, one, fields)
   if q.amount > 0 then
     local names = {}
-    for i = 7, 11 do
-      if i ~= 10 or q.has_incident then
-        local total = redis.call('INCRBY', KEYS[i], string.format('%d', q.amount))
-        if total == q.amount then redis.call('PEXPIRE', KEYS[i], KEEP) end -- new: the others have theirs
-        names[#names + 1] = KEYS[i]
-      end
+    for _, name in pairs(one.budgets) do
+      names[#names + 1] = name
+      reserved[name] = spent(name) + q.amount
+      added[name] = (added[name] or 0) + q.amount
     end
-    redis.call('SET', KEYS[5], id, 'PX', KEEP)
-    redis.call('HSET', self, 'money', q.amount, 'budgets', table.concat(names, ' '), 'comp', KEYS[5])
+    append(fields, 'money', q.amount, 'budgets', table.concat(names, ' '), 'comp', one.paid)
   end
-  if q.capped then
-    local names = {KEYS[4]}
-    for i = 12, #KEYS do names[#names + 1] = KEYS[i] end
-    for _, name in ipairs(names) do
-      redis.call('HSETNX', name, '@' .. q.group, now)
-      redis.call('HINCRBY', name, '#' .. q.group, 1)
-      redis.call('PEXPIRE', name, KEEP)
-    end
-    redis.call('HSET', self, 'caps', table.concat(names, ' '))
+  local names = {}
+  for name, seen in pairs(one.caps) do
+    names[#names + 1] = name
+    local own = {name, '#' .. q.group, (seen.n or 0) + 1}
+    one.writes[#one.writes + 1] = seen.since and own or append(own, '@' .. q.group, now)
   end
+  if #names > 0 then append(fields, 'caps', table.concat(names, ' ')) end
 end
-if rate then redis.call('HSET', key('rate'), 'minute', rate[1], 'n', rate[2], 'usual', tostring(rate[3])) end
-if broken and not q.shadow and not switches[3] then
-  redis.call('HSET', key('switch'), 'breaker', now)
-  audit({at = now, event = 'breaker', why = 'decisions a minute', n = rate[2]})
+
+local function write(q, one, record, checksum, outcome, reason, state)
+  local due = math.max(now, q.nb or 0)
+  local code = outcome ~= 'suppressed' and q.code or nil
+  local fields = {'outcome', outcome, 'reason', reason, 'at', now, 'p', record, 'sum', checksum, 'kind', q.kind, 'lane', q.lane,
+    'ch', q.ch, 'cur', q.cur, 'amount', q.amount, 'group', q.group, 'state', state, 'due', due}
+  for name, value in pairs({arm = q.arm, code = code, exp = q.exp, nb = q.nb, dep = q.dep, fb = q.fb, who = q.who,
+    cid = q.cid, tpl = one.template, recovered = state == 'done' and '1' or nil,
+    shadow = all.shadow and '1' or nil}) do
+    append(fields, name, value)
+  end
+  -- In shadow they are counted, too, beside the real ones.
+  if one.customer and (outcome ~= 'suppressed' or reason == 'shadow') then reserve(q, one, fields) end
+  -- From here on only writes; the claim first.
+  redis.call('HSET', action(q.id), unpack(fields))
+  if one.budgets and (outcome ~= 'suppressed' or reason == 'shadow') then redis.call('SET', one.paid, q.id, 'PX', KEEP) end
+  for _, cap in ipairs(one.writes) do
+    redis.call('HSET', unpack(cap))
+    redis.call('PEXPIRE', cap[1], KEEP)
+  end
+  if one.dep and (state == 'waiting' or (state == 'held' and one.dep[1])) then
+    redis.call('HSET', action(q.dep), 'deps', (one.dep[5] or '') .. ' ' .. q.id)
+  end
+  counted[state] = (counted[state] or 0) + 1
+  append(index, now, q.id)
+  if q.cid then members[q.cid] = append(members[q.cid] or {}, q.id) end
+  if state == 'pending' then
+    local name = q.lane .. ':' .. q.ch
+    queued[name] = append(queued[name] or {}, due, q.id)
+  elseif state == 'held' or state == 'unknown' then
+    kept[state] = append(kept[state] or {}, due, q.id)
+  end
+  entries[#entries + 1] = {at = now, id = q.id, event = 'claimed', outcome = outcome, reason = reason, kind = q.kind,
+    amount = q.amount, cur = q.cur, arm = q.arm, sum = checksum, policy = q.policy, recovered = one.recovered or nil}
+  return code
 end
-if q.cid then
-  redis.call('SADD', key('of', q.cid), id)
-  redis.call('PEXPIRE', key('of', q.cid), KEEP)
+
+local function claim(q, record, checksum)
+  local stored = redis.call('HMGET', action(q.id), unpack(FIELDS))
+  if stored[1] then return {1, stored[1], stored[2], stored[3] or '', stored[4] or '', stored[5]} end
+  if q.look then return {0} end
+  local one = {customer = q.lane == 'customer', caps = {}, writes = {}, waits = false}
+  one.dep = q.dep and redis.call('HMGET', action(q.dep), 'outcome', 'state', 'reason', 'recovered', 'deps') or nil
+  one.recovered = q.code and redis.call('SISMEMBER', key('codes'), q.code) == 1
+  local outcome, reason = outcome_of(q, one)
+  local code = write(q, one, record, checksum, outcome, reason, state_of(outcome, one))
+  return {0, outcome, reason, q.arm or '', code or '', now}
 end
-redis.call('ZADD', key('actions'), now, id)
-if state == 'done' then redis.call('HSET', self, 'recovered', '1') end
-if dep and (state == 'waiting' or (state == 'held' and dep[1])) then
-  redis.call('HSET', action(q.dep), 'deps', (dep[5] or '') .. ' ' .. id)
+
+local function settle_batch()
+  for name, amount in pairs(added) do redis.call('INCRBY', name, string.format('%d', amount)) end
+  if minute then redis.call('HSET', key('rate'), 'minute', minute.at, 'n', minute.n, 'usual', tostring(minute.usual)) end
+  for state, number in pairs(counted) do redis.call('HINCRBY', key('counts'), state, number) end
+  for name, due in pairs(queued) do
+    redis.call('ZADD', key('due', name), unpack(due))
+    redis.call('SADD', key('queues'), name)
+  end
+  for name, due in pairs(kept) do redis.call('ZADD', key(name), unpack(due)) end
+  for cid, ids in pairs(members) do redis.call('SADD', key('of', cid), unpack(ids)) end
+  if #index > 0 then redis.call('ZADD', key('actions'), unpack(index)) end
+  chain(entries)
 end
-enter(id, q.lane, '', state, due)
-audit({at = now, id = id, event = 'claimed', outcome = outcome, reason = reason, kind = q.kind, amount = q.amount, cur = q.cur,
-  arm = q.arm, sum = ARGV[3], policy = q.policy, recovered = recovered or nil})
-return {0, outcome, reason, q.arm or '', outcome ~= 'suppressed' and q.code or '', now}
+
+local answers = {}
+for i = 2, #ARGV, 3 do
+  answers[#answers + 1] = claim(cjson.decode(ARGV[i]), ARGV[i + 1], ARGV[i + 2])
+end
+settle_batch()
+return answers

@@ -6,6 +6,9 @@
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
 --   part         how many of its messages are sent, where it takes several
 --   money, cur, budgets, caps, group, comp  what is reserved, and where
+--   who, cid     the customer, and the pseudonym under which other keys know them
+-- Fields without a value are absent. Claims have no expiry of their own: `retire` takes them with their money out of the
+-- counters, so that counters are the sum of the claims there are, at any age.
 -- Every script reads all it needs before it writes, and writes the claim first: a store that refuses writes refuses
 -- the first, and a script on disk is whole or absent.
 local root = KEYS[1]
@@ -15,15 +18,21 @@ local function key(name, id) return root .. ':' .. name .. (id and (':' .. id) o
 local function action(id) return key('action', id) end
 
 -- The chain: each entry's hash covers the one before it, so a flipped bit, a lost or a moved entry shows.
-local function audit(entry)
-  local seq = redis.call('HINCRBY', key('chain'), 'seq', 1)
-  local last = redis.call('HGET', key('chain'), 'hash') or ''
-  entry.seq = seq
-  local body = cjson.encode(entry)
-  local hash = redis.sha1hex(last .. body)
-  redis.call('HSET', key('chain'), 'hash', hash)
-  redis.call('XADD', key('audit'), '*', 'body', body, 'hash', hash)
+local function chain(entries)
+  if #entries == 0 then return end
+  local got = redis.call('HMGET', key('chain'), 'seq', 'hash')
+  local seq, hash = tonumber(got[1] or '0'), got[2] or ''
+  for _, entry in ipairs(entries) do
+    seq = seq + 1
+    entry.seq = seq
+    local body = cjson.encode(entry)
+    hash = redis.sha1hex(hash .. body)
+    redis.call('XADD', key('audit'), '*', 'body', body, 'hash', hash)
+  end
+  redis.call('HSET', key('chain'), 'seq', string.format('%d', seq), 'hash', hash)
 end
+
+local function audit(entry) chain({entry}) end
 
 local function count(from, to)
   if from ~= to then
@@ -50,13 +59,18 @@ local function enter(id, lane, from, to, due)
   end
 end
 
+-- A counter at nothing is no key, so that yesterday's hours do not pile up.
+local function lower(names, money)
+  for name in string.gmatch(names or '', '%S+') do
+    if redis.call('DECRBY', name, string.format('%d', money)) <= 0 then redis.call('DEL', name) end
+  end
+end
+
 -- Money and caps go back: nothing was given, and nothing was said.
 local function release(id)
   local got = redis.call('HMGET', action(id), 'money', 'budgets', 'caps', 'group', 'comp')
   local money = tonumber(got[1] or '0')
-  if money > 0 then
-    for name in string.gmatch(got[2] or '', '%S+') do redis.call('DECRBY', name, string.format('%d', money)) end
-  end
+  if money > 0 then lower(got[2], money) end
   for name in string.gmatch(got[3] or '', '%S+') do
     if redis.call('HINCRBY', name, '#' .. got[4], -1) <= 0 then redis.call('HDEL', name, '#' .. got[4], '@' .. got[4]) end
   end

@@ -1,6 +1,7 @@
--- A person's word about a held action. ARGV: id, 'approve' | 'reject', now, who, why, from, only-for-reason ('' for any).
+-- A person's word about a held action. ARGV: id, 'approve' | 'reject', now, who, why, from, only-for-reason ('' for any),
+-- the amount above which two people must approve (0: none), the identity of this one, the amount above which one must.
 local id, word, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local got = redis.call('HMGET', action(id), 'outcome', 'reason', 'lane', 'exp', 'nb', 'dep', 'deps')
+local got = redis.call('HMGET', action(id), 'outcome', 'reason', 'lane', 'exp', 'nb', 'dep', 'deps', 'amount', 'first')
 if not got[1] then return 'absent' end
 if got[1] ~= 'held' then return 'not_held' end
 if ARGV[7] ~= '' and got[2] ~= ARGV[7] then return 'other_reason' end
@@ -21,6 +22,27 @@ local function put(which, decision, reason)
 end
 
 local expired = tonumber(got[4] or '0') > 0 and tonumber(got[4]) < now
+local amount, above, asks = tonumber(got[8] or '0'), tonumber(ARGV[8]), tonumber(ARGV[10])
+-- What was held with everything else is let go with everything else, but a large one still waits for its own yes.
+if ARGV[7] ~= '' then
+  local dep = got[6] and got[6] ~= '' and redis.call('HMGET', action(got[6]), 'outcome', 'reason') or {}
+  local waits = asks > 0 and amount > asks and 'needs_approval' or (dep[1] == 'held' and dep[2]) or nil
+  if waits then
+    if waits ~= got[2] then
+      redis.call('HSET', action(id), 'reason', waits)
+      audit({at = now, id = id, event = 'still_held', outcome = 'held', reason = waits, who = ARGV[4], why = ARGV[5], from = ARGV[6]})
+    end
+    return waits
+  end
+end
+if word == 'approve' and not expired and ARGV[7] == '' and above > 0 and amount > above then
+  if got[9] == ARGV[9] then return 'same_person' end
+  if not got[9] then
+    redis.call('HSET', action(id), 'first', ARGV[9])
+    audit({at = now, id = id, event = 'approve_first', who = ARGV[4], why = ARGV[5], from = ARGV[6]})
+    return 'second_needed'
+  end
+end
 local decision, reason = 'send', 'ok'
 if word == 'reject' then decision, reason = 'suppressed', 'rejected' elseif expired then decision, reason = 'suppressed', 'expired' end
 put(id, decision, reason)

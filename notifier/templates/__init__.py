@@ -18,13 +18,14 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import StrictUndefined, Template, TemplateError, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notifier.templates.samples import SAMPLES
+from notifier.templates.carriers import carrier_name
+from notifier.templates.samples import SAMPLES, VARIANTS
 from notifier.templates.sms import Segments, segments
 
 OWN: Final = Path(__file__).parent
@@ -68,7 +69,7 @@ class Templates:
             trim_blocks=True,
         )
         self._environment.globals.clear()
-        self._environment.filters |= {"money": _money, "day": _day}
+        self._environment.filters |= {"money": _money, "day": _day, "date": _date}
         self._sources: dict[tuple[str, str], Path] = {}
         for root in (OWN, folder):
             if root is not None:
@@ -94,6 +95,25 @@ class Templates:
     def preview(self, name: str, locale: str, sample: int = 0) -> Rendered:
         """As the customer would see it, with sample data."""
         return self.render(name, locale, SAMPLES[sample])
+
+    def variants(self, name: str, locale: str) -> list[tuple[str, Rendered]]:
+        """Each wording that the facts can choose, with the name of the first sample that leads to it."""
+        found: dict[Rendered, str] = {}
+        for label, sample in VARIANTS.items():
+            found.setdefault(self.render(name, locale, sample), label)
+        return [(label, rendered) for rendered, label in found.items()]
+
+    def spoken_facts(
+        self, variables: Mapping[str, Any], locale: str, timezone: str | None = None
+    ) -> dict[str, str]:
+        """Days and names as the reader spells them, for gateways that hold the text and take variables."""
+        babel, zone = Locale.parse(_parsable(locale)), _zone(timezone, self._timezone)
+        moments = {"promised_day": variables.get("promised_at"), "coupon_day": variables.get("coupon_until")}
+        facts = {
+            name: spell_day(moment, zone, babel) for name, moment in moments.items() if moment is not None
+        }
+        carrier = carrier_name(variables.get("carrier"), babel.language)
+        return facts | ({"carrier_name": carrier} if carrier else {})
 
     def render(
         self, name: str, locale: str, variables: Mapping[str, Any], timezone: str | None = None
@@ -138,6 +158,9 @@ class Templates:
         babel = Locale.parse(locale.replace("-", "_"))
         kind = str(variables.get("subject_type") or "")
         cleaned: dict[str, Any] = {key: _clean(value) for key, value in variables.items()}
+        cleaned["carrier_name"] = carrier_name(cleaned.get("carrier"), babel.language)
+        # Of claims that were written before there was such a fact.
+        cleaned.setdefault("overdue", variables.get("kind") == "promise_broken")
         cleaned["subject_type_name"] = PLACES.get(babel.language, {}).get(kind, kind)
         texts = variables.get("texts") or {}
         cleaned["texts"] = {language: _clean(texts.get(language)) for language in ("zh", "en")}
@@ -160,6 +183,12 @@ def _money(context: Context, minor: Any) -> str:
 
 
 @pass_context
+def _date(context: Context, moment: Any) -> str:
+    """Without the year: of days that are near."""
+    return spell_date(moment, context["_zone"], context["_locale"])
+
+
+@pass_context
 def _day(context: Context, moment: Any) -> str:
     return spell_day(moment, context["_zone"], context["_locale"])
 
@@ -173,11 +202,25 @@ def spell_money(minor: Any, currency: str, locale: Locale) -> str:
 
 
 def spell_day(moment: Any, zone: ZoneInfo, locale: Locale) -> str:
+    return str(format_date(_local(moment, zone), "long", locale=locale))
+
+
+def spell_date(moment: Any, zone: ZoneInfo, locale: Locale) -> str:
+    return str(format_skeleton("MMMMd", _local(moment, zone), locale=locale))
+
+
+def _local(moment: Any, zone: ZoneInfo) -> datetime:
     if isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
         raise TypeError("a moment is milliseconds since 1970")
-    return str(
-        format_date(datetime.fromtimestamp(moment / 1000, UTC).astimezone(zone), "long", locale=locale)
-    )
+    return datetime.fromtimestamp(moment / 1000, UTC).astimezone(zone)
+
+
+def _parsable(locale: str) -> str:
+    """The nearest name that Babel knows; customers' locales come from shops."""
+    for one in chain(locale):
+        if one and _is_locale(one):
+            return one.replace("-", "_")
+    return LAST
 
 
 def _is_locale(name: str) -> bool:

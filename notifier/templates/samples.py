@@ -25,6 +25,7 @@ FULL: Final[Mapping[str, Any]] = {
     "customer_id": "c-1",
     "tracking_number": "SF1020304050607",
     "promised_at": 1_795_248_000_000,
+    "overdue": True,
     "customer_region": "210100",
     "texts": {
         "zh": "在沈阳分拨中心停留 52 小时，通常 20 小时",
@@ -60,4 +61,20 @@ HOSTILE: Final[Mapping[str, Any]] = {
     "facility": "{% for a in b %}",
     "order_id": "1001\r\nBcc: everyone@example.com",
 }
-SAMPLES: Final = (FULL, BARE, HOSTILE)
+AHEAD: Final = 1_795_507_200_000  # a promise that may still be kept
+VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "overdue": FULL,
+    "carrier unknown": {**FULL, "carrier": None},
+    "on its way": {**FULL, "kind": "linehaul_stalled", "overdue": False, "promised_at": AHEAD},
+    "on its way, no day promised": {
+        **FULL, "kind": "linehaul_stalled", "overdue": False, "promised_at": None,
+    },
+    "not shipped": {
+        **FULL, "kind": "fulfilment_stalled", "overdue": False, "promised_at": AHEAD, "carrier": None,
+    },
+    "not picked up": {**FULL, "kind": "pickup_stalled", "overdue": False, "promised_at": AHEAD},
+    "near the customer": {**FULL, "kind": "delivery_stalled", "overdue": False, "promised_at": AHEAD},
+    "on its way back": {**FULL, "kind": "return_stalled"},
+    "over": {**FULL, "state": "closed", "close_reason": "delivered"},
+}  # fmt: skip
+SAMPLES: Final = (FULL, BARE, HOSTILE, *VARIANTS.values())

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from notifier.sending import Answer, Cause
@@ -13,19 +15,49 @@ ACCESS, SECRET = "LTAI5tExample", "hQ8examplesecret"
 
 
 class Fake:
-    """Checks the ACS3 signature over what really came, written from the documentation."""
+    """Checks the ACS3 signature over what really came, and lists what was sent, written from the documentation."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, object]] = []
+        self.status = 3  # 1 waits, 2 failed, 3 delivered
 
     def __call__(self, request: Request) -> Response:
         if not self._signed(request):
             return said("SignatureDoesNotMatch", 403)
         query = request.query
+        at = datetime.fromisoformat(request.headers["x-acs-date"])
+        day = (at + timedelta(hours=8)).strftime("%Y%m%d")
+        if request.headers["x-acs-action"] == "QuerySendDetails":
+            return self._listed(query)
         if query["TemplateCode"] != "SMS_123456":
             return said("isv.SMS_TEMPLATE_ILLEGAL")
         if not query["PhoneNumbers"].isdigit():
             return said("isv.MOBILE_NUMBER_ILLEGAL")
         if any(len(str(value)) > 35 for value in json.loads(query["TemplateParam"]).values()):
             return said("isv.PARAM_LENGTH_LIMIT")
+        one = {
+            "PhoneNum": query["PhoneNumbers"],
+            "OutId": query["OutId"],
+            "SendStatus": self.status,
+            "day": day,
+        }
+        self.sent.append(one)
         return Response.of({"Code": "OK", "Message": "OK", "BizId": "B1", "RequestId": "R1"})
+
+    def _listed(self, query: Mapping[str, str]) -> Response:
+        if (
+            not 1 <= int(query["PageSize"]) <= 50
+            or int(query["CurrentPage"]) < 1
+            or len(query["SendDate"]) != 8
+        ):
+            return said("isv.INVALID_PARAMETERS")
+        wanted = {"PhoneNum": query["PhoneNumber"], "day": query["SendDate"]}
+        found = [one for one in self.sent if wanted.items() <= one.items()]
+        page = found[: int(query["PageSize"])]
+        details = {"SmsSendDetailDTO": [{k: v for k, v in one.items() if k != "day"} for one in page]}
+        return Response.of(
+            {"Code": "OK", "Message": "OK", "TotalCount": str(len(found)), "SmsSendDetailDTOs": details}
+        )
 
     @staticmethod
     def _signed(request: Request) -> bool:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import ChannelCase, InBody
+from tests.channels.case import NOW, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 ACCOUNT, TOKEN = "AC" + "0" * 31 + "1", "t0ken5ecret"
@@ -11,12 +13,23 @@ SERVICE = "MG" + "0" * 31 + "2"
 
 
 class Fake:
+    """Keeps what was sent, and lists it, newest first."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.now = now
+        self.sent: list[dict[str, str | None]] = []
+        self.status = "delivered"
+
     def __call__(self, request: Request) -> Response:
         pair = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {pair}":
             return error(401, 20003)
         if request.path != f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json":
             return error(404, 20404)
+        if request.method == "GET":
+            size, to = int(request.query["PageSize"]), request.query["To"]
+            found = [one for one in reversed(self.sent) if one["to"] == to][:size]
+            return Response.of({"messages": found, "page": 0, "page_size": size, "next_page_uri": None})
         form = request.form
         if not form.get("To", "").startswith("+"):
             return error(400, 21211)
@@ -24,6 +37,16 @@ class Fake:
             return error(400, 21617)
         if form.get("MessagingServiceSid") != SERVICE:
             return error(400, 21603)
+        at = format_datetime(datetime.fromtimestamp(self.now / 1000, UTC))
+        self.sent.append(
+            {
+                "to": form["To"],
+                "body": form["Body"],
+                "status": self.status,
+                "date_created": at,
+                "date_sent": None,
+            }
+        )
         return Response.of({"sid": "SM1", "status": "queued"}, 201)
 
 

@@ -123,6 +123,19 @@ class Model:
                 self.release(kept.proposal.action_id)
         return "expired" if expired and word == "approve" else "done"
 
+    def let_go(self, action_id: str, now: int) -> None:
+        """The end of a hold, for one action; coupons first. A large one still waits for its own yes."""
+        one = self.kept[action_id]
+        if one.outcome is not Outcome.HELD or one.reason is not Reason.HOLD:
+            return
+        gift = self.kept.get(one.proposal.depends_on or "")
+        if one.proposal.amount > self.rules.approval_above:
+            one.reason = Reason.NEEDS_APPROVAL
+        elif gift is not None and gift.outcome is Outcome.HELD:
+            one.reason = gift.reason
+        else:
+            self.word(action_id, "approve", now, Reason.HOLD)
+
 
 def _group(proposal: Proposal) -> Any:
     return f"{proposal.order_id}|{proposal.cause}"

@@ -95,7 +95,7 @@ class World:
     moved: dict[str, Reason] = field(default_factory=dict)
     steps: list[Sent] = field(default_factory=list)
 
-    async def delivery(self, **changes: Any) -> Delivery:
+    async def delivery(self, outbox: Outbox | None = None, **changes: Any) -> Delivery:
         async def recheck(entry: Entry, now: Instant) -> Reason | None:
             return self.moved.get(entry.proposal.order_id or "")
 
@@ -110,7 +110,7 @@ class World:
             **changes,
         }
         made = Delivery(
-            Outbox(self.store, self.ledger),
+            outbox or Outbox(self.store, self.ledger),
             self.ledger,
             Templates(),
             {"customer": self.customer, "ops": self.ops, "shop": self.staff},

@@ -12,6 +12,7 @@ from monitor.directory import Directory
 from monitor.links import Act, Links
 from monitor.notifications.proposals import Desk
 from notifier.actions import Decided, Outcome, Reason
+from notifier.identity import ADDRESS
 from notifier.ledger import Ledger
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
@@ -49,6 +50,20 @@ def test_a_large_compensation_asks_in_the_chat_and_the_link_names_the_act(
     asyncio.run(run())
 
 
+def test_where_it_takes_two_people_each_has_a_button() -> None:
+    (gift, _) = apology(amount=80_000)
+    held = [Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)]
+    (alert,) = ask(held, DESK, ("ops",), "zh-CN", NOW, two_above=50_000)
+    message = alert.variables["message"]
+    assert "须由两人先后批准" in message["body"]
+    assert [one["label"] for one in message["buttons"]] == ["批准", "第二人批准", "拒绝"]
+    links = [LINKS.verify(one["url"].rpartition("/")[2], NOW) for one in message["buttons"]]
+    assert [link.act for link in links] == [Act.APPROVE, Act.APPROVE, Act.REJECT]
+    assert len({link.nonce for link in links}) == 3, "a link works once"
+    (alone,) = ask(held, DESK, ("ops",), "zh-CN", NOW, two_above=80_000)
+    assert len(alone.variables["message"]["buttons"]) == 2
+
+
 def test_what_is_held_for_another_reason_asks_nobody() -> None:
     (gift, words) = apology(amount=8_000)
     held = Decided(gift, Outcome.HELD, Reason.HOLD, NOW)
@@ -77,6 +92,7 @@ def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valke
                 "phone": "+86 139-1234-5678",
                 "email": "Li.Lei@Example.com",
                 "timezone": "Europe/London",
+                "address": "88 Century Ave, Room 1203, Shanghai, 200120",
             }
             fields: dict[str, str | int] = {
                 "customer_id": "c-1",
@@ -86,13 +102,17 @@ def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valke
             other: dict[str, str | int] = {
                 "customer_id": "c-2",
                 "at:shipped": 1,
-                "contact": json.dumps({"phone": "13912345678"}),
+                "contact": json.dumps(
+                    {"phone": "13912345678", "address": "88 century ave., room 1203 SHANGHAI 200120"}
+                ),
             }
             await store.hash_set(store.key("order", "1"), fields)
             await store.hash_set(store.key("order", "2"), other)
             found = await Directory(store, IDENTITY.contact_hashes).orders(["1", "2"])
             assert found["1"].timezone == "Europe/London"
             assert set(found["2"].contact_hashes) < set(found["1"].contact_hashes)
+            assert any(one.startswith(ADDRESS) for one in found["2"].contact_hashes)
             assert "139" not in repr(found["2"])
+            assert "Century" not in repr(found["1"])
 
     asyncio.run(run())

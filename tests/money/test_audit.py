@@ -10,10 +10,12 @@ import pytest
 
 from notifier.actions import Outcome, Reason
 from notifier.audit import Audit
-from notifier.ledger import Ledger, Rules
+from notifier.compose import Composer
+from notifier.ledger import Claim, Ledger, Rules
 from notifier.reconcile import Reconciler
-from notifier.sending import CouponsUnavailableError
+from notifier.sending import CouponsUnavailableError, Message, Trace
 from notifier.store import Store
+from notifier.templates import Templates
 from tests.fakes.valkey import Valkey
 from tests.money.sending import LOST, NEVER, Shop, World, run_dry
 from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, apology, coupon, message
@@ -222,21 +224,28 @@ def test_an_unknown_message_is_looked_up_where_the_provider_can_be_asked(valkey:
     from tests.money.sending import Room
 
     class Desk(Room):
-        async def find(self, key: str, provider_id: str | None, now: int) -> bool | None:
-            return {"c-1": True, "c-2": False}.get(str(customers[key]))
+        async def trace(self, message: Message, began_at: int, now: int) -> Trace:
+            assert began_at == NOW
+            return answers[str(message.customer_id)]
 
-    customers: dict[str, str | None] = {}
+    answers = {"c-1": Trace.DONE, "c-2": Trace.ABSENT, "c-3": Trace.UNANSWERED, "c-4": Trace.FAILED}
 
     async def story(world: World, audit: Audit) -> None:
         world.customer = Desk("customer", capabilities=Capabilities())
-        world.customer.answers.extend([LOST] * 3)
-        wanted = [message(f"c-{number}", str(number), variables=WORDS) for number in (1, 2, 3)]
-        customers.update({one.action_id: one.customer_id for one in wanted})
+        world.customer.answers.extend([LOST] * 4)
+        wanted = [message(f"c-{number}", str(number), variables=WORDS) for number in (1, 2, 3, 4)]
         await world.ledger.claim_all(wanted, NOW)
         await run_dry(await world.delivery(), NOW)
-        reconciler = Reconciler(world.store, world.ledger, {}, {"customer": world.customer})
-        assert await reconciler.unknowns(NOW + HOUR) == {"done": 1, "retry": 1, "unknown": 1}
-        assert [await world.state(one.action_id) for one in wanted] == ["done", "pending", "unknown"]
+        composer = Composer(world.ledger, Templates())
+
+        async def sent_as(claim: Claim) -> Message | None:
+            return await composer.sent_as(claim, world.contact)
+
+        reconciler = Reconciler(world.store, world.ledger, {}, {"customer": world.customer}, sent_as)
+        counts = {"done": 1, "failed": 1, "retry": 1, "unknown": 1}
+        assert await reconciler.unknowns(NOW + HOUR) == counts
+        states = [await world.state(one.action_id) for one in wanted]
+        assert states == ["done", "pending", "unknown", "failed"]
 
     play(valkey, prefix, story)
 

@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from monitor.bookkeeping import Books, erase, explain_finding, explain_kind, open_books, write_audit
+from monitor.bookkeeping import Books, explain_finding, explain_kind, open_books, write_audit
 from monitor.cli.main import app
+from monitor.customer_data import erase
 from monitor.story import Story
 from notifier.actions import Reason
 from notifier.store import Store
@@ -60,7 +61,7 @@ def test_policy_explains_a_kind_step_by_step(environment: Callable[[], Settings]
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert rows[0] == {"question": "is there a rule", "answer": "yes", "detail": "late", "reason": None}
-    assert any("1000 CNY" in row["detail"] for row in rows)
+    assert any("10.00 CNY" in row["detail"] for row in rows)
     refused = explain_kind(environment(), "promise_broken", 0.1, 100, None, open_ticket=False)
     assert refused is not None
     assert Reason.BELOW_SCORE in {step.reason for step in refused}
@@ -124,7 +125,7 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
             assert await write_audit(books, tmp_path / name) == 3
 
     async def after(books: Books) -> None:
-        assert await erase(books, "c-1", "asked for it") == (1, [])
+        assert await erase(books.store, books.ledger, books.audit, "c-1", ANNA, NOW) == (1, [])
         assert await books.store.hash_get(books.store.key("order", "1001"), "contact") is None
         assert await books.audit.verify() == []
 
@@ -134,14 +135,20 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
     frame = pl.read_parquet(tmp_path / "audit.parquet")
     assert frame["seq"].to_list() == [line["seq"] for line in lines] == [1, 2, 3]
     assert frame["who"].to_list()[-1] == "anna"
+    said = {name for line in lines for name in line}
+    assert said <= set(frame.columns), "nothing that the log says is left out"
+    assert frame["policy"].to_list()[0] == "default-1"
+    told = RUN.invoke(app, ["uplift"])
+    assert (told.exit_code, "too few customers" in told.stdout) == (0, True)
+    assert json.loads(RUN.invoke(app, ["uplift", "--json"]).stdout)["verdict"] == "too_few"
     exported = json.loads(RUN.invoke(app, ["customer", "export", "c-1"]).stdout)
     assert [action["order_id"] for action in exported["actions"]] == ["1001"]
+    assert exported["orders"]["1001"]["contact"] == {"phone": "1"}
     in_books(environment(), after)
 
     async def harm() -> None:
         async with Store(environment().store.url.get_secret_value(), environment().store.prefix) as store:  # type: ignore[union-attr]
-            async for key in store.keys("ledger", "*", "budget", "*", "day", "*"):
-                await store.increment(key, 1)
+            await store.increment(store.key("ledger", "live", "budget", "CNY", "day", "2026-11-22"), 1)
 
     asyncio.run(harm())
     assert RUN.invoke(app, ["ledger", "verify"]).exit_code == 1

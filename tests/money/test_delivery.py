@@ -220,14 +220,24 @@ def test_nobody_is_woken_and_the_morning_is_the_customers_own(valkey: Valkey, pr
     play(valkey, prefix, story)
 
 
-def test_ops_and_coupons_do_not_wait_for_the_morning(valkey: Valkey, prefix: str) -> None:
-    night = NOW + 9 * HOUR
+def test_ops_do_not_wait_for_the_morning_and_a_coupon_waits_with_its_words(
+    valkey: Valkey, prefix: str
+) -> None:
+    """A coupon given at night would stand unsaid where the parcel comes before the words may go."""
+    night, morning = NOW + 9 * HOUR, NOW + 16 * HOUR
 
     async def story(world: World) -> None:
         world.rules = replace(world.rules, quiet=QuietHours())
-        await world.ledger.claim_all([*gifts(), ops_alert(variables=READY)], night)
-        await run_dry(await world.delivery(), night)
-        assert (len(world.shop.made), len(world.ops.read), len(world.customer.read)) == (1, 1, 0)
+        both = [*gifts("c-1", "1"), *gifts("c-2", "2"), ops_alert(variables=READY)]
+        await world.ledger.claim_all(both, night)
+        delivery = await world.delivery()
+        await run_dry(delivery, night)
+        assert (len(world.shop.made), len(world.ops.read), len(world.customer.read)) == (0, 1, 0)
+        world.moved["1"] = Reason.RECOVERED
+        await run_dry(delivery, morning)
+        assert [coupon.customer_id for coupon in world.shop.made.values()] == ["c-2"]
+        assert [read.customer_id for read in world.customer.read] == ["c-2"]
+        assert (await world.ledger.budgets("CNY", night))["day"].spent == 500, "of c-2 alone"
 
     play(valkey, prefix, story)
 

@@ -106,6 +106,14 @@ def test_one_phone_under_many_names_is_one_customer(valkey: Valkey, prefix: str)
     assert [first.reason, second.reason, third.reason] == [Reason.OK, Reason.CONTACT_CAP, Reason.OK]
 
 
+def test_an_address_under_many_names_has_a_cap_of_its_own(valkey: Valkey, prefix: str) -> None:
+    rules = replace(OPEN, address_cap=2)
+    wanted = [message(f"c-{n}", str(n), contact_hashes=(f"h{n}", "a:1")) for n in range(3)]
+    assert reasons(claim(valkey, prefix, wanted, rules)) == [Reason.OK, Reason.OK, Reason.CONTACT_CAP]
+    elsewhere = message("c-9", "9", contact_hashes=("h9", "a:2"))
+    assert reasons(claim(valkey, prefix, [elsewhere], rules)) == [Reason.OK]
+
+
 def test_the_holdout_is_silent_recorded_and_always_the_same(valkey: Valkey, prefix: str) -> None:
     rules = replace(OPEN, holdout=5000)
     decided = claim(valkey, prefix, [message(f"c-{n}", str(n)) for n in range(200)], rules)
@@ -250,6 +258,27 @@ def test_a_rejection_gives_money_and_cap_back(valkey: Valkey, prefix: str) -> No
         assert (await ledger.budgets("CNY", NOW))["day"] == (0, 8000)
         assert {one.reason for one in await ledger.claims([gift.proposal.action_id])} == {Reason.REJECTED}
         assert reasons(await ledger.claim_all(apology(order="1002"), NOW)) == [Reason.OK, Reason.OK]
+
+    with_ledger(valkey, prefix, story, rules)
+
+
+def test_a_release_is_no_approval(valkey: Valkey, prefix: str) -> None:
+    """What is decided on hold is held for the hold; let go, a large one still waits for its own yes."""
+    rules = replace(OPEN, approval_above=5000)
+
+    async def story(ledger: Ledger) -> None:
+        await ledger.hold(ANNA, NOW)
+        small = await ledger.claim_all(apology("c-1", "1", amount=500), NOW)
+        large = await ledger.claim_all(apology("c-2", "2", amount=8000), NOW)
+        assert reasons([*small, *large]) == [Reason.HOLD] * 4
+        assert await ledger.release(ANNA, NOW) == 2
+        claims = await ledger.claims([one.proposal.action_id for one in [*small, *large]])
+        assert [one.state for one in claims] == ["pending", "waiting", "held", "held"]
+        assert [one.reason for one in claims[2:]] == [Reason.NEEDS_APPROVAL] * 2
+        assert await ledger.release(ANNA, NOW) == 0
+        assert await ledger.approve(large[0].proposal.action_id, ANNA, NOW) == "done"
+        claims = await ledger.claims([one.proposal.action_id for one in large])
+        assert [one.state for one in claims] == ["pending", "waiting"]
 
     with_ledger(valkey, prefix, story, rules)
 

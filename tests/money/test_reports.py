@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
 
 from config.settings import NotifySettings
-from monitor.directory import OrderEntry
 from monitor.heartbeat import Heartbeat
 from monitor.links import Act
-from monitor.reports import DAY, Reports, averted, scheduled
+from monitor.reports import DAY, Reports, scheduled
+from monitor.uplift import Uplift, measure
 from notifier.actions import Outcome
 from notifier.http import Http
 from notifier.ledger import Ledger
@@ -56,9 +55,8 @@ def test_no_receivers_no_digest() -> None:
     assert scheduled(NotifySettings(), "Asia/Shanghai", MONDAY) == []
 
 
-class Orders:
-    async def orders(self, order_ids: Sequence[str]) -> Mapping[str, Any]:
-        return {one: OrderEntry(one, open_tickets=int(one == "1001")) for one in order_ids}
+async def no_uplift(_now: int) -> Uplift:
+    return measure([])
 
 
 class Said:
@@ -82,7 +80,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             reports = Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
@@ -115,7 +113,7 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             again = await Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
@@ -141,7 +139,7 @@ def test_what_waits_for_approval_is_told_once_an_hour_with_buttons(valkey: Valke
             reports = Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
-                Orders(),
+                no_uplift,
                 Said(),
                 list,
                 list,
@@ -178,30 +176,3 @@ def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
             assert len(watcher.requests) == 2
 
     asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("treated", "holdout", "fewer"),
-    [
-        ([1000, 20], [1000, 60], True),
-        ([1000, 60], [1000, 20], False),
-        ([49, 1], [1000, 60], None),
-        ([1000, 20], [10, 3], None),
-    ],
-)
-def test_complaints_averted_are_told_with_their_interval_or_not_at_all(
-    treated: list[int], holdout: list[int], fewer: bool | None
-) -> None:
-    found = averted({"treated": treated, "holdout": holdout})
-    if fewer is None:
-        assert found == []
-        return
-    middle, low, high = found
-    assert low < middle < high
-    assert (middle > 0) == fewer
-    assert abs(abs(middle) - 40) <= 2
-
-
-def test_an_interval_covers_nothing_where_nothing_was_averted() -> None:
-    _, low, high = averted({"treated": [500, 10], "holdout": [60, 1]})
-    assert low < 0 < high

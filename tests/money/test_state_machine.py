@@ -26,6 +26,7 @@ from notifier.actions import Outcome, Reason
 from notifier.audit import Audit
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger
+from notifier.outbox import Entry, Outbox, Verdict
 from notifier.sending import Coupon, SendResult
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
@@ -40,6 +41,41 @@ _prefixes = itertools.count()
 customers = st.sampled_from([f"c-{number}" for number in range(4)])
 orders = st.sampled_from(["1", "2", "3"])
 answers = st.sampled_from([DONE, LATER, LOST, NEVER])
+POINTS = (
+    "before the trace",
+    "after the trace",
+    "before the coupon",
+    "after the coupon",
+    "after the message",
+    "before the result",
+    "after the result",
+)
+
+
+class Stopping(Outbox):
+    """Stops for ever at a named point, as a worker does that is killed there."""
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        super().__init__(store, ledger)
+        self.stop_at = ""
+        self.stuck = asyncio.Event()
+
+    async def passing(self, point: str) -> None:
+        if point == self.stop_at:
+            self.stuck.set()
+            await asyncio.Future[None]()
+
+    async def begin(self, entry: Entry, now: int) -> bool:
+        await self.passing("before the trace")
+        begun = await super().begin(entry, now)
+        await self.passing("after the trace")
+        return begun
+
+    async def finish(self, entry: Entry, verdict: Verdict, now: int) -> bool:
+        await self.passing("before the result")
+        finished = await super().finish(entry, verdict, now)
+        await self.passing("after the result")
+        return finished
 
 
 class Story(RuleBasedStateMachine):
@@ -53,9 +89,9 @@ class Story(RuleBasedStateMachine):
         self.ledger = Ledger(self.store, IDENTITY, RULES)
         self.world = World(self.store, self.ledger)
         self.model = Model(RULES, IDENTITY)
-        self.seen = 0
         self.run(self.ledger.open(None, NOW))
-        self.delivery: Delivery = self.run(self.world.delivery())
+        self.outbox = Stopping(self.store, self.ledger)
+        self.delivery: Delivery = self.run(self.world.delivery(self.outbox))
 
     def run(self, story: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(story)
@@ -83,19 +119,40 @@ class Story(RuleBasedStateMachine):
             decided = self.run(self.ledger.claim_all(pair, self.now))
             assert [(one.outcome, one.reason) for one in decided] == expected
 
+    @precondition(lambda self: self.model.kept)
+    @rule(pick=st.integers(0, 99), amount=st.sampled_from([1, 500, 5_000]))
+    def an_event_comes_again_under_another_policy(self, pick: int, amount: int) -> None:
+        kept = sorted(self.model.kept.items())
+        action, one = kept[pick % len(kept)]
+        changed = replace(one.proposal, amount=amount * bool(one.proposal.amount), policy_version="p-2")
+        assert changed.action_id == action
+        (decided,) = self.run(self.ledger.claim_all([changed], self.now))
+        assert (decided.outcome, decided.reason, decided.repeated) == (one.outcome, one.reason, True)
+
     @rule(shop=st.lists(answers, max_size=3), gateway=st.lists(answers, max_size=3))
     def delivery_runs(self, shop: list[SendResult], gateway: list[SendResult]) -> None:
         self.world.shop.answers.extend(shop)
         self.world.customer.answers.extend(gateway)
         self.run(self._deliver())
 
-    @rule(where=st.sampled_from(["before the coupon", "after the coupon", "after the message"]))
+    @rule(where=st.sampled_from(POINTS))
     def delivery_crashes(self, where: str) -> None:
         """The worker stops for ever at a point, and another takes over after the lease."""
         self.run(self._crash(where))
         self.now += 200_000
-        self.delivery = self.run(self.world.delivery())
+        self.the_daemon_starts_anew()
         self.run(self._deliver())
+
+    @rule()
+    def the_daemon_starts_anew(self) -> None:
+        head = self.run(self.ledger.head())
+        self.run(self.store.close())
+        self.store = Store(self.valkey.url, self.store.prefix)
+        self.ledger = Ledger(self.store, IDENTITY, RULES)
+        assert self.run(self.ledger.open(head, self.now)) == head
+        self.world.store, self.world.ledger = self.store, self.ledger
+        self.outbox = Stopping(self.store, self.ledger)
+        self.delivery = self.run(self.world.delivery(self.outbox))
 
     @rule(step=st.sampled_from([-DAY, -HOUR, 60_000, HOUR, DAY, 30 * DAY, 91 * DAY]))
     def the_clock_steps(self, step: int) -> None:
@@ -135,9 +192,9 @@ class Story(RuleBasedStateMachine):
     @rule()
     def everything_is_released(self) -> None:
         self.model.hold = False
-        for action in [claim.action_id for claim in self.run(self.ledger.held())]:
-            if self.model.kept[action].reason is Reason.HOLD:
-                self.model.word(action, "approve", self.now, Reason.HOLD)
+        held = [self.model.kept[claim.action_id].proposal for claim in self.run(self.ledger.held())]
+        for proposal in sorted(held, key=lambda one: one.depends_on is not None):
+            self.model.let_go(proposal.action_id, self.now)
         self.run(self.ledger.release(ANNA, self.now))
 
     # What holds
@@ -147,6 +204,13 @@ class Story(RuleBasedStateMachine):
         spent: int = self.run(self.ledger.budgets("CNY", self.now))["day"].spent
         assert spent == self.model.spent.get(self._day(), 0)
         assert spent <= RULES.budget_day
+
+    @invariant()
+    def every_decision_is_the_models(self) -> None:
+        claims = self.run(self.ledger.claims(sorted(self.model.kept)))
+        assert {one.action_id: (one.outcome, one.reason) for one in claims} == {
+            action: (one.outcome, one.reason) for action, one in self.model.kept.items()
+        }
 
     @invariant()
     def nobody_is_paid_twice_or_without_a_decision(self) -> None:
@@ -166,18 +230,21 @@ class Story(RuleBasedStateMachine):
     async def _deliver(self) -> None:
         while await self.delivery.run_once(self.now):
             await self.delivery.idle()
-        self._learn()
+        await self._learn()
 
-    def _learn(self) -> None:
-        for step in self.world.steps[self.seen :]:
-            if step.verdict.state == "failed":
-                self.model.release(step.entry.action_id)
-        self.seen = len(self.world.steps)
+    async def _learn(self) -> None:
+        """What delivery gave up: only it knows what the shop and the gateway said."""
+        alive = [action for action, one in sorted(self.model.kept.items()) if not one.dead]
+        for claim in await self.ledger.claims(alive):
+            if claim.state == "failed":
+                self.model.kept[claim.action_id].dead = True
+                self.model.release(claim.action_id)
 
     async def _crash(self, where: str) -> None:
         shop, room = self.world.shop, self.world.customer
         issue, send = shop.issue, room.send
-        stuck = asyncio.Event()
+        stuck = self.outbox.stuck
+        self.outbox.stop_at = where
 
         async def stop(*_: Any) -> SendResult:
             stuck.set()
@@ -195,7 +262,7 @@ class Story(RuleBasedStateMachine):
             shop.issue = stop  # type: ignore[method-assign,assignment]
         elif where == "after the coupon":
             shop.issue = issue_then_stop  # type: ignore[method-assign]
-        else:
+        elif where == "after the message":
             room.send = send_then_stop  # type: ignore[method-assign]
         try:
             await self.delivery.run_once(self.now)
@@ -208,7 +275,7 @@ class Story(RuleBasedStateMachine):
             await asyncio.gather(idle, return_exceptions=True)
         finally:
             shop.issue, room.send = issue, send  # type: ignore[method-assign]
-        self._learn()
+        await self._learn()
 
 
 def test_no_story_parts_the_ledger_from_its_model(valkey: Valkey) -> None:

@@ -103,9 +103,10 @@ def test_an_operators_own_words_go_before_ours(tmp_path: Path) -> None:
 
 
 def test_what_others_wrote_is_never_a_template_and_has_no_control_characters() -> None:
-    hostile = OURS.preview("late", "en", sample=2).body
-    assert "{{ 7*7 }}" in hostile
-    assert "\u202e" not in hostile
+    hostile = OURS.preview("collection", "en", sample=2).body
+    assert "{% for a in b %}" in hostile
+    assert "\u202e" not in OURS.render("ops_alert", "en", {**FULL, "subject": "a\u202eb"}).body
+    assert "7*7" not in OURS.preview("late", "en", sample=2).body, "an odd name of a carrier is left unsaid"
     assert "\n" not in OURS.preview("upgrade_shipping", "en", sample=2).title
 
 
@@ -139,4 +140,61 @@ def test_an_sms_is_counted_as_the_network_bills_it(text: str, encoding: str, cou
 @pytest.mark.parametrize("name", [name for name in SPOKEN if not name.startswith(("ticket", "ops", "high"))])
 def test_a_customers_message_fits_three_sms(name: str) -> None:
     for locale in ("zh-CN", "en"):
-        assert OURS.preview(name, locale).sms.count <= 3
+        for variant, rendered in OURS.variants(name, locale):
+            assert rendered.sms.count <= 3, variant
+
+
+STALLS = ("pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "fulfilment_stalled")
+
+
+@pytest.mark.parametrize("kind", STALLS)
+@pytest.mark.parametrize("name", ["late", "late_coupon"])
+def test_a_stall_before_its_day_is_not_called_late(name: str, kind: str) -> None:
+    ahead = {**FULL, "kind": kind, "overdue": False}
+    english, chinese = OURS.render(name, "en", ahead), OURS.render(name, "zh-CN", ahead)
+    assert "late" not in english.title
+    assert "was due" not in english.body
+    assert "not arrived" not in english.body
+    assert "may miss November 21" in english.body
+    assert "晚到" not in chinese.title
+    assert "可能无法在原定的 11月21日送达" in chinese.body
+    unknown_day = {**ahead, "promised_at": None}
+    assert "may miss" not in OURS.render(name, "en", unknown_day).body
+    assert "原定" not in OURS.render(name, "zh-CN", unknown_day).body
+
+
+def test_a_stall_after_its_day_is_late() -> None:
+    past = {**FULL, "kind": "linehaul_stalled", "overdue": True}
+    assert "was due on November 21 and has not arrived yet" in OURS.render("late", "en", past).body
+    assert "原定 11月21日送达，目前还没有送到" in OURS.render("late", "zh-CN", past).body
+
+
+def test_claims_of_an_earlier_version_are_still_spoken() -> None:
+    old = {name: value for name, value in FULL.items() if name != "overdue"}
+    assert "was due" in OURS.render("late", "en", old).body
+    assert "may miss" in OURS.render("late", "en", {**old, "kind": "linehaul_stalled"}).body
+
+
+@pytest.mark.parametrize(
+    ("code", "chinese", "english"),
+    [
+        ("SF", "（顺丰速运）", "(SF Express)"),
+        ("yuantong", "（圆通速递）", "(YTO Express)"),
+        ("Hermes UK", "（Hermes UK）", "(Hermes UK)"),
+        ("190271", "订单 1001 原定", "order 1001 was due"),
+        ("<b>x</b>", "订单 1001 原定", "order 1001 was due"),
+    ],
+)
+def test_a_carrier_is_called_what_customers_call_it(code: str, chinese: str, english: str) -> None:
+    assert chinese in OURS.render("late", "zh-CN", {**FULL, "carrier": code}).body
+    assert english in OURS.render("late", "en", {**FULL, "carrier": code}).body
+
+
+def test_gateways_that_hold_the_text_get_days_and_names_spelled_out() -> None:
+    facts = OURS.spoken_facts(FULL, "zh-CN", "Asia/Shanghai")
+    assert facts == {
+        "promised_day": "2026年11月21日",
+        "coupon_day": "2026年12月22日",
+        "carrier_name": "顺丰速运",
+    }
+    assert OURS.spoken_facts({"carrier": None}, "xx-nowhere") == {}

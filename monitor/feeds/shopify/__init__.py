@@ -13,7 +13,7 @@ from config.regions import Regions
 from monitor.feeds.base import NOTHING, Base, Parsed, Pending, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
 from monitor.feeds.options import ZonedOptions
-from monitor.feeds.orders import Buyer, address_region, contact
+from monitor.feeds.orders import Buyer, address_region, address_text, contact
 from monitor.feeds.shopify.codes import CODES, PAID
 from monitor.feeds.signing import given, hmac_base64, same
 from monitor.feeds.zones import end_of_day
@@ -66,6 +66,7 @@ class Shopify(Base):
             contact(
                 order.get("phone") or address.get("phone") or customer.get("phone"),
                 order.get("email") or customer.get("email"),
+                address_text(address, "address1", "address2", "city", "zip"),
             ),
             self._secret,
         )

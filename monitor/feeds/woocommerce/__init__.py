@@ -15,7 +15,7 @@ from config.regions import Regions
 from monitor.feeds.base import NOTHING, Base, Parsed, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
 from monitor.feeds.options import ZonedOptions
-from monitor.feeds.orders import Buyer, address_region, contact
+from monitor.feeds.orders import Buyer, address_region, address_text, contact
 from monitor.feeds.signing import given, hmac_base64, same
 
 HEADER = "x-wc-webhook-signature"
@@ -70,7 +70,11 @@ class WooCommerce(Base):
         known = text_of(order.get("customer_id"))
         buyer = Buyer(
             known if known != "0" else None,
-            contact(billing.get("phone") or shipping.get("phone"), billing.get("email")),
+            contact(
+                billing.get("phone") or shipping.get("phone"),
+                billing.get("email"),
+                address_text(address, "address_1", "address_2", "city", "postcode"),
+            ),
             self._secret,
         )
         lines = list_of(order.get("shipping_lines"))

@@ -1,7 +1,8 @@
 """SMS by Aliyun (dysmsapi, SendSms), for mainland China.
 
 The text is a template that Aliyun approved: this channel sends its name and variables, never our words. Failures come
-with HTTP 200 and a `Code`. There is no idempotency key (`OutId` is only echoed): a lost reply is `unknown`.
+with HTTP 200 and a `Code`. There is no idempotency key: a lost reply is `unknown`, until QuerySendDetails, asked for the
+number and the day, shows our `OutId` or, when the list has settled, does not.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -18,9 +20,13 @@ from pydantic import Field, SecretStr
 from notifier.http import Http, Reply, classify
 from notifier.money_text import major, rfc3339
 from notifier.options import Options, Secret, SecretUrl
-from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
+from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult, Trace
 
 VERSION: Final = "2017-05-25"
+BEIJING: Final = timezone(timedelta(hours=8))  # whose days the list goes by
+PAGE: Final = 50
+SETTLED_MS: Final = 600_000  # after so long a message that is not listed was not taken
+NOT_DELIVERED: Final = "2"  # 1 waits for the carrier's word, 3 delivered
 LONGEST_VALUE: Final = 35  # characters of a variable in a notice
 RATE: Final = ("isv.BUSINESS_LIMIT_CONTROL", "Throttling", "isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL")
 AUTH: Final = (
@@ -76,7 +82,7 @@ class AliyunSmsChannel:
         if not number:
             return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="no_phone")
         query = {
-            "PhoneNumbers": number.removeprefix("+86").lstrip("+"),
+            "PhoneNumbers": _plain(number),
             "SignName": self._config.sign_name,
             "TemplateCode": template.code,
             "TemplateParam": json.dumps(
@@ -84,10 +90,39 @@ class AliyunSmsChannel:
             ),
             "OutId": message.key,
         }
-        headers = self._signed(query, now, message.key)
-        url = self._config.url.get_secret_value().rstrip("/") + "/?" + canonical(query)
-        reply = await self._http.request("POST", url, headers=headers)
+        reply = await self._ask("SendSms", query, now, message.key)
         return reply if isinstance(reply, SendResult) else _understood(reply, now)
+
+    async def trace(self, message: Message, began_at: Instant, now: Instant) -> Trace:
+        number = message.recipient.phone if message.recipient else None
+        if not number:
+            return Trace.UNANSWERED
+        days = {_day(began_at), _day(began_at + SETTLED_MS)}
+        found = [await self._traced(number, day, message.key, now) for day in sorted(days)]
+        for answer in (Trace.DONE, Trace.FAILED, Trace.UNANSWERED):
+            if answer in found:
+                return answer
+        return Trace.ABSENT if now - began_at >= SETTLED_MS else Trace.UNANSWERED
+
+    async def _traced(self, number: str, day: str, key: str, now: Instant) -> Trace:
+        page = {"PhoneNumber": _plain(number), "SendDate": day, "PageSize": str(PAGE), "CurrentPage": "1"}
+        reply = await self._ask("QuerySendDetails", page, now, f"trace:{key}:{day}")
+        if isinstance(reply, SendResult) or not reply.ok or reply.object().get("Code") != "OK":
+            return Trace.UNANSWERED
+        listed = reply.object().get("SmsSendDetailDTOs")
+        sent = listed.get("SmsSendDetailDTO") if isinstance(listed, dict) else None
+        if not isinstance(sent, list):
+            return Trace.UNANSWERED
+        ours = [one for one in sent if isinstance(one, dict) and one.get("OutId") == key]
+        if not ours:
+            return Trace.ABSENT if len(sent) < PAGE else Trace.UNANSWERED
+        refused = all(str(one.get("SendStatus")) == NOT_DELIVERED for one in ours)
+        return Trace.FAILED if refused else Trace.DONE
+
+    async def _ask(self, action: str, query: Mapping[str, str], now: Instant, key: str) -> Reply | SendResult:
+        headers = self._signed(action, query, now, key)
+        url = self._config.url.get_secret_value().rstrip("/") + "/?" + canonical(query)
+        return await self._http.request("POST", url, headers=headers)
 
     def _values(self, template: AliyunTemplate, message: Message) -> dict[str, str]:
         ours: dict[str, Any] = {
@@ -102,12 +137,12 @@ class AliyunSmsChannel:
             name: str(ours.get(source) or "")[:LONGEST_VALUE] for name, source in template.variables.items()
         }
 
-    def _signed(self, query: Mapping[str, str], now: Instant, key: str) -> dict[str, str]:
+    def _signed(self, action: str, query: Mapping[str, str], now: Instant, key: str) -> dict[str, str]:
         """ACS3-HMAC-SHA256. The nonce is of this attempt: the same one twice is refused as a replay."""
         empty = hashlib.sha256(b"").hexdigest()
         headers = {
             "host": urlsplit(self._config.url.get_secret_value()).netloc,
-            "x-acs-action": "SendSms",
+            "x-acs-action": action,
             "x-acs-version": VERSION,
             "x-acs-date": rfc3339(now),
             "x-acs-signature-nonce": hashlib.blake2b(f"{key}:{now}".encode(), digest_size=16).hexdigest(),
@@ -125,6 +160,14 @@ class AliyunSmsChannel:
             f"ACS3-HMAC-SHA256 Credential={credential},SignedHeaders={names},Signature={signature}"
         )
         return headers
+
+
+def _plain(number: str) -> str:
+    return number.removeprefix("+86").lstrip("+")
+
+
+def _day(moment: Instant) -> str:
+    return datetime.fromtimestamp(moment / 1000, BEIJING).strftime("%Y%m%d")
 
 
 def canonical(query: Mapping[str, str]) -> str:

@@ -1,19 +1,22 @@
 """Mail over SMTP: text and HTML, the chart inside it. One Message-ID a message, the same on every try.
 
-After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
+A customer's mail carries a one-click way out (RFC 8058) where `[delivery] unsubscribe_url` is set; the relay signs it with
+DKIM. After the data were sent a lost reply is ambiguous: mail has no keys, so it is not sent again by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 import re
 import smtplib
 import ssl
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +24,10 @@ from notifier import chat
 from notifier.http import Http
 from notifier.options import Options, Secret
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
+
+HELLO: Final = {"zh": "您好：", "en": "Hello,"}
+COLON: Final = {"zh": "：", "en": ": "}
+LEAVE: Final = {"zh": "不再接收此类邮件", "en": "No more mails like this"}
 
 
 class SmtpOptions(Options):
@@ -30,6 +37,9 @@ class SmtpOptions(Options):
     username: str = ""
     password: Secret | None = None
     sender: str = Field(pattern=r"^[^@\s<>,]+@[^@\s<>,]+$")
+    sender_name: str = Field(
+        "", max_length=60, pattern=r"^[^\r\n]*$", description="what receivers see: your shop"
+    )
     to: tuple[str, ...] = Field((), description="of ops mail; a customer's message goes to the customer")
     timeout_seconds: float = Field(15.0, gt=0)
     ca_file: str | None = Field(None, description="a certificate authority of your own")
@@ -62,7 +72,7 @@ class SmtpChannel:
         config = self._config
         mail = EmailMessage()
         mail["Subject"] = chat.cut(chat.one_line(message.title), 300)
-        mail["From"] = config.sender
+        mail["From"] = Address(config.sender_name, addr_spec=config.sender)
         mail["To"] = ", ".join(to)
         mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
         domain = config.sender.rpartition("@")[2]
@@ -70,12 +80,15 @@ class SmtpChannel:
         if message.thread:
             mail["References"] = f"<{_token(message.thread)}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(chat.compose(message, chat.PLAIN, 100_000))
-        text = chat.compose(message, _HTML, 200_000)
+        plain, page = _letter(message) if message.customer_id else _report(message)
+        if message.unsubscribe:
+            mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         chart = f"chart.{_token(message.key)}@{domain}"
         shown = f'<p><img src="cid:{chart}" alt="chart"></p>' if message.image else ""
+        mail.set_content(plain)
         mail.add_alternative(
-            f'<!doctype html><html lang="{message.locale}"><body>{text}{shown}</body></html>', "html"
+            f'<!doctype html><html lang="{message.locale}"><body>{page}{shown}</body></html>', "html"
         )
         if message.image:
             html = mail.get_payload()[1]  # type: ignore[index]
@@ -126,6 +139,23 @@ _HTML = chat.Dialect(
     title=lambda text: f"<h3>{text}</h3>",
     newline="<br>\n",
 )
+
+
+def _letter(message: Message) -> tuple[str, str]:
+    """To a customer, as text and as HTML; the title is the subject."""
+    language = "zh" if message.locale.startswith("zh") else "en"
+    plain = [HELLO[language], message.body]
+    page = [html.escape(HELLO[language]), html.escape(message.body).replace("\n", "<br>\n")]
+    if message.unsubscribe:
+        plain.append(f"{LEAVE[language]}{COLON[language]}{message.unsubscribe}")
+        page.append(
+            f'<small><a href="{html.escape(message.unsubscribe)}">{html.escape(LEAVE[language])}</a></small>'
+        )
+    return "\n\n".join(plain), "\n".join(f"<p>{part}</p>" for part in page)
+
+
+def _report(message: Message) -> tuple[str, str]:
+    return chat.compose(message, chat.PLAIN, 100_000), chat.compose(message, _HTML, 200_000)
 
 
 def _token(text: str) -> str:

@@ -1,8 +1,12 @@
-"""SMS by Twilio. There is no idempotency key: a lost reply is looked up in the list of messages before a person decides."""
+"""SMS by Twilio. There is no idempotency key: a lost reply is looked up in the list of messages to that number, by the text,
+which names the order.
+"""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -10,9 +14,13 @@ from pydantic import Field, SecretStr, model_validator
 
 from notifier.http import Http, Reply, classify
 from notifier.options import Options, Secret, SecretUrl
-from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
+from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult, Trace
 
 LONGEST: Final = 1_600  # characters of one message, all its segments
+PAGE: Final = 50
+SETTLED_MS: Final = 120_000  # after so long a message that is not listed was not taken
+CLOCKS_MS: Final = 60_000  # how far two clocks may be apart
+NOT_DELIVERED: Final = frozenset({"failed", "undelivered", "canceled"})
 STOPPED: Final = 21610  # the recipient answered STOP
 NO_NUMBER: Final = frozenset({21211, 21614, 21612, 21408})
 TOO_MANY: Final = frozenset({20429, 14107, 21611})
@@ -66,8 +74,35 @@ class TwilioChannel:
             return reply
         return _understood(reply, now)
 
+    async def trace(self, message: Message, began_at: Instant, now: Instant) -> Trace:
+        """The list has the newest first. It is not narrowed by DateSent: a message that is still queued has none."""
+        number = message.recipient.phone if message.recipient else None
+        if not number:
+            return Trace.UNANSWERED
+        url = f"{self._url}?{urlencode({'To': number, 'PageSize': PAGE})}"
+        reply = await self._http.request("GET", url, headers=self._headers())
+        listed = reply.object().get("messages") if isinstance(reply, Reply) and reply.ok else None
+        if not isinstance(listed, list):
+            return Trace.UNANSWERED
+        since = began_at - CLOCKS_MS
+        new = [one for one in listed if isinstance(one, dict) and (_created(one) or since) >= since]
+        # A trial account's text has a word before it.
+        ours = [one for one in new if str(one.get("body") or "").endswith(message.body)]
+        if ours:
+            lost = all(one.get("status") in NOT_DELIVERED for one in ours)
+            return Trace.FAILED if lost else Trace.DONE
+        whole = len(listed) < PAGE or len(new) < len(listed)
+        return Trace.ABSENT if whole and now - began_at >= SETTLED_MS else Trace.UNANSWERED
+
     def _headers(self) -> dict[str, str]:
         return {"authorization": self._authorization, "content-type": "application/x-www-form-urlencoded"}
+
+
+def _created(message: Mapping[str, Any]) -> Instant | None:
+    try:
+        return int(parsedate_to_datetime(str(message.get("date_created"))).timestamp() * 1000)
+    except ValueError:
+        return None
 
 
 def _understood(reply: Reply, now: Instant) -> SendResult:

@@ -94,4 +94,5 @@ class WebhookChannel:
             "template": message.template,
             "variables": dict(message.variables),
             "coupon_code": message.coupon_code,
+            "unsubscribe": message.unsubscribe,
         }

@@ -1,0 +1,25 @@
+-- Takes old claims out, with their money out of the counters. What is still owed stays, at any age.
+-- ARGV: decided before (exclusive), how many to look at, how many to pass over (owed ones of earlier calls).
+-- Returns how many were looked at, how many went.
+local before = tonumber(ARGV[1])
+local ids = redis.call('ZRANGEBYSCORE', key('actions'), '-inf', '(' .. ARGV[1], 'LIMIT', ARGV[3], ARGV[2])
+local OVER = {none = true, done = true, failed = true}
+local gone = 0
+for _, id in ipairs(ids) do
+  local got = redis.call('HMGET', action(id), 'state', 'money', 'budgets', 'cid')
+  if not got[1] or OVER[got[1]] then
+    gone = gone + 1
+    redis.call('ZREM', key('actions'), id)
+    if got[1] then
+      lower(got[3], tonumber(got[2] or '0'))
+      if got[4] then redis.call('SREM', key('of', got[4]), id) end
+      count(got[1], nil)
+      redis.call('DEL', action(id))
+    end
+  end
+end
+if gone > 0 then
+  local last = tonumber(redis.call('HGET', key('chain'), 'retired') or '0')
+  redis.call('HSET', key('chain'), 'retired', string.format('%d', math.max(last, before)))
+end
+return {#ids, gone}
