@@ -7,6 +7,7 @@ wrong goes line by line, too, so that each event gets its own reason.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -112,19 +113,27 @@ class _Columns:
         found = nulls(self.arrays[name])
         return found if found is None or self.rows is None else found[self.rows]
 
+    def require(self, names: Iterable[str]) -> None:
+        """None of them is null in any row."""
+        for name in names:
+            if name not in self.arrays or (self.arrays[name].null_count and bool(np.any(self.gone(name)))):
+                raise OddError(name)
+
     def words(self, name: str, words: Words) -> U8:
         """Null is 0; an empty text is no word."""
         if name not in self.arrays:
             return np.zeros(self.height, np.uint8)
         column, gone = self.texts(name), self.gone(name)
-        found = column.numbers(words)
-        if found is None or column.blanks() > (0 if gone is None else np.count_nonzero(gone)):
+        found, blanks = column.numbers(words), column.blanks()
+        if found is None or (blanks and blanks > (0 if gone is None else np.count_nonzero(gone))):
             raise OddError(name)
         return found
 
     def moments(self, name: str) -> I64:
         array = self.arrays.get(name)
-        if array is None or not pa.types.is_timestamp(array.type):
+        if array is None:
+            return np.zeros(self.height, np.int64)
+        if not pa.types.is_timestamp(array.type):
             found = parsed(self.texts(name).flat())
         else:
             every, gone = moments(array), self.gone(name)
@@ -142,9 +151,7 @@ class _Columns:
 
 
 def _scans(columns: _Columns) -> ScanTexts:
-    for name in _REQUIRED:
-        if (gone := columns.gone(name)) is not None and gone.any():
-            raise OddError(name)
+    columns.require(_REQUIRED)
     occurred, received = columns.moments("occurred_at"), columns.moments("received_at")
     return ScanTexts(
         event_id=columns.texts("event_id").flat(),

@@ -65,7 +65,8 @@ def moments(array: pa.Array) -> I64:
         # Beyond these it is out of range anyway, and the product would not fit.
         raw = np.clip(raw, EARLIEST // 1000 - 1, LATEST // 1000) * 1000
         return raw if gone is None else np.where(gone, 0, raw)
-    return raw // (each // 1000) if each > 1000 else raw
+    # A copy in any case: kernels are compiled again for arrays that are read-only.
+    return raw // (each // 1000) if each > 1000 else np.array(raw)
 
 
 def numbers(array: pa.Array) -> F64:

@@ -82,7 +82,8 @@ class Decoder:
 
     def _lines(self, lines: list[bytes], latest: int | None) -> Iterator[Decoded]:
         if lines:
-            good, dead = decode_lines(b"\n".join(lines), self.max_event_bytes, latest)
+            data = lines[0] if len(lines) == 1 else b"\n".join(lines)  # a great frame is not copied
+            good, dead = decode_lines(data, self.max_event_bytes, latest)
             yield Decoded(good.batch(self.names), dead, good.events)
 
     def _together(self, waiting: list[Batch]) -> Iterator[Decoded]:

@@ -235,3 +235,23 @@ def test_flipped_bytes_are_taken_or_dead_and_break_nothing(data: bytes, seed: in
 @given(st.sampled_from(FRAMES), st.integers(0, 4000))
 def test_a_frame_that_ends_too_early_breaks_nothing(data: bytes, size: int) -> None:
     assert decoded(data[:size], Frame("e", lines(SCAN)))[-1].events >= 1
+
+
+@pytest.mark.parametrize("text", TEXT_TYPES, ids=str)
+def test_columns_look_the_same_to_the_kernels_whichever_way_they_came(text: pa.DataType) -> None:
+    """A kernel is compiled again for an array that is read-only or strided: seconds, in the middle of a stream."""
+    batch = table(scans(20), text)
+    place = batch.schema.get_field_index("occurred_at")
+    columns = batch.columns
+    columns[place] = pa.array([1772323200000] * 20, pa.int64()).cast(pa.timestamp("ms", "UTC"))
+    zoned = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    (arrow_,) = decoded(ipc(zoned))
+    (ndjson,) = Decoder(Names()).decode([Frame("batch", lines(*[SCAN] * 20))])
+    (one,) = Decoder(Names()).decode([Frame("e", lines(SCAN))])
+    for found in (arrow_, ndjson, one):
+        for name in type(found.batch.scans).__slots__:
+            array = getattr(found.batch.scans, name)
+            expected = getattr(ndjson.batch.scans, name)
+            assert array.dtype == expected.dtype, name
+            assert array.flags.writeable, name
+            assert array.flags.c_contiguous, name
