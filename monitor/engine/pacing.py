@@ -56,9 +56,8 @@ class Pacing:
     def _adopt(self) -> None:
         pace = (self._week.pace() / STEP).round() * STEP
         slow = np.flatnonzero(pace.min(axis=1) < SLOW).tolist()
-        for carrier in sorted(
-            {*slow, *self._rows}
-        ):  # one that recovers keeps its row, with days as long as others'
+        # A carrier that recovers keeps its row, with days as long as others'.
+        for carrier in sorted({*slow, *self._rows}):
             known = self._rows.get(carrier)
             row = known[0] if known else self._first + len(self._rows)
             week = tuple(pace[carrier].tolist())
