@@ -101,8 +101,7 @@ def worked(rule: CalendarRule) -> Worked:
 
 def paced(rule: CalendarRule, weekdays: Sequence[float]) -> Worked:
     """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first)."""
-    pace = np.array([weekdays[day.weekday()] for day in _days()])
-    hourly = np.diff(worked(rule)) * pace[_local_day_of_hours(rule.timezone)]
+    hourly = np.diff(worked(rule)) * np.array(weekdays)[_weekday_of_hours(rule.timezone)]
     seconds = np.zeros(HOURS + 1, np.uint32)
     np.cumsum(np.rint(hourly).astype(np.uint32), out=seconds[1:])
     return seconds
@@ -127,6 +126,13 @@ def _local_day_of_hours(timezone: str) -> npt.NDArray[np.int64]:
     seconds = np.arange(HOURS, dtype=np.int64) * HOUR + np.repeat(np.array(offset), 24)[:HOURS]
     days: npt.NDArray[np.int64] = seconds // 86_400 + 1
     return days
+
+
+@cache
+def _weekday_of_hours(timezone: str) -> npt.NDArray[np.uint8]:
+    weekdays = np.array([day.weekday() for day in _days()], np.uint8)
+    found: npt.NDArray[np.uint8] = weekdays[_local_day_of_hours(timezone)]
+    return found
 
 
 @cache

@@ -32,7 +32,9 @@ class Weekdays:
         self._age = np.zeros(rows)
 
     def learn(self, weekday: int, legs: F64) -> None:
-        """A whole day is over: legs that ended on it, one element a carrier. Carriers without any are left out."""
+        """A whole day is over: legs that ended on it, one element a carrier. A day without any is no data."""
+        if not legs.any():
+            return
         self._age += (self._age > 0) | (legs > 0)
         rows = np.flatnonzero(self._age > RAMP)
         keep = 0.5 ** (1.0 / HALF_LIFE_WEEKS)

@@ -61,3 +61,10 @@ def test_a_slowed_calendar_counts_slow_days_by_their_pace() -> None:
     assert int(worked(rule)[sunday + 24]) - int(worked(rule)[sunday]) == 86_400
     assert int(slow[sunday + 24]) - int(slow[sunday]) == 43_200
     assert int(slow[sunday]) - int(slow[sunday - 24]) == 86_400
+
+
+def test_a_day_without_any_data_teaches_nothing() -> None:
+    week = fed(3, {1: [400] * 7})
+    before = week.state()
+    week.learn(2, np.zeros(8))
+    assert week.state() == before

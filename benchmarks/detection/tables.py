@@ -23,5 +23,6 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     print(f"\n{title}\n")
     for line in (list(columns), ["-" * width for width in widths], *cells):
-        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |")
+        cells_of = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print("| " + " | ".join(cells_of) + " |", flush=True)
     print(flush=True)

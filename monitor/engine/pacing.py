@@ -18,6 +18,7 @@ from detectors.weekdays import Weekdays
 from monitor.engine.stage import PACED, ParcelStage
 from monitor.vocabulary import Segment
 
+STEP: Final = 0.05  # a pace is stated so coarsely that most days change no calendar
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 _EPOCH_WEEKDAY: Final = 3
@@ -53,19 +54,24 @@ class Pacing:
         return np.bincount(np.minimum(carrier, PACED - 1), weights=finished, minlength=PACED)
 
     def _adopt(self) -> None:
-        pace = self._week.pace().round(2)
-        for carrier in np.flatnonzero(pace.min(axis=1) < SLOW).tolist():
+        pace = (self._week.pace() / STEP).round() * STEP
+        slow = np.flatnonzero(pace.min(axis=1) < SLOW).tolist()
+        # A carrier that recovers keeps its row, with days as long as others'.
+        for carrier in sorted({*slow, *self._rows}):
             known = self._rows.get(carrier)
             row = known[0] if known else self._first + len(self._rows)
-            if 0 < carrier < PACED - 1 and row < len(self._stage.world.worked):
-                self._rows[carrier] = row, tuple(pace[carrier].tolist())
-        self._apply()
+            week = tuple(pace[carrier].tolist())
+            if 0 < carrier < PACED - 1 and row < len(self._stage.world.worked) and (row, week) != known:
+                self._rows[carrier] = row, week
+                self._fill(row, week)
+        self._assign()
 
-    def _apply(self) -> None:
-        world = self._stage.world
-        for carrier, (row, pace) in self._rows.items():
-            world.worked[row] = calendars.paced(self._rule, pace)
-            mine = world.calendar[carrier]
+    def _fill(self, row: int, week: tuple[float, ...]) -> None:
+        self._stage.world.worked[row] = calendars.paced(self._rule, week)
+
+    def _assign(self) -> None:
+        for carrier, (row, _) in self._rows.items():
+            mine = self._stage.world.calendar[carrier]
             mine[mine == self._default] = row
 
     def state(self) -> dict[str, Any]:
@@ -81,4 +87,6 @@ class Pacing:
         self._week.restore(state["week"])
         self._day = state["day"]
         self._before = np.array(state["before"])
-        self._apply()
+        for row, week in self._rows.values():
+            self._fill(row, week)
+        self._assign()

@@ -149,3 +149,28 @@ def test_waiting_at_the_station_and_being_out_are_learned_apart() -> None:
     settings = shop.detection_settings.stalls
     assert hours["SF1"] == pytest.approx(3 + settings.delivery.margin_hours, abs=2)
     assert hours["SF2"] == pytest.approx(24 + settings.again.margin_hours, abs=3)
+
+
+def test_a_carrier_that_rests_on_sundays_is_given_a_longer_weekend_also_after_a_restart() -> None:
+    """Two carriers, three weeks; `ems` moves nothing on Sundays. START is a Wednesday."""
+    shop = Shop()
+    shop.until(START)
+    for day in range(21):
+        at = START + day * DAY
+        sunday = day % 7 == 4
+        for carrier, count in (("ems", 1 if sunday else 60), ("sf", 60)):
+            names = [f"{carrier}{day}.{number}" for number in range(count)]
+            shop.scan(*(Scan(name, Status.DEPARTED, at, carrier=carrier, region="440305") for name in names))
+            shop.scan(
+                *(Scan(name, Status.ARRIVED, at + HOUR, carrier=carrier, region="110105") for name in names)
+            )
+            shop.scan(*(Scan(name, Status.DELIVERED, at + 2 * HOUR, carrier=carrier) for name in names))
+        shop.until(at + DAY, step=STEP)
+    shop.until(START + 24 * DAY, step=STEP)  # a Saturday
+    shop.restart()
+    at = shop.engine.now
+    for carrier in ("ems", "sf"):
+        shop.scan(Scan(f"{carrier}-late", Status.DEPARTED, at, carrier=carrier, region="440305"))
+    found = shop.until(at + 6 * DAY, step=STEP)
+    opened_at = {one.subject.id: one.opened_at for one in found if one.kind is Kind.LINEHAUL_STALLED}
+    assert (opened_at["ems-late"] - opened_at["sf-late"]) / HOUR == pytest.approx(21, abs=4)
