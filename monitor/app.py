@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ from monitor.feeds.station import open_station
 from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incidents
 from monitor.intake import Intake
-from monitor.loop import Checkpoints, Loop, Part
+from monitor.loop import Checkpoints, LargePart, Loop, Part
 from monitor.metrics import Metrics
 from monitor.names import Names
 from monitor.notices import Notices
@@ -122,7 +122,7 @@ class Core:
         view = self.engine.parcel(proposal.tracking_number)
         return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
 
-    def parts(self) -> Mapping[str, Part]:
+    def parts(self) -> Mapping[str, Part | LargePart]:
         """What a checkpoint holds, in the order in which it is loaded."""
         return {
             "engine": EnginePart(self.engine),
@@ -175,8 +175,8 @@ async def scratch_store(folder: Path) -> AsyncIterator[Store]:
 class EnginePart:
     engine: Engine
 
-    def dump(self) -> bytes:
-        return self.engine.dump()
+    def copying(self) -> Generator[None, None, Callable[[], bytes]]:
+        return self.engine.copying()
 
     def load(self, data: bytes) -> None:
         self.engine.load(data)

@@ -7,9 +7,9 @@ never covers what was not taken. The order of what becomes durable is in docs/ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -33,6 +33,17 @@ class Part(Protocol):
     """What has a place in the checkpoint."""
 
     def dump(self) -> bytes: ...
+    def load(self, data: bytes) -> None: ...
+
+
+@runtime_checkable
+class LargePart(Protocol):
+    """One that would hold up everything else while it is dumped."""
+
+    def copying(self) -> Generator[None, None, Callable[[], bytes]]:
+        """Steps of some milliseconds, during which the loop takes nothing; then what a thread has to do."""
+        ...
+
     def load(self, data: bytes) -> None: ...
 
 
@@ -122,7 +133,7 @@ class Checkpoints:
 
     folder: CheckpointFolder
     loop: Loop
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Part | LargePart]
     remembered: Remembered
     metrics: Metrics
     uptime: Callable[[], float]
@@ -154,10 +165,10 @@ class Checkpoints:
                 log.warning("checkpoint.skipped", why="a step failed half way")
                 return
             await self.refresh()
-            parts = {name: part.dump() for name, part in self.parts.items()}
+            copies = {name: await _copied(part) for name, part in self.parts.items()}
             positions = {str(shard): position for shard, position in self.loop.taken.items()}
-            checkpoint = Checkpoint(self.loop.pipeline.now, positions, parts)
-        size = await asyncio.to_thread(self.folder.write, checkpoint)  # 3
+            moment = self.loop.pipeline.now
+        size = await asyncio.to_thread(self._write, moment, positions, copies)  # 3
         oldest = await asyncio.to_thread(self.folder.oldest)
         if oldest is not None:  # 4
             covered = {int(shard): one for shard, one in oldest.positions.items()}
@@ -166,3 +177,24 @@ class Checkpoints:
         self.written = self.uptime()
         self.metrics.histogram("checkpoint_seconds").observe(self.written - began)
         self.metrics.gauge("checkpoint_bytes").set(size)
+
+    def _write(
+        self, moment: Instant, positions: Mapping[str, str], copies: Mapping[str, Callable[[], bytes]]
+    ) -> int:
+        parts = {name: dump() for name, dump in copies.items()}
+        return self.folder.write(Checkpoint(moment, positions, parts))
+
+
+async def _copied(part: Part | LargePart) -> Callable[[], bytes]:
+    """Requests and deliveries have their turn between two steps."""
+    if not isinstance(part, LargePart):
+        data = part.dump()
+        return lambda: data
+    steps = part.copying()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            rest: Callable[[], bytes] = end.value
+            return rest
+        await asyncio.sleep(0)

@@ -1,13 +1,16 @@
 """The engine's state as bytes: whole, or one bucket. Versioned, checksummed, refused when anything is off.
 
-A dump holds the stream position that its caller names; loading answers with it.
+A dump holds the stream position that its caller names; loading answers with it. It is made in two parts: copies, in
+steps of some milliseconds during which nothing may change, and then encoding, compression and checksum of the copies,
+which a thread can do while the engine goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,14 +18,27 @@ import zstandard
 
 from monitor.engine.kernels import state as fields
 from monitor.engine.kernels.scans import lane_of, region_pair
-from monitor.engine.layout import BACKGROUND, BUCKETS, FACILITY, FEED, LANE, LIFE, LIVE, PASSED, REGION, SLOT
+from monitor.engine.layout import (
+    BACKGROUND,
+    BUCKETS,
+    FACILITY,
+    FEED,
+    LANE,
+    LIFE,
+    LIVE,
+    PASSED,
+    REGION,
+    SLOT,
+    Records,
+)
 from monitor.engine.stage import ParcelStage
 
 if TYPE_CHECKING:
     from monitor.engine.engine import Engine
 
+T = TypeVar("T")
 MAGIC: Final = b"FORESTALL-ENGINE\n"
-VERSION: Final = 1
+VERSION: Final = 2
 _SUM: Final = 16
 _LEVEL: Final = 1  # zstd: three times smaller at half a gigabyte a second
 # What a slot looks like: a dump of another shape is refused by name, not misread.
@@ -35,20 +51,29 @@ class DumpError(Exception):
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    body = zstandard.ZstdCompressor(_LEVEL).compress(
-        msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, **content})
-    )
-    return MAGIC + hashlib.blake2b(body, digest_size=_SUM).digest() + body
+    body = msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, **content})
+    return b"".join((MAGIC, hashlib.blake2b(body, digest_size=_SUM).digest(), body))
+
+
+def _packed(value: Any) -> bytes:
+    return zstandard.ZstdCompressor(_LEVEL).compress(msgspec.msgpack.encode(value))
+
+
+def _unpacked(data: bytes) -> Any:
+    return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(data))
 
 
 def unseal(data: bytes) -> dict[str, Any]:
     if not data.startswith(MAGIC):
         raise DumpError("these bytes are no dump of an engine")
     start = len(MAGIC) + _SUM
-    body = data[start:]
+    body = memoryview(data)[start:]
     if hashlib.blake2b(body, digest_size=_SUM).digest() != data[len(MAGIC) : start]:
         raise DumpError("the checksum does not fit: the dump is torn or was changed")
-    content: dict[str, Any] = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(body))
+    try:
+        content: dict[str, Any] = msgspec.msgpack.decode(body)
+    except msgspec.DecodeError:
+        raise DumpError(f"a dump that this program, which reads version {VERSION}, cannot read") from None
     if content["version"] != VERSION:
         raise DumpError(f"a dump of version {content['version']}; this program reads {VERSION}")
     if content["shape"] != SHAPE:
@@ -58,7 +83,7 @@ def unseal(data: bytes) -> dict[str, Any]:
 
 def dump_bucket(stage: ParcelStage, bucket: int, position: str = "") -> bytes:
     """The slots and remembered ids of one bucket. Codes in it are of the engine's names."""
-    return seal({"position": position, "bucket": bucket, "slots": _bucket(stage, bucket)})
+    return seal({"position": position, "bucket": bucket, "slots": _packed(_bytes(_copies(stage, bucket)))})
 
 
 def load_bucket(stage: ParcelStage, data: bytes) -> tuple[int, str]:
@@ -66,7 +91,7 @@ def load_bucket(stage: ParcelStage, data: bytes) -> tuple[int, str]:
     content = unseal(data)
     bucket = content["bucket"]
     used, live = _count(stage, bucket)
-    _put_bucket(stage, bucket, content["slots"])
+    _put_bucket(stage, bucket, _unpacked(content["slots"]))
     used_now, live_now = _count(stage, bucket)
     stage.world.counts[fields.USED_SLOTS] += used_now - used
     stage.world.counts[fields.LIVE_PARCELS] += live_now - live
@@ -79,13 +104,12 @@ def _count(stage: ParcelStage, bucket: int) -> tuple[int, int]:
     return len(slots), int(np.count_nonzero(slots["state"] & LIFE == LIVE))
 
 
-def _bucket(stage: ParcelStage, bucket: int) -> list[bytes]:
-    slots, background = stage.used_slots(bucket)
-    return [
-        slots.tobytes(),
-        background.tobytes(),
-        *(generation.tobytes() for generation in stage.seen(bucket)),
-    ]
+def _copies(stage: ParcelStage, bucket: int) -> list[Records]:
+    return [*stage.used_slots(bucket), *stage.seen(bucket)]
+
+
+def _bytes(copies: list[Records]) -> list[bytes]:
+    return [copy.tobytes() for copy in copies]
 
 
 def _put_bucket(stage: ParcelStage, bucket: int, parts: list[bytes]) -> None:
@@ -96,6 +120,43 @@ def _put_bucket(stage: ParcelStage, bucket: int, parts: list[bytes]) -> None:
 
 
 def dump(engine: Engine, position: str) -> bytes:
+    return finished(copying(engine, position))()
+
+
+def finished(steps: Generator[None, None, T]) -> T:
+    """What a generator answers, all its steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
+
+def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[], bytes]]:
+    """Copies bucket after bucket; answers with what makes the dump of the copies, in any thread."""
+    stage = engine.stage
+    rest = msgspec.msgpack.encode(_rest(engine))
+    yield
+    buckets = []
+    for bucket in range(BUCKETS):
+        buckets.append(_copies(stage, bucket))
+        yield
+    return partial(_sealed, position, rest, buckets)
+
+
+def _sealed(position: str, rest: bytes, buckets: list[list[Records]]) -> bytes:
+    return seal(
+        {
+            "position": position,
+            "rest": zstandard.ZstdCompressor(_LEVEL).compress(rest),
+            "buckets": [_packed(_bytes(copies)) for copies in buckets],
+        }
+    )
+
+
+def _rest(engine: Engine) -> dict[str, Any]:
+    """All but the buckets; encoded at once, as the parts go on changing."""
     stage = engine.stage
     world = stage.world
     rows = {
@@ -105,38 +166,35 @@ def dump(engine: Engine, position: str) -> bytes:
         "feeds": len(engine.names.sources) + 1,
         "regions": stage.region_pairs + 1,
     }
-    return seal(
-        {
-            "position": position,
-            "now": engine.now,
-            "names": engine.names.dump(),
-            "zones": stage.places.zones.dump(),
-            "buckets": [_bucket(stage, bucket) for bucket in range(BUCKETS)],
-            "totals": {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
-            "outcomes": world.outcomes.tolist(),
-            "counts": world.counts.tolist(),
-            "learned": stage.learned.state(stage.lane_count),
-            "census": [engine.census_at, sorted(engine.census_left)],
-            "place": engine.place.state(),
-            "watching": engine.watching.state(),
-            "holding": engine.holding.state(),
-            "jams": engine.jams.state(),
-            "pacing": engine.pacing.state(),
-            "episodes": engine.episodes.state(),
-            "complaints": engine.complaints.state(),
-        }
-    )
+    return {
+        "now": engine.now,
+        "names": engine.names.dump(),
+        "zones": stage.places.zones.dump(),
+        "totals": {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
+        "outcomes": world.outcomes.tolist(),
+        "counts": world.counts.tolist(),
+        "learned": stage.learned.state(stage.lane_count),
+        "census": [engine.census_at, sorted(engine.census_left)],
+        "place": engine.place.state(),
+        "watching": engine.watching.state(),
+        "holding": engine.holding.state(),
+        "jams": engine.jams.state(),
+        "pacing": engine.pacing.state(),
+        "episodes": engine.episodes.state(),
+        "complaints": engine.complaints.state(),
+    }
 
 
 def load(engine: Engine, data: bytes) -> str:
-    content = unseal(data)
+    sealed = unseal(data)
+    content = _unpacked(sealed["rest"])
     stage = engine.stage
     engine.names.load(content["names"])
     stage.places.reload(content["zones"])
     engine.frames.forget()
     engine.judge.forget()
-    for bucket, parts in enumerate(content["buckets"]):
-        _put_bucket(stage, bucket, parts)
+    for bucket, parts in enumerate(sealed["buckets"]):
+        _put_bucket(stage, bucket, _unpacked(parts))
     _put_totals(stage, content["totals"])
     stage.world.outcomes[: len(content["outcomes"])] = content["outcomes"]
     stage.world.counts[:] = content["counts"]
@@ -152,7 +210,7 @@ def load(engine: Engine, data: bytes) -> str:
     engine.pacing.restore(content["pacing"])
     engine.episodes.restore(content["episodes"])
     engine.complaints.restore(content["complaints"])
-    position: str = content["position"]
+    position: str = sealed["position"]
     return position
 
 

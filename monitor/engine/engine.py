@@ -6,7 +6,7 @@ tick: place detectors -> holding -> sweep of the buckets due -> dues open episod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -273,6 +273,10 @@ class Engine:
     def dump(self, position: str = "") -> bytes:
         """Everything, with the stream position that it stands for; see `monitor.engine.dumping`."""
         return dumping.dump(self, position)
+
+    def copying(self, position: str = "") -> Generator[None, None, Callable[[], bytes]]:
+        """As `dump`, in steps; see `monitor.engine.dumping`."""
+        return dumping.copying(self, position)
 
     def load(self, data: bytes) -> str:
         """Into a fresh engine; returns the position. Raises `dumping.DumpError` with the reason."""

@@ -29,14 +29,14 @@ from monitor.engine.kernels.scans import (
     finish,
     learn,
     new_slot,
-    next_due,
     place_lane,
     region_pair,
     roomy,
+    rouse,
     write_mark,
 )
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated, wake
+from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated
 from monitor.engine.layout import FINISHED, HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
 from monitor.vocabulary import Segment
 
@@ -55,6 +55,17 @@ RETURN_REQUESTED, RETURN_RECEIVED, REFUND_REQUESTED, REFUNDED = (
     int(OrderStatus.REFUND_REQUESTED),
     int(OrderStatus.REFUNDED),
 )
+
+
+@kernel
+def _learn(world: World, slot: Any, until: int) -> None:
+    """As a call: orders are few, and each place it is inlined costs seconds of the first start."""
+    learn(world, slot, until)
+
+
+@kernel
+def _count(world: World, slot: Any, sign: int) -> None:
+    count(world, slot, sign)
 
 
 @kernel
@@ -108,7 +119,7 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
         slot = table.slots[index]
         slot.state = LIVE | ORDER
         slot.region = order.origin
-        count(world, slot, 1)
+        _count(world, slot, 1)
     bucket = bucket_of(mix(order.order0, order.order1))
     slot = table.slots[index]
     background = table.background[index]
@@ -117,16 +128,16 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
     ends = status in (SHIPPED, COMPLETED, CANCELLED, REFUNDED)
     starts = opens(status, slot)
     if live:
-        count(world, slot, -1)
+        _count(world, slot, -1)
     _describe(slot, background, order)
     if live:
-        count(world, slot, 1)
+        _count(world, slot, 1)
     if status in (SHIPPED, COMPLETED, CANCELLED) and (not live or slot.segment in (RETURN, REFUND)):
         world.outcomes[APPLIED] += 1  # a further parcel, or an end that a return outlives
         return n_marks, whole(background.ordered)
     if at < last and not (ends and live):
         world.outcomes[OUT_OF_ORDER] += 1
-        wake(table, bucket, index, next_due(world, slot))
+        rouse(table, world, bucket, index)
         return n_marks, whole(background.ordered)
     if not live and starts in (NONE, FULFILMENT):
         world.outcomes[AFTER_END] += 1
@@ -137,16 +148,16 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
             reason = MOVED if status == SHIPPED else REASON_FINISHED
             n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), reason, 0)
         if at >= last and status in (SHIPPED, REFUNDED):
-            learn(world, slot, at)
+            _learn(world, slot, at)
         finish(world, slot, at)
         slot.status = status
     elif starts != NONE and starts != slot.segment:  # noqa: PLR1714 - numba's tuples are of one type
         if live:
             if slot.segment != NONE:
-                learn(world, slot, at)
+                _learn(world, slot, at)
             if slot.open:
                 n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), MOVED, 0)
-            count(world, slot, -1)
+            _count(world, slot, -1)
         else:
             world.counts[s.LIVE_PARCELS] += 1
         slot.state = (slot.state & ~np.uint8(LIFE)) | np.uint8(LIVE)
@@ -157,12 +168,12 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
         slot.last_scan = at
         slot.status = status
         place_lane(world, slot, whole(slot.region))
-        count(world, slot, 1)
+        _count(world, slot, 1)
     else:
         slot.last_scan = max(last, at)
         slot.status = max(whole(slot.status), status)
     slot.state = (slot.state | np.uint8(HISTORY)) if order.history else (slot.state & ~np.uint8(HISTORY))
-    wake(table, bucket, index, next_due(world, slot))
+    rouse(table, world, bucket, index)
     return n_marks, whole(background.ordered)
 
 
@@ -179,7 +190,7 @@ def _remember_shipped(table: Table, world: World, order: Any) -> None:
     slot.status = SHIPPED
     slot.last_scan = order.at
     _describe(slot, table.background[index], order)
-    wake(table, bucket_of(mix(order.order0, order.order1)), index, next_due(world, slot))
+    rouse(table, world, bucket_of(mix(order.order0, order.order1)), index)
 
 
 @kernel
@@ -206,7 +217,7 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
         if order.history:
             slot.state |= np.uint8(HISTORY)
     elif live:
-        count(world, slot, -1)
+        _count(world, slot, -1)
         count_region(world, slot, -1)
     shipped_now = order.destination != 0 and slot.destination == 0
     slot.state |= np.uint8(JOINED)
@@ -229,9 +240,9 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
         if shipped_now:
             world.regions[region_pair(world, whole(slot.destination), whole(slot.carrier))].shipped += 1
         place_lane(world, slot, whole(order.origin) if slot.region == 0 else whole(slot.region))
-        count(world, slot, 1)
+        _count(world, slot, 1)
         count_region(world, slot, 1)
-        wake(table, bucket_of(mix(order.parcel0, order.parcel1)), index, next_due(world, slot))
+        rouse(table, world, bucket_of(mix(order.parcel0, order.parcel1)), index)
     if slot.accepted != 0 and ordered > whole(slot.accepted) + CLOCKS:
         odd = oddities[n_oddities]
         odd.key0 = slot.key0
@@ -291,7 +302,7 @@ def _complete(table: Table, world: World, order: Any, marks: Any, n_marks: int) 
     if slot.open:
         n_marks = write_mark(marks, n_marks, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)
     finish(world, slot, whole(order.at))
-    wake(table, bucket_of(mix(order.parcel0, order.parcel1)), index, next_due(world, slot))
+    rouse(table, world, bucket_of(mix(order.parcel0, order.parcel1)), index)
     return n_marks
 
 

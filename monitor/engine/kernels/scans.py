@@ -318,7 +318,13 @@ def next_due(world: World, slot: Any) -> int:
     return due
 
 
-@inlined
+@kernel
+def rouse(table: Table, world: World, bucket: int, index: int) -> None:
+    """`wake` at its `next_due`, as a call: for what does not happen at every scan."""
+    wake(table, bucket, index, next_due(world, table.slots[index]))
+
+
+@kernel
 def new_slot(table: Table, world: World, key0: Any, key1: Any) -> int:
     """A zeroed slot, not counted anywhere yet; FULL when there is no room."""
     if world.counts[s.USED_SLOTS] >= world.rules[s.MAX_SLOTS]:
@@ -330,7 +336,7 @@ def new_slot(table: Table, world: World, key0: Any, key1: Any) -> int:
     return index
 
 
-@inlined
+@kernel
 def finish(world: World, slot: Any, at: int) -> None:
     """A live slot is over; it stays for a while, for scans after the end."""
     count(world, slot, -1)
@@ -670,7 +676,7 @@ def _apply_scan(
         if slot.open:
             n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), reason, 0)
         _end_parcel(world, slot, background, scans, row, at)
-        wake(table, bucket, index, next_due(world, slot))
+        rouse(table, world, bucket, index)
         return n_marks, n_endings, n_oddities
 
     if at < last and not unscanned:
@@ -743,10 +749,10 @@ def _remember_ended(table: Table, world: World, scans: ScanColumns, row: int, bu
     slot.region = scans.region[row]
     slot.facility = scans.facility[row]
     table.background[index].courier = scans.courier[row]
-    wake(table, bucket, index, next_due(world, slot))
+    rouse(table, world, bucket, index)
 
 
-@inlined
+@kernel
 def _end_parcel(world: World, slot: Any, background: Any, scans: ScanColumns, row: int, at: int) -> None:
     """The last scan of a live parcel: learns its last leg and its whole way."""
     status = whole(scans.status[row])

@@ -59,7 +59,7 @@ def find_mixed(table: Table, key0: Any, key1: Any, mixed: Any) -> int:
             place = 0
 
 
-@inlined
+@kernel
 def enter(table: Table, key0: Any, key1: Any) -> int:
     """A zeroed slot for a key that is not in the table, still of state FREE; or FULL."""
     mixed = mix(key0, key1)

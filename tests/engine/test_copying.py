@@ -1,0 +1,34 @@
+"""A dump made in steps is the dump made at once, and what happens afterwards is not in it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from monitor.engine.dumping import finished
+from monitor.engine.layout import BUCKETS
+from monitor.vocabulary import Status
+from tests.engine.shop import HOUR, START, Scan, Shop
+
+
+def a_shop() -> Shop:
+    shop = Shop()
+    shop.until(START)
+    for number in range(40):
+        shop.scan(Scan(f"SF{number}", Status.ACCEPTED, START, region="440305", facility="hub-1"))
+    shop.until(START + 60 * HOUR)
+    return shop
+
+
+def test_it_copies_bucket_after_bucket_and_no_later_event_gets_in() -> None:
+    shop = a_shop()
+    before = shop.engine.dump("7-0")
+    seal = finished(shop.engine.copying("7-0"))
+    shop.scan(Scan("SF1", Status.DEPARTED, START + 61 * HOUR))
+    shop.scan(Scan("SF99", Status.ACCEPTED, START + 61 * HOUR))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(seal).result() == before
+    assert shop.engine.dump("7-0") != before
+
+
+def test_between_two_steps_it_has_copied_one_bucket_at_most() -> None:
+    assert sum(1 for _ in a_shop().engine.copying()) == 1 + BUCKETS
