@@ -21,12 +21,17 @@ def phone(number: int) -> str:
     return str(PHONES + number)
 
 
+def home(number: int) -> str:
+    """One a customer: apologies to one address are capped."""
+    return f"{STREET}, room {number}"
+
+
 def story(number: int, now: int) -> list[dict[str, Any]]:
     """An order, and its parcel that stands somewhere."""
     order = {
         "kind": "order", "source": "shop", "order_id": f"o-{number}", "customer_id": f"c-{number}",
         "amount": 129.0, "currency": "CNY", "locale": "zh-CN", "promised_at": when(now - HOUR),
-        "contact": {"phone": phone(number), "email": f"c{number}{MAIL}", "name": NAME, "address": STREET},
+        "contact": {"phone": phone(number), "email": f"c{number}{MAIL}", "name": NAME, "address": home(number)},
     }  # fmt: skip
     parcel = f"SF{number:08}"
     return [
