@@ -232,6 +232,8 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
     size = whole(table.size[bucket])
     while 4 * (len(slots) + 1) > 3 * size and size < table.room:  # at once, as `enter` would bit by bit
         size = min(size + size // 2, table.room)
+    for place in range(table.size[bucket], size):
+        table.due[base + place] = np.uint32(FAR)
     table.size[bucket] = size
     soonest = FAR
     for number in range(len(slots)):
