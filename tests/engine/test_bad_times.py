@@ -182,6 +182,20 @@ def test_what_is_remembered_makes_room_when_room_becomes_short() -> None:
     assert shop.engine.live_parcels == 1000
 
 
+def test_a_facility_where_nothing_is_any_more_is_still_told_of_after_a_restart() -> None:
+    listener = Listener()
+    shop = Shop(place=[listener])
+    shop.until(START)
+    shop.scan(Scan("SF1", Status.DEPARTED, START, facility="hub-1"))
+    assert said(shop.until(START + 6 * DAY, step=5 * MINUTE)) == ["opened linehaul_stalled SF1"]
+    shop.scan(Scan("SF1", Status.RETURNED, START + 6 * DAY))
+    shop.until(START + 6 * DAY + HOUR)
+    before = listener.windows[-1].facilities["facility"].to_list()
+    shop.restart()
+    shop.until(START + 6 * DAY + 2 * HOUR)
+    assert listener.windows[-1].facilities["facility"].to_list() == before == ["hub-1"]
+
+
 def test_an_order_first_heard_of_when_shipped_waits_for_nothing() -> None:
     listener = Listener()
     shop = Shop(place=[listener])
