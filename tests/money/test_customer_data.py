@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
+
 from monitor.columns import Batch
 from monitor.customer_data import erase, export
 from monitor.directory import Directory
@@ -100,5 +102,26 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             )
             (again,) = await ledger.claim_all([message(WHO, "1003")], NOW + DAY)
             assert again.reason is Reason.OPTED_OUT, "a refusal outlives the name"
+
+    asyncio.run(run())
+
+
+def test_orders_that_nothing_was_decided_about_are_found_as_well(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            await ledger.open(None, NOW)
+            audit = Audit(store, ledger, IDENTITY)
+            for order in ("old:1", "middle", "new"):
+                one = batch()
+                one.orders = [
+                    msgspec.structs.replace(known, order_id=f"{order}-{known.customer_id}")
+                    for known in one.orders
+                ]
+                await Directory(store, IDENTITY.contact_hashes).remember(one)
+            known = await export(store, audit, WHO)
+            assert list(known["orders"]) == [f"{order}-{WHO}" for order in ("middle", "new", "old:1")]
+            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (0, [])
+            assert (await everything(store)).count(PHONE) == 3, "the neighbour's"
 
     asyncio.run(run())
