@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from detectors.findings import Instant
+from monitor.remembered import Remembered
 from notifier.audit import Audit
 from notifier.ledger import Ledger, Person
 from notifier.store import Store
@@ -56,6 +57,7 @@ async def erase(
         *(store.key("complained", "order", one) for one in orders),
         *(store.key("story", one) for one in sorted(subjects)),
     )
+    await Remembered(store).unname(customer_id)
     if await store.set_remove(store.key("opted-out"), customer_id):
         said = {"source": "erasure", "text_version": "", "who": "customer"}
         await ledger.consent(customer_id, "all", allowed=False, now=now, **said)

@@ -12,7 +12,9 @@ from monitor.columns import Batch
 from monitor.customer_data import erase, export
 from monitor.directory import Directory
 from monitor.events import Complaint, Engagement, Order
+from monitor.facts import Facts
 from monitor.names import Names
+from monitor.remembered import Remembered
 from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.story import Story
 from notifier.actions import Reason
@@ -80,6 +82,9 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             await Story(store).findings([late("SF1001")])
             await Story(store).decisions(decided)
             await run_dry(await world.delivery(), NOW)
+            judged = [late("SF1001"), late("SF1002")]
+            known_then = await Facts(directory, Remembered(store)).of(judged, NOW)
+            assert [one.customer_id for one in known_then.values()] == [WHO, "c-2"]
             refusal = Batch(to_scans(NO_SCANS, Names()))
             refusal.engagements.append(Engagement(event_id="e", customer_id=WHO, status="opted_out", **META))
             await directory.remember(refusal)
@@ -95,6 +100,7 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             left = await everything(store)
             assert WHO not in left
             assert left.count(PHONE) == 1, "the neighbour's"
+            assert await Remembered(store).recall(0) == 2
             assert (await export(store, audit, "c-2"))["orders"]["1002"]["customer_id"] == "c-2"
             assert await audit.verify() == []
             assert (await ledger.budgets("CNY", NOW))["day"].spent == 1_000, (
