@@ -184,7 +184,9 @@ class NotifySettings(Section):
     weekly_digest_day: int | None = Field(0, ge=0, le=6, description="Monday is 0")
     digest_receivers: tuple[str, ...] = ()
     approval_receivers: tuple[str, ...] = Field(
-        (), description="told each hour of what waits for approval, with buttons"
+        (),
+        description="asked at once, and each hour, about what waits for approval, with buttons; none: the first route's"
+        " receivers are asked at once",
     )
 
 

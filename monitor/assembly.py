@@ -160,7 +160,9 @@ def desk_of(settings: Settings, policy_version: str) -> Desk:
 
 
 def approvers_of(settings: Settings) -> tuple[str, ...]:
-    return settings.notify.routes[0].receivers if settings.notify.routes else ()
+    """Who is asked at once: those named for it; else those who hear of incidents first."""
+    notify = settings.notify
+    return notify.approval_receivers or (notify.routes[0].receivers if notify.routes else ())
 
 
 def gate_of(settings: Callable[[], Settings], token: str) -> Gate:

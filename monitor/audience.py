@@ -54,7 +54,7 @@ def unheard(settings: Settings) -> list[str]:
     if not notify.digest_receivers:
         found.append("nobody gets the daily digest: notify.digest_receivers")
     if settings.money.approval_above and not notify.approval_receivers:
-        found.append("nobody is asked for approvals in a chat: notify.approval_receivers")
+        found.append("nobody is reminded of approvals that wait: notify.approval_receivers")
     if not settings.http.public_url:
         found.append("alerts have no links, buttons or linked charts: http.public_url")
     if notify.heartbeat_url is None:

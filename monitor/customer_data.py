@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 
 from detectors.findings import Instant
+from monitor.remembered import Remembered
 from notifier.audit import Audit
 from notifier.ledger import Ledger, Person
 from notifier.store import Store
 
 UNNAMED = ("contact", "customer_id")
+PAGE = 1000
 
 
 async def export(store: Store, audit: Audit, customer_id: str) -> dict[str, Any]:
@@ -55,6 +57,7 @@ async def erase(
         *(store.key("complained", "order", one) for one in orders),
         *(store.key("story", one) for one in sorted(subjects)),
     )
+    await Remembered(store).unname(customer_id)
     if await store.set_remove(store.key("opted-out"), customer_id):
         said = {"source": "erasure", "text_version": "", "who": "customer"}
         await ledger.consent(customer_id, "all", allowed=False, now=now, **said)
@@ -62,10 +65,25 @@ async def erase(
 
 
 async def _orders(store: Store, customer_id: str, actions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those that something was decided about, and the newest."""
-    newest = await store.get(store.key("customer-order", customer_id))
+    """Those that something was decided about, and all others that are kept: no index leads from a customer to them, so
+    every order is looked at.
+    """
     found = {str(one["order_id"]) for one in actions if one["order_id"]}
-    return sorted(found | ({newest.decode()} if newest else set()))
+    page: list[str] = []
+    async for key in store.keys("order", "*"):
+        page.append(key)
+        if len(page) == PAGE:
+            found.update(await _of(store, customer_id, page))
+            page = []
+    return sorted(found.union(await _of(store, customer_id, page)))
+
+
+async def _of(store: Store, customer_id: str, keys: Sequence[str]) -> list[str]:
+    if not keys:
+        return []
+    owners = await store.run([("HGET", key, "customer_id") for key in keys], atomic=False)
+    start = len(store.key("order", ""))
+    return [key[start:] for key, owner in zip(keys, owners, strict=True) if owner == customer_id.encode()]
 
 
 def _plain(name: str, value: bytes) -> Any:

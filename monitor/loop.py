@@ -7,6 +7,7 @@ never covers what was not taken. The order of what becomes durable is in docs/ar
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -140,6 +141,7 @@ class Checkpoints:
     refresh: Callable[[], Awaitable[None]]
     keep_ms: int = 0  # of the stream, beyond what a restart needs
     written: float | None = None
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def restore(self) -> Instant | None:
         """Loads the newest whole one into the parts; its time, or None where there never was one."""
@@ -181,8 +183,9 @@ class Checkpoints:
     def _write(
         self, moment: Instant, positions: Mapping[str, str], copies: Mapping[str, Callable[[], bytes]]
     ) -> int:
-        parts = {name: dump() for name, dump in copies.items()}
-        return self.folder.write(Checkpoint(moment, positions, parts))
+        with self._writing:  # a thread outlives its task: the one of a cancelled run may still be at work
+            parts = {name: dump() for name, dump in copies.items()}
+            return self.folder.write(Checkpoint(moment, positions, parts))
 
 
 async def _copied(part: Part | LargePart) -> Callable[[], bytes]:

@@ -71,6 +71,27 @@ class Remembered:
         dropped: int = await self._store.call("ZREMRANGEBYSCORE", self._key, "-inf", f"({before}")
         return dropped
 
+    async def unname(self, customer_id: str) -> int:
+        """Takes a customer out: where it is judged again, nothing is known. How many changes were of that customer."""
+        offset, count = 0, 0
+        pipe = self._store.pipeline()
+        while True:
+            found = await self._store.call("ZRANGE", self._key, offset, offset + PAGE - 1, "WITHSCORES")
+            for member, at in found:
+                rows = _ROWS.decode(member)
+                kept = [
+                    (name, None if facts is not None and facts.customer_id == customer_id else facts)
+                    for name, facts in rows
+                ]
+                if kept != rows:
+                    count += sum(one != other for one, other in zip(kept, rows, strict=True))
+                    pipe.call("ZREM", self._key, member)
+                    pipe.call("ZADD", self._key, at, msgspec.msgpack.encode(kept))
+            if len(found) < PAGE:
+                await pipe.run()
+                return count
+            offset += PAGE
+
 
 def change_of(finding: Finding) -> str:
     """The name of one change of one episode: the same whenever, and in whatever batch, it is found again."""

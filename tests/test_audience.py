@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from config.loading import ConfigError
 from config.settings import Settings
+from monitor.assembly import approvers_of
 from monitor.audience import RESOLVE_SECONDS, check_audience, unheard
 from monitor.doctor import Verdict, examine
 from notifier.channels.alertmanager import AlertmanagerOptions
@@ -73,6 +74,13 @@ def test_what_leads_nowhere_is_refused_by_its_place(changes: dict[str, Any], whe
 def test_what_nobody_will_hear_of_names_the_setting(changes: dict[str, Any], setting: str) -> None:
     (gap,) = unheard(settings(**changes))
     assert setting in gap
+
+
+def test_who_approves_is_asked_and_not_who_is_alerted_first() -> None:
+    channels = {"ops": OPS, "boss": OPS}
+    assert approvers_of(settings(channels=channels, notify={"approval_receivers": ["boss"]})) == ("boss",)
+    assert approvers_of(settings(channels=channels, notify={"approval_receivers": []})) == ("ops",)
+    assert approvers_of(settings(notify={"approval_receivers": [], "routes": []})) == ()
 
 
 def test_a_route_that_repeats_in_time_keeps_its_alerts_alive() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -111,6 +112,53 @@ async def test_a_step_that_was_given_up_is_in_no_checkpoint(
     async with running(tmp_path, standin, clock) as shop:
         await shop.pass_time(28)
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+
+
+async def test_a_checkpoint_waits_for_the_thread_of_one_that_was_cancelled(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """As at a stop: the older one must neither be torn nor come out as the newer."""
+    async with doomed(tmp_path, clock) as daemon:
+        slow = Slow()
+        daemon.checkpoints.parts = {**daemon.checkpoints.parts, "slow": slow}
+        first = asyncio.create_task(daemon.checkpoints.write(clock.now))
+        await until(lambda: slow.sealing == 1)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await late(daemon, clock)
+        last = asyncio.create_task(daemon.checkpoints.write(clock.now))
+        waits = daemon.checkpoints._writing
+        await until(lambda: last.done() or (slow.copied == 2 and waits.locked()))
+        slow.go.set()
+        await last
+        await until(lambda: len(files(tmp_path)) == 2)
+        checkpoint, problems = daemon.checkpoints.folder.newest()
+        assert problems == []
+        assert checkpoint is not None
+        assert (checkpoint.written_at, checkpoint.parts["slow"]) == (clock.now, b"2")
+
+
+class Slow:
+    """A part whose first dump takes until `go`; its bytes are the number of the dump."""
+
+    def __init__(self) -> None:
+        self.copied = self.sealing = 0
+        self.go = threading.Event()
+
+    def copying(self) -> Generator[None, None, Callable[[], bytes]]:
+        self.copied += 1
+        number = self.copied
+        yield
+
+        def seal() -> bytes:
+            self.sealing += 1
+            if number == 1:
+                assert self.go.wait(60)
+            return b"%d" % number
+
+        return seal
+
+    def load(self, _data: bytes) -> None: ...
 
 
 async def test_a_store_that_became_an_older_copy_under_a_living_daemon_is_held(

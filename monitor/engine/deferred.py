@@ -23,6 +23,10 @@ class Deferred(Mapping[str, Any]):
             self._known = self._write(*self._arguments)
         return self._known
 
+    def plain(self) -> dict[str, Any]:
+        """As `dict(self)`, without asking for each name."""
+        return dict(self._read())
+
     def __getitem__(self, name: str) -> Any:
         return self._read()[name]
 

@@ -134,10 +134,16 @@ def finished(steps: Generator[None, None, T]) -> T:
 
 
 def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[], bytes]]:
-    """Copies bucket after bucket; answers with what makes the dump of the copies, in any thread."""
+    """Copies piece after piece, then bucket after bucket; answers with what makes the dump of the copies, in any thread."""
     stage = engine.stage
-    rest = msgspec.msgpack.encode(_rest(engine))
-    yield
+    rest: dict[str, Any] = {}
+    for name, state in _rest(engine).items():
+        rest[name] = _encoded(state())
+        yield
+    rest["episodes"] = episodes = []
+    for rows in engine.episodes.state():
+        episodes += [_encoded(row) for row in rows]
+        yield
     buckets = []
     for bucket in range(BUCKETS):
         buckets.append(_copies(stage, bucket))
@@ -145,18 +151,23 @@ def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[],
     return partial(_sealed, position, rest, buckets)
 
 
-def _sealed(position: str, rest: bytes, buckets: list[list[Records]]) -> bytes:
+def _encoded(value: Any) -> msgspec.Raw:
+    """At once, as what it is of goes on changing."""
+    return msgspec.Raw(msgspec.msgpack.encode(value))
+
+
+def _sealed(position: str, rest: Mapping[str, Any], buckets: list[list[Records]]) -> bytes:
     return seal(
         {
             "position": position,
-            "rest": zstandard.ZstdCompressor(_LEVEL).compress(rest),
+            "rest": _packed(rest),
             "buckets": [_packed(_bytes(copies)) for copies in buckets],
         }
     )
 
 
-def _rest(engine: Engine) -> dict[str, Any]:
-    """All but the buckets; encoded at once, as the parts go on changing."""
+def _rest(engine: Engine) -> dict[str, Callable[[], Any]]:
+    """All but the buckets and the episodes, of which there may be many."""
     stage = engine.stage
     world = stage.world
     rows = {
@@ -167,21 +178,20 @@ def _rest(engine: Engine) -> dict[str, Any]:
         "regions": stage.region_pairs + 1,
     }
     return {
-        "now": engine.now,
-        "names": engine.names.dump(),
-        "zones": stage.places.zones.dump(),
-        "totals": {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
-        "outcomes": world.outcomes.tolist(),
-        "counts": world.counts.tolist(),
-        "learned": stage.learned.state(stage.lane_count),
-        "census": [engine.census_at, sorted(engine.census_left)],
-        "place": engine.place.state(),
-        "watching": engine.watching.state(),
-        "holding": engine.holding.state(),
-        "jams": engine.jams.state(),
-        "pacing": engine.pacing.state(),
-        "episodes": engine.episodes.state(),
-        "complaints": engine.complaints.state(),
+        "now": lambda: engine.now,
+        "names": engine.names.dump,
+        "zones": stage.places.zones.dump,
+        "totals": lambda: {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
+        "outcomes": world.outcomes.tolist,
+        "counts": world.counts.tolist,
+        "learned": lambda: stage.learned.state(stage.lane_count),
+        "census": lambda: [engine.census_at, sorted(engine.census_left)],
+        "place": engine.place.state,
+        "watching": engine.watching.state,
+        "holding": engine.holding.state,
+        "jams": engine.jams.state,
+        "pacing": engine.pacing.state,
+        "complaints": engine.complaints.state,
     }
 
 

@@ -5,15 +5,17 @@ The table holds a bit an episode; what was said when it opened is kept here, for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
+from monitor.engine.deferred import Deferred
 
 STALL: Final = "stall"
 PROMISE: Final = "promise"
 LOST: Final = "lost"
+CHUNK: Final = 500  # parcels a piece of the state
 Key = tuple[int, int]
 
 
@@ -86,22 +88,15 @@ class ParcelEpisodes:
                 found[episode.kind] = found.get(episode.kind, 0) + 1
         return found
 
-    def state(self) -> list[list[Any]]:
-        return [
-            [
-                *key,
-                detector,
-                str(one.kind),
-                str(one.subject.type),
-                one.subject.id,
-                one.started_at,
-                one.opened_at,
-                one.score,
-                dict(one.evidence),
+    def state(self) -> Iterator[list[list[Any]]]:
+        """Rows by key, some at a time: there are thousands of them in a jam."""
+        keys = sorted(self._open)
+        for start in range(0, len(keys), CHUNK):
+            yield [
+                _row(key, detector, one)
+                for key in keys[start : start + CHUNK]
+                for detector, one in sorted(self._open[key].items())
             ]
-            for key, episodes in sorted(self._open.items())
-            for detector, one in sorted(episodes.items())
-        ]
 
     def restore(self, rows: Iterable[Iterable[Any]]) -> None:
         self._open.clear()
@@ -109,3 +104,18 @@ class ParcelEpisodes:
             self._open.setdefault((key0, key1), {})[detector] = Episode(
                 Kind(kind), Subject(SubjectType(subject), name), started_at, opened_at, score, evidence
             )
+
+
+def _row(key: Key, detector: str, one: Episode) -> list[Any]:
+    said = one.evidence
+    return [
+        *key,
+        detector,
+        str(one.kind),
+        str(one.subject.type),
+        one.subject.id,
+        one.started_at,
+        one.opened_at,
+        one.score,
+        said.plain() if isinstance(said, Deferred) else dict(said),
+    ]

@@ -71,6 +71,7 @@ class Pacing:
 
     def _assign(self) -> None:
         for carrier, (row, _) in self._rows.items():
+            self._stage.places.paced[carrier] = row  # in zones heard of later, too
             mine = self._stage.world.calendar[carrier]
             mine[mine == self._default] = row
 

@@ -115,7 +115,7 @@ class PlaceStage:
         return self._frames.regions(now[moved], change[moved])
 
     def _busy(self, facilities: Records) -> Any:
-        """Codes of those that held or moved anything since this process began: the column of names seldom changes."""
+        """Codes of those that ever held or moved anything: the column of names seldom changes."""
         busy = _any(facilities, "arrived", "delivered", "stalled")
         busy[: len(self._ever_busy)] |= self._ever_busy
         busy[0] = False
@@ -143,6 +143,7 @@ class PlaceStage:
                 }
                 for name, due in self._due.items()
             },
+            "ever_busy": np.flatnonzero(self._ever_busy).tolist(),
             "signoffs": self._signoffs.state(),
             "oddities": self._oddities.state(),
             "complaints": self._complaints.state(),
@@ -158,6 +159,9 @@ class PlaceStage:
                 frame: self._shaped(frame, np.frombuffer(seen, TOTALS[frame]))
                 for frame, seen in saved["seen"].items()
             }
+        busy = state.get("ever_busy", [])
+        self._ever_busy = np.zeros(max(busy, default=0) + 1, bool)
+        self._ever_busy[busy] = True
         self._signoffs.restore(state["signoffs"])
         self._oddities.restore(state["oddities"])
         self._complaints.restore(state["complaints"])

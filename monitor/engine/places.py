@@ -41,6 +41,7 @@ class Places:
         self.table: Records = np.zeros(names.regions.limit + 1, PLACE)
         # A page a carrier at most: rows of carriers that do not exist are never touched.
         self.calendar = np.zeros((names.carriers.limit + 1, MAX_ZONES), np.uint8)
+        self.paced: dict[int, int] = {}  # carrier to its learned calendar, instead of the last rule's
         self._regions = 0
         self._carriers = -1
         self._zones = -1
@@ -67,9 +68,9 @@ class Places:
         for carrier in range(carriers + 1):
             first = self._zones + 1 if carrier <= self._carriers else 0
             for zone in range(max(first, 0), len(zones)):
-                self.calendar[carrier, zone] = which(
-                    self._rules, self._names.carriers.text(carrier), zones[zone]
-                )
+                rule = which(self._rules, self._names.carriers.text(carrier), zones[zone])
+                last = rule == len(self._rules) - 1
+                self.calendar[carrier, zone] = self.paced.get(carrier, rule) if last else rule
         self._carriers = carriers
         self._zones = len(self.zones)
 

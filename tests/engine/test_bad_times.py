@@ -10,6 +10,7 @@ from detectors.findings import Finding
 from detectors.interfaces import Window
 from monitor.engine.dumping import DumpError
 from monitor.engine.engine import Engine
+from monitor.engine.kernels.state import USED_SLOTS
 from monitor.vocabulary import Segment, Status
 from tests.engine.shop import DAY, HOUR, MINUTE, START, Scan, Shop, complaint, detection, order, said
 
@@ -167,6 +168,32 @@ def test_a_first_word_of_delivery_is_not_remembered_where_room_is_short() -> Non
     kept = sum(shop.engine.parcel(f"SF{n}") is not None for n in range(900))
     assert kept == 501
     assert outcome(shop, "first_seen_ended") == 900
+
+
+def test_what_is_remembered_makes_room_when_room_becomes_short() -> None:
+    shop = Shop(engine_settings=EngineSettings(max_live_parcels=1000))
+    shop.until(START)
+    shop.scan(*(Scan(f"E{n}", Status.DELIVERED, START) for n in range(500)))
+    shop.until(START + 7 * DAY, step=HOUR)
+    assert shop.engine.stage.world.counts[USED_SLOTS] == 500
+    shop.scan(*(Scan(f"SF{n}", Status.ACCEPTED, START + 7 * DAY) for n in range(500)))
+    shop.until(START + 8 * DAY, step=HOUR)
+    shop.scan(*(Scan(f"ZT{n}", Status.ACCEPTED, START + 8 * DAY) for n in range(500)))
+    assert shop.engine.live_parcels == 1000
+
+
+def test_a_facility_where_nothing_is_any_more_is_still_told_of_after_a_restart() -> None:
+    listener = Listener()
+    shop = Shop(place=[listener])
+    shop.until(START)
+    shop.scan(Scan("SF1", Status.DEPARTED, START, facility="hub-1"))
+    assert said(shop.until(START + 6 * DAY, step=5 * MINUTE)) == ["opened linehaul_stalled SF1"]
+    shop.scan(Scan("SF1", Status.RETURNED, START + 6 * DAY))
+    shop.until(START + 6 * DAY + HOUR)
+    before = listener.windows[-1].facilities["facility"].to_list()
+    shop.restart()
+    shop.until(START + 6 * DAY + 2 * HOUR)
+    assert listener.windows[-1].facilities["facility"].to_list() == before == ["hub-1"]
 
 
 def test_an_order_first_heard_of_when_shipped_waits_for_nothing() -> None:

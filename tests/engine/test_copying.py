@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from monitor.engine.dumping import finished
+from monitor.engine.episodes import CHUNK
 from monitor.engine.layout import BUCKETS
 from monitor.vocabulary import Status
 from tests.engine.shop import HOUR, START, Scan, Shop
@@ -30,5 +31,13 @@ def test_it_copies_bucket_after_bucket_and_no_later_event_gets_in() -> None:
     assert shop.engine.dump("7-0") != before
 
 
-def test_between_two_steps_it_has_copied_one_bucket_at_most() -> None:
-    assert sum(1 for _ in a_shop().engine.copying()) == 1 + BUCKETS
+def test_between_two_steps_it_has_copied_one_bucket_or_some_episodes_at_most() -> None:
+    shop = a_shop()
+    assert 0 < len(shop.engine.episodes) <= CHUNK
+    few = sum(1 for _ in shop.engine.copying())
+    assert few > BUCKETS
+    many = 3 * CHUNK
+    shop.scan(*(Scan(f"ZT{number}", Status.ACCEPTED, START, region="440305") for number in range(many)))
+    shop.until(START + 62 * HOUR)
+    assert len(shop.engine.episodes) == many + 40
+    assert sum(1 for _ in shop.engine.copying()) == few + 3

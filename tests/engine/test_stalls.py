@@ -151,8 +151,8 @@ def test_waiting_at_the_station_and_being_out_are_learned_apart() -> None:
     assert hours["SF2"] == pytest.approx(24 + settings.again.margin_hours, abs=3)
 
 
-def test_a_carrier_that_rests_on_sundays_is_given_a_longer_weekend_also_after_a_restart() -> None:
-    """Two carriers, three weeks; `ems` moves nothing on Sundays. START is a Wednesday."""
+def rested() -> Shop:
+    """Two carriers, three weeks; `ems` moves nothing on Sundays. START is a Wednesday, and now it is a Saturday."""
     shop = Shop()
     shop.until(START)
     for day in range(21):
@@ -166,7 +166,12 @@ def test_a_carrier_that_rests_on_sundays_is_given_a_longer_weekend_also_after_a_
             )
             shop.scan(*(Scan(name, Status.DELIVERED, at + 2 * HOUR, carrier=carrier) for name in names))
         shop.until(at + DAY, step=STEP)
-    shop.until(START + 24 * DAY, step=STEP)  # a Saturday
+    shop.until(START + 24 * DAY, step=STEP)
+    return shop
+
+
+def test_a_carrier_that_rests_on_sundays_is_given_a_longer_weekend_also_after_a_restart() -> None:
+    shop = rested()
     shop.restart()
     at = shop.engine.now
     for carrier in ("ems", "sf"):
@@ -174,3 +179,13 @@ def test_a_carrier_that_rests_on_sundays_is_given_a_longer_weekend_also_after_a_
     found = shop.until(at + 6 * DAY, step=STEP)
     opened_at = {one.subject.id: one.opened_at for one in found if one.kind is Kind.LINEHAUL_STALLED}
     assert (opened_at["ems-late"] - opened_at["sf-late"]) / HOUR == pytest.approx(21, abs=4)
+
+
+def test_a_region_heard_of_later_has_the_learned_week_at_once_as_after_a_restart() -> None:
+    shop = rested()
+    now = shop.engine.now
+    shop.scan(Scan("far", Status.ARRIVED, now, carrier="ems", region="650100", facility="hub-9"))
+    shop.until(now + HOUR, step=STEP)
+    before = shop.engine.stage.world.calendar[:9, :99].copy()
+    shop.restart()
+    assert (shop.engine.stage.world.calendar[:9, :99] == before).all()

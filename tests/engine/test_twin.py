@@ -17,6 +17,7 @@ from detectors.kernels import BINS
 from monitor.columns import Scans
 from monitor.engine import dumping
 from monitor.engine.kernels.scans import business, inside
+from monitor.engine.kernels.state import USED_SLOTS
 from monitor.engine.layout import (
     ABROAD,
     BUCKETS,
@@ -300,6 +301,19 @@ def test_a_bucket_grows_in_place_and_keeps_everyone() -> None:
     assert stage.live == 0
     assert not stage.table.used.any()
     assert not stage.table.slots["state"].any()
+
+
+def test_a_bucket_that_is_loaded_larger_than_it_was_counts_its_free_places_as_free() -> None:
+    names = Names(places=1000, sides=100)
+    settings_ = EngineSettings(max_live_parcels=60_000)
+    full = ParcelStage(settings_, DetectionSettings(remembered_events=4096), names)
+    full.feed_scans(columns([Scan(f"SF{n}", Status.ACCEPTED, START) for n in range(30_000)], names), 0)
+    again = ParcelStage(settings_, DetectionSettings(remembered_events=4096), names)
+    for bucket in range(BUCKETS):
+        dumping.load_bucket(again, dumping.dump_bucket(full, bucket))
+    assert len(again.sweep(range(BUCKETS), START // 1000 + 6 * DAY)) == 30_000  # each is told of, none leaves
+    assert again.table.used.sum() == np.count_nonzero(again.table.slots["state"]) == 30_000
+    assert again.world.counts[USED_SLOTS] == 30_000
 
 
 def test_a_million_unknown_numbers_fill_the_table_and_no_more() -> None:

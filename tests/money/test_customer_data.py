@@ -6,11 +6,15 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
+
 from monitor.columns import Batch
 from monitor.customer_data import erase, export
 from monitor.directory import Directory
 from monitor.events import Complaint, Engagement, Order
+from monitor.facts import Facts
 from monitor.names import Names
+from monitor.remembered import Remembered
 from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.story import Story
 from notifier.actions import Reason
@@ -78,6 +82,9 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             await Story(store).findings([late("SF1001")])
             await Story(store).decisions(decided)
             await run_dry(await world.delivery(), NOW)
+            judged = [late("SF1001"), late("SF1002")]
+            known_then = await Facts(directory, Remembered(store)).of(judged, NOW)
+            assert [one.customer_id for one in known_then.values()] == [WHO, "c-2"]
             refusal = Batch(to_scans(NO_SCANS, Names()))
             refusal.engagements.append(Engagement(event_id="e", customer_id=WHO, status="opted_out", **META))
             await directory.remember(refusal)
@@ -93,6 +100,7 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             left = await everything(store)
             assert WHO not in left
             assert left.count(PHONE) == 1, "the neighbour's"
+            assert await Remembered(store).recall(0) == 2
             assert (await export(store, audit, "c-2"))["orders"]["1002"]["customer_id"] == "c-2"
             assert await audit.verify() == []
             assert (await ledger.budgets("CNY", NOW))["day"].spent == 1_000, (
@@ -100,5 +108,26 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             )
             (again,) = await ledger.claim_all([message(WHO, "1003")], NOW + DAY)
             assert again.reason is Reason.OPTED_OUT, "a refusal outlives the name"
+
+    asyncio.run(run())
+
+
+def test_orders_that_nothing_was_decided_about_are_found_as_well(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            await ledger.open(None, NOW)
+            audit = Audit(store, ledger, IDENTITY)
+            for order in ("old:1", "middle", "new"):
+                one = batch()
+                one.orders = [
+                    msgspec.structs.replace(known, order_id=f"{order}-{known.customer_id}")
+                    for known in one.orders
+                ]
+                await Directory(store, IDENTITY.contact_hashes).remember(one)
+            known = await export(store, audit, WHO)
+            assert list(known["orders"]) == [f"{order}-{WHO}" for order in ("middle", "new", "old:1")]
+            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (0, [])
+            assert (await everything(store)).count(PHONE) == 3, "the neighbour's"
 
     asyncio.run(run())

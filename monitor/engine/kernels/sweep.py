@@ -23,6 +23,7 @@ from monitor.engine.kernels.scans import (
     may_be_lost,
     next_due,
     other_due,
+    rouse,
     way_of,
     worked,
 )
@@ -170,7 +171,8 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) 
 def census(table: Table, world: World, buckets: Any, now: int, still: Any) -> None:
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
-    Limits may have shrunk since a slot's due time was said: it is said anew.
+    Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
+    said anew.
     """
     for number in range(len(buckets)):
         _count_bucket(table, world, buckets[number], now, still)
@@ -182,6 +184,8 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
     for place in range(table.size[bucket]):
         slot = table.slots[base + place]
         if slot.state & LIFE != LIVE:
+            if slot.state != 0:
+                rouse(table, world, bucket, base + place)
             continue
         if slot.segment != NONE:
             age = silent_age(world, slot, now)
@@ -232,6 +236,8 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
     size = whole(table.size[bucket])
     while 4 * (len(slots) + 1) > 3 * size and size < table.room:  # at once, as `enter` would bit by bit
         size = min(size + size // 2, table.room)
+    for place in range(table.size[bucket], size):
+        table.due[base + place] = np.uint32(FAR)
     table.size[bucket] = size
     soonest = FAR
     for number in range(len(slots)):
