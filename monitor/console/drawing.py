@@ -27,6 +27,7 @@ FONTS: Final = (
     *("Noto Sans CJK SC", "Noto Sans SC", "DejaVu Sans"),
 )
 TEXT: Final = 12.0
+NAMED: Final = 40  # places of either kind that get a name where there is room
 Anchor = Literal["left", "center", "right"]
 PIXEL: Final = 72.0  # one unit of matplotlib's SVG is one pixel of the page
 
@@ -170,10 +171,10 @@ def _names(axes: Axes, content: Map, radii: Sequence[float], palette: Palette, *
         taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
     wanted = [
         (place, f"{place.name} {place.count:,}", radius, palette.ink, TEXT)
-        for place, radius in zip(content.places, radii, strict=True)
+        for place, radius in list(zip(content.places, radii, strict=True))[:NAMED]
     ]
     if orientation:
-        wanted += [(place, place.name, 2.0, palette.soft, TEXT - 2) for place in content.around]
+        wanted += [(place, place.name, 2.0, palette.soft, TEXT - 2) for place in content.around[:NAMED]]
     for place, text, radius, colour, size in wanted:
         x, y = _spot(axes, place)
         for across, up, anchor in _sides(radius, size):

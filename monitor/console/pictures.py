@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,6 +23,9 @@ from notifier import charts
 from notifier.charts import Picture
 from notifier.ops_message import moment
 
+MOST = 200  # dots of a map, of either kind: more is a blot, and slow to draw
+REACH = 40  # degrees of longitude from the middle of a country: Xinjiang, and not Guam
+TOLD = 20  # of them in words
 NARROW = "(max-width: 600px)"
 DARK = "(prefers-color-scheme: dark)"
 
@@ -128,19 +132,27 @@ def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Map 
         if (known := regions.canonical(code)) and regions.centre(province := _province(known, regions)):
             totals[province] = totals.get(province, 0) + count
     countries = {country for code in totals if (country := regions.country(code))}
-    around = [
-        code for country in sorted(countries) for code in regions.children(country) if code not in totals
-    ]
-    ranked = sorted(totals, key=lambda code: (-totals[code], code))
+    ranked = sorted(totals, key=lambda code: (-totals[code], code))[:MOST]
     places = tuple(_place(code, totals[code], regions, locale) for code in ranked)
-    beside = tuple(_place(code, 0, regions, locale) for code in around if regions.centre(code))
+    around = [
+        code for country in sorted(countries) for code in _mainland(country, regions) if code not in totals
+    ]
+    beside = tuple(_place(code, 0, regions, locale) for code in around[:MOST])
     return Map(places, beside) if places else None
 
 
 def map_words(content: Map, locale: str) -> str:
     say = words(locale)
-    named = say["comma"].join(f"{place.name} {_count(place.count)}" for place in content.places)
+    named = say["comma"].join(f"{place.name} {_count(place.count)}" for place in content.places[:TOLD])
+    named += f" (+{rest})" if (rest := len(content.places) - TOLD) > 0 else ""
     return say["map_alt"].format(places=named)
+
+
+def _mainland(country: str, regions: Regions) -> list[str]:
+    """Its provinces, without those so far away that the map would be of the sea between."""
+    east = {code: centre[1] for code in regions.children(country) if (centre := regions.centre(code))}
+    middle = median(east.values() or (0.0,))  # a country may have none
+    return [code for code, longitude in east.items() if abs(longitude - middle) <= REACH]
 
 
 def _place(code: str, count: int, regions: Regions, locale: str) -> Place:

@@ -126,6 +126,32 @@ def test_a_map_of_nowhere_is_none() -> None:
     assert region_map({"bad code": 3}, regions(), "en") is None
 
 
+def test_what_is_far_from_its_country_is_on_the_map_only_with_findings() -> None:
+    def shown(code: str) -> set[str]:
+        content = region_map({code: 3}, regions(), "en")
+        assert content is not None
+        return {place.name for place in (*content.places, *content.around)}
+
+    assert {"Xinjiang", "Heilongjiang", "Taiwan"} <= shown("440000")
+    assert {"Maine", "Oregon"} <= shown("US-CA")
+    assert "Guam" not in shown("US-CA")
+    assert {"Guam", "California"} <= shown("US-GU")
+
+
+def test_a_map_of_the_whole_world_stays_small_and_tells_the_most() -> None:
+    table = regions()
+    provinces = [code for one in table if one.parent is None for code in table.children(one.code)]
+    content = region_map({code: at + 1 for at, code in enumerate(provinces)}, table, "en")
+    assert content is not None
+    assert [place.count for place in content.places] == sorted(
+        (place.count for place in content.places), reverse=True
+    )
+    assert len(svg(content, Look())) < 150_000
+    said = map_words(content, "en")
+    assert said.count(",") < 50
+    assert re.search(r"\(\+\d+\)$", said)
+
+
 def seen(*findings: Finding, steps: int = 1) -> Sequence[View]:
     book = incidents()
     for step in range(steps):
