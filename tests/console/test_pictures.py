@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from matplotlib.font_manager import fontManager
 
 from config.regions import regions
 from detectors.findings import Finding
@@ -24,7 +26,7 @@ from monitor.console.pictures import (
     region_map,
 )
 from monitor.incidents import Mute, Phase, View
-from notifier.charts import Picture
+from notifier.charts import Picture, draw
 from tests.incidents.story import HOUR, T0, incidents, jam, stuck
 
 LOOKS = [Look(theme, narrow) for theme in ("light", "dark") for narrow in (False, True)]
@@ -110,6 +112,30 @@ def box(text: ET.Element) -> tuple[float, float, float, str]:
     width = float(size[1]) * sum(1.0 if char > "\u2e7f" else 0.5 for char in written)
     left = float(text.attrib["x"]) - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor[1]]
     return left, left + width, float(text.attrib["y"]), written
+
+
+def test_pictures_drawn_at_once_are_what_they_are_alone() -> None:
+    """Alerts have theirs drawn in another thread, in other fonts, by a library whose settings are the process's."""
+    work = [lambda: draw(RISING), lambda: svg(china(), Look("dark")), lambda: svg(AHEAD, Look())]
+    alone = [one() for one in work]
+    with ThreadPoolExecutor(3) as threads:
+        again = [threads.submit(one) for _ in range(6) for one in work]
+    assert [one.result() for one in again] == alone * 6
+
+
+@pytest.fixture
+def latin_fonts_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    found = fontManager._findfont_cached  # type: ignore[attr-defined]
+    with monkeypatch.context() as patched:
+        patched.setattr(fontManager, "ttflist", [f for f in fontManager.ttflist if f.name == "DejaVu Sans"])
+        found.cache_clear()
+        yield
+    found.cache_clear()
+
+
+@pytest.mark.usefixtures("latin_fonts_alone")
+def test_a_server_without_a_chinese_font_draws_the_names_all_the_same() -> None:
+    assert {"广东 62", "北京 9", "湖南"} <= set(texts(svg(china(), Look())))
 
 
 def test_a_name_is_text_and_no_markup() -> None:
