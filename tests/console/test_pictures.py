@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
@@ -116,7 +116,11 @@ def box(text: ET.Element) -> tuple[float, float, float, str]:
 
 def test_pictures_drawn_at_once_are_what_they_are_alone() -> None:
     """Alerts have theirs drawn in another thread, in other fonts, by a library whose settings are the process's."""
-    work = [lambda: draw(RISING), lambda: svg(china(), Look("dark")), lambda: svg(AHEAD, Look())]
+    work: list[Callable[[], bytes]] = [
+        lambda: draw(RISING),
+        lambda: svg(china(), Look("dark")),
+        lambda: svg(AHEAD, Look()),
+    ]
     alone = [one() for one in work]
     with ThreadPoolExecutor(3) as threads:
         again = [threads.submit(one) for _ in range(6) for one in work]
