@@ -1,23 +1,33 @@
 """The small chart in an alert, as PNG: inside the message where the channel carries pictures, or by a link of ours.
 
-Numbers and times only: no words, so no fonts of any language are needed. Drawn in a thread, one at a time, as
-matplotlib is slow to start and not safe in parallel; the same content draws the same bytes.
+Numbers and times only: no words, so no fonts of any language are needed. Drawn in a thread, as matplotlib is slow to
+start; the same content draws the same bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from notifier.outbox import Entry
 from notifier.sending import Channel, Instant, Message
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 LEAST_POINTS = 3
+DRAWING: Final = (
+    threading.Lock()
+)  # whoever draws holds it: matplotlib's fonts and settings are of the whole process
+_TIMES: Final = ("%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S")  # numbers alone, for every language
+_ZEROS: Final = ("", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M")
+_OFFSETS: Final = ("", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M")
 _COLOURS = {"critical": "#c62828", "warning": "#ef6c00", "info": "#1565c0", "resolved": "#2e7d32"}
 
 
@@ -74,14 +84,25 @@ class Charts:
 
 
 def draw(picture: Picture) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    zone, colour = ZoneInfo(picture.timezone), _COLOURS.get(picture.severity, "#1565c0")
-    figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    with DRAWING:
+        figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
+        axes = figure.add_subplot()
+        plot(axes, picture, _COLOURS.get(picture.severity, "#1565c0"), "#607d8b")
+        axes.grid(axis="y", alpha=0.3)
+        out = io.BytesIO()
+        figure.savefig(out, format="png", metadata={"Software": None})
+    return _small(out.getvalue())
+
+
+def plot(axes: Axes, picture: Picture, colour: str, usual: str, marks: int = 8) -> None:
+    """Counts as steps, the forecast dashed inside its interval, the usual level dotted; up from zero, with at most so
+    many marks of time.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    zone = ZoneInfo(picture.timezone)
     if picture.points:
         times, counts = _times(picture.points, zone), [row[1] for row in picture.points]
         axes.fill_between(times, counts, step="post", alpha=0.25, color=colour, linewidth=0)
@@ -92,16 +113,16 @@ def draw(picture: Picture) -> bytes:
         axes.fill_between(times, low, high, alpha=0.15, color=colour, linewidth=0)
         axes.plot(times, middle, color=colour, linewidth=1.8, linestyle="--", marker="o", markersize=4)
     if picture.usual is not None:
-        axes.axhline(picture.usual, color="#607d8b", linewidth=1.2, linestyle=":")
-    locator = AutoDateLocator(tz=zone, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+        axes.axhline(picture.usual, color=usual, linewidth=1.2, linestyle=":")
+    locator = AutoDateLocator(tz=zone, minticks=3, maxticks=marks)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(
+        ConciseDateFormatter(  # type: ignore[no-untyped-call]
+            locator, tz=zone, formats=_TIMES, zero_formats=_ZEROS, offset_formats=_OFFSETS
+        )
+    )
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": None})
-    return _small(out.getvalue())
 
 
 def _times(rows: Sequence[Sequence[float]], zone: ZoneInfo) -> Any:

@@ -3,7 +3,8 @@
     app.mount: create_app(service, token, [*console_routes(source, gate, links)])
 
 `source` is what it can read and do (`Source`), `gate` who may (`Gate`), `pages` the pages, `buttons` the links of
-alerts. No JavaScript: everything is a link or a form, so it works offline, by keyboard and under the strictest policy.
+alerts, `gallery` the pictures. No JavaScript: everything is a link, a form or an image, so it works offline, by keyboard
+and under the strictest policy.
 """
 
 from monitor.console.auth import Gate

@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from monitor.console.auth import Gate, Role, Session
-from monitor.console.pictures import bar
 from monitor.console.source import Source
 from monitor.console.words import LOCALES, incident_words, why, words
+from monitor.incidents import View
 from monitor.notifications.places import named
 from notifier.ops_message import money_text, place_name, whole_money
 
@@ -105,13 +105,9 @@ class Pages:
                 moment=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%Y-%m-%d %H:%M:%S"),
                 short=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%m-%d %H:%M"),
                 money=lambda amounts: money_text(amounts, locale),
-                bar=bar,
                 local=lambda text: local(text, zone),
                 whole=lambda amounts: whole_money(amounts, locale),
-                place=lambda view: place_name(
-                    {"place": named(view.place, locale), "place_type": view.place.type.value},
-                    incident_words(locale),
-                ),
+                place=lambda view: place_of(view, locale),
                 now=self.source.now(),
                 **values,
             )
@@ -122,6 +118,11 @@ class Pages:
             if chosen in {*LOCALES, *THEMES}:
                 response.set_cookie(name, chosen, max_age=31_536_000, samesite="lax", httponly=True)
         return response
+
+
+def place_of(view: View, locale: str) -> str:
+    place = {"place": named(view.place, locale), "place_type": view.place.type.value}
+    return place_name(place, incident_words(locale))
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -1,160 +1,168 @@
-"""Small SVG pictures made on the server: a line over time, a bar, a map of regions. No script, no fonts."""
+"""What the console's pictures show, in numbers and in words, and where a page finds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlencode
 
-from markupsafe import Markup, escape
+import msgspec
 
-from config.regions import Regions
+from config.regions import Regions, short_name
+from monitor.console import drawing
+from monitor.console.drawing import SIZES, Map, Place
+from monitor.console.words import words
+from monitor.incidents import Phase, View
+from monitor.notifications.proposals import chart_of
+from notifier import charts
+from notifier.charts import Picture
+from notifier.ops_message import moment
 
-MAP = (640, 420)
-TICKS = 4
-NAMED = 14
+MOST = 200  # dots of a map, of either kind: more is a blot, and slow to draw
+REACH = 40  # degrees of longitude from the middle of a country: Xinjiang, and not Guam
+TOLD = 20  # of them in words
+NARROW = "(max-width: 600px)"
+DARK = "(prefers-color-scheme: dark)"
 
 
-def line(
-    points: Sequence[tuple[int, int]],
-    label: str,
-    moment: Callable[[int], str],
-    usual: float | None = None,
-    width: int = 1200,
-    height: int = 190,
-) -> Markup:
-    """Steps from (milliseconds, count), with times below and the usual level dotted; the axis starts at zero."""
-    if len(points) < 2:
-        return Markup("")
-    first, last = points[0][0], points[-1][0]
-    most = max(*(count for _, count in points), usual or 0, 1)
-    base = height - 24
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One way to show a picture; the browser takes the first whose `media` holds."""
 
-    def across(at: float) -> float:
-        return 52 + (width - 64) * (at - first) / max(1, last - first)
+    media: str
+    address: str
+    width: int
+    height: int
 
-    def up(count: float) -> float:
-        return base - (height - 38) * count / most
 
-    whole = f"M{across(first):.1f} {up(points[0][1]):.1f}"
-    whole += "".join(f"H{across(at):.1f}V{up(count):.1f}" for at, count in points[1:])
-    parts = [
-        f'<line class="axis" x1="52" y1="{base}" x2="{width - 12}" y2="{base}"/>',
-        f'<text class="tick" x="46" y="{up(most) + 4:.1f}" text-anchor="end">{most:,.0f}</text>',
-        f'<text class="tick" x="46" y="{base}" text-anchor="end">0</text>',
-        f'<path class="area" d="{whole}V{base}H52Z"/><path class="stroke" d="{whole}"/>',
-    ]
-    for part in range(TICKS + 1):
-        at, anchor = (
-            first + (last - first) * part / TICKS,
-            ("start", "middle", "end")[(part > 0) + (part == TICKS)],
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture as a page needs it. `alt` says in words what it shows."""
+
+    kind: str
+    path: str
+    content: Picture | Map
+    alt: str
+
+    def sources(self, theme: str, locale: str) -> Iterator[Source]:
+        """The most special first; the last one always holds. Without a chosen theme the browser's own decides."""
+        for narrow in (True, False):
+            for shade in (theme,) if theme else ("dark", "light"):
+                media = [NARROW] if narrow else []
+                media += [DARK] if shade == "dark" and not theme else []
+                asked = {"lang": locale, "theme": shade, "v": digest(self.content)}
+                asked |= {"narrow": "1"} if narrow else {}
+                width, height = SIZES[self.kind][narrow]
+                yield Source(" and ".join(media), f"{self.path}?{urlencode(asked)}", width, height)
+
+
+def digest(content: Picture | Map) -> str:
+    """Of what is shown and of how it is drawn: another picture has another one."""
+    plain = msgspec.msgpack.encode(content)
+    return hashlib.blake2b(plain + _style(), digest_size=9).hexdigest()
+
+
+@cache
+def _style() -> bytes:
+    drawn_by = b"".join(Path(module.__file__ or "").read_bytes() for module in (drawing, charts))
+    return hashlib.blake2b(drawn_by + version("matplotlib").encode()).digest()
+
+
+def chart(view: View, timezone: str) -> Picture | None:
+    """The backlog's forecast where there is one, else open findings over time; None where there is too little to see."""
+    more = chart_of(view, view.series[-1][0] if view.series else view.since)
+    if more["forecast"]:
+        return Picture((), more["usual"], more["forecast"], timezone=timezone)
+    return Picture(view.series, more["usual"], timezone=timezone) if len(view.series) > 1 else None
+
+
+def chart_words(picture: Picture, place: str, locale: str) -> str:
+    say = words(locale)
+
+    def at(row: Sequence[float]) -> str:
+        return moment(int(row[0]), picture.timezone)
+
+    if picture.forecast:
+        now, *ahead = picture.forecast
+        steps = [
+            say["chart_step"].format(
+                at=at(row), middle=_count(row[1]), low=_count(row[2]), high=_count(row[3])
+            )
+            for row in ahead
+        ]
+        told = say["chart_forecast"].format(place=place, now=_count(now[1]), steps=say["comma"].join(steps))
+    else:
+        first, last = picture.points[0], picture.points[-1]
+        told = say["chart_open"].format(
+            place=place,
+            first=_count(first[1]),
+            since=at(first),
+            last=_count(last[1]),
+            until=at(last),
+            most=_count(max(row[1] for row in picture.points)),
         )
-        parts.append(
-            f'<text class="tick" x="{across(at):.1f}" y="{height - 6}" text-anchor="{anchor}">{escape(moment(round(at)))}</text>'
-        )
-    if usual is not None:
-        parts.append(
-            f'<line class="usual" x1="52" y1="{up(usual):.1f}" x2="{width - 12}" y2="{up(usual):.1f}"/>'
-        )
-    inside = "".join(parts)
-    return Markup(  # noqa: S704 - numbers of ours, and texts are escaped
-        f'<svg class="line" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{inside}</svg>'
-    )
+    if picture.usual is None:
+        return told
+    return told + say["comma"] + say["chart_usual"].format(usual=_count(picture.usual))
 
 
-def bar(share: float, label: str) -> Markup:
-    width = 100 * min(1.0, max(0.0, share))
-    level = "bad" if share >= 0.9 else "warn" if share >= 0.7 else "good"
-    return Markup(  # noqa: S704
-        f'<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">'
-        f'<rect class="rail" width="100" height="6" rx="3"/>'
-        f'<rect class="{level}" width="{width:.1f}" height="6" rx="3"/></svg>'
-    )
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
 
 
-def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Markup:
-    """A dot a province with open findings, by its centre; faint dots are the provinces beside, for orientation."""
+def open_by_region(views: Sequence[View]) -> dict[str, int]:
+    """Of the firing incidents; what their causes mute would count twice."""
+    places: dict[str, int] = {}
+    for view in views:
+        if view.phase is Phase.FIRING and not any(mute.value == "inhibited" for mute, _ in view.mutes):
+            for code, count in view.regions.items():
+                places[code] = places.get(code, 0) + count
+    return places
+
+
+def region_map(counts: Mapping[str, int], regions: Regions, locale: str) -> Map | None:
+    """By provinces, as cities would hide each other; around them the provinces beside. None where none is known."""
     totals: dict[str, int] = {}
     for code, count in counts.items():
-        if known := regions.canonical(code):
-            province = _province(known, regions)
+        if (known := regions.canonical(code)) and regions.centre(province := _province(known, regions)):
             totals[province] = totals.get(province, 0) + count
-    places = [
-        (centre, count, regions.name(code, locale))
-        for code, count in totals.items()
-        if (centre := regions.centre(code))
-    ]
-    if not places:
-        return Markup("")
-    countries = {regions.country(known) for code in counts if (known := regions.canonical(code))}
+    countries = {country for code in totals if (country := regions.country(code))}
+    ranked = sorted(totals, key=lambda code: (-totals[code], code))[:MOST]
+    places = tuple(_place(code, totals[code], regions, locale) for code in ranked)
     around = [
-        region.centre
-        for country in sorted(country for country in countries if country)
-        for code in regions.children(country)
-        if (region := next((one for one in regions if one.code == code), None)) and region.centre
+        code for country in sorted(countries) for code in _mainland(country, regions) if code not in totals
     ]
-    spot = _projection([centre for centre, _, _ in places] + around)
-    parts = [
-        f'<circle class="faint" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
-        for x, y in (spot(centre) for centre in around)
-    ]
-    most = max(count for _, count, _ in places)
-    for centre, count, name in sorted(places, key=lambda place: -place[1])[:200]:
-        x, y = spot(centre)
-        radius = 4 + 18 * (count / most) ** 0.5
-        parts.append(
-            f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(name)}: {count:,}</title></circle>'
-        )
-    parts += _labels([(*spot(centre), count, name) for centre, count, name in places], most)
-    width, height = MAP
-    inside = "".join(parts)
-    svg = f'<svg class="map" viewBox="0 0 {width} {height}" role="img" aria-label="map">{inside}</svg>'
-    return Markup(svg)  # noqa: S704 - numbers of ours, and names are escaped
+    beside = tuple(_place(code, 0, regions, locale) for code in around[:MOST])
+    return Map(places, beside) if places else None
+
+
+def map_words(content: Map, locale: str) -> str:
+    say = words(locale)
+    named = say["comma"].join(f"{place.name} {_count(place.count)}" for place in content.places[:TOLD])
+    named += f" (+{rest})" if (rest := len(content.places) - TOLD) > 0 else ""
+    return say["map_alt"].format(places=named)
+
+
+def _mainland(country: str, regions: Regions) -> list[str]:
+    """Its provinces, without those so far away that the map would be of the sea between."""
+    east = {code: centre[1] for code in regions.children(country) if (centre := regions.centre(code))}
+    middle = median(east.values() or (0.0,))  # a country may have none
+    return [code for code, longitude in east.items() if abs(longitude - middle) <= REACH]
+
+
+def _place(code: str, count: int, regions: Regions, locale: str) -> Place:
+    latitude, longitude = regions.centre(code) or (0.0, 0.0)
+    return Place(short_name(regions.name(code, locale)), latitude, longitude, count)
 
 
 def _province(code: str, regions: Regions) -> str:
-    """The region right below the country: cities lie on their provinces, and would hide each other."""
+    """The region right below the country."""
     country = regions.country(code)
     while (parent := regions.parent(code)) and parent != country:
         code = parent
     return code
-
-
-def _labels(spots: list[tuple[float, float, int, str]], most: int) -> list[str]:
-    """The largest first; one that would lie on another is left out (its dot still tells when pointed at)."""
-    parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []
-    for x, y, count, name in sorted(spots, key=lambda spot: -spot[2])[:NAMED]:
-        text = f"{name} {count:,}"
-        half = sum(6 if ord(char) > 0x2E7F else 3.3 for char in text)
-        over = y - 6 - 18 * (count / most) ** 0.5
-        if any(abs(x - other) < half + wide and abs(over - line) < 13 for other, line, wide in taken):
-            continue
-        taken.append((x, over, half))
-        parts.append(
-            f'<text class="place" x="{x:.1f}" y="{over:.1f}" text-anchor="middle">{escape(text)}</text>'
-        )
-    return parts
-
-
-class _projection:  # noqa: N801 - used as a function
-    """Latitude and longitude to the picture, with east-west shrunk by the middle latitude."""
-
-    def __init__(self, centres: Sequence[tuple[float, float]]) -> None:
-        import math
-
-        latitudes = [latitude for latitude, _ in centres]
-        longitudes = [longitude for _, longitude in centres]
-        self._squeeze = math.cos(math.radians((min(latitudes) + max(latitudes)) / 2))
-        self._west, self._north = min(longitudes), max(latitudes)
-        wide = max(1.0, (max(longitudes) - self._west) * self._squeeze)
-        high = max(1.0, self._north - min(latitudes))
-        width, height = MAP
-        self._scale = min((width - 80) / wide, (height - 60) / high)
-        self._left = (width - wide * self._scale) / 2
-        self._top = (height - high * self._scale) / 2
-
-    def __call__(self, centre: tuple[float, float]) -> tuple[float, float]:
-        latitude, longitude = centre
-        return (
-            self._left + (longitude - self._west) * self._squeeze * self._scale,
-            self._top + (self._north - latitude) * self._scale,
-        )

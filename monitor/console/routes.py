@@ -12,14 +12,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from config.regions import regions
 from monitor.answers import precision
 from monitor.api import Actor, Refused
-from monitor.console import pictures
 from monitor.console.auth import COOKIE, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
 from monitor.console.evidence import breakdown, evidence_rows
-from monitor.console.page import HEADERS, HERE, Pages, form_of, locale_of, plain, stylesheet
+from monitor.console.gallery import Gallery
+from monitor.console.page import HEADERS, HERE, Pages, form_of, locale_of, place_of, plain, stylesheet
 from monitor.console.source import Source
 from monitor.incidents import Phase, View
 from monitor.links import Links
@@ -35,12 +34,15 @@ RANK = {"critical": 0, "warning": 1, "info": 2}
 def console_routes(source: Source, gate: Gate, links: Links | None = None) -> list[Route]:
     """Routes to mount beside the API; `links` as given to `Desk`, for the buttons of alerts."""
     pages = Pages(source, gate)
-    console = Console(source, gate, pages)
+    gallery = Gallery(source)
+    console = Console(source, gate, pages, gallery)
     routes = [
         Route("/", console.guarded(console.overview)),
         Route("/incidents", console.guarded(console.incidents)),
         Route("/incidents/{id}", console.guarded(console.incident)),
         Route("/incidents/{id}/{act}", console.guarded(console.act), methods=["POST"]),
+        Route("/pictures/map.svg", console.guarded(gallery.map)),
+        Route("/pictures/incidents/{id}.svg", console.guarded(gallery.incident)),
         Route("/find", console.guarded(console.find)),
         Route("/story/{subject:path}", console.guarded(console.story)),
         Route("/approvals", console.guarded(console.approvals)),
@@ -77,10 +79,11 @@ async def _icon(_request: Request) -> Response:
 
 
 class Console:
-    def __init__(self, source: Source, gate: Gate, pages: Pages) -> None:
+    def __init__(self, source: Source, gate: Gate, pages: Pages, gallery: Gallery) -> None:
         self.source = source
         self.gate = gate
         self.pages = pages
+        self.gallery = gallery
 
     def guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def guard(request: Request) -> Response:
@@ -136,13 +139,9 @@ class Console:
         views = self.source.incidents()
         firing = sorted((view for view in views if view.phase is Phase.FIRING), key=_order)
         money: dict[str, int] = {}
-        places: dict[str, int] = {}
         for view in firing:
             for currency, amount in view.money.items():
                 money[currency] = money.get(currency, 0) + amount
-            if not any(mute.value == "inhibited" for mute, _ in view.mutes):
-                for code, count in view.regions.items():
-                    places[code] = places.get(code, 0) + count
         answers = await self.source.answers()
         return self.pages.render(
             request,
@@ -153,7 +152,7 @@ class Console:
             firing_count=len(firing),
             pending_count=len(views) - len(firing),
             at_risk=money,
-            map=pictures.region_map(places, regions(), locale_of(request)),
+            map=self.gallery.map_for(locale_of(request)),
             held=self.source.held_counts(),
             heard=any(route.receivers for route in self.source.settings().notify.routes),
             precision={rule: (counts, precision(counts)) for rule, counts in answers.items()},
@@ -190,7 +189,7 @@ class Console:
             "incident.html",
             session,
             view=view,
-            line=pictures.line(view.series, f"{view.place.id}: {view.open}", self._short, _usual(view)),
+            chart=self.gallery.chart_for(view, place_of(view, locale_of(request)), locale_of(request)),
             members=self.source.members(view.incident_id, SHOWN, (number - 1) * SHOWN),
             number=number,
             last=max(1, math.ceil(view.open / SHOWN)),
@@ -322,11 +321,6 @@ class Console:
             "deadletter-replay", {"entry": entry} if entry else {}, _actor(session, request)
         )
         return RedirectResponse("/dead-letters", 303, headers=HEADERS)
-
-
-def _usual(view: View) -> float | None:
-    usual = view.evidence.get("stalled_usual")
-    return float(usual) if isinstance(usual, int | float) else None
 
 
 def _order(view: View) -> tuple[bool, int, int, str]:

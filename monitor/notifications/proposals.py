@@ -103,7 +103,7 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
         "link": _page(desk, single),
         "buttons": _buttons(notification, single, desk) if single else [],
         "series": [list(point) for point in single.series] if single else [],
-        "chart": _chart(single, notification.at) if single else {},
+        "chart": chart_of(single, notification.at) if single else {},
         "labels": dict(single.labels) if single else {},
     }
 
@@ -120,7 +120,7 @@ def _rest(views: Sequence[View], locale: str) -> list[list[Any]]:
     return [[family, named_by[family]] for family in sorted(named_by)]
 
 
-def _chart(view: View, at: Instant) -> dict[str, Any]:
+def chart_of(view: View, at: Instant) -> dict[str, Any]:
     """What stands beside the count of open findings: the usual level, and the forecast with its interval."""
     evidence = {name: value for name, value in view.evidence.items() if isinstance(value, int | float)}
     rows = [

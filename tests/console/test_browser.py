@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -127,6 +129,52 @@ def test_a_person_signs_in_reads_an_incident_and_acknowledges_it_by_keyboard(sho
         browser.close()
 
 
+@pytest.mark.system("chromium")
+@needs_chromium
+def test_pictures_follow_theme_width_and_language_and_a_reload_fetches_none_again(shop: Shop) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with served(shop) as url, sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en")
+        page = context.new_page()
+        page.goto(f"{url}/")
+        page.get_by_label("Your name").fill("li")
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{url}/")
+        big = max(shop.book.firing(), key=lambda view: view.open).incident_id
+        for path in ("/", f"/incidents/{big}"):
+            for scheme in ("light", "dark"):
+                for width in (1280, 390):
+                    page.emulate_media(color_scheme=scheme)
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.goto(f"{url}{path}")
+                    drawn, address, at = page.eval_on_selector(
+                        "picture img",
+                        "async one => (await one.decode(), [one.naturalWidth, one.currentSrc, one.clientWidth])",
+                    )
+                    assert drawn > 300
+                    assert f"theme={scheme}&" in address
+                    assert "lang=en" in address
+                    assert ("narrow=1" in address) == (width == 390)
+                    assert at > width / 2, "and fills its place"
+        kept: list[str] = []
+        network = context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.on("Network.requestServedFromCache", lambda one: kept.append(one["requestId"]))
+        sent: dict[str, str] = {}
+        network.on(
+            "Network.requestWillBeSent", lambda one: sent.update({one["requestId"]: one["request"]["url"]})
+        )
+        page.goto(f"{url}/incidents/{big}")
+        page.eval_on_selector("picture img", "async one => await one.decode()")
+        asked = [one for one, address in sent.items() if "/pictures/" in address]
+        assert asked
+        assert set(asked) <= set(kept)
+        browser.close()
+
+
 def _shot(page: object, name: str) -> None:
     if SHOTS:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)  # type: ignore[attr-defined]
@@ -137,4 +185,8 @@ def test_the_first_page_is_small_and_quick_with_ten_thousand_open_findings(shop:
     client = Browser(shop.app())
     client.post("/sign-in", data={"token": TOKEN, "name": "li"})
     page = client.get("/")
-    assert len(page.content) + len(client.get("/console.css").content) < 200_000
+    (picture,) = re.findall(r'<img [^>]*src="([^"]+)"', page.text)
+    pictured = client.get(html.unescape(picture))
+    assert pictured.headers["content-type"] == "image/svg+xml"
+    whole = (page, client.get("/console.css"), pictured)
+    assert sum(len(one.content) for one in whole) < 200_000
