@@ -107,7 +107,12 @@ class DetectionSettings(Section):
     catch_up_minutes: float = Field(
         15, gt=0, description="a feed has caught up when its newest event is no older than this"
     )
-    catch_up_limit_hours: float = Field(12, gt=0, description="the longest hold after the daemon was down")
+    catch_up_limit_hours: float = Field(
+        12, gt=0, description="the longest hold after the daemon was down, or on mere doubt of a feed"
+    )
+    settle_minutes: float = Field(
+        60, ge=0, description="a feed that speaks again is held so long: its backlog does not come at once"
+    )
     look_hours: float = Field(6, gt=0, description="between two looks of the parcel detectors at a parcel")
     refresh_minutes: float = Field(60, gt=0, description="between two estimates of what is usual")
     remembered_events: int = Field(1_048_576, ge=4096, description="event ids kept to know repeats by")

@@ -3,11 +3,14 @@
 The volume is learned in slices between runs, and so is the longest usual *gap* between slices with events: an
 aggregator that is polled every six hours is not silent for six. Both must agree: the silence is longer than one and a half times the longest usual gap, and the events expected in it
 make nothing at all improbable (a negative binomial's zero, as feeds come in bursts).
+
+A feed is doubted long before: what is improbable by one in a hundred, and longer than its mean gap, is enough to wait
+with what its parcels' customers would be told, not enough to alarm anybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +21,8 @@ from detectors.interfaces import Window
 
 DISPERSION: Final = 0.3  # of the negative binomial: variance = mean + DISPERSION * mean squared
 MEMORY_HOURS: Final = 24 * 21.0
+DOUBT: Final = 0.01  # so improbable a silence is doubted
+MEAN_GAP: Final = 0.05  # weight of a new gap in the mean of gaps
 GAP_MEMORY: Final = 0.98  # a gap counts this much less with each later one
 SLACK: Final = 1.5
 LONGEST_STEP: Final = 6 * HOUR  # a wider window (the daemon was down) teaches nothing
@@ -33,6 +38,8 @@ class _Feed:
     curve: list[float] = field(default_factory=lambda: [0.0] * HOURS_A_WEEK)
     curve_hours: list[float] = field(default_factory=lambda: [0.0] * HOURS_A_WEEK)
     longest: float = 0.0  # usual gap, hours: fades, and rises to any longer one
+    gap: float = 0.0  # mean, hours
+    learned_to: Instant = 0
 
 
 class FeedSilent:
@@ -57,30 +64,38 @@ class FeedSilent:
         self._ready_hours = ready_hours
         self._feeds: dict[str, _Feed] = {}
         self._episodes = Episodes(self.name, Kind.FEED_SILENT)
+        self._doubted: set[str] = set()
+
+    def doubted(self) -> Collection[str]:
+        return frozenset(self._doubted)
 
     def run(self, window: Window) -> list[Finding]:
         found: list[Finding] = []
         columns = (window.feeds[name].to_list() for name in ("feed", "events", "live"))
         for name, events, live in sorted(zip(*columns, strict=True)):
-            feed = self._feeds.setdefault(name, _Feed(heard_at=window.until, first=window.until))
+            feed = self._feeds.setdefault(name, _Feed(window.until, window.until, learned_to=window.since))
+            silent = Subject(SubjectType.FEED, name) in self._episodes
             finding = self._judge(name, feed, events, live, window.until)
             if finding is not None:
                 found.append(finding)
-            self._learn(name, feed, events, window)
+            self._learn(feed, events, window, silent=silent)
         return found
 
     def _judge(self, name: str, feed: _Feed, events: int, live: int, now: Instant) -> Finding | None:
         subject = Subject(SubjectType.FEED, name)
         if events:
+            self._doubted.discard(name)
             return self._episodes.close(subject, now, CloseReason.RECOVERED)
         if subject in self._episodes or not self._ready(feed, now):
             return None
         silence = now - feed.heard_at
-        if silence < max(self._floor, SLACK * feed.longest * HOUR):
+        if silence < max(self._floor, SLACK * feed.gap * HOUR):
             return None
         expected = self._expected(feed, feed.heard_at, now)
         chance = (1 + DISPERSION * expected) ** (-1 / DISPERSION)
-        if chance > self._surprise:
+        if chance <= max(DOUBT, self._surprise):
+            self._doubted.add(name)
+        if silence < SLACK * feed.longest * HOUR or chance > self._surprise:
             return None
         return self._episodes.hold(
             subject,
@@ -109,21 +124,32 @@ class FeedSilent:
                 break
         return total
 
-    def _learn(self, name: str, feed: _Feed, events: int, window: Window) -> None:
+    def _learn(self, feed: _Feed, events: int, window: Window, *, silent: bool) -> None:
+        """Hours without a word are learned when the feed speaks again: a silence must not teach that it is usual."""
         step = window.until - window.since
-        silent = Subject(SubjectType.FEED, name) in self._episodes
-        if events:
-            gap = (window.until - feed.heard_at) / HOUR
-            if not silent and gap * HOUR <= LONGEST_STEP * 4:
-                feed.longest = max(gap, feed.longest * GAP_MEMORY)
-            feed.heard_at = window.until
-            feed.events += events
         if silent or not 0 < step <= LONGEST_STEP:
+            feed.learned_to = window.until
+        if not events:
             return
-        hours = step / HOUR
+        gap = window.until - feed.heard_at
+        if not silent and gap <= LONGEST_STEP * 4:
+            feed.longest = max(gap / HOUR, feed.longest * GAP_MEMORY)
+            feed.gap += (gap / HOUR - feed.gap) * (MEAN_GAP if feed.gap else 1.0)
+        feed.heard_at = window.until
+        feed.events += events
+        while feed.learned_to < window.since:
+            end = min(window.since, (feed.learned_to // HOUR + 1) * HOUR)
+            self._learn_slice(feed, 0, feed.learned_to, end)
+            feed.learned_to = end
+        if feed.learned_to < window.until:
+            self._learn_slice(feed, events, window.since, window.until)
+        feed.learned_to = window.until
+
+    def _learn_slice(self, feed: _Feed, events: int, start: Instant, end: Instant) -> None:
+        hours = (end - start) / HOUR
         feed.hours = min(feed.hours + hours, MEMORY_HOURS)
         feed.rate += (events / hours - feed.rate) * hours / feed.hours
-        slot = hour_of_week(window.until - 1, self._timezone)
+        slot = hour_of_week(end - 1, self._timezone)
         # An hour of the week is kept for some four visits.
         fade = 1.0 - hours / 4.0 if feed.curve_hours[slot] >= 4.0 else 1.0
         feed.curve[slot] = feed.curve[slot] * fade + events
@@ -158,17 +184,21 @@ class FeedSilent:
                     one.curve,
                     one.curve_hours,
                     one.longest,
+                    one.gap,
+                    one.learned_to,
                 ]
                 for name, one in self._feeds.items()
             },
+            "doubted": sorted(self._doubted),
             "episodes": self._episodes.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._feeds = {
-            name: _Feed(heard, first, events, rate, hours, list(curve), list(curve_hours), longest)
-            for name, (heard, first, events, rate, hours, curve, curve_hours, longest) in state[
-                "feeds"
-            ].items()
-        }
+        for name, saved in state["feeds"].items():
+            heard, first, events, rate, hours, curve, curve_hours, longest, *later = saved
+            gap, learned_to = later or (longest, heard)  # a checkpoint from before these two
+            self._feeds[name] = _Feed(
+                heard, first, events, rate, hours, list(curve), list(curve_hours), longest, gap, learned_to
+            )
+        self._doubted = set(state.get("doubted", ()))
         self._episodes.restore(state["episodes"])

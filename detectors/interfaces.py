@@ -15,7 +15,7 @@ an absent value is null. No frame carries personal data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
@@ -221,6 +221,15 @@ class ParcelDetector(Protocol):
     def state(self) -> dict[str, Any]: ...
 
     def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Doubts(Protocol):
+    """A place detector that doubts a feed before it is sure enough to call it silent."""
+
+    def doubted(self) -> Collection[str]:
+        """Names of feeds that have said nothing since their doubt began, as of the last run."""
+        ...
 
 
 @runtime_checkable

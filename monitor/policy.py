@@ -23,7 +23,6 @@ OPS: Final = frozenset(
     {SubjectType.FACILITY, SubjectType.CARRIER, SubjectType.LANE, SubjectType.REGION, SubjectType.FEED}
     | {SubjectType.COURIER, SubjectType.SUPPLIER}
 )
-ARRIVED: Final = frozenset({CloseReason.DELIVERED, CloseReason.FINISHED})
 # What templates may speak of; absent evidence is None, so a template can ask.
 WORDS: Final = (
     "carrier",
@@ -131,7 +130,7 @@ def _speaks(action: Action, rule: Rule, finding: Finding) -> bool:
     if finding.state is not State.CLOSED:
         return not action.on_arrival
     if action.on_arrival:
-        return finding.close_reason in ARRIVED
+        return finding.close_reason is CloseReason.DELIVERED  # a parcel sent back has arrived nowhere
     return rule.on_close and action.kind == "ops_alert"
 
 

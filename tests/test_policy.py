@@ -202,7 +202,11 @@ def test_an_arrival_is_mentioned_to_those_who_had_the_apology() -> None:
     apology = by_kind(decide(finding(), FACTS, PACK, NOW))[ActionKind.MESSAGE]
     assert arrived.template == "arrived"
     assert arrived.depends_on == apology.action_id
-    assert decide(finding(state=State.CLOSED, close_reason=CloseReason.MOVED), FACTS, PACK, NOW) == []
+
+
+@pytest.mark.parametrize("reason", [one for one in CloseReason if one is not CloseReason.DELIVERED])
+def test_what_ended_otherwise_than_delivered_has_not_arrived(reason: CloseReason) -> None:
+    assert decide(finding(state=State.CLOSED, close_reason=reason), FACTS, PACK, NOW) == []
 
 
 @pytest.mark.parametrize(

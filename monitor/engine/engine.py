@@ -151,6 +151,7 @@ class Engine:
         self.holding.jumped(before, now)
         found = self.place.run(now)
         self.holding.hear(found, now)
+        self.holding.doubt(self.place.doubted(), now)
         self.jams.hear(found)
         self.holding.settle(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:

@@ -1,7 +1,10 @@
 """When the stalls of a feed's parcels are held back: while it is silent, and until it has caught up.
 
+* A detector doubts the feed: held, but not for longer than `catch_up_limit_hours` on doubt alone. What a feed says is
+  late is told hours before its silence is sure: a promise passes at midnight, the sign-off of the evening is hidden.
 * `feed_silent` opened: the feed's parcels are held from its last word on.
-* It closed, or the daemon itself was down (a tick that jumped): held until the feed tells of something that happened
+* It speaks again: held for `settle_minutes`, as what waited does not come at once.
+* `feed_silent` closed, or the daemon itself was down (a tick that jumped): held until the feed tells of something that happened
   after that moment, or nearly now; at most `catch_up_limit_hours`.
 
 What a silence hid does not count as a parcel's own standing still: its span is left in `outage_from/until`.
@@ -9,7 +12,7 @@ What a silence hid does not count as a parcel's own standing still: its span is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,12 +31,16 @@ class Holding:
         self._jump = max(JUMP_MS, 3000 * tick_seconds)
         self._recent = round(detection.catch_up_minutes * 60_000)
         self._limit = round(detection.catch_up_limit_hours * HOUR * 1000)
+        self._settle = round(detection.settle_minutes * 60_000)
         self._silent: set[int] = set()
+        self._doubted: dict[int, Instant] = {}  # feed to the moment when doubt began
+        self._settling: dict[int, Instant] = {}  # feed to the moment until which its backlog may come
         self._catching: dict[int, Instant] = {}  # feed to the moment from which it has to catch up
 
     @property
     def held(self) -> int:
-        return len(self._silent) + len(self._catching)
+        """Feeds, as of the last `settle`."""
+        return int(np.count_nonzero(self._stage.world.hold))
 
     def jumped(self, before: Instant, now: Instant) -> None:
         """Two ticks in a row."""
@@ -50,9 +57,19 @@ class Holding:
             if finding.state is State.CLOSED:
                 self._silent.discard(feed)
                 self._catching[feed] = now
+                self._settling[feed] = now + self._settle
             elif feed not in self._silent:
                 self._silent.add(feed)
                 world.outage_from[feed] = finding.started_at // 1000
+
+    def doubt(self, names: Collection[str], now: Instant) -> None:
+        """The feeds that are doubted now, by name."""
+        feeds = {self._stage.names.sources.known(name) for name in names}
+        for feed in self._doubted.keys() - feeds:
+            del self._doubted[feed]
+            self._settling[feed] = now + self._settle
+        for feed in feeds:
+            self._doubted.setdefault(feed, now)
 
     def settle(self, now: Instant) -> None:
         """Before a sweep: which feeds' parcels may be judged."""
@@ -64,7 +81,10 @@ class Holding:
         for feed in self._silent:
             world.outage_until[feed] = now // 1000
         world.hold[:] = 0
-        world.hold[np.array([*self._silent, *self._catching], np.int64)] = 1
+        self._settling = {feed: until for feed, until in self._settling.items() if now < until}
+        doubted = [feed for feed, since in self._doubted.items() if now - since <= self._limit]
+        held = [*self._silent, *self._catching, *self._settling, *doubted]
+        world.hold[np.array(held, np.int64)] = 1
 
     def state(self) -> dict[str, Any]:
         world = self._stage.world
@@ -72,12 +92,16 @@ class Holding:
         return {
             "silent": sorted(self._silent),
             "catching": sorted(self._catching.items()),
+            "doubted": sorted(self._doubted.items()),
+            "settling": sorted(self._settling.items()),
             "outages": [world.outage_from[:feeds].tolist(), world.outage_until[:feeds].tolist()],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._silent = set(state["silent"])
         self._catching = dict(state["catching"])
+        self._doubted = dict(state.get("doubted", ()))
+        self._settling = dict(state.get("settling", ()))
         starts, ends = state["outages"]
         self._stage.world.outage_from[: len(starts)] = starts
         self._stage.world.outage_until[: len(ends)] = ends

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from detectors.findings import Finding, Instant
-from detectors.interfaces import PlaceDetector, Window, empty
+from detectors.interfaces import Doubts, PlaceDetector, Window, empty
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.rows import RowLog
@@ -58,6 +58,11 @@ class PlaceStage:
             self._signoffs.append(endings[_SIGNED[endings["status"]]])
         self._oddities.append(oddities)
         self._complaints.append(complaints)
+
+    def doubted(self) -> set[str]:
+        """Names of feeds that a detector doubts."""
+        doubting = (due.detector for due in self._due.values() if isinstance(due.detector, Doubts))
+        return {feed for detector in doubting for feed in detector.doubted()}
 
     def run(self, now: Instant) -> list[Finding]:
         """The detectors that are due, in the order of the registry. `every` counts from the epoch, not from the start."""

@@ -484,8 +484,9 @@ class PlainStage:
         what = 0
         if life.promised and not life.promise_told and now >= life.promised:
             life.promise_told = True
-            life.open |= Open.PROMISE
-            what |= What.PROMISE
+            if life.segment != Segment.RETURN:
+                life.open |= Open.PROMISE
+                what |= What.PROMISE
         may_be_lost = not life.is_order and life.segment not in (Segment.PICKUP, Segment.COLLECTION)
         limit = self.rules.lost_abroad if life.abroad else self.rules.lost
         if may_be_lost and not life.open & Open.LOST and still >= limit:

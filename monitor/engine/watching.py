@@ -103,12 +103,12 @@ class Watching:
                 return []
             self._stage.set_open(slot.key, bit, on=False)
             return self._episodes.close(slot.key, (name,), now, CloseReason.RECOVERED)
+        if self._stage.world.hold[slot.source]:
+            return []  # nor is what is open made surer by what its feed hides
         evidence: dict[str, Any] = dict(verdict.evidence)
         if opened:
             merged = self._judge.evidence(slot) | evidence
             return [self._episodes.update(slot.key, name, round(verdict.score, 6), merged, now)]
-        if self._stage.world.hold[slot.source]:
-            return []
         self._stage.set_open(slot.key, bit, on=True)
         return [self._judge.watched(slot, name, now, verdict.score, evidence)]
 

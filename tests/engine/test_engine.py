@@ -45,6 +45,16 @@ def test_an_order_is_timed_until_it_ships_and_its_parcel_from_then_on() -> None:
     assert shop.until(START + 30 * DAY, step=5 * MINUTE) == []
 
 
+def test_a_parcel_on_its_way_back_breaks_no_promise() -> None:
+    shop = Shop()
+    shop.until(START)
+    for number, status in (("SF1", Status.OUT_FOR_DELIVERY), ("SF2", Status.REFUSED)):
+        promised_at = START + 10 * HOUR
+        shop.order(order(f"O{number}", "shipped", START, tracking_number=number, promised_at=promised_at))
+        shop.scan(Scan(number, status, START + HOUR))
+    assert said(shop.until(START + 12 * HOUR)) == ["opened promise_broken SF1"]
+
+
 def test_a_parcel_without_a_scan_for_a_week_is_presumed_lost_instead_of_stalled() -> None:
     shop = Shop()
     shop.until(START)

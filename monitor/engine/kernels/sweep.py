@@ -13,6 +13,7 @@ from monitor.engine.kernels.scans import (
     LOST,
     NONE,
     PROMISE,
+    RETURN,
     STALL,
     calendar_of,
     count,
@@ -65,8 +66,9 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     due.leg = 0
     if not hold and slot.promised != 0 and not slot.state & PROMISE_TOLD and now >= whole(slot.promised):
         slot.state |= np.uint8(PROMISE_TOLD)
-        slot.open |= np.uint8(PROMISE)
-        what |= DUE_PROMISE
+        if slot.segment != RETURN:  # refused or recalled: nobody waits for it any more
+            slot.open |= np.uint8(PROMISE)
+            what |= DUE_PROMISE
     if not hold and may_be_lost(slot) and now >= last + lost_after(world, slot):
         slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
         what |= DUE_LOST

@@ -1,0 +1,142 @@
+"""What a feed hides is told to no customer: before its silence is sure, during it, and while its backlog comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import pytest
+
+from detectors.feed_silent import FeedSilent
+from detectors.findings import State
+from detectors.interfaces import Verdict
+from monitor.vocabulary import Status
+from tests.engine.shop import HOUR, MINUTE, START, Scan, Shop, order, said
+
+STEP = 4 * MINUTE
+QUIET = START + 30 * HOUR  # the feed's last word
+
+
+def taught(*, minutes: int = 8, parcel: Sequence[Surer] = ()) -> Shop:
+    """A feed that says something every so many minutes, until QUIET."""
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)], parcel=parcel)
+    shop.until(START)
+    for at in range(START, QUIET + 1, minutes * MINUTE):
+        shop.scan(Scan(f"X{at // MINUTE % 997}", Status.IN_TRANSIT, at))
+        shop.until(at + minutes * MINUTE, step=STEP)
+    return shop
+
+
+def promise(shop: Shop, number: str, hours: float) -> None:
+    """A parcel that is out for delivery, promised so many hours after the feed's last word."""
+    until = QUIET + round(hours * HOUR)
+    shop.order(order(f"O{number}", "shipped", QUIET, tracking_number=number, promised_at=until))
+    shop.scan(Scan(number, Status.OUT_FOR_DELIVERY, QUIET))
+
+
+def speak(shop: Shop, number: str = "X1") -> None:
+    shop.scan(Scan(number, Status.IN_TRANSIT, shop.engine.now))
+
+
+def opened(shop: Shop) -> list[str]:
+    """Of the parcels that stand still on purpose."""
+    return [line for line in said(shop.found) if line.startswith("opened") and " X" not in line]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("hours", "called"),
+    [(5, []), (12, ["opened feed_silent kd100"])],
+    ids=["too short to be called silent", "called silent after the promise passed"],
+)
+def test_a_promise_that_passes_in_a_silence_is_judged_when_the_backlog_is_in(
+    hours: int, called: list[str], *, restarts: bool
+) -> None:
+    shop = taught()
+    promise(shop, "SF1", hours=4)
+    promise(shop, "SF2", hours=4)
+
+    def until(end: int) -> None:
+        while shop.engine.now < end:
+            shop.until(min(shop.engine.now + HOUR // 2, end), step=STEP)
+            if restarts:
+                shop.restart()
+
+    back = QUIET + hours * HOUR
+    until(back)
+    speak(shop)
+    until(back + HOUR // 2)
+    shop.scan(Scan("SF1", Status.DELIVERED, QUIET + 2 * HOUR, received=back + HOUR // 2))
+    until(back + HOUR // 2 + 2 * MINUTE)
+    speak(shop)
+    assert opened(shop) == called
+    until(back + HOUR + 2 * STEP)
+    assert opened(shop) == [*called, "opened promise_broken SF2"]
+
+
+def test_doubt_alone_holds_no_longer_than_the_limit() -> None:
+    """Of so thin a feed nine hours without a word are doubtful, and a day is not enough to call it silent."""
+    shop = taught(minutes=50)
+    promise(shop, "SF1", hours=11)
+    shop.until(QUIET + 18 * HOUR, step=STEP)
+    assert opened(shop) == []
+    shop.until(QUIET + 24 * HOUR, step=STEP)
+    assert "opened promise_broken SF1" in opened(shop)
+
+
+def test_a_silence_does_not_teach_that_it_is_usual() -> None:
+    """Three events an hour: fifty are expected after seventeen hours, whatever the silent hours themselves say."""
+    shop = taught(minutes=20)
+    shop.until(QUIET + 20 * HOUR, step=STEP)
+    assert opened(shop) == ["opened feed_silent kd100"]
+
+
+def test_a_feed_that_is_polled_every_six_hours_is_not_doubted_between_two_polls() -> None:
+    silent = FeedSilent(ready_events=30, ready_hours=12)
+    shop = Shop(place=[silent])
+    shop.until(START)
+    doubted = set()
+    for poll in range(16):
+        at = START + poll * 6 * HOUR
+        shop.scan(*(Scan(f"X{poll}-{n}", Status.ACCEPTED, at) for n in range(60)))
+        while shop.engine.now < at + 6 * HOUR:
+            shop.until(shop.engine.now + 20 * MINUTE, step=STEP)
+            doubted |= set(silent.doubted())
+    assert doubted == set()
+    shop.until(shop.engine.now + 6 * HOUR, step=STEP)
+    assert set(silent.doubted()) == {"kd100"}
+
+
+class Surer:
+    """A parcel detector that is surer at each look that each parcel will be late."""
+
+    name = "late_predicted"
+    every = HOUR
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def look(self, parcels: pl.DataFrame, now: int) -> list[Verdict]:
+        self.looks += 1
+        return [
+            Verdict(row, open=True, score=1.0 - 0.5 / self.looks, evidence={}) for row in range(len(parcels))
+        ]
+
+    def learn(self, finished: pl.DataFrame, now: int) -> None: ...
+
+    def state(self) -> dict[str, Any]:
+        return {"looks": self.looks}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.looks = state["looks"]
+
+
+def test_what_is_open_is_made_no_surer_by_a_silence() -> None:
+    shop = taught(parcel=[Surer()])
+    spoken = [one for one in shop.found if one.state is State.UPDATED]
+    assert spoken
+    shop.until(QUIET + 2 * HOUR, step=STEP)
+    shop.found.clear()
+    shop.until(QUIET + 5 * HOUR, step=STEP)
+    assert said(shop.found) == []
