@@ -25,8 +25,13 @@ def fixed_limits() -> DetectionSettings:
         segment.name.lower(): SegmentLimits(floor_hours=hours_, default_hours=hours_, ceiling_hours=hours_)
         for segment, hours_ in LIMIT_HOURS.items()
     }
+    # Legs within a segment count like it, and a jam shortens nothing.
+    limits |= {"origin": limits["facility"], "station": limits["delivery"], "again": limits["delivery"]}
     return DetectionSettings(
-        stalls=StallSettings(**limits), calendars=(CalendarRule(),), lost_days=50, learning_hours=0
+        stalls=StallSettings(jam_margin_hours=1000, **limits),
+        calendars=(CalendarRule(),),
+        lost_days=50,
+        learning_hours=0,
     )
 
 
