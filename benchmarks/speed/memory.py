@@ -66,15 +66,17 @@ def main() -> None:
     print(f"{engine.live_parcels:,} live parcels, filled in {cpu:.1f} s of CPU")
     print(f"resident {resident_gib():.2f} GiB, {before:.2f} of it before the first parcel")
     now = START_MS // 1000 + 86_400
-    for name, at, everything in (
-        ("a full sweep, nothing due (all buckets looked at)", now, False),
-        ("a full sweep that judges every parcel", now, True),
+    for name, counting in (
+        ("a full sweep, nothing due (all buckets looked at)", False),
+        ("a census of every parcel and the sweep after it", True),
     ):
         stage.table.soonest[:] = 0
         slices = []
         for bucket in range(BUCKETS):
             start = time.perf_counter(), time.process_time()
-            stage.sweep([bucket], at, everything=everything)
+            if counting:
+                stage.census([bucket], now)
+            stage.sweep([bucket], now)
             slices.append((time.perf_counter() - start[0], time.process_time() - start[1]))
         walls, cpus = zip(*slices, strict=True)
         per_tick = -(-BUCKETS // 60)
@@ -82,9 +84,21 @@ def main() -> None:
             f"{name}: {sum(walls) * 1e3:.0f} ms ({sum(cpus) * 1e3:.0f} ms CPU); "
             f"a second's slice of {per_tick} buckets at most {max(walls) * per_tick * 1e3:.1f} ms"
         )
+    steps, longest = engine.copying("0-0"), 0.0
+    while True:
+        start_wall = time.perf_counter()
+        try:
+            next(steps)
+        except StopIteration as end:
+            seal = end.value
+            break
+        longest = max(longest, time.perf_counter() - start_wall)
     start_cpu = time.process_time()
-    data = engine.dump("0-0")
-    print(f"dump {len(data) / 1e6:.0f} MB in {time.process_time() - start_cpu:.1f} s of CPU")
+    data = seal()
+    sealed = time.process_time() - start_cpu
+    print(
+        f"dump {len(data) / 1e6:.0f} MB: copied in steps of at most {longest * 1e3:.1f} ms, sealed in {sealed:.1f} s of CPU"
+    )
     print(f"resident {resident_gib():.2f} GiB")
 
 
