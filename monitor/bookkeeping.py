@@ -18,7 +18,8 @@ from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
-from monitor.directory import Directory, OrderEntry
+from monitor.directory import Directory
+from monitor.facts import Facts
 from monitor.policy import OrderFacts, Step, judge
 from monitor.recheck import looked_up
 from monitor.storage import open_store
@@ -127,33 +128,8 @@ async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
     if not records:
         return None
     finding = _finding(records[-1])
-    directory = Directory(books.store)
-    order_id: str | None = None
-    if finding.subject.type is SubjectType.PARCEL:
-        order_id = (await directory.orders_of([finding.subject.id])).get(finding.subject.id)
-    elif finding.subject.type is SubjectType.ORDER:
-        order_id = finding.subject.id
-    order = (await directory.orders([order_id])).get(order_id) if order_id else None
-    facts = facts_of(order) if order else None
-    if finding.subject.type is SubjectType.CUSTOMER:
-        facts = OrderFacts(customer_id=finding.subject.id, has_contact=True)
+    facts = (await Facts(Directory(books.store)).of([finding], books.now)).get(finding.finding_id)
     return judge(finding, facts, books.pack, books.now).steps
-
-
-def facts_of(order: OrderEntry) -> OrderFacts:
-    return OrderFacts(
-        customer_id=order.customer_id,
-        order_id=order.order_id,
-        amount=order.amount,
-        currency=order.currency,
-        locale=order.locale,
-        tier=order.tier,
-        region=order.region,
-        promised_at=order.promised_at,
-        has_contact=order.has_contact,
-        open_ticket=order.open_tickets > 0,
-        cancelled=order.status in {"cancelled", "refunded"},
-    )
 
 
 def _finding(record: Any) -> Finding:
