@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +65,7 @@ class Options(Protocol):
     def by_leg(self) -> Sequence[Limits]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(NamedTuple):
     """What is usual for one lane and segment. Times are seconds; `expected` is the median, None when not known."""
 
     expected: float | None

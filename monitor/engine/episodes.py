@@ -6,8 +6,9 @@ The table holds a bit an episode; what was said when it opened is kept here, for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.engine.deferred import Deferred
@@ -19,8 +20,7 @@ CHUNK: Final = 500  # parcels a piece of the state
 Key = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(msgspec.Struct, frozen=True, gc=False):
     kind: Kind
     subject: Subject
     started_at: Instant

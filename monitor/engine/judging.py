@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, Unpack
 
 import numpy as np
 
@@ -41,7 +40,7 @@ KIND_OF: Final[dict[int, Kind]] = {
     Segment.RETURN: Kind.RETURN_STALLED,
     Segment.REFUND: Kind.REFUND_STALLED,
 }
-_REASONS: Final = {
+_REASONS: Final[dict[int, CloseReason]] = {
     Ended.MOVED: CloseReason.MOVED,
     Ended.DELIVERED: CloseReason.DELIVERED,
     Ended.FINISHED: CloseReason.FINISHED,
@@ -54,6 +53,10 @@ FORGETFUL: Final = (
     0.65  # some customers are days late of themselves: of 146 such stalls in worlds 90 were true
 )
 JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
+
+
+# What adds to the evidence what a finding is about, and its arguments after the evidence. No closure: thousands wait.
+Say: TypeAlias = tuple[Callable[..., None], Unpack[tuple[Any, ...]]]
 
 
 class Mark(NamedTuple):
@@ -82,6 +85,7 @@ class Judge:
         }
         self._timezone = timezone
         self._learning = learning_ms
+        self._named_by: dict[int, Sequence[str]] = {}
         self._lanes: dict[int, str | None] = {}
 
     # -- closing -----------------------------------------------------------------------------------------------
@@ -89,17 +93,19 @@ class Judge:
     def marks(self, marks: Records, now: Instant) -> list[Finding]:
         """In stream order."""
         found: list[Finding] = []
-        for row in marks.tolist():
-            mark = Mark(*row)
+        for mark in map(Mark._make, marks.tolist()):
             key = (mark.key0, mark.key1)
-            reason = CloseReason.SUPERSEDED if mark.lost else _REASONS[Ended(mark.reason)]
+            reason = CloseReason.SUPERSEDED if mark.lost else _REASONS[mark.reason]
             found += self._episodes.close(key, self._named(mark.closed), now, reason)
             if mark.lost:
                 found += self._said_lost(key, now)
         return found
 
-    def _named(self, bits: int) -> list[str]:
-        return [name for bit, name in self._bits.items() if bits & bit]
+    def _named(self, bits: int) -> Sequence[str]:
+        known = self._named_by.get(bits)
+        if known is None:
+            known = self._named_by[bits] = tuple(name for bit, name in self._bits.items() if bits & bit)
+        return known
 
     def _said_lost(self, key: Key, now: Instant) -> Iterator[Finding]:
         known = self._stage.view(key)
@@ -107,7 +113,7 @@ class Judge:
             return
         number = self._stage.names.unpack(*key)
         started = known.slot.last_scan * 1000
-        said = partial(wording.said_lost, timezone=self._timezone)
+        said = (wording.said_lost, self._timezone)
         yield self._open(known.slot, number, LOST, Kind.PRESUMED_LOST, started, now, CERTAIN, said)
 
     # -- opening -----------------------------------------------------------------------------------------------
@@ -121,7 +127,7 @@ class Judge:
         )
         found: list[Finding] = []
         for number, (row, what, age, _way, leg) in zip(numbers, rows.tolist(), strict=True):
-            slot = SlotRow(*row)
+            slot = SlotRow._make(row)
             if what & _LEAVE:
                 found += self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
                 continue
@@ -140,7 +146,6 @@ class Judge:
         return self._stage.learned.usual(*(rows[name].astype(np.int64) for name in ("way", "leg", "age")))
 
     def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
-        said = partial(wording.stalled, segment=slot.segment, usual=usual, age=age, timezone=self._timezone)
         score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg, usual.survival)
         if slot.segment == Segment.COLLECTION:
             score *= FORGETFUL
@@ -148,23 +153,18 @@ class Judge:
             score = max(score, JAMMED)
         if age >= self._stage.learned.ceiling(leg):
             score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
+        said = (wording.stalled, slot.segment, usual, age, self._timezone)
         return self._open(slot, number, STALL, KIND_OF[slot.segment], slot.last_scan * 1000, now, score, said)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         promised = slot.promised * 1000
-        said = partial(
-            wording.promise_broken,
-            promised=promised,
-            now=now,
-            segment=slot.segment,
-            timezone=self._timezone,
-        )
+        said = (wording.promise_broken, promised, now, slot.segment, self._timezone)
         return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, said)
 
     def _lost(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         rules = self._stage.world.rules
         limit = rules[state.LOST_ABROAD_SECONDS if slot.state & ABROAD else state.LOST_SECONDS]
-        said = partial(wording.presumed_lost, now=now, limit_seconds=int(limit), timezone=self._timezone)
+        said = (wording.presumed_lost, now, int(limit), self._timezone)
         return self._open(
             slot, number, LOST, Kind.PRESUMED_LOST, slot.last_scan * 1000, now, LIKELY_LOST, said
         )
@@ -182,7 +182,7 @@ class Judge:
             slot.last_scan * 1000,
             now,
             score,
-            lambda known: known.update(evidence),
+            (dict.update, evidence),
         )
 
     def _open(
@@ -194,20 +194,18 @@ class Judge:
         started_at: Instant,
         now: Instant,
         score: float,
-        say: Callable[[dict[str, Any]], None],
+        say: Say,
     ) -> Finding:
-        """`say` adds to the evidence what the finding is about."""
         subject = Subject(SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL, number)
         evidence = Deferred(self._written, slot, say, self._is_learning(slot.source, now))
         return self._episodes.open(
             slot.key, detector, Episode(kind, subject, started_at, now, round(score, 6), evidence)
         )
 
-    def _written(
-        self, slot: SlotRow, say: Callable[[dict[str, Any]], None], learning: bool
-    ) -> dict[str, Any]:
+    def _written(self, slot: SlotRow, say: Say, learning: bool) -> dict[str, Any]:
         evidence = self.evidence(slot)
-        say(evidence)
+        add, *arguments = say
+        add(evidence, *arguments)
         if learning:
             evidence["learning"] = True
         return evidence

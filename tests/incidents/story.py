@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from config.settings import IncidentRule, IncidentSettings
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
