@@ -94,7 +94,8 @@ FIRST_SEEN_ENDED, TABLE_FULL, NO_KEY, CLAMPED, OLD, UNKNOWN_STATUS = (
     int(Outcome.UNKNOWN_STATUS),
 )
 HOUR = 3600
-GROUP = 8  # rows whose slots are asked for before any is worked on
+AHEAD = 12  # rows by which a slot is asked for before it is worked on
+WINDOW = 16  # rows whose hashes are kept: more than AHEAD, and a power of two
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
 
 
@@ -549,26 +550,17 @@ def apply_scans(
     n_marks = 0
     n_endings = 0
     n_oddities = 0
-    mixed = table.mixed
-    first = start
-    mask = table.seen.shape[1] - 1
-    while first < stop:
-        rows = min(GROUP, stop - first)
-        for step in range(rows):
-            row = first + step
-            value = mix(scans.key0[row], scans.key1[row])
-            mixed[step] = value
-            bucket = bucket_of(value)
-            prefetch(table.slots, (bucket * table.room + home(value, table.size[bucket]),))
-            prefetch(table.seen, (bucket, seen_place(scans.event[row], mask), 0))
-        for step in range(rows):
-            row = first + step
+    for asked in range(start, stop + AHEAD):
+        if asked < stop:
+            _ask(table, scans, asked)
+        row = asked - AHEAD
+        if row >= start:
             n_marks, n_endings, n_oddities = _apply_scan(
                 table,
                 world,
                 scans,
                 row,
-                mixed[step],
+                table.mixed[row % WINDOW],
                 now,
                 marks,
                 endings,
@@ -577,8 +569,17 @@ def apply_scans(
                 n_endings,
                 n_oddities,
             )
-        first += rows
     return n_marks, n_endings, n_oddities
+
+
+@inlined
+def _ask(table: Table, scans: ScanColumns, row: int) -> None:
+    """For the slot of a row and for where its event's id would be, some rows before they are worked on."""
+    mixed = mix(scans.key0[row], scans.key1[row])
+    table.mixed[row % WINDOW] = mixed
+    bucket = bucket_of(mixed)
+    prefetch(table.slots, (bucket * table.room + home(mixed, table.size[bucket]),))
+    prefetch(table.seen, (bucket, seen_place(scans.event[row], table.seen.shape[1] - 1), 0))
 
 
 @inlined
