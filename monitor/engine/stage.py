@@ -108,6 +108,7 @@ def new_table(max_slots: int, remembered: int) -> state.Table:
         spare=np.zeros(room + 1, SLOT),
         spare_background=np.zeros(room + 1, BACKGROUND),
         mixed=np.zeros(scan_kernels.WINDOW, np.uint64),
+        found=np.zeros(scan_kernels.WINDOW, np.int64),
     )
 
 

@@ -94,6 +94,7 @@ FIRST_SEEN_ENDED, TABLE_FULL, NO_KEY, CLAMPED, OLD, UNKNOWN_STATUS = (
     int(Outcome.UNKNOWN_STATUS),
 )
 HOUR = 3600
+NEAR = 4  # rows by which what depends on the slot is asked for
 AHEAD = 12  # rows by which a slot is asked for before it is worked on
 WINDOW = 16  # rows whose hashes are kept: more than AHEAD, and a power of two
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
@@ -552,7 +553,10 @@ def apply_scans(
     n_oddities = 0
     for asked in range(start, stop + AHEAD):
         if asked < stop:
-            _ask(table, scans, asked)
+            _ask_slot(table, scans, asked)
+        near = asked - AHEAD + NEAR
+        if start <= near < stop:
+            _ask_rest(table, world, scans, near)
         row = asked - AHEAD
         if row >= start:
             n_marks, n_endings, n_oddities = _apply_scan(
@@ -560,7 +564,6 @@ def apply_scans(
                 world,
                 scans,
                 row,
-                table.mixed[row % WINDOW],
                 now,
                 marks,
                 endings,
@@ -573,13 +576,30 @@ def apply_scans(
 
 
 @inlined
-def _ask(table: Table, scans: ScanColumns, row: int) -> None:
-    """For the slot of a row and for where its event's id would be, some rows before they are worked on."""
+def _ask_slot(table: Table, scans: ScanColumns, row: int) -> None:
+    """For where a row's parcel and its event's id should be, and for the place after it: half of the parcels are there."""
     mixed = mix(scans.key0[row], scans.key1[row])
     table.mixed[row % WINDOW] = mixed
     bucket = bucket_of(mixed)
-    prefetch(table.slots, (bucket * table.room + home(mixed, table.size[bucket]),))
+    place = bucket * table.room + home(mixed, table.size[bucket])
+    prefetch(table.slots, (place,))
+    prefetch(table.slots, (place + 1,))
     prefetch(table.seen, (bucket, seen_place(scans.event[row], table.seen.shape[1] - 1), 0))
+
+
+@inlined
+def _ask_rest(table: Table, world: World, scans: ScanColumns, row: int) -> None:
+    """For what a row will need that only its slot tells. A hint: rows in between may still change the slot."""
+    index = find_mixed(table, scans.key0[row], scans.key1[row], table.mixed[row % WINDOW])
+    table.found[row % WINDOW] = index
+    if index == ABSENT:
+        return
+    slot = table.slots[index]
+    if GOES[scans.status[row]] == END:
+        prefetch(table.background, (index,))
+    prefetch(world.passed, (slot.lane, slot.segment))
+    waited = scans.occurred[row] // 1000 - whole(slot.last_scan)
+    prefetch(world.ends, (slot.lane, leg_of(slot), bin_of(waited)))
 
 
 @inlined
@@ -599,7 +619,6 @@ def _apply_scan(
     world: World,
     scans: ScanColumns,
     row: int,
-    mixed: Any,
     now: int,
     marks: Any,
     endings: Any,
@@ -608,6 +627,7 @@ def _apply_scan(
     n_endings: int,
     n_oddities: int,
 ) -> Any:
+    mixed = table.mixed[row % WINDOW]
     bucket = bucket_of(mixed)
     key0 = scans.key0[row]
     key1 = scans.key1[row]
@@ -631,7 +651,9 @@ def _apply_scan(
     if status == UNKNOWN:
         world.outcomes[UNKNOWN_STATUS] += 1
 
-    index = find_mixed(table, key0, key1, mixed)
+    index = table.found[row % WINDOW]
+    if index == ABSENT or table.slots[index].key0 != key0 or table.slots[index].key1 != key1:
+        index = find_mixed(table, key0, key1, mixed)  # a row before this one entered it, or its bucket grew
     if index == ABSENT:
         if GOES[status] == END:
             world.outcomes[FIRST_SEEN_ENDED] += 1

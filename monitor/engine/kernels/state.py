@@ -21,6 +21,7 @@ class Table(NamedTuple):
     spare: Any  # SLOT, for growing a bucket
     spare_background: Any  # BACKGROUND
     mixed: Any  # u8, hashes of the rows in work
+    found: Any  # i8, where their slots were
 
 
 class World(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.compiled import inlined, kernel, whole
+from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
 from monitor.engine.kernels.scans import (
     LOST,
     NONE,
@@ -29,7 +29,7 @@ from monitor.engine.kernels.scans import (
     worked,
 )
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import FULL, enter, remove, seen_place, wake
+from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
 from monitor.engine.layout import FAR, FINISHED, LIFE, LIVE, ORDER, PROMISE_TOLD, What
 from monitor.packing import HASHED
 
@@ -114,6 +114,14 @@ def lowest(due: Any, start: int) -> Any:
     return found
 
 
+@inlined
+def ask_due(table: Table, start: int, now: int) -> None:
+    """For the slots of a block that are due, all at once: they lie apart in memory."""
+    for place in range(start, start + BLOCK):
+        if whole(table.due[place]) <= now:
+            prefetch(table.slots, (place,))
+
+
 @kernel
 def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) -> int:
     """Judges every slot of a bucket that is due at `now` (seconds). Returns the rows written to `dues`.
@@ -133,6 +141,7 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) 
                 soonest = min(soonest, first)
                 place += BLOCK
                 continue
+            ask_due(table, base + place, now)
         waits = whole(table.due[base + place])
         if waits > now:
             soonest = min(soonest, waits)
@@ -236,7 +245,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         table.background[base + place] = table.spare_background[table.room]
     table.used[bucket] = 0
     size = whole(table.size[bucket])
-    while 4 * (len(slots) + 1) > 3 * size and size < table.room:  # at once, as `enter` would bit by bit
+    while crowded(len(slots) + 1, size) and size < table.room:  # at once, as `enter` would bit by bit
         size = min(size + size // 2, table.room)
     for place in range(table.size[bucket], size):
         table.due[base + place] = np.uint32(FAR)
