@@ -20,6 +20,7 @@ from detectors.findings import Instant
 from detectors.interfaces import Verdict
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_codes, days_out, lane_codes
 from detectors.progress import Progress
+from detectors.tables import Table, table_of
 from detectors.transit import QUANTILES, Transit
 
 F64 = npt.NDArray[np.float64]
@@ -66,7 +67,8 @@ class LatePredicted:
 
     # -- judging
 
-    def look(self, parcels: pl.DataFrame, now: Instant) -> Sequence[Verdict]:
+    def look(self, table: Table | pl.DataFrame, now: Instant) -> Sequence[Verdict]:
+        parcels = table_of(table).frame()
         frame = parcels.filter(
             pl.col("promised").is_not_null()
             & (pl.col("ordered").is_not_null() | pl.col("accepted").is_not_null())
@@ -153,8 +155,9 @@ class LatePredicted:
 
     # -- learning
 
-    def learn(self, finished: pl.DataFrame, now: Instant) -> None:
+    def learn(self, table: Table | pl.DataFrame, now: Instant) -> None:
         """Rows with `ended` null passed their promise still open; rows with it ended, and teach how long it took."""
+        finished = table_of(table).frame()
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
         ended = finished.filter(

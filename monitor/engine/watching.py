@@ -91,7 +91,7 @@ class Watching:
             if not len(slots):
                 continue
             bit = DETECTOR_BIT << number
-            frame = self._frames.parcels(slots, background, self._stage.world.lanes, bit)
+            frame = self._frames.parcels(slots, lambda: background, self._stage.world.lanes, bit)
             for verdict in sorted(detector.look(frame, now), key=lambda one: one.row):
                 found += self._act(SlotRow(*slots[verdict.row].item()), bit, detector.name, verdict, now)
         return found
