@@ -63,7 +63,14 @@ class Table(Protocol):
         """An order of the rows that does not hang on where the engine keeps them."""
         ...
 
+    def take(self, rows: npt.NDArray[Any]) -> Table:
+        """Some of its rows, in this order."""
+        ...
+
     def frame(self) -> pl.DataFrame: ...
+
+
+LANE = "lane"  # of parcels: a column that no frame holds, the names of carrier, origin and destination as one
 
 
 class FrameTable:
@@ -88,9 +95,14 @@ class FrameTable:
     def coded(self, name: str) -> Coded:
         known = self._coded.get(name)
         if known is None:
-            codes = [self._code(text) for text in self._frame[name].to_list()]
+            texts = self._lanes() if name == LANE else self._frame[name].to_list()
+            codes = [self._code(text) for text in texts]
             known = self._coded[name] = Coded(np.array(codes, dtype=np.int64), self._texts)
         return known
+
+    def _lanes(self) -> list[str]:
+        names = (pl.col(name).fill_null("") for name in ("carrier", "origin", "destination"))
+        return self._frame.select(pl.concat_str(names, separator="|")).to_series().to_list()
 
     def _code(self, text: str | None) -> int:
         if not text:
@@ -106,6 +118,9 @@ class FrameTable:
 
     def rank(self) -> I64:
         return np.arange(self._frame.height)
+
+    def take(self, rows: npt.NDArray[Any]) -> FrameTable:
+        return FrameTable(self._frame[rows])
 
     def frame(self) -> pl.DataFrame:
         return self._frame

@@ -6,6 +6,7 @@ A column is made when it is asked for; names become text only in a frame, or for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from detectors.tables import F64, I64, Coded
 from monitor import packing
 from monitor.engine.layout import Oddity, Records
 from monitor.engine.places import Places
+from monitor.engine.stage import Live
 from monitor.names import Interner, Names
 
 SECOND: Final = 1000
@@ -56,20 +58,57 @@ class Seconds:
     def milliseconds(self) -> I64:
         return self.seconds.astype(np.int64) * SECOND
 
+    def take(self, rows: npt.NDArray[Any]) -> Seconds:
+        return type(self)(self.seconds[rows])
+
+
+class Lanes:
+    """A lane by its carrier and its ends, as `carrier|origin|destination`; codes above the last lane's are those of
+    carriers whose parcels have none.
+    """
+
+    def __init__(self, names: Names, places: Places, lanes: Records) -> None:
+        self._carriers, self._zones, self._lanes = names.carriers, places.zones, lanes
+
+    def __len__(self) -> int:
+        return len(self._lanes) + len(self._carriers) + 1
+
+    def __getitem__(self, code: int) -> str | None:
+        if code >= len(self._lanes):
+            return f"{self._carriers.text(code - len(self._lanes)) or ''}||"
+        lane = self._lanes[code]
+        ends = (self._zones.text(int(lane[end])) or "" for end in ("origin", "destination"))
+        return "|".join((self._carriers.text(int(lane["carrier"])) or "", *ends))
+
+    def coded(self, lanes: npt.NDArray[Any], carriers: npt.NDArray[Any]) -> Coded:
+        if lanes.all():
+            return Coded(lanes, self)
+        return Coded(np.where(lanes == 0, len(self._lanes) + carriers.astype(np.int64), lanes), self)
+
 
 class Numbers:
     """The tracking numbers of rows with keys; empty for a hashed key that left meanwhile."""
 
-    def __init__(self, names: Names, rows: Records) -> None:
+    def __init__(self, names: Names, rows: Records, places: npt.NDArray[Any] | None = None) -> None:
+        """`places`: where in `rows` each lies."""
         self._names = names
-        self.key0, self.key1 = rows["key0"], rows["key1"]
+        self._rows = rows
+        self._places = places
 
-    def texts(self, rows: npt.NDArray[Any] | None = None) -> list[str]:
-        key0, key1 = self.key0, self.key1
-        if rows is not None:
-            key0, key1 = key0[rows], key1[rows]
-        key0, key1 = np.ascontiguousarray(key0), np.ascontiguousarray(key1)
+    def take(self, rows: npt.NDArray[Any]) -> Numbers:
+        return Numbers(self._names, self._rows, rows if self._places is None else self._places[rows])
+
+    def keys(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        pair = self._rows["key0"], self._rows["key1"]
+        if self._places is not None:
+            pair = pair[0][self._places], pair[1][self._places]
+        return np.ascontiguousarray(pair[0]), np.ascontiguousarray(pair[1])
+
+    def texts(self) -> list[str]:
+        key0, key1 = self.keys()
         hashed = key0 >= np.uint64(packing.HASHED)
+        if not hashed.any():
+            return self._names.unpack_many(key0, key1)
         texts = self._names.unpack_many(np.where(hashed, np.uint64(0), key0), key1 * ~hashed)
         for row in np.flatnonzero(hashed).tolist():
             texts[row] = self._names.sides.get((int(key0[row]), int(key1[row])), "")
@@ -77,12 +116,13 @@ class Numbers:
 
 
 Column: TypeAlias = "npt.NDArray[Any] | Coded | Seconds | Numbers"
+Columns: TypeAlias = "Mapping[str, Column | Callable[[], Column]]"
 
 
 class RecordTable:
     """`columns` by the names of the schema. Whole numbers are never absent but for `Seconds`; floats are where NaN."""
 
-    def __init__(self, name: str, rows: int, columns: Mapping[str, Column | Callable[[], Column]]) -> None:
+    def __init__(self, name: str, rows: int, columns: Columns) -> None:
         self._name = name
         self._rows = rows
         self._columns = dict(columns)
@@ -96,6 +136,20 @@ class RecordTable:
         if callable(column):
             column = self._columns[name] = column()
         return column
+
+    def take(self, rows: npt.NDArray[Any]) -> RecordTable:
+        return RecordTable(
+            self._name, len(rows), {name: partial(self._taken, name, rows) for name in self._columns}
+        )
+
+    def _taken(self, name: str, rows: npt.NDArray[Any]) -> Column:
+        column = self._columns[name]
+        if isinstance(column, Gathered):  # only what is asked for is fetched
+            return column.take(rows)()
+        column = self._column(name)
+        if isinstance(column, Coded):
+            return Coded(column.codes[rows], column.texts)
+        return column[rows] if isinstance(column, np.ndarray) else column.take(rows)
 
     def whole(self, name: str) -> I64:
         column = self._column(name)
@@ -116,7 +170,7 @@ class RecordTable:
     def labels(self, name: str, rows: npt.NDArray[Any] | None = None) -> list[str | None]:
         column = self._column(name)
         if isinstance(column, Numbers):
-            return list(column.texts(rows))
+            return list((column if rows is None else column.take(rows)).texts())
         return _coded(column).labels(rows)
 
     def rank(self) -> I64:
@@ -124,7 +178,8 @@ class RecordTable:
         numbers = self._column("tracking_number")
         if not isinstance(numbers, Numbers):
             raise TypeError(f"rows of {self._name} have no key")
-        mixed: I64 = (numbers.key0 * _MIXED + numbers.key1).view(np.int64)
+        key0, key1 = numbers.keys()
+        mixed: I64 = (key0 * _MIXED + key1).view(np.int64)
         return mixed
 
     def frame(self) -> pl.DataFrame:
@@ -138,17 +193,33 @@ class RecordTable:
         if isinstance(column, Numbers):
             return column.texts()
         if isinstance(column, Coded):
-            texts = column.texts
-            return (
-                texts.series(column.codes)
-                if isinstance(texts, Vocabulary)
-                else pl.Series(column.labels(), dtype=pl.String)
-            )
+            if isinstance(column.texts, Vocabulary):
+                return column.texts.series(column.codes)
+            return pl.Series(column.labels(), dtype=pl.String)
         if isinstance(column, Seconds):
             times = pl.Series(column.milliseconds())
             return times.set(times == 0, None)
         shown = pl.Series(np.ascontiguousarray(column))
         return shown.fill_nan(None) if shown.dtype.is_float() and self._name == "signoffs" else shown
+
+
+class Gathered:
+    """A column that is fetched from the records of a table, where it is asked for."""
+
+    def __init__(
+        self,
+        records: Records,
+        field: str,
+        places: npt.NDArray[Any],
+        make: Callable[[npt.NDArray[Any]], Column] = lambda values: values,
+    ) -> None:
+        self._records, self._field, self._places, self._make = records, field, places, make
+
+    def __call__(self) -> Column:
+        return self._make(self._records[self._field][self._places])
+
+    def take(self, rows: npt.NDArray[Any]) -> Gathered:
+        return Gathered(self._records, self._field, self._places[rows], self._make)
 
 
 class Frames:
@@ -166,6 +237,12 @@ class Frames:
         self._carriers, self._sources = Vocabulary(names.carriers), Vocabulary(names.sources)
         self._regions, self._facilities = Vocabulary(names.regions), Vocabulary(names.facilities)
         self._couriers, self._zones = Vocabulary(names.couriers), Vocabulary(self._places.zones)
+        self._lanes: Lanes | None = None
+
+    def _lanes_of(self, lanes: Records) -> Lanes:
+        if self._lanes is None:
+            self._lanes = Lanes(self._names, self._places, lanes)
+        return self._lanes
 
     def signoffs(self, endings: Records, lanes: Records) -> RecordTable:
         return RecordTable(
@@ -220,28 +297,37 @@ class Frames:
         )
 
     def parcels(
-        self, slots: Records, background: Callable[[], Records], lanes: Records, bit: int
+        self, live: Live, slots: Records, background: Records, lanes: Records, bit: int
     ) -> RecordTable:
-        """`background` is asked for only where a column of it is."""
+        def of(field: str, make: Callable[[npt.NDArray[Any]], Column]) -> Gathered:
+            return Gathered(slots, field, live.places, make)
+
+        def named(field: str, texts: Vocabulary) -> Gathered:
+            return of(field, lambda codes: Coded(codes, texts))
+
+        def behind(field: str) -> Gathered:
+            return Gathered(background, field, live.places, Seconds)
+
         return RecordTable(
             "parcels",
-            len(slots),
+            len(live.places),
             {
-                "tracking_number": Numbers(self._names, slots),
-                "carrier": Coded(slots["carrier"], self._carriers),
-                "origin": lambda: Coded(lanes["origin"][slots["lane"]], self._zones),
-                "destination": lambda: Coded(lanes["destination"][slots["lane"]], self._zones),
-                "facility": Coded(slots["facility"], self._facilities),
-                "feed": Coded(slots["source"], self._sources),
-                "segment": slots["segment"],
-                "status": slots["status"],
-                "ordered": lambda: Seconds(background()["ordered"]),
-                "accepted": Seconds(slots["accepted"]),
-                "segment_since": Seconds(slots["segment_since"]),
-                "last_scan": Seconds(slots["last_scan"]),
-                "promised": Seconds(slots["promised"]),
-                "estimated": lambda: Seconds(background()["estimated"]),
-                "open": lambda: (slots["open"] & np.uint8(bit)) != 0,
+                "tracking_number": Numbers(self._names, slots, live.places),
+                "carrier": Coded(live.carrier, self._carriers),
+                "lane": lambda: self._lanes_of(lanes).coded(live.lane, live.carrier),
+                "origin": lambda: Coded(lanes["origin"][live.lane], self._zones),
+                "destination": lambda: Coded(lanes["destination"][live.lane], self._zones),
+                "facility": named("facility", self._facilities),
+                "feed": named("source", self._sources),
+                "segment": live.segment,
+                "status": Gathered(slots, "status", live.places),
+                "ordered": behind("ordered"),
+                "accepted": Seconds(live.accepted),
+                "segment_since": of("segment_since", Seconds),
+                "last_scan": of("last_scan", Seconds),
+                "promised": Seconds(live.promised),
+                "estimated": behind("estimated"),
+                "open": of("open", lambda bits: (bits & np.uint8(bit)) != 0),
             },
         )
 
@@ -253,6 +339,7 @@ class Frames:
             {
                 "tracking_number": Numbers(self._names, endings),
                 "carrier": Coded(endings["carrier"], self._carriers),
+                "lane": lambda: self._lanes_of(lanes).coded(endings["lane"], endings["carrier"]),
                 "origin": lambda: Coded(lanes["origin"][endings["lane"]], self._zones),
                 "destination": lambda: Coded(lanes["destination"][endings["lane"]], self._zones),
                 "ordered": Seconds(endings["ordered"]),
