@@ -26,8 +26,8 @@ TRUST: Final = 12.0  # imagined cases of each bin that came out as said
 
 class Calibration:
     def __init__(self, threshold: float, capacity: int = 200_000) -> None:
-        """`threshold`: the stated probability from which on a case counts."""
-        self._from = float(np.log(threshold / (1.0 - threshold)))
+        """`threshold`: the stated probability from which on a case counts; kept as log odds."""
+        self.threshold = float(np.log(threshold / (1.0 - threshold)))
         self._capacity = capacity
         self._said: dict[str, float] = {}  # log odds when they first passed the threshold
         self._cases = np.zeros((2, len(_CENTRES)))  # of each bin all, and those that came true
@@ -40,7 +40,7 @@ class Calibration:
         return np.where(inside, np.interp(logit, _CENTRES, self._fitted), stated)
 
     def keep(self, names: Sequence[str], logit: F64) -> None:
-        for row in np.flatnonzero(logit >= self._from).tolist():
+        for row in np.flatnonzero(logit >= self.threshold).tolist():
             if len(self._said) < self._capacity:
                 self._said.setdefault(names[row], float(logit[row]))
 

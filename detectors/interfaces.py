@@ -9,8 +9,9 @@ Two kinds of detector live behind these protocols; stalls are a third, compiled 
   (`look`), and every parcel that ended teaches it (`learn`).
 
 Both are deterministic, score before they learn, never look ahead, keep bounded state, and keep quiet ("not ready")
-until they have seen enough. Frames are small polars frames with names, not codes; times are Int64 milliseconds UTC;
-an absent value is null. No frame carries personal data.
+until they have seen enough. What happened comes as tables (`detectors.tables`): columns of codes and numbers for what
+is judged by the thousand, and the same as small polars frames with names; times are Int64 milliseconds UTC; an absent
+value is null. No table carries personal data.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import polars as pl
 
 from detectors.findings import Finding, Instant
+from detectors.tables import FrameTable, Table
 
 SCHEMAS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
     # one row a feed that ever spoke; counts since the last run, newest times ever
@@ -165,19 +167,72 @@ def empty(name: str) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(SCHEMAS[name]))
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What happened between `since` and `until` (by the engine's clock), as frames of `SCHEMAS`."""
+# The tables of a window.
+FRAMES: Final = ("feeds", "facilities", "lanes", "regions", "signoffs", "oddities", "complaints")
 
-    since: Instant
-    until: Instant
-    feeds: pl.DataFrame
-    facilities: pl.DataFrame
-    lanes: pl.DataFrame
-    regions: pl.DataFrame
-    signoffs: pl.DataFrame
-    oddities: pl.DataFrame
-    complaints: pl.DataFrame
+
+class Window:
+    """What happened between `since` and `until` (by the engine's clock), as tables of `SCHEMAS`.
+
+    Each can be read as a frame (`window.lanes`) and as columns of codes (`window.table("lanes")`); either is made from
+    the other when it is first asked for. A table that is not given is empty.
+    """
+
+    __slots__ = ("_tables", "since", "until")
+
+    def __init__(self, since: Instant, until: Instant, **tables: pl.DataFrame | Table) -> None:
+        if strange := set(tables) - set(FRAMES):
+            raise TypeError(f"a window has no {', '.join(sorted(strange))}")
+        self.since = since
+        self.until = until
+        self._tables: dict[str, pl.DataFrame | Table] = dict(tables)
+
+    def table(self, name: str) -> Table:
+        known = self._tables.get(name)
+        if known is None or isinstance(known, pl.DataFrame):
+            known = self._tables[name] = FrameTable(empty(name) if known is None else known)
+        return known
+
+    def frame(self, name: str) -> pl.DataFrame:
+        known = self._tables.get(name)
+        if known is None:
+            return empty(name)
+        return known if isinstance(known, pl.DataFrame) else known.frame()
+
+    def replaced(
+        self, *, since: Instant | None = None, until: Instant | None = None, **tables: pl.DataFrame | Table
+    ) -> Window:
+        """The same with another span or other tables."""
+        since = self.since if since is None else since
+        return Window(since, self.until if until is None else until, **{**self._tables, **tables})
+
+    @property
+    def feeds(self) -> pl.DataFrame:
+        return self.frame("feeds")
+
+    @property
+    def facilities(self) -> pl.DataFrame:
+        return self.frame("facilities")
+
+    @property
+    def lanes(self) -> pl.DataFrame:
+        return self.frame("lanes")
+
+    @property
+    def regions(self) -> pl.DataFrame:
+        return self.frame("regions")
+
+    @property
+    def signoffs(self) -> pl.DataFrame:
+        return self.frame("signoffs")
+
+    @property
+    def oddities(self) -> pl.DataFrame:
+        return self.frame("oddities")
+
+    @property
+    def complaints(self) -> pl.DataFrame:
+        return self.frame("complaints")
 
 
 class PlaceDetector(Protocol):
@@ -198,7 +253,7 @@ class PlaceDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of row `row` of the frame given to `look`: whether an episode should be open now, how sure, and why."""
+    """Of row `row` of the table given to `look`: whether an episode should be open now, how sure, and why."""
 
     row: int
     open: bool
@@ -212,11 +267,11 @@ class ParcelDetector(Protocol):
     name: str
     every: int
 
-    def look(self, parcels: pl.DataFrame, now: Instant) -> Sequence[Verdict]:
+    def look(self, parcels: Table, now: Instant) -> Sequence[Verdict]:
         """Verdicts that change something: rows that stay as they are need none."""
         ...
 
-    def learn(self, finished: pl.DataFrame, now: Instant) -> None: ...
+    def learn(self, finished: Table, now: Instant) -> None: ...
 
     def state(self) -> dict[str, Any]: ...
 

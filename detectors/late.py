@@ -11,26 +11,24 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
 from detectors.findings import Instant
-from detectors.interfaces import Verdict
-from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_codes, days_out, lane_codes
+from detectors.interfaces import SCHEMAS, Verdict, empty
+from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
 from detectors.progress import Progress
+from detectors.tables import F64, I64, LANE, FrameTable, Rows, Table, table_of
 from detectors.transit import QUANTILES, Transit
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 EVENING: Final = 20 * HOUR  # by then nearly all that arrives on a day has arrived
 _COLLECTED: Final = 12  # monitor.vocabulary.Status, which detectors do not import
 _DELIVERED: Final = 13
-_FORWARD: Final = frozenset(range(7))  # segments up to delivery
+_FORWARD: Final = 7  # segments below it lead up to delivery
 _NOT_HANDED: Final = -1
 _PENDING: Final = 200_000
+_NEVER: Final = 2**52
 _KEEP_A_LOOK: Final = 256
 
 
@@ -63,57 +61,69 @@ class LatePredicted:
         self._cases = 0
         self._forgot_at: Instant | None = None
         self._pending: dict[str, dict[str, Any]] = {}  # passed their promise on a day that is not over yet
+        self._over_at: Instant = 0  # nothing of them is over before
+        self._codes, self._late_codes = Codes(), Codes()
 
     # -- judging
 
-    def look(self, parcels: pl.DataFrame, now: Instant) -> Sequence[Verdict]:
-        frame = parcels.filter(
-            pl.col("promised").is_not_null()
-            & (pl.col("ordered").is_not_null() | pl.col("accepted").is_not_null())
-            & pl.col("segment").is_in(list(_FORWARD))
-        )
+    def look(self, parcels: Table | pl.DataFrame, now: Instant) -> Sequence[Verdict]:
+        table = table_of(parcels)
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
-        self._watch(parcels, now, offset)
-        if frame.is_empty():
+        self._watch(table, now)
+        judged = self._promised(table, now, offset)
+        if not len(judged):
             return []
-        known = self._known(frame, now, offset)
+        part = table.take(judged)
+        known = self._known(part, now, offset, self._codes)
         left = known.promised - known.today
-        judged = np.nonzero((left >= 0) & (left <= FAR))[0]
-        if not len(judged) or self._cases < self._ready:
-            self._remember(frame, known, judged, now)
+        self._remember(part, known, left, now)
+        if self._cases < self._ready:
             return []
-        logit = self._odds.logit(known.take(judged)) + self._way(frame, judged, left[judged], now)
-        probability = np.full(len(frame), np.nan)
-        probability[judged] = self._record.apply(logit)
-        self._remember(frame, known, judged, now)
-        near = left[judged] <= self._lead + 1
-        self._record.keep(frame["tracking_number"].gather(judged[near]).to_list(), logit[near])
-        return self._verdicts(parcels, frame, known, probability, now)
+        logit = self._odds.logit(known) + self._way(part, left, now)
+        self._keep(part, logit, left)
+        return self._verdicts(part, judged, self._record.apply(logit), left, now)
 
-    def _verdicts(
-        self, parcels: pl.DataFrame, frame: pl.DataFrame, known: Known, probability: F64, now: Instant
-    ) -> list[Verdict]:
-        offset = offset_of(now, self._timezone)
-        left = known.promised - known.today
+    def _promised(self, table: Table, now: Instant, offset: int) -> I64:
+        """Rows under way whose promise is ahead and near enough to be judged."""
+        promised = table.whole("promised")
+        rows = np.flatnonzero(promised > 0)
+        if not len(rows):
+            return rows
+        left = _day_of(promised[rows], offset) - _today(now, offset)
+        rows = rows[(left >= 0) & (left <= FAR) & (table.whole("segment")[rows] < _FORWARD)]
+        part = table.take(rows)
+        return rows[(part.whole("accepted") > 0) | (part.whole("ordered") > 0)]
+
+    def _keep(self, part: Table, logit: F64, left: I64) -> None:
+        """Of those spoken of soon, what is said now, to be held against what comes."""
+        said = np.flatnonzero((left <= self._lead + 1) & (logit >= self._record.threshold))
+        if len(said):
+            some = part.take(said)
+            order = np.argsort(some.rank(), kind="stable")
+            self._record.keep(_texts(some.labels("tracking_number", order)), logit[said[order]])
+
+    def _verdicts(self, part: Table, judged: I64, probability: F64, left: I64, now: Instant) -> list[Verdict]:
+        """`judged` are the rows of `part` in the table that was given."""
         need = np.where(
             left <= self._lead, self._open, np.where(left == self._lead + 1, self._early, self._sure)
         )
-        opened = frame["open"].fill_null(value=False).to_numpy()
+        opened = part.whole("open") != 0
         newly = ~opened & (probability >= need)
         ended = opened & (probability < self._close)
-        fresh_day = (now + offset - EVENING) % DAY < self.every
-        moved = opened & ~ended & np.isfinite(probability) & fresh_day
-        rows = np.nonzero(newly | ended | moved)[0]
+        fresh_day = (now + offset_of(now, self._timezone) - EVENING) % DAY < self.every
+        moved = opened & ~ended & fresh_day
+        rows = np.flatnonzero(newly | ended | moved)
         if not len(rows):
             return []
-        position = {name: row for row, name in enumerate(parcels["tracking_number"])}
-        quantiles = self._quantiles(frame[rows], now)
+        some = part.take(rows)
+        quantiles = self._quantiles(some, now)
         out = []
-        for index, (row, values) in enumerate(zip(rows, frame[rows].iter_rows(named=True), strict=True)):
+        for index, values in enumerate(some.frame().iter_rows(named=True)):
+            row = rows[index]
             evidence = self._evidence(values, float(probability[row]), int(left[row]), quantiles[index], now)
             score = round(float(probability[row]), 6)
-            out.append(Verdict(position[values["tracking_number"]], not bool(ended[row]), score, evidence))
+            out.append(Verdict(int(judged[row]), not bool(ended[row]), score, evidence))
         return out
 
     def interval(
@@ -131,74 +141,91 @@ class LatePredicted:
     def _times(self, row: Mapping[str, Any], now: Instant) -> dict[str, Instant] | None:
         if row.get("accepted") is None or row["accepted"] > now or self._transit.cases < self._ready:
             return None
-        frame = pl.DataFrame(
-            {name: [row.get(name)] for name in ("carrier", "origin", "destination", "accepted")}
-        )
-        return _named(self._quantiles(frame, now)[0])
+        carrier, *ends = (row.get(name) or "" for name in ("carrier", "origin", "destination"))
+        rows = self._transit.names([carrier], ["|".join((carrier, *ends))])
+        age = np.array([float(now - row["accepted"])])
+        return _named(now + self._transit.remaining(age, *rows, now + offset_of(now, self._timezone))[0])
 
-    def probability(self, parcels: pl.DataFrame, now: Instant) -> F64:
+    def probability(self, parcels: Table | pl.DataFrame, now: Instant) -> F64:
         """P(late) by row, NaN where nothing can be said: for benchmarks and the parcel page."""
-        out = np.full(len(parcels), np.nan)
-        usable = parcels["promised"].is_not_null() & (
-            parcels["ordered"].is_not_null() | parcels["accepted"].is_not_null()
+        table, offset = table_of(parcels), offset_of(now, self._timezone)
+        out = np.full(len(table), np.nan)
+        rows = np.flatnonzero(
+            (table.whole("promised") > 0) & ((table.whole("ordered") > 0) | (table.whole("accepted") > 0))
         )
-        rows = np.nonzero(usable.to_numpy())[0]
         if len(rows) and self._cases >= self._ready:
-            frame = parcels[rows]
-            known = self._known(frame, now, offset_of(now, self._timezone))
+            part = table.take(rows)
+            known = self._known(part, now, offset, Codes())
             left = known.promised - known.today
-            logit = self._odds.logit(known) + self._way(frame, np.arange(len(frame)), left, now)
+            logit = self._odds.logit(known) + self._way(part, left, now)
             out[rows] = np.where((left >= 0) & (left <= FAR), self._record.apply(logit), np.nan)
         return out
 
     # -- learning
 
-    def learn(self, finished: pl.DataFrame, now: Instant) -> None:
+    def learn(self, finished: Table | pl.DataFrame, now: Instant) -> None:
         """Rows with `ended` null passed their promise still open; rows with it ended, and teach how long it took."""
+        table = table_of(finished)
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
-        ended = finished.filter(
-            pl.col("ended").is_not_null() & pl.col("status").is_in([_COLLECTED, _DELIVERED])
-        )
-        self._learn_durations(ended, offset)
-        for name in finished.filter(pl.col("ended").is_not_null())["tracking_number"]:
-            self._pending.pop(name, None)
-        for row in finished.filter(pl.col("ended").is_null()).iter_rows(named=True):
-            if len(self._pending) < _PENDING and row["promised"] is not None:
+        ended, status = table.whole("ended"), table.whole("status")
+        over = ended > 0
+        arrived = np.flatnonzero(over & ((status == _DELIVERED) | (status == _COLLECTED)))
+        part = table.take(arrived)
+        self._learn_durations(part, offset)
+        if self._pending:
+            for name in table.labels("tracking_number", np.flatnonzero(over)):
+                self._pending.pop(name or "", None)
+        passed = np.flatnonzero(~over & (table.whole("promised") > 0))
+        if len(passed):
+            self._wait_for(table.take(passed).frame(), offset)
+        self._learn_labels(part, self._missed(now, offset), offset)
+
+    def _wait_for(self, passed: pl.DataFrame, offset: int) -> None:
+        """A promise of a day passes at its midnight and is kept until its evening."""
+        for row in passed.iter_rows(named=True):
+            if len(self._pending) < _PENDING:
                 self._pending[row["tracking_number"]] = row
-        over = [name for name, row in self._pending.items() if promise_ends(row["promised"], offset) <= now]
-        rows = [self._pending.pop(name) for name in over]
-        missed = pl.DataFrame(rows, schema=finished.schema) if rows else finished.clear()
-        self._learn_labels(ended, missed, offset)
+                self._over_at = min(self._over_at, promise_ends(row["promised"], offset))
 
-    def _learn_durations(self, ended: pl.DataFrame, offset: int) -> None:
-        timed = ended.filter(pl.col("accepted").is_not_null() & (pl.col("ended") > pl.col("accepted")))
-        if timed.is_empty():
-            return
-        carrier, lane = self._names(timed)
-        ends = timed["ended"].to_numpy().astype(np.float64)
-        self._transit.end(ends - timed["accepted"].to_numpy(), carrier, lane, ends + offset)
+    def _missed(self, now: Instant, offset: int) -> list[dict[str, Any]]:
+        """Those whose last day is over."""
+        if not self._pending or now < self._over_at - HOUR:  # clocks change by an hour
+            return []
+        ends = {name: promise_ends(row["promised"], offset) for name, row in self._pending.items()}
+        over = [name for name, end in ends.items() if end <= now]
+        self._over_at = min((end for end in ends.values() if end > now), default=_NEVER)
+        return [self._pending.pop(name) for name in over]
 
-    def _learn_labels(self, ended: pl.DataFrame, missed: pl.DataFrame, offset: int) -> None:
-        kept = ended.filter(
-            pl.col("promised").is_not_null()
-            & (pl.col("ordered").is_not_null() | pl.col("accepted").is_not_null())
-        )
-        on_time = _ends_of(kept["promised"], offset) >= kept["ended"].to_numpy()
-        late_known = missed.filter(pl.col("ordered").is_not_null() | pl.col("accepted").is_not_null())
-        frame = pl.concat([kept.filter(pl.Series(on_time)), late_known])
-        if frame.is_empty():
+    def _learn_durations(self, ended: Table, offset: int) -> None:
+        ends, accepted = ended.whole("ended"), ended.whole("accepted")
+        rows = np.flatnonzero((accepted > 0) & (ends > accepted))
+        if not len(rows):
             return
-        label = np.concatenate(
-            [np.zeros(int(on_time.sum()), dtype=bool), np.ones(len(late_known), dtype=bool)]
-        )
-        known = self._known(frame, 0, offset)
-        end_day = _days(frame["ended"].fill_null(2**52), offset)
+        part, ends = ended.take(rows), ends[rows]
+        carrier, lane = self._transit.rows_of(part.coded("carrier"), part.coded(LANE))
+        age = (ends - accepted[rows]).astype(np.float64)
+        self._transit.end(age, carrier, lane, (ends + offset).astype(np.float64))
+
+    def _learn_labels(self, ended: Table, missed: list[dict[str, Any]], offset: int) -> None:
+        promised, ends = ended.whole("promised"), ended.whole("ended")
+        told = (ended.whole("ordered") > 0) | (ended.whole("accepted") > 0)
+        on_time = np.flatnonzero((promised > 0) & told & (_ends_of(promised, offset) >= ends))
+        late = [row for row in missed if row["ordered"] is not None or row["accepted"] is not None]
+        parts = [(ended.take(on_time), self._codes), (_table(late), self._late_codes)]
+        parts = [(part, codes) for part, codes in parts if len(part)]
+        if not parts:
+            return
+        names = [name for part, _ in parts for name in _texts(part.labels("tracking_number"))]
+        label = np.arange(len(names)) >= len(on_time)
+        known = Known.all_of([self._known(part, 0, offset, codes) for part, codes in parts])
+        ends = np.concatenate([part.whole("ended") for part, _ in parts])
+        end_day = (np.where(ends > 0, ends, _NEVER) + offset) // DAY
         rows, parcel = days_out(known, np.minimum(end_day - 1, known.promised))
         self._odds.learn(rows, label[parcel])
-        self._progress.learn(frame["tracking_number"].to_list(), label.tolist())
-        self._record.learn(frame["tracking_number"].to_list(), label.tolist())
-        self._cases += len(frame)
+        self._progress.learn(names, label.tolist())
+        self._record.learn(names, label.tolist())
+        self._cases += len(names)
 
     def _pass_time(self, now: Instant, offset: int) -> None:
         self._transit.pass_time(now, offset)
@@ -211,60 +238,52 @@ class LatePredicted:
             self._record.pass_time(days)
             self._forgot_at = now
 
-    def _watch(self, parcels: pl.DataFrame, now: Instant, offset: int) -> None:
+    def _watch(self, table: Table, now: Instant) -> None:
         """Parcels seen under way are time waited."""
-        under_way = parcels.filter(
-            pl.col("accepted").is_not_null()
-            & (pl.col("accepted") <= now)
-            & pl.col("segment").is_in(list(_FORWARD))
-        )
-        if under_way.is_empty():
+        accepted = table.whole("accepted")
+        rows = np.flatnonzero((accepted > 0) & (accepted <= now) & (table.whole("segment") < _FORWARD))
+        if not len(rows):
             return
-        carrier, lane = self._names(under_way)
-        age = now - under_way["accepted"].to_numpy().astype(np.float64)
-        self._transit.wait(age, carrier, lane, now + offset, float(self.every))
+        carrier, lane = self._transit.rows_of(table.coded("carrier"), table.coded(LANE))
+        age = (now - accepted[rows]).astype(np.float64)
+        local = now + offset_of(now, self._timezone)
+        self._transit.wait(age, carrier[rows], lane[rows], local, float(self.every))
 
-    def _remember(self, frame: pl.DataFrame, known: Known, judged: I64, now: Instant) -> None:
-        left = known.promised[judged] - known.today[judged]
-        some = judged[left <= 10][:_KEEP_A_LOOK]
-        if len(some):
-            part = frame[some]
-            age = now - part["segment_since"].fill_null(now).to_numpy().astype(np.float64)
-            segment = part["segment"].fill_null(0).to_numpy().astype(np.int64)
-            near = known.take(some)
-            names = part["tracking_number"].to_list()
-            self._progress.keep(names, segment, age, near.promised - near.today, self._odds.logit(near))
+    def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
+        near = np.flatnonzero(left <= 10)
+        if not len(near):
+            return
+        some = near[np.argsort(part.take(near).rank(), kind="stable")[:_KEEP_A_LOOK]]
+        few, known = part.take(some), known.take(some)
+        names = _texts(few.labels("tracking_number"))
+        segment, age = few.whole("segment"), _age(few, now)
+        self._progress.keep(names, segment, age, left[some], self._odds.logit(known))
 
     # -- columns
 
-    def _known(self, frame: pl.DataFrame, now: Instant, offset: int) -> Known:
+    def _known(self, part: Table, now: Instant, offset: int, codes: Codes) -> Known:
         """The promise counts as the day in whose evening it ends; today is yesterday until the evening."""
-        promised = _ends_of(frame["promised"], offset) - 1
-        accepted = frame["accepted"]
-        today = np.full(len(frame), (now + offset - EVENING) // DAY, dtype=np.int64)
-        ordered = _days(frame["ordered"].fill_null(accepted), offset)
-        handed = np.where(accepted.is_null().to_numpy(), _NOT_HANDED, _days(accepted.fill_null(0), offset))
+        accepted, ordered = part.whole("accepted"), part.whole("ordered")
+        today = np.full(len(part), _today(now, offset))
+        ordered = (np.where(ordered > 0, ordered, accepted) + offset) // DAY
+        handed = np.where(accepted > 0, (accepted + offset) // DAY, _NOT_HANDED)
         handed = np.where((now > 0) & (handed > today), np.maximum(today, ordered), handed)
         return Known(
             today,
             np.minimum(ordered, np.where(handed >= 0, handed, ordered)),
             handed,
-            (promised + offset) // DAY,
-            lane_codes(_lanes(frame)),
-            carrier_codes(frame["carrier"].fill_null("").to_list()),
+            _day_of(part.whole("promised"), offset),
+            codes.lane.of(part.coded(LANE), lane_code, lane_code("")),
+            codes.carrier.of(part.coded("carrier"), carrier_code, carrier_code("")),
         )
 
-    def _way(self, frame: pl.DataFrame, rows: I64, left: I64, now: Instant) -> F64:
-        part = frame[rows]
-        age = now - part["segment_since"].fill_null(now).to_numpy().astype(np.float64)
-        return self._progress.correction(part["segment"].fill_null(0).to_numpy().astype(np.int64), age, left)
+    def _way(self, part: Table, left: I64, now: Instant) -> F64:
+        return self._progress.correction(part.whole("segment"), _age(part, now), left)
 
-    def _names(self, frame: pl.DataFrame) -> tuple[I64, I64]:
-        return self._transit.names(frame["carrier"].fill_null("").to_list(), _lanes(frame))
-
-    def _quantiles(self, frame: pl.DataFrame, now: Instant) -> F64:
-        carrier, lane = self._names(frame)
-        accepted = frame["accepted"].fill_null(now).to_numpy().astype(np.float64)
+    def _quantiles(self, part: Table, now: Instant) -> F64:
+        carrier, lane = self._transit.rows_of(part.coded("carrier"), part.coded(LANE))
+        accepted = part.whole("accepted")
+        accepted = np.where(accepted > 0, accepted, now).astype(np.float64)
         local = now + offset_of(now, self._timezone)
         return now + self._transit.remaining(np.maximum(now - accepted, 0.0), carrier, lane, local)
 
@@ -313,22 +332,42 @@ class LatePredicted:
         self._cases = int(state["cases"])
         self._forgot_at = state["forgot_at"]
         self._pending = {str(name): dict(row) for name, row in state["pending"].items()}
+        self._over_at = 0
 
 
-def _days(times: pl.Series, offset: int) -> I64:
-    return (times.to_numpy().astype(np.int64) + offset) // DAY
+class Codes:
+    """Cells of names in the tables of the odds, by the codes of one vocabulary."""
+
+    def __init__(self) -> None:
+        self.lane, self.carrier = Rows(), Rows()
 
 
-def _ends_of(promised: pl.Series, offset: int) -> I64:
-    at = promised.to_numpy().astype(np.int64)
-    midnight = (at % DAY == 0) | ((at + offset) % DAY == 0)
-    return np.where(midnight, at + DAY, at)
+def _today(now: Instant, offset: int) -> int:
+    return (now + offset - EVENING) // DAY
+
+
+def _ends_of(promised: I64, offset: int) -> I64:
+    midnight = (promised % DAY == 0) | ((promised + offset) % DAY == 0)
+    return np.where(midnight, promised + DAY, promised)
+
+
+def _day_of(promised: I64, offset: int) -> I64:
+    return (_ends_of(promised, offset) - 1 + offset) // DAY
+
+
+def _age(part: Table, now: Instant) -> F64:
+    """In the segment, in milliseconds."""
+    since = part.whole("segment_since")
+    return (now - np.where(since > 0, since, now)).astype(np.float64)
+
+
+def _texts(labels: Sequence[str | None]) -> list[str]:
+    return [label or "" for label in labels]
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    return FrameTable(pl.DataFrame(rows, schema=dict(SCHEMAS["finished"])) if rows else empty("finished"))
 
 
 def _named(times: F64) -> dict[str, Instant]:
     return {f"p{round(100 * q)}": int(at) for q, at in zip(QUANTILES, times, strict=True)}
-
-
-def _lanes(frame: pl.DataFrame) -> list[str]:
-    names = (pl.col(name).fill_null("") for name in ("carrier", "origin", "destination"))
-    return frame.select(pl.concat_str(names, separator="|")).to_series().to_list()

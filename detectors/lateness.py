@@ -64,16 +64,20 @@ class Known:
     def __len__(self) -> int:
         return len(self.today)
 
+    @classmethod
+    def all_of(cls, parts: Sequence[Known]) -> Known:
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in cls.__slots__))
+
     def take(self, rows: npt.NDArray[Any]) -> Known:
         return Known(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
-def lane_codes(names: Sequence[str]) -> I64:
-    return np.array([zlib.crc32(name.encode()) % _LANES for name in names], dtype=np.int64)
+def lane_code(name: str) -> int:
+    return zlib.crc32(name.encode()) % _LANES
 
 
-def carrier_codes(names: Sequence[str]) -> I64:
-    return np.array([zlib.crc32(name.encode()) % _CARRIERS for name in names], dtype=np.int64)
+def carrier_code(name: str) -> int:
+    return zlib.crc32(name.encode()) % _CARRIERS
 
 
 class WorkingDays:

@@ -9,12 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from detectors.plain import pack, unpack
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
+from detectors.tables import F64, I64, Coded, Rows
 
 _PRIOR: Final = 15.0  # sign-offs that the peers' rate weighs
 _HALF_LIFE: Final = 45.0  # days
@@ -25,39 +22,57 @@ class Peers:
     def __init__(self, capacity: int = 100_000) -> None:
         self._capacity = capacity
         self._index: dict[str, int] = {}
+        self._known = Rows()
         self._bad = np.zeros(64)
         self._all = np.zeros(64)
 
     def rows(self, names: Sequence[str | None]) -> I64:
-        """-1 for no name. When full, the half that did least is forgotten."""
-        for name in names:
-            if name is not None and name not in self._index:
-                self._enter(name)
-        return np.array([-1 if name is None else self._index[name] for name in names], dtype=np.int64)
+        """-1 for no name, and where there is no room. When full, the half that did least is forgotten first."""
+        self._make_room()
+        return np.array([-1 if name is None else self._enter(name) for name in names], dtype=np.int64)
 
-    def _enter(self, name: str) -> None:
+    def rows_of(self, column: Coded) -> I64:
+        """As `rows`, of a column."""
+        self._make_room()
+        return self._known.of(column, self._enter)
+
+    def _make_room(self) -> None:
+        if len(self._index) < self._capacity:
+            return
+        kept = sorted(self._index, key=lambda one: -self._all[self._index[one]])[: self._capacity // 2]
+        rows = [self._index[one] for one in kept]
+        self._bad, self._all = self._bad[rows], self._all[rows]
+        self._index = {one: row for row, one in enumerate(kept)}
+        self._known.forget()
+
+    def _enter(self, name: str) -> int:
+        row = self._index.get(name)
+        if row is not None:
+            return row
         if len(self._index) >= self._capacity:
-            kept = sorted(self._index, key=lambda one: -self._all[self._index[one]])[: self._capacity // 2]
-            rows = [self._index[one] for one in kept]
-            self._bad, self._all = self._bad[rows], self._all[rows]
-            self._index = {one: row for row, one in enumerate(kept)}
+            return -1
         row = self._index[name] = len(self._index)
         if row >= len(self._bad):
             self._bad = np.concatenate([self._bad, np.zeros(row + 64)])
             self._all = np.concatenate([self._all, np.zeros(row + 64)])
         self._bad[row] = self._all[row] = 0.0
+        return row
 
     def rate(self) -> float:
         return max(float((self._bad.sum() + 1.0) / (self._all.sum() + 500.0)), _FLOOR)
 
     def excess(self, rows: I64) -> F64:
         """Log of each one's shrunk rate over the peers'; 0 for no name."""
+        if not (rows >= 0).any():
+            return np.zeros(len(rows))
         rate = self.rate()
         own = (self._bad[rows] + _PRIOR * rate) / (self._all[rows] + _PRIOR)
         return np.where(rows >= 0, np.log(own / rate), 0.0)
 
     def count(self, rows: I64, bad: F64, signed: float = 1.0) -> None:
         known = rows >= 0
+        if not known.any():
+            return
         np.add.at(self._bad, rows[known], bad[known])
         np.add.at(self._all, rows[known], signed)
         np.maximum(self._bad, 0.0, out=self._bad)
@@ -91,4 +106,5 @@ class Peers:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._index = {str(name): row for row, name in enumerate(state["names"])}
+        self._known.forget()
         self._bad, self._all = unpack(state["bad"]), unpack(state["all"])

@@ -8,9 +8,7 @@ a suspect signature is a question to the customer, never a coupon.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,12 +20,12 @@ from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.gestures import Gestures
 from detectors.interfaces import Window
+from detectors.logistic import FURTHEST, Logistic
 from detectors.peers import Peers
-from detectors.river_adapter import OnlineLogistic
 from detectors.signature_words import courier_evidence, parcel_evidence
 from detectors.signoff_features import AT, FEATURES, INTERCEPT, PRIOR, Signoffs, Usual
-
-F64 = npt.NDArray[np.float64]
+from detectors.signoffs_kept import Places, SignoffsKept
+from detectors.tables import F64, Table
 
 LABEL_AFTER: Final = 48 * HOUR
 KEEP_FOR: Final = 14 * DAY  # an episode nobody answered
@@ -49,23 +47,6 @@ _BEFORE_WAY: Final = frozenset({1, 2})  # created, accepted
 _SAMPLE: Final = 200  # ordinary sign-offs a run that are kept to learn from
 
 
-@dataclass(slots=True)
-class Kept:
-    """A sign-off that may still turn out false."""
-
-    occurred: Instant
-    row: list[float]
-    told: float = 0.0  # log odds that complaints add
-    weight: float = 1.0  # ordinary sign-offs that it stands for
-    counted: float = 0.0  # what its courier was charged
-    carrier: str | None = None
-    courier: str | None = None
-    facility: str | None = None
-    region: str | None = None
-    feed: str | None = None
-    order: bool = False
-
-
 class SignatureSuspect:
     name = "signature_suspect"
     every = 600_000
@@ -83,13 +64,12 @@ class SignatureSuspect:
         self._timezone = timezone
         self._open = open_score
         self._digits = city_digits
-        self._capacity = capacity
         self._deviations = courier_deviations
         self._usual = Usual()
-        self._model = OnlineLogistic(PRIOR, INTERCEPT)
+        self._model = Logistic(PRIOR, INTERCEPT)
         self._couriers = Peers()
         self._gestures = Gestures()
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept = SignoffsKept(capacity)
         self._mistaken = [1.0, 700.0]  # complaints about sign-offs that looked ordinary, and such sign-offs
         self._forgot_at: Instant | None = None
         self._parcels = Episodes(self.name, Kind.SIGNATURE_SUSPECT, limit=100_000)
@@ -98,8 +78,8 @@ class SignatureSuspect:
     def run(self, window: Window) -> list[Finding]:
         now = window.until
         self._pass_time(now)
-        changed = self._sign(window.signoffs, now)
-        changed |= self._odd(window.oddities)
+        changed = self._sign(window.table("signoffs"), now)
+        changed |= self._odd(window.table("oddities"))
         changed |= self._complain(window.complaints)
         found = [finding for name in sorted(changed) if (finding := self._judge(name, now)) is not None]
         found += self._judge_couriers(now)
@@ -108,12 +88,12 @@ class SignatureSuspect:
 
     # -- what came
 
-    def _sign(self, frame: pl.DataFrame, now: Instant) -> set[str]:
-        if frame.is_empty():
+    def _sign(self, table: Table, now: Instant) -> set[str]:
+        if not len(table):
             return set()
-        signed = self._usual.read(frame, offset_of(now, self._timezone))
-        together, grown = self._gestures.together(frame, now)
-        couriers = self._couriers.rows(signed.couriers)
+        signed = self._usual.read(table, offset_of(now, self._timezone))
+        together, grown = self._gestures.together(table, now)
+        couriers = self._couriers.rows_of(table.coded("courier"))
         rows = self._usual.features(signed, together, self._couriers.excess(couriers), self._digits)
         rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
         logits = self._model.logits(rows)
@@ -123,52 +103,57 @@ class SignatureSuspect:
         self._usual.learn(signed)
         suspect = logits > math.log(self._open / (1 - self._open)) - 2.5
         self._mistaken[1] += float((~suspect).sum())
-        self._keep(signed, rows, blame, suspect)
-        changed = {signed.names[int(at)] for at in np.flatnonzero(suspect)}
+        changed = self._keep(signed, rows, blame, suspect)
         for name, count in grown.items():
-            kept = self._kept.get(name)
-            if kept is not None and kept.row[AT["burst"]] == 0 and not kept.row[AT["station"]]:
-                kept.row[AT["burst"]] = math.log2(1 + min(count, 7.0))
+            place = self._kept.place(name)
+            if place is None:
+                continue
+            row = self._kept.rows[place]
+            if row[AT["burst"]] == 0 and not row[AT["station"]]:
+                row[AT["burst"]] = math.log2(1 + min(count, 7.0))
                 changed.add(name)
         return changed
 
-    def _keep(self, signed: Signoffs, rows: F64, blame: F64, suspect: npt.NDArray[np.bool_]) -> None:
-        """All that look odd, and of the others a sample that stands for the rest."""
-        ordinary = np.flatnonzero(~suspect)
+    def _keep(self, signed: Signoffs, rows: F64, blame: F64, suspect: npt.NDArray[np.bool_]) -> set[str]:
+        """All that look odd, and of the others a sample that stands for the rest. Returns the names of the odd ones."""
+        odd, ordinary = np.flatnonzero(suspect), np.flatnonzero(~suspect)
         stride = max(1, -(-len(ordinary) // _SAMPLE))
-        for at in np.concatenate([np.flatnonzero(suspect), ordinary[::stride]]).tolist():
-            self._put(
-                signed.names[at],
-                Kept(
-                    occurred=int(signed.occurred[at]),
-                    row=rows[at].tolist(),
-                    weight=1.0 if suspect[at] else float(stride),
-                    counted=float(blame[at]),
-                    carrier=signed.carriers[at],
-                    courier=signed.couriers[at],
-                    facility=signed.facilities[at],
-                    region=signed.regions[at],
-                    feed=signed.feeds[at],
-                ),
-            )
+        some = np.concatenate([odd, ordinary[::stride]])
+        names = [name or "" for name in signed.table.labels("tracking_number", some)]
+        columns = [signed.table.labels(name, some) for name in Places._fields]
+        self._kept.put_many(
+            names,
+            signed.occurred[some],
+            rows[some],
+            np.where(suspect[some], 1.0, float(stride)),
+            blame[some],
+            map(Places._make, zip(*columns, strict=True)),
+            self._parcels_has,
+        )
+        return set(names[: len(odd)])
 
-    def _odd(self, frame: pl.DataFrame) -> set[str]:
-        changed = set()
-        for row in frame.iter_rows(named=True):
+    def _odd(self, table: Table) -> set[str]:
+        changed: set[str] = set()
+        if not len(table):
+            return changed
+        for row in table.frame().iter_rows(named=True):
             feature, amount = ODD.get(row["oddity"], ("", 0.0))
             if not feature or (feature == "rescanned" and row["status"] in _ENDS):
                 continue
             if feature == "rescanned" and row["status"] in _BEFORE_WAY:
                 feature = "impossible"
             name = row["tracking_number"]
-            kept = self._known(name, row, int(row["occurred"]))
-            kept.order = row["oddity"] == "paid_late"
-            kept.row[AT[feature]] = max(kept.row[AT[feature]], amount)
+            place = self._known(name, row, int(row["occurred"]))
+            if place is None:
+                continue
+            self._kept.order[place] = row["oddity"] == "paid_late"
+            self._kept.rows[place, AT[feature]] = max(self._kept.rows[place, AT[feature]], amount)
             changed.add(name)
         return changed
 
     def _complain(self, frame: pl.DataFrame) -> set[str]:
         changed = set()
+        kept = self._kept
         for row in frame.iter_rows(named=True):
             name, signed = row["tracking_number"], row["delivered_at"]
             if name is None or signed is None or row["reason"] not in NOT_RECEIVED:
@@ -178,43 +163,31 @@ class SignatureSuspect:
                 or not 0 <= row["occurred"] - signed <= LABEL_AFTER
             ):
                 continue
-            ordinary = name not in self._kept or not self._parcels_has(name)
-            kept = self._known(name, row, signed)
+            ordinary = name not in kept or not self._parcels_has(name)
+            place = self._known(name, row, signed)
+            if place is None:
+                continue
             if row["status"] == "withdrawn":
-                kept.told = 0.0
-            elif kept.told == 0.0:
-                kept.told = math.log(min(max(WRITES / self._mistaken_rate(), 5.0), 500.0))
-                self._mistaken[0] += 1.0 - self._score(kept) if ordinary else 0.0
+                kept.told[place] = 0.0
+            elif kept.told[place] == 0.0:
+                kept.told[place] = math.log(min(max(WRITES / self._mistaken_rate(), 5.0), 500.0))
+                self._mistaken[0] += 1.0 - self._score(place) if ordinary else 0.0
             changed.add(name)
         return changed
 
     def _mistaken_rate(self) -> float:
         return self._mistaken[0] / self._mistaken[1]
 
-    def _known(self, name: str, row: Mapping[str, Any], occurred: Instant) -> Kept:
-        """A sign-off that was not kept looked ordinary."""
-        kept = self._kept.get(name)
-        if kept is None:
-            kept = Kept(occurred, [0.0] * len(FEATURES))
-            for field in ("carrier", "courier", "facility", "region", "feed"):
-                setattr(kept, field, row[field])
-            excess = self._couriers.excess(self._couriers.rows([kept.courier]))
-            kept.row[AT["courier"]] = float(np.clip(excess[0], -1.5, 3.0))
-            self._put(name, kept)
-        return kept
-
-    def _put(self, name: str, kept: Kept) -> None:
-        before = self._kept.pop(name, None)
-        if before is not None:  # heard of before it was signed, or signed twice
-            kept.row = [
-                max(old, new) if at != AT["courier"] else new
-                for at, (old, new) in enumerate(zip(before.row, kept.row, strict=True))
-            ]
-            kept.told = before.told
-            kept.occurred = before.occurred if self._parcels_has(name) else kept.occurred
-        self._kept[name] = kept
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
+    def _known(self, name: str, row: Mapping[str, Any], occurred: Instant) -> int | None:
+        """Its place. A sign-off that was not kept looked ordinary."""
+        place = self._kept.place(name)
+        if place is not None:
+            return place
+        features = np.zeros(len(FEATURES))
+        places = Places(*(row[field] for field in Places._fields))
+        excess = self._couriers.excess(self._couriers.rows([places.courier]))
+        features[AT["courier"]] = float(np.clip(excess[0], -1.5, 3.0))
+        return self._kept.put(name, occurred, features, places)
 
     # -- what to say
 
@@ -224,26 +197,33 @@ class SignatureSuspect:
             or Subject(SubjectType.ORDER, name) in self._parcels
         )
 
-    def _score(self, kept: Kept) -> float:
-        logit = float(self._model.logits(np.array([kept.row]))[0]) + kept.told
-        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
+    def _score(self, place: int) -> float:
+        logit = float(self._model.logits(self._kept.rows[place : place + 1])[0]) + self._kept.told[place]
+        return 1.0 / (1.0 + math.exp(-max(-FURTHEST, min(FURTHEST, logit))))
 
     def _judge(self, name: str, now: Instant) -> Finding | None:
-        kept = self._kept.get(name)
-        if kept is None:
+        place = self._kept.place(name)
+        if place is None:
             return None
-        score = self._score(kept)
-        self._couriers.correct(kept.courier, score - kept.counted)
-        kept.counted = score
+        kept, score = self._kept.kept(place), self._score(place)
+        self._couriers.correct(kept.places.courier, score - float(self._kept.counted[place]))
+        self._kept.counted[place] = score
         subject = Subject(SubjectType.ORDER if kept.order else SubjectType.PARCEL, name)
         episode = self._parcels.get(subject)
         if score < self._open:
             if episode is not None and score < self._open / 2:
                 return self._parcels.close(subject, now, CloseReason.ANSWERED)
             return None
-        evidence = parcel_evidence(name, kept, score, self._model.weights, self._usual.cases, self._timezone)
         started = episode.started_at if episode is not None else min(kept.occurred, now)
-        return self._parcels.hold(subject, started_at=started, now=now, score=score, evidence=evidence)
+        return self._parcels.hold(
+            subject,
+            started_at=started,
+            now=now,
+            score=score,
+            evidence=lambda: parcel_evidence(
+                name, kept, score, self._model.weights, self._usual.cases, self._timezone
+            ),
+        )
 
     def _judge_couriers(self, now: Instant) -> list[Finding]:
         found = []
@@ -270,18 +250,15 @@ class SignatureSuspect:
 
     def _label(self, now: Instant) -> None:
         """Silence of 48 hours speaks for a sign-off, but only as far as the cheated do write."""
-        while self._kept:
-            name, kept = next(iter(self._kept.items()))
-            if now - kept.occurred < LABEL_AFTER:
-                break
-            self._kept.pop(name)
-            score = self._score(kept)
-            false = score if kept.told else score * (1 - WRITES) / (1 - score * WRITES)
-            row = np.array(kept.row)
-            self._model.learn(row, label=True, weight=kept.weight * false)
-            self._model.learn(row, label=False, weight=kept.weight * (1 - false))
-            if not kept.told:
-                self._couriers.correct(kept.courier, false - kept.counted)
+        kept, due = self._kept, self._kept.older(now - LABEL_AFTER)
+        if not due:
+            return
+        told = kept.told[due]
+        false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
+        more = (false - kept.counted[due]).tolist()
+        for place, silent, correction in zip(due, (told == 0.0).tolist(), more, strict=True):
+            if silent and (courier := kept.places[place].courier) is not None:
+                self._couriers.correct(courier, correction)
 
     def _expire(self, now: Instant) -> list[Finding]:
         over = [one for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]
@@ -304,7 +281,7 @@ class SignatureSuspect:
             "model": self._model.state(),
             "couriers": self._couriers.state(),
             "gestures": self._gestures.state(),
-            "kept": [[name, *astuple(kept)] for name, kept in self._kept.items()],
+            "kept": self._kept.state(),
             "mistaken": list(self._mistaken),
             "forgot_at": self._forgot_at,
             "parcels": self._parcels.state(),
@@ -314,6 +291,6 @@ class SignatureSuspect:
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in ("usual", "model", "couriers", "gestures", "parcels", "people"):
             getattr(self, f"_{name}").restore(state[name])
-        self._kept = OrderedDict((name, Kept(*values)) for name, *values in state["kept"])
+        self._kept.restore(state["kept"])
         self._mistaken = [float(value) for value in state["mistaken"]]
         self._forgot_at = state["forgot_at"]

@@ -12,7 +12,7 @@ from detectors.clock import stamp
 from detectors.signoff_features import FEATURES
 
 if TYPE_CHECKING:
-    from detectors.signature import Kept
+    from detectors.signoffs_kept import Kept
 
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "impossible": ("扫描时间不可能（早于下单、付款或揽收）", "scans in an impossible order"),
@@ -38,7 +38,7 @@ _TOLD: Final = ("客户反映未收到", "the customer says it was not received"
 def parcel_evidence(
     name: str, kept: Kept, score: float, weights: npt.NDArray[np.float64], cases: float, timezone: str
 ) -> dict[str, Any]:
-    gains = np.array(kept.row) * weights
+    gains, places = kept.row * weights, kept.places
     named = [FEATURES[int(at)] for at in np.argsort(-gains, kind="stable") if gains[at] > 0.3][:4]
     words = [REASONS[feature] for feature in named]
     if kept.told:
@@ -47,11 +47,11 @@ def parcel_evidence(
     zh, en = "；".join(word for word, _ in words), "; ".join(word for _, word in words)
     what = ("订单", "order") if kept.order else ("包裹", "parcel")
     return {
-        "carrier": kept.carrier,
-        "courier": kept.courier,
-        "facility": kept.facility,
-        "region": kept.region,
-        "feed": kept.feed,
+        "carrier": places.carrier,
+        "courier": places.courier,
+        "facility": places.facility,
+        "region": places.region,
+        "feed": places.feed,
         "since": kept.occurred,
         "reasons": [*(["not_received"] if kept.told else []), *named],
         "weights": {feature: round(float(gains[FEATURES.index(feature)]), 2) for feature in named},

@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
+from numba import njit
 
 from detectors.clock import DAY, HOUR
 from detectors.findings import Instant
 from detectors.plain import pack, unpack
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
+from detectors.tables import F64, I64, Coded, Rows
 
 BIN: Final = 12 * HOUR
 BINS: Final = 180  # ninety days
@@ -28,6 +26,7 @@ SPEED_DAYS: Final = 5.0
 CARRIER_DAYS: Final = 30.0
 LANE_DAYS: Final = 45.0
 _SLOTS: Final = 14  # half days of a week
+_ONE: Final = 2.0**36
 QUANTILES: Final = (0.05, 0.1, 0.5, 0.9, 0.95)
 
 
@@ -37,25 +36,39 @@ class Ratios:
     def __init__(self, half_life_days: float, prior: float, capacity: int) -> None:
         self._half_life, self._prior, self._capacity = half_life_days, prior, capacity
         self._index: dict[str, int] = {}
+        self._known = Rows()
         self._seen = np.zeros(16)
         self._expected = np.zeros(16)
         self._factor = np.ones(16)
 
     def rows(self, names: Sequence[str]) -> I64:
-        for name in names:
-            if name not in self._index:
-                self._add(name)
-        return np.array([self._index[name] for name in names], dtype=np.int64)
+        """When full, the half of which least is expected is forgotten first; what then finds no room shares row 0."""
+        self._make_room()
+        return np.array([self.row(name) for name in names], dtype=np.int64)
 
-    def _add(self, name: str) -> None:
+    def rows_of(self, column: Coded) -> I64:
+        """As `rows`, of a column; no name is a name, too."""
+        self._make_room()
+        absent = self.row("") if column.codes.min(initial=1) == 0 else 0
+        return self._known.of(column, self.row, absent)
+
+    def _make_room(self) -> None:
+        if len(self._index) < self._capacity:
+            return
+        live = sorted(self._index, key=lambda known: -self._expected[self._index[known]])
+        live = live[: self._capacity // 2]
+        rows = [self._index[known] for known in live]
+        self._seen, self._expected = self._seen[rows], self._expected[rows]
+        self._factor = self._factor[rows]
+        self._index = {known: row for row, known in enumerate(live)}
+        self._known.forget()
+
+    def row(self, name: str) -> int:
+        known = self._index.get(name)
+        if known is not None:
+            return known
         if len(self._index) >= self._capacity:
-            live = sorted(self._index, key=lambda known: -self._expected[self._index[known]])[
-                : self._capacity // 2
-            ]
-            rows = [self._index[known] for known in live]
-            self._seen, self._expected = self._seen[rows], self._expected[rows]
-            self._factor = self._factor[rows]
-            self._index = {known: row for row, known in enumerate(live)}
+            return 0
         row = self._index[name] = len(self._index)
         if row >= len(self._seen):
             self._seen = np.concatenate([self._seen, np.zeros(row + 16)])
@@ -63,6 +76,7 @@ class Ratios:
             self._factor = np.concatenate([self._factor, np.ones(row + 16)])
         self._seen[row] = self._expected[row] = 0.0
         self._factor[row] = 1.0
+        return row
 
     def factor(self, rows: I64) -> F64:
         return np.asarray(self._factor[rows], dtype=np.float64)
@@ -75,9 +89,17 @@ class Ratios:
     def cases(self, rows: I64) -> F64:
         return self._seen[rows]
 
-    def learn(self, rows: I64, seen: F64, expected: F64) -> None:
-        np.add.at(self._seen, rows, seen)
-        np.add.at(self._expected, rows, expected)
+    def came(self, rows: I64) -> None:
+        """One more of each."""
+        self._seen += np.bincount(rows, minlength=len(self._seen))
+
+    def expect(self, expected: F64) -> None:
+        """By row, for all of them."""
+        self._expected[: len(expected)] += expected
+
+    @property
+    def factors(self) -> F64:
+        return self._factor
 
     def decay(self, days: float) -> None:
         keep = 0.5 ** (days / self._half_life)
@@ -95,6 +117,7 @@ class Ratios:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._index = {str(name): row for row, name in enumerate(state["names"])}
+        self._known.forget()
         self._seen, self._expected = unpack(state["seen"]), unpack(state["expected"])
         self._factor = unpack(state["factor"])
 
@@ -140,31 +163,33 @@ class Transit:
     def wait(self, age: F64, carrier: I64, lane: I64, local: Instant, span: float) -> None:
         """Parcels seen out at these ages by a look that comes every `span`: an unbiased count of the time waited."""
         pieces = max(1, int(np.ceil(span / BIN)))
+        bins = span / pieces / BIN
         for piece in range(pieces):
             shift = ((piece + 0.5) / pieces - 0.5) * span
-            slots = self._slot(np.full(len(age), local + shift))
-            self._count(
-                np.maximum(age + shift, 0.0), carrier, lane, slots, span / pieces / BIN, np.zeros(len(age))
+            slot = self._slot(np.array([local + shift]))
+            base, carriers = self.base(), self._carriers.factors
+            cells, by_carrier, by_lane = tally(
+                age, shift, carrier, lane, base, carriers, len(self._lanes.factors)
             )
+            week = float(self._week.factor(slot)[0])
+            # from above down, each against what stands above it only: factors that knew of each other would swing
+            expected = np.zeros(len(self._week.factors))
+            expected[slot] = bins * float(cells @ base)
+            self._week.expect(expected)
+            usual = bins * week * self.speed() / _ONE
+            self._carriers.expect(usual * by_carrier)
+            self._lanes.expect(usual * by_lane)
+            self._exposure += bins * week * cells
+            self._recent[1] += bins * week * cells
 
     def end(self, age: F64, carrier: I64, lane: I64, local_ends: F64) -> None:
-        self._count(age, carrier, lane, self._slot(local_ends), 0.0, np.ones(len(age)))
-
-    def _count(self, age: F64, carrier: I64, lane: I64, slots: I64, bins: float, deaths: F64) -> None:
         cells = np.clip(age // BIN, 0, BINS - 1).astype(np.int64)
-        week = self._week.factor(slots)
-        expected = self.base()[cells] * bins
-        # from above down, each against what stands above it only: factors that knew of each other would swing
-        self._week.learn(slots, deaths, expected)
-        expected = expected * week
-        expected = expected * self.speed()
-        self._carriers.learn(carrier, deaths, expected)
-        expected = expected * self._carriers.factor(carrier)
-        self._lanes.learn(lane, deaths, expected)
-        np.add.at(self._deaths, cells, deaths)
-        np.add.at(self._exposure, cells, bins * week)
-        np.add.at(self._recent[0], cells, deaths)
-        np.add.at(self._recent[1], cells, bins * week)
+        self._week.came(self._slot(local_ends))
+        self._carriers.came(carrier)
+        self._lanes.came(lane)
+        deaths = np.bincount(cells, minlength=BINS)
+        self._deaths += deaths
+        self._recent[0] += deaths
 
     def speed(self) -> float:
         """Deliveries of the last days over those that the table expects: below 1 the shop is slow."""
@@ -184,6 +209,9 @@ class Transit:
 
     def names(self, carriers: Sequence[str], lanes: Sequence[str]) -> tuple[I64, I64]:
         return self._carriers.rows(carriers), self._lanes.rows(lanes)
+
+    def rows_of(self, carriers: Coded, lanes: Coded) -> tuple[I64, I64]:
+        return self._carriers.rows_of(carriers), self._lanes.rows_of(lanes)
 
     def lane_cases(self, lane: I64) -> F64:
         return self._lanes.cases(lane)
@@ -224,3 +252,21 @@ class Transit:
         self._recent = unpack(state["recent"])
         for name in ("week", "carriers", "lanes"):
             getattr(self, f"_{name}").restore(state[name])
+
+
+@njit(cache=True, nogil=True)
+def tally(
+    age: Any, shift: float, carrier: Any, lane: Any, base: Any, factor: Any, lanes: int
+) -> tuple[Any, Any, Any]:
+    """Parcels by cell of the table; the deliveries a bin that it expects of them, by carrier and, at the carrier's
+    speed, by lane, in units of 1/_ONE. Whole numbers: their sums do not hang on the order of the parcels.
+    """
+    cells = np.zeros(BINS, np.int64)
+    by_carrier = np.zeros(len(factor), np.int64)
+    by_lane = np.zeros(lanes, np.int64)
+    for row in range(len(age)):
+        cell: Any = min(max(np.int64((age[row] + shift) // BIN), 0), BINS - 1)
+        cells[cell] += 1
+        by_carrier[carrier[row]] += np.int64(base[cell] * _ONE + 0.5)
+        by_lane[lane[row]] += np.int64(base[cell] * factor[carrier[row]] * _ONE + 0.5)
+    return cells, by_carrier, by_lane

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import polars as pl
 import pytest
 
 from detectors.findings import Finding, State
-from detectors.interfaces import SCHEMAS, ParcelDetector, PlaceDetector, Verdict, Window, empty
+from detectors.interfaces import FRAMES, ParcelDetector, PlaceDetector, Verdict, Window, empty
 from detectors.registry import PARCEL, PLACE, parcel, place
+from detectors.tables import table_of
 
 RECORDINGS = Path(__file__).parent / "recordings"
-FRAME_NAMES = [field.name for field in fields(Window) if field.name in SCHEMAS]
 SHOP = {"timezone": "Asia/Shanghai"}
 STATE_LIMIT = 64_000_000  # bytes of any detector's checkpoint
 
@@ -52,8 +52,8 @@ def look(
 ) -> list[list[Verdict]]:
     said = []
     for finished, parcels, now in frames:
-        said.append(list(detector.look(parcels, now)))
-        detector.learn(finished, now)
+        said.append(list(detector.look(table_of(parcels), now)))
+        detector.learn(table_of(finished), now)
     return said
 
 
@@ -112,7 +112,7 @@ def test_it_leaves_its_inputs_untouched(name: str) -> None:
     module = recording(name)
     detector = build(name)
     for window in module.WINDOWS:
-        copies = {frame: getattr(window, frame).clone() for frame in FRAME_NAMES}
+        copies = {frame: getattr(window, frame).clone() for frame in FRAMES}
         detector.run(window)
         for frame, copy in copies.items():
             assert getattr(window, frame).equals(copy)
@@ -122,9 +122,9 @@ def test_it_leaves_its_inputs_untouched(name: str) -> None:
 def test_it_reads_only_the_frames_it_asks_for(name: str) -> None:
     module = recording(name)
     wants = build(name).wants
-    assert wants <= set(FRAME_NAMES)
+    assert wants <= set(FRAMES)
     given = [
-        replace(window, **{frame: empty(frame) for frame in FRAME_NAMES if frame not in wants})
+        window.replaced(**{frame: empty(frame) for frame in FRAMES if frame not in wants})
         for window in module.WINDOWS
     ]
     assert list(run(build(name), given)) == list(run(build(name), module.WINDOWS))
@@ -136,8 +136,8 @@ def test_it_leaves_its_frames_untouched(name: str) -> None:
     detector = build(name)
     for finished, parcels, now in module.FRAMES:
         before = finished.clone(), parcels.clone()
-        detector.look(parcels, now)
-        detector.learn(finished, now)
+        detector.look(table_of(parcels), now)
+        detector.learn(table_of(finished), now)
         assert finished.equals(before[0])
         assert parcels.equals(before[1])
 
@@ -145,9 +145,7 @@ def test_it_leaves_its_frames_untouched(name: str) -> None:
 @every_place
 def test_it_says_nothing_when_it_has_seen_nothing_before(name: str) -> None:
     module = recording(name)
-    loudest = max(
-        module.WINDOWS, key=lambda window: sum(getattr(window, frame).height for frame in FRAME_NAMES)
-    )
+    loudest = max(module.WINDOWS, key=lambda window: sum(getattr(window, frame).height for frame in FRAMES))
     assert getattr(module, "SPEAKS_COLD", False) or build(name).run(loudest) == []
 
 
@@ -155,7 +153,7 @@ def test_it_says_nothing_when_it_has_seen_nothing_before(name: str) -> None:
 def test_it_opens_nothing_when_it_has_seen_nothing_before(name: str) -> None:
     module = recording(name)
     _, parcels, now = max(module.FRAMES, key=lambda frame: frame[1].height)
-    assert not any(verdict.open for verdict in build(name).look(parcels, now))
+    assert not any(verdict.open for verdict in build(name).look(table_of(parcels), now))
 
 
 @every_place
@@ -225,7 +223,7 @@ def test_numbers_that_are_none_neither_break_nor_poison_it(name: str) -> None:
 def poisoned(window: Window) -> Window:
     """Every float of one row of each frame is NaN or infinite."""
     changed: dict[str, Any] = {}
-    for name in FRAME_NAMES:
+    for name in FRAMES:
         frame: pl.DataFrame = getattr(window, name)
         floats = [column for column, kind in frame.schema.items() if kind.is_float()]
         if floats and frame.height:
@@ -236,7 +234,7 @@ def poisoned(window: Window) -> Window:
                 [pl.lit(float("inf")).cast(frame.schema[c]).alias(c) for c in floats]
             )
             changed[name] = pl.concat([frame, bad, worse])
-    return replace(window, **changed)
+    return window.replaced(**changed)
 
 
 @every_place

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
@@ -44,14 +42,14 @@ def test_a_holiday_that_slows_everyone_and_a_calm_month_are_no_carriers_fault() 
 def test_residuals_that_are_no_numbers_are_refused_and_later_changes_still_found() -> None:
     windows = carriers.world()
     bad = windows[30].lanes.with_columns(residual=pl.lit(float("nan")))
-    windows[30] = replace(windows[30], lanes=bad)
+    windows[30] = windows[30].replaced(lanes=bad)
     found = said(CarrierDegraded(), windows)
     assert carriers.SLOW in {f.subject.id for f in found}
 
 
 def test_constant_lanes_without_variance_and_new_carriers_say_nothing() -> None:
     frame = carriers.WINDOWS[0].lanes.with_columns(finished=pl.lit(40), residual=pl.lit(0.0))
-    windows = [replace(each, lanes=frame) for each in carriers.WINDOWS]
+    windows = [each.replaced(lanes=frame) for each in carriers.WINDOWS]
     assert said(CarrierDegraded(), windows) == []
     assert said(CarrierDegraded(), carriers.WINDOWS[-8:]) == []
 
@@ -96,10 +94,10 @@ def test_a_day_without_data_and_a_clock_that_jumps_are_survived() -> None:
     windows = hubs.world(days=12, jam=(99.0, 99.0))
     said(detector, windows)
     last = windows[-1]
-    later = replace(last, since=last.until, until=last.until + 3 * DAY, facilities=empty("facilities"))
+    later = last.replaced(since=last.until, until=last.until + 3 * DAY, facilities=empty("facilities"))
     detector.run(later)
-    detector.run(replace(last, since=later.until, until=later.until - DAY))
-    detector.run(replace(last, since=later.until, until=later.until + HOUR))
+    detector.run(last.replaced(since=later.until, until=later.until - DAY))
+    detector.run(last.replaced(since=later.until, until=later.until + HOUR))
 
 
 def test_the_usual_of_a_constant_stream_has_a_floor_under_its_scale_and_refuses_nan() -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from detectors.clock import DAY, HOUR, MINUTE
 from detectors.findings import Finding, State, SubjectType
+from detectors.logistic import Logistic
 from detectors.peers import Peers
 from detectors.river_adapter import NOT_READY, Drift, OnlineLogistic
 from detectors.signature import SignatureSuspect
+from detectors.signoff_features import INTERCEPT, PRIOR
+from detectors.tables import F64
 from tests.recordings.signature_suspect import (
     BAD,
     COURIERS,
@@ -215,6 +218,57 @@ def test_the_adapter_refuses_what_is_not_finite_and_keeps_plain_numbers() -> Non
         each.learn(np.array([1.0, 1.0]), label=False)
     assert model.logits(np.eye(2)).tolist() == other.logits(np.eye(2)).tolist()
     assert model.logits(np.eye(2))[1] > before[0]
+
+
+class Beside(Logistic):
+    """The compiled model, with river's taught the same beside it, a row at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(PRIOR, INTERCEPT)
+        self.river = OnlineLogistic(PRIOR, INTERCEPT)
+        self.taught = 0
+
+    def learn_silence(self, rows: F64, told: F64, weight: F64, writes: float) -> F64:
+        false = super().learn_silence(rows, told, weight, writes)
+        for at, row in enumerate(rows):
+            score = 1 / (1 + math.exp(-(self.river.logits(row[None])[0] + told[at])))
+            expected = score if told[at] else score * (1 - writes) / (1 - score * writes)
+            assert false[at] == pytest.approx(expected, rel=1e-9)
+            self.river.learn(row, label=True, weight=weight[at] * expected)
+            self.river.learn(row, label=False, weight=weight[at] * (1 - expected))
+            self.taught += 1
+        return false
+
+
+def test_the_compiled_model_learns_what_river_learns_from_the_same_stream() -> None:
+    detector, model = SignatureSuspect(), Beside()
+    detector._model = model
+    for each in WINDOWS:
+        detector.run(each)
+    ours, rivers = model.state(), model.river.state()
+    assert model.taught > 400
+    assert ours["weights"] != dict(PRIOR)
+    assert ours["steps"] == rivers["steps"]
+    for name in ("weights", "squares"):
+        assert ours[name] == pytest.approx(rivers[name], rel=1e-9)
+    for name in ("intercept", "learned"):
+        assert ours[name] == pytest.approx(rivers[name], rel=1e-9)
+    other = Logistic(PRIOR, INTERCEPT)
+    other.restore(rivers)
+    assert other.state() == rivers
+
+
+@pytest.mark.parametrize("model", [Logistic, OnlineLogistic])
+def test_what_is_not_finite_teaches_neither_model(model: type[Logistic | OnlineLogistic]) -> None:
+    one = model({"a": 1.0, "b": 0.0}, -1.0)
+    before = one.state()
+    one.learn(np.array([np.nan, 1.0]), label=True)
+    one.learn(np.array([1.0, 1.0]), label=True, weight=math.inf)
+    one.learn(np.array([1.0, 1.0]), label=True, weight=0.0)
+    assert one.state() == before
+    one.learn(np.array([1.0, 0.0]), label=True, weight=50.0)
+    assert one.state()["weights"]["a"] > 1.0
+    assert one.state()["weights"]["b"] == 0.0
 
 
 def test_a_drift_is_found_after_a_nan_and_is_not_ready_rather_than_no() -> None:

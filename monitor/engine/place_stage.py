@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 
 from detectors.findings import Finding, Instant
-from detectors.interfaces import Doubts, PlaceDetector, Window, empty
+from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.rows import RowLog
 from monitor.engine.stage import ParcelStage
-from monitor.engine.windows import Frames
+from monitor.engine.windows import Frames, RecordTable
 from monitor.vocabulary import Status
 
 TOTALS: Final = {"feeds": FEED, "facilities": FACILITY, "lanes": PASSED, "regions": REGION}
@@ -42,6 +42,8 @@ class PlaceStage:
         self._frames = frames
         self._due = {detector.name: _Due(detector) for detector in detectors}
         self._ever_busy = np.zeros(1, bool)
+        self._readings: dict[str, Records] = {}  # of this moment
+        self._tables: dict[tuple[str, int], tuple[Records | None, RecordTable]] = {}
         self._signoffs = RowLog(ENDING, self._readers("signoffs"))
         self._oddities = RowLog(ODDITY, self._readers("oddities"))
         self._complaints = ComplaintLog(self._readers("complaints"))
@@ -67,6 +69,8 @@ class PlaceStage:
     def run(self, now: Instant) -> list[Finding]:
         """The detectors that are due, in the order of the registry. `every` counts from the epoch, not from the start."""
         found: list[Finding] = []
+        self._readings.clear()
+        self._tables.clear()
         for due in self._due.values():
             every = due.detector.every
             if now // every == due.ran_at // every:
@@ -78,46 +82,45 @@ class PlaceStage:
     def _window(self, due: _Due, now: Instant) -> Window:
         wants = due.detector.wants
         name = due.detector.name
-        world = self._stage.world
-        logs: dict[str, pl.DataFrame] = {}
-        if "signoffs" in wants:
-            signed = self._signoffs.read(name)
-            logs["signoffs"] = (
-                self._frames.signoffs(signed, world.lanes) if len(signed) else _NOTHING["signoffs"]
-            )
-        if "oddities" in wants:
-            odd = self._oddities.read(name)
-            logs["oddities"] = self._frames.oddities(odd) if len(odd) else _NOTHING["oddities"]
+        tables: dict[str, RecordTable | pl.DataFrame] = {}
+        if "signoffs" in wants and len(signed := self._signoffs.read(name)):
+            tables["signoffs"] = self._frames.signoffs(signed, self._stage.world.lanes)
+        if "oddities" in wants and len(odd := self._oddities.read(name)):
+            tables["oddities"] = self._frames.oddities(odd)
         if "complaints" in wants:
-            logs["complaints"] = self._complaints.read(name)
-        totals = {frame: self._total(frame, due) for frame in TOTALS if frame in wants}
-        return Window(
-            since=due.ran_at or now,
-            until=now,
-            **{frame: (totals | logs).get(frame, _NOTHING[frame]) for frame in _FRAMES},
-        )
+            tables["complaints"] = self._complaints.read(name)
+        tables |= {frame: self._total(frame, due) for frame in TOTALS if frame in wants}
+        return Window(since=due.ran_at or now, until=now, **tables)
 
-    def _total(self, frame: str, due: _Due) -> pl.DataFrame:
-        now = self._reading(frame)
-        before = due.seen.get(frame)
+    def _total(self, frame: str, due: _Due) -> RecordTable:
+        """Detectors that last ran at the same moment see the same table."""
+        if frame not in self._readings:
+            self._readings[frame] = self._reading(frame)
+        now, before = self._readings[frame], due.seen.get(frame)
         due.seen[frame] = now
-        change = _difference(now, before)
+        shared = (frame, id(before))
+        if shared not in self._tables:  # `before` is kept for as long as its identity stands for it
+            self._tables[shared] = (before, self._changed(frame, now, before))
+        return self._tables[shared][1]
+
+    def _changed(self, frame: str, now: Records, before: Records | None) -> RecordTable:
         world = self._stage.world
+        change = _Difference(now, before)
         if frame == "feeds":
             codes = np.flatnonzero(now["first"] > 0)
             codes = codes[codes > 0]
-            return self._frames.feeds(codes, now[codes], change["events"][codes])
+            return self._frames.feeds(codes, now[codes], change.of("events")[codes])
         if frame == "facilities":
             known = self._busy(now)
-            return self._frames.facilities(known, now[known], change[known])
+            return self._frames.facilities(known, now[known], change.at(known))
         if frame == "lanes":
-            lanes, segments = np.nonzero(change["finished"] > 0)
+            lanes, segments = np.nonzero(change.of("finished") > 0)
             return self._frames.lanes(
-                world.lanes[lanes], segments, now[lanes, segments], change[lanes, segments]
+                world.lanes[lanes], segments, now[lanes, segments], change.at((lanes, segments))
             )
-        moved = np.flatnonzero(_any(change, "shipped", "delivered") | _any(now, "live"))
+        moved = np.flatnonzero((change.of("shipped") > 0) | (change.of("delivered") > 0) | (now["live"] > 0))
         moved = moved[moved > 0]
-        return self._frames.regions(now[moved], change[moved])
+        return self._frames.regions(now[moved], change.at(moved))
 
     def _busy(self, facilities: Records) -> Any:
         """Codes of those that ever held or moved anything: the column of names seldom changes."""
@@ -175,21 +178,30 @@ class PlaceStage:
         return flat.reshape(-1, self._stage.world.passed.shape[1]) if frame == "lanes" else flat
 
 
-_FRAMES: Final = ("feeds", "facilities", "lanes", "regions", "signoffs", "oddities", "complaints")
-_NOTHING: Final = {frame: empty(frame) for frame in _FRAMES}
-_LEVELS: Final = frozenset({"newest_occurred", "newest_received", "first", "region", "carrier"})
+class _Difference:
+    """What was added to each total since an earlier reading, which may have fewer rows."""
+
+    def __init__(self, now: Records, before: Records | None) -> None:
+        self._now, self._before = now, before
+        self._known: dict[str, Any] = {}
+
+    def of(self, name: str) -> Any:
+        if name not in self._known:
+            change = np.array(self._now[name])
+            if self._before is not None:
+                change[: len(self._before)] -= self._before[name]
+            self._known[name] = change
+        return self._known[name]
+
+    def at(self, rows: Any) -> dict[str, Any]:
+        """The totals that run on, of some rows."""
+        names = self._now.dtype.names or ()
+        return {name: self.of(name)[rows] for name in names if name not in _LEVELS}
 
 
-def _difference(now: Records, before: Records | None) -> Records:
-    """What was added since an earlier reading, which may have fewer rows; names and newest times stay as they are."""
-    change = now.copy()
-    if before is None:
-        return change
-    rows = len(before)
-    for name in now.dtype.names or ():
-        if name not in _LEVELS:
-            change[name][:rows] -= before[name]
-    return change
+_LEVELS: Final = frozenset(
+    {"newest_occurred", "newest_received", "first", "region", "carrier", "stock", "stalled", "live", "open"}
+)
 
 
 def _any(rows: Records, *fields: str) -> Any:

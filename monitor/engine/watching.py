@@ -87,13 +87,19 @@ class Watching:
             due = [bucket for bucket in buckets if now - looked[bucket] >= detector.every]
             for bucket in due:
                 looked[bucket] = now
-            slots, background = self._stage.live_slots(due)
-            if not len(slots):
+            live = self._stage.live_parcels(due)
+            if not len(live.places):
                 continue
             bit = DETECTOR_BIT << number
-            frame = self._frames.parcels(slots, background, self._stage.world.lanes, bit)
-            for verdict in sorted(detector.look(frame, now), key=lambda one: one.row):
-                found += self._act(SlotRow(*slots[verdict.row].item()), bit, detector.name, verdict, now)
+            stage, slots = self._stage, self._stage.table.slots
+            table = self._frames.parcels(live, slots, stage.table.background, stage.world.lanes, bit)
+            verdicts = list(detector.look(table, now))
+            if verdicts:
+                rank = table.rank()  # where a parcel lies in the table changes nothing
+                verdicts.sort(key=lambda one: int(rank[one.row]))
+            for verdict in verdicts:
+                slot = SlotRow(*slots[live.places[verdict.row]].item())
+                found += self._act(slot, bit, detector.name, verdict, now)
         return found
 
     def _act(self, slot: SlotRow, bit: int, name: str, verdict: Verdict, now: Instant) -> list[Finding]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
 import pytest
 
 from detectors.feed_silent import FeedSilent
 from detectors.findings import State
 from detectors.interfaces import Verdict
+from detectors.tables import Table
 from monitor.vocabulary import Status
 from tests.engine.shop import HOUR, MINUTE, START, Scan, Shop, order, said
 
@@ -117,13 +117,13 @@ class Surer:
     def __init__(self) -> None:
         self.looks = 0
 
-    def look(self, parcels: pl.DataFrame, now: int) -> list[Verdict]:
+    def look(self, parcels: Table, now: int) -> list[Verdict]:
         self.looks += 1
         return [
             Verdict(row, open=True, score=1.0 - 0.5 / self.looks, evidence={}) for row in range(len(parcels))
         ]
 
-    def learn(self, finished: pl.DataFrame, now: int) -> None: ...
+    def learn(self, finished: Table, now: int) -> None: ...
 
     def state(self) -> dict[str, Any]:
         return {"looks": self.looks}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
 import polars as pl
 
-from detectors.interfaces import SCHEMAS, Window, empty
+from detectors.interfaces import SCHEMAS, Window
 
-FRAMES = tuple(field.name for field in fields(Window) if field.name in SCHEMAS)
 MONDAY = 1_767_542_400_000  # 2026-01-05 00:00 in Shanghai
 
 
@@ -21,4 +19,4 @@ def rows(name: str, values: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def window(since: int, until: int, **frames: pl.DataFrame) -> Window:
-    return Window(since=since, until=until, **{name: frames.get(name, empty(name)) for name in FRAMES})
+    return Window(since=since, until=until, **frames)

@@ -211,17 +211,33 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
 
 
 @kernel
-def copy_live(table: Table, bucket: int, slots: Any, background: Any) -> int:
-    """The live parcels (not orders) of a bucket, for the parcel detectors; returns how many."""
+def find_live(
+    table: Table,
+    bucket: int,
+    start: int,
+    places: Any,
+    accepted: Any,
+    promised: Any,
+    lane: Any,
+    carrier: Any,
+    segment: Any,
+) -> int:
+    """The live parcels (not orders) of a bucket, for the parcel detectors, into these columns from row `start` on;
+    returns the row after the last.
+    """
     base = bucket * table.room
-    number = 0
-    for place in range(table.size[bucket]):
-        slot = table.slots[base + place]
+    row = start
+    for place in range(base, base + table.size[bucket]):
+        slot = table.slots[place]
         if slot.state & LIFE == LIVE and not slot.state & ORDER:
-            slots[number] = slot
-            background[number] = table.background[base + place]
-            number += 1
-    return number
+            places[row] = place
+            accepted[row] = slot.accepted
+            promised[row] = slot.promised
+            lane[row] = slot.lane
+            carrier[row] = slot.carrier
+            segment[row] = slot.segment
+            row += 1
+    return row
 
 
 @kernel

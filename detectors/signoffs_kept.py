@@ -1,0 +1,180 @@
+"""Sign-offs that may still turn out false, in columns: those that looked odd, and a sample of the others.
+
+The oldest comes first; one that is put again goes to the end. Beyond `capacity` the oldest goes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.findings import Instant
+from detectors.signoff_features import AT, FEATURES
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+_FIRST: Final = 1024
+_COURIER: Final = AT["courier"]
+
+
+class Places(NamedTuple):
+    """Of a sign-off: names, as far as they are known."""
+
+    carrier: str | None = None
+    courier: str | None = None
+    facility: str | None = None
+    region: str | None = None
+    feed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One sign-off as it stands."""
+
+    occurred: Instant
+    row: F64
+    told: float
+    places: Places
+    order: bool
+
+
+class SignoffsKept:
+    """By place: `rows` of features, `told` (log odds that complaints add), `weight` (ordinary sign-offs that it stands
+    for), `counted` (what its courier was charged).
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._index: OrderedDict[str, int] = OrderedDict()
+        self._free: list[int] = []
+        self.rows: F64 = np.zeros((0, len(FEATURES)))
+        self.occurred: I64 = np.zeros(0, np.int64)
+        self.told, self.weight, self.counted = np.zeros(0), np.zeros(0), np.zeros(0)
+        self.places: list[Places] = []
+        self.order: list[bool] = []  # it is about an order, not a parcel
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._index
+
+    def place(self, name: str) -> int | None:
+        return self._index.get(name)
+
+    def kept(self, place: int) -> Kept:
+        return Kept(
+            int(self.occurred[place]),
+            self.rows[place].copy(),
+            float(self.told[place]),
+            self.places[place],
+            self.order[place],
+        )
+
+    def put_many(
+        self,
+        names: Sequence[str],
+        occurred: I64,
+        rows: F64,
+        weight: F64,
+        counted: F64,
+        places: Iterable[Places],
+        opened: Callable[[str], bool],
+    ) -> None:
+        """`opened` says of which an episode is open: its beginning stays."""
+        if any(name in self._index for name in names) or len(set(names)) < len(names):
+            for at, (name, where) in enumerate(zip(names, places, strict=True)):
+                place = self.put(name, int(occurred[at]), rows[at], where, opened=opened(name))
+                if place is not None:
+                    self.weight[place], self.counted[place] = weight[at], counted[at]
+            return
+        room = self._room(len(names))
+        self.occurred[room], self.rows[room], self.told[room] = occurred, rows, 0.0
+        self.weight[room], self.counted[room] = weight, counted
+        for name, place, where in zip(names, room, places, strict=True):
+            self._index[name] = place
+            self.places[place], self.order[place] = where, False
+        self._bound()
+
+    def put(
+        self, name: str, occurred: Instant, row: F64, places: Places, *, opened: bool = False
+    ) -> int | None:
+        """Heard of before it was signed, or signed twice: what was odd stays odd. Its place, if there is room."""
+        before = self._index.pop(name, None)
+        if before is None:
+            (place,) = self._room(1)
+            self.rows[place], self.told[place] = row, 0.0
+            self.occurred[place] = occurred
+        else:
+            place = before
+            self.rows[place] = np.where(
+                np.arange(len(row)) == _COURIER, row, np.maximum(self.rows[place], row)
+            )
+            self.occurred[place] = self.occurred[place] if opened else occurred
+        self.weight[place], self.counted[place] = 1.0, 0.0
+        self.places[place], self.order[place] = places, False
+        self._index[name] = place
+        self._bound()
+        return self._index.get(name)
+
+    def older(self, than: Instant) -> list[int]:
+        """Takes out, oldest first, until one signed at `than` or later; their places stand until the next `put`."""
+        due = []
+        for place in self._index.values():
+            if self.occurred[place] > than:
+                break
+            due.append(place)
+        for _ in due:
+            self._index.popitem(last=False)
+        self._free += due
+        return due
+
+    def _room(self, count: int) -> list[int]:
+        while len(self._free) < count:
+            size, more = len(self.places), max(len(self.places), _FIRST)
+            self.rows = np.concatenate([self.rows, np.zeros((more, len(FEATURES)))])
+            self.occurred = np.concatenate([self.occurred, np.zeros(more, np.int64)])
+            for name in ("told", "weight", "counted"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
+            self.places += [_NOWHERE] * more
+            self.order += [False] * more
+            self._free += range(size + more - 1, size - 1, -1)
+        taken = self._free[len(self._free) - count :]
+        del self._free[len(self._free) - count :]
+        return taken
+
+    def _bound(self) -> None:
+        while len(self._index) > self._capacity:
+            self._free.append(self._index.popitem(last=False)[1])
+
+    def state(self) -> list[list[Any]]:
+        return [
+            [
+                name,
+                int(self.occurred[place]),
+                self.rows[place].tolist(),
+                float(self.told[place]),
+                float(self.weight[place]),
+                float(self.counted[place]),
+                *self.places[place],
+                self.order[place],
+            ]
+            for name, place in self._index.items()
+        ]
+
+    def restore(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.__init__(self._capacity)  # type: ignore[misc]
+        for name, occurred, row, told, weight, counted, *places, order in rows:
+            place = self.put(name, occurred, np.array(row, dtype=np.float64), Places(*places))
+            if place is not None:
+                self.told[place], self.weight[place], self.counted[place] = told, weight, counted
+                self.order[place] = order
+
+
+_NOWHERE: Final = Places()
