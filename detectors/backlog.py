@@ -22,6 +22,7 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
+from detectors.tables import Rows
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -58,6 +59,7 @@ class BacklogForecast:
         self._arrivals = Rhythm(capacity)
         self._departures = Rhythm(capacity)
         self._stock = Rhythm(capacity)
+        self._numbers = Rows()
         self._sums = np.zeros((0, 4))  # decayed arrivals and departures: as they came, and as usual
         self._error = np.zeros((0, 2))  # mean absolute error of past forecasts, by horizon
         self._told = np.full(
@@ -68,15 +70,15 @@ class BacklogForecast:
 
     def run(self, window: Window) -> list[Finding]:
         now, hours = window.until, (window.until - window.since) / HOUR
-        facilities = Facilities(window.facilities, self._stock)
+        facilities = Facilities(window.table("facilities"), self._stock, self._numbers)
         if not len(facilities) or hours <= 0:
             return []
         rows, stock = facilities.rows, facilities.stock
-        self._arrivals.rows(self._stock.keys[len(self._arrivals) :])
-        self._departures.rows(self._stock.keys[len(self._departures) :])
+        self._arrivals.follow(self._stock)
+        self._departures.follow(self._stock)
         self._grow(len(facilities))
         hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
-        flows = np.stack([facilities.arrived, facilities.departed + facilities.delivered], axis=1) / hours
+        flows = np.stack([facilities.arrived, facilities.out], axis=1) / hours
         self._deviate(rows, flows, hour, hours)
         forecast = self._forecast(rows, stock, hour)
         self._check(rows, stock, forecast, hours)
@@ -144,12 +146,12 @@ class BacklogForecast:
         over = ready & ((excess >= limits.min_parcels) & (forecast >= limits.ratio * (usual + 1))).any(axis=1)
         # and even the low end of the interval is more than usual
         over &= (forecast - margin > usual).any(axis=1)
-        names = self._stock.keys
         spoken = over.copy()
         spoken[self._stock.rows([episode.subject.id for episode in self._episodes.all()])] = True
         for at in np.flatnonzero(spoken).tolist():
-            subject = Subject(SubjectType.FACILITY, names[at])
-            place = (names[at], *facilities.place(at))
+            name = self._stock.key(at)
+            subject = Subject(SubjectType.FACILITY, name)
+            place = (name, *facilities.place(at))
             evidence = self._evidence(
                 place, facilities.stock[at], forecast[at], margin[at], usual[at], flows[at], now
             )
@@ -261,6 +263,7 @@ class BacklogForecast:
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
+        self._numbers.forget()
         self._sums, self._error = unpack(state["sums"]), unpack(state["error"])
         self._told = unpack(state["told"])
         self._hours = int(state["hours"])

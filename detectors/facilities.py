@@ -1,52 +1,51 @@
-"""The frame `facilities` as numbers by row: one row a facility that was ever seen, whatever the frame holds now."""
+"""The table `facilities` as numbers by row: one row a facility that was ever seen, whatever the table holds now."""
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from detectors.rhythm import Rhythm
+from detectors.tables import Rows, Table
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-_COLUMNS: Final = ("arrived", "departed", "delivered", "stock", "stalled")
-
 
 class Facilities:
-    """A facility that left the frame holds nothing now: its zero counts as much as any other number."""
+    """A facility that left the table holds nothing now: its zero counts as much as any other number."""
 
-    def __init__(self, frame: pl.DataFrame, known: Rhythm) -> None:
-        if frame["facility"].null_count():
-            frame = frame.filter(frame["facility"].is_not_null())
-        self._frame = frame
-        self._rows = known.rows(frame["facility"])
+    def __init__(self, table: Table, known: Rhythm, numbers: Rows) -> None:
+        """`numbers` are those of `known`, kept from window to window."""
+        rows = numbers.of(table.coded("facility"), known.row)
+        self._table = table
         self._size = len(known)
+        self._lines = np.flatnonzero(rows >= 0)
+        self._rows = rows[self._lines]
         self.rows = np.arange(self._size, dtype=np.int64)
+        self._whole = len(self._rows) == len(rows) == self._size and bool((self._rows == self.rows).all())
         self._line: I64 | None = None
-        self.arrived, self.departed, self.delivered, self.stock, self.stalled = map(self._dense, _COLUMNS)
+        self.arrived, self.stock, self.stalled = map(self._dense, ("arrived", "stock", "stalled"))
+        self.out = self._dense("departed") + self._dense("delivered")
 
     def __len__(self) -> int:
         return self._size
 
     def _dense(self, name: str) -> F64:
-        column = self._frame[name]
-        values = (column.fill_null(0) if column.null_count() else column).to_numpy()
-        roomy = self._rows >= 0
+        values = self._table.whole(name)
+        if self._whole:
+            return np.maximum(values, 0.0)
         found = np.zeros(self._size)
-        if roomy.all():
-            found[self._rows] = values
-        else:
-            found[self._rows[roomy]] = values[roomy]
+        found[self._rows] = values[self._lines]
         return np.maximum(found, 0.0, out=found)
 
     def place(self, row: int) -> tuple[str | None, str | None]:
-        """Region and carrier, where the frame names them."""
+        """Region and carrier, where the table names them."""
         if self._line is None:
             self._line = np.full(self._size, -1, np.int64)
-            self._line[self._rows[self._rows >= 0]] = np.flatnonzero(self._rows >= 0)
-        line = int(self._line[row])
-        return (None, None) if line < 0 else (self._frame["region"][line], self._frame["carrier"][line])
+            self._line[self._rows] = self._lines
+        line = self._line[row : row + 1]
+        if line[0] < 0:
+            return None, None
+        (region,), (carrier,) = self._table.labels("region", line), self._table.labels("carrier", line)
+        return region, carrier

@@ -7,12 +7,11 @@ little, yet a lasting change is learned within some weeks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from detectors import rhythm_kernels as kernels
 from detectors.clock import HOURS_A_WEEK
@@ -35,6 +34,7 @@ class Rhythm:
     def __init__(self, capacity: int = 50_000) -> None:
         self._capacity = capacity
         self._rows: dict[str, int] = {}
+        self._keys: list[str] = []
         self._level = np.zeros(0)
         self._scale = np.zeros(0)
         self._days = np.zeros(0)
@@ -42,29 +42,29 @@ class Rhythm:
         self._own_days = np.zeros((0, HOURS_A_WEEK), dtype=np.float32)
         self._shared = np.zeros(HOURS_A_WEEK)
         self._shared_days = np.zeros(HOURS_A_WEEK)
-        self._asked: tuple[pl.Series, I64] | None = None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._keys)
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(self._rows)
+    def key(self, row: int) -> str:
+        return self._keys[row]
 
-    def rows(self, keys: Sequence[str] | pl.Series) -> I64:
-        """Of these keys, entered where they are new; asked for the same column again, one comparison."""
-        if not isinstance(keys, pl.Series):
-            return self._rows_of(keys)
-        if self._asked is None or not keys.equals(self._asked[0]):
-            self._asked = (keys, self._rows_of(keys.to_list()))
-        return self._asked[1]
+    def row(self, key: str) -> int:
+        """Entered where it is new; -1 where there is no room for it."""
+        row = self._rows.get(key, -1)
+        if row < 0 and len(self._keys) < self._capacity:
+            row = self._rows[key] = len(self._keys)
+            self._keys.append(key)
+            self._grow(len(self._keys))
+        return row
 
-    def _rows_of(self, keys: Sequence[str]) -> I64:
-        for key in keys:
-            if key not in self._rows and len(self._rows) < self._capacity:
-                self._rows[key] = len(self._rows)
-        self._grow(len(self._rows))
-        return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+    def rows(self, keys: Iterable[str]) -> I64:
+        return np.array([self.row(key) for key in keys], dtype=np.int64)
+
+    def follow(self, other: Rhythm) -> None:
+        """The same keys in the same rows."""
+        for key in other._keys[len(self._keys) :]:
+            self.row(key)
 
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
@@ -134,18 +134,18 @@ class Rhythm:
         self._own_days = np.concatenate([self._own_days, blank])
 
     def state(self) -> dict[str, Any]:
-        size = len(self._rows)
+        size = len(self._keys)
         arrays = {name: pack(getattr(self, f"_{name}")[:size]) for name in _PER_KEY}
         return {
-            "keys": list(self._rows),
+            "keys": list(self._keys),
             "shared": pack(self._shared),
             "shared_days": pack(self._shared_days),
             **arrays,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._rows = {str(key): row for row, key in enumerate(state["keys"])}
-        self._asked = None
+        self._keys = [str(key) for key in state["keys"]]
+        self._rows = {key: row for row, key in enumerate(self._keys)}
         self._shared = unpack(state["shared"])
         self._shared_days = unpack(state["shared_days"])
         for name in _PER_KEY:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
+from msgspec import structs
 
 from detectors.findings import Finding, State
 from detectors.interfaces import FRAMES, ParcelDetector, PlaceDetector, Verdict, Window, empty
@@ -62,6 +63,10 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False))
 
 
+def fields(finding: Finding) -> dict[str, Any]:
+    return {**structs.asdict(finding), "subject": structs.asdict(finding.subject)}
+
+
 def rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}")
@@ -74,7 +79,7 @@ def rounded(value: Any) -> Any:
 
 def findings_of(name: str) -> list[Any]:
     module = recording(name)
-    return [rounded(plain(asdict(one))) for said in run(build(name), module.WINDOWS) for one in said]
+    return [rounded(plain(fields(one))) for said in run(build(name), module.WINDOWS) for one in said]
 
 
 def verdicts_of(name: str) -> list[Any]:
@@ -217,7 +222,7 @@ def test_numbers_that_are_none_neither_break_nor_poison_it(name: str) -> None:
     assert len(again.run(poisoned(module.WINDOWS[half]))) <= len(before) + 1
     later = list(run(again, module.WINDOWS[half + 1 :]))
     assert all(0 <= finding.score <= 1 for said in later for finding in said)
-    json.dumps(plain([asdict(finding) for said in later for finding in said]), allow_nan=False)
+    json.dumps(plain([fields(finding) for said in later for finding in said]), allow_nan=False)
 
 
 def poisoned(window: Window) -> Window:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from msgspec import structs
 
 from config.loading import ConfigError
 from config.policies import ACTIONS, KINDS, load_pack
@@ -40,7 +41,7 @@ def finding(kind: Kind = Kind.PROMISE_BROKEN, **changes: Any) -> Finding:
         score=0.9,
         evidence={"carrier": "SF", "age_hours": 48.0},
     )
-    return replace(base, **changes)
+    return structs.replace(base, **changes)
 
 
 def by_kind(proposals: list[Proposal]) -> dict[ActionKind, Proposal]:
@@ -127,7 +128,9 @@ def test_a_repeated_complaint_brings_care_even_while_a_ticket_is_open() -> None:
 def test_a_jammed_hub_is_told_to_ops_and_told_again_when_it_is_over() -> None:
     hub = finding(Kind.FACILITY_CONGESTED, subject=Subject(SubjectType.FACILITY, "沈阳"))
     (opened,) = decide(hub, None, PACK, NOW, incident_id="I7")
-    (closed,) = decide(replace(hub, state=State.CLOSED, close_reason=CloseReason.RECOVERED), None, PACK, NOW)
+    (closed,) = decide(
+        structs.replace(hub, state=State.CLOSED, close_reason=CloseReason.RECOVERED), None, PACK, NOW
+    )
     assert opened.kind is closed.kind is ActionKind.OPS_ALERT
     assert opened.incident_id == "I7"
     assert opened.action_id != closed.action_id

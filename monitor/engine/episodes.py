@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.engine.deferred import Deferred
@@ -18,54 +18,35 @@ PROMISE: Final = "promise"
 LOST: Final = "lost"
 CHUNK: Final = 500  # parcels a piece of the state
 Key = tuple[int, int]
-
-
-class Episode(msgspec.Struct, frozen=True, gc=False):
-    kind: Kind
-    subject: Subject
-    started_at: Instant
-    opened_at: Instant
-    score: float
-    evidence: Mapping[str, Any]
-
-    def finding(
-        self, detector: str, now: Instant, state: State, reason: CloseReason | None = None
-    ) -> Finding:
-        return Finding(
-            detector=detector,
-            kind=self.kind,
-            subject=self.subject,
-            started_at=self.started_at,
-            opened_at=self.opened_at,
-            as_of=now,
-            state=state,
-            score=self.score,
-            evidence=self.evidence,
-            close_reason=reason,
-        )
+_NONE: Final[Mapping[str, Finding]] = {}
 
 
 class ParcelEpisodes:
+    """The finding that opened each, or the last that updated it."""
+
     def __init__(self) -> None:
-        self._open: dict[Key, dict[str, Episode]] = {}
+        self._open: dict[Key, dict[str, Finding]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
-    def of(self, key: Key) -> Mapping[str, Episode]:
-        return self._open.get(key, {})
+    def of(self, key: Key) -> Mapping[str, Finding]:
+        return self._open.get(key, _NONE)
 
-    def open(self, key: Key, detector: str, episode: Episode) -> Finding:
-        self._open.setdefault(key, {})[detector] = episode
-        return episode.finding(detector, episode.opened_at, State.OPENED)
+    def open(self, key: Key, finding: Finding) -> None:
+        mine = self._open.get(key)
+        if mine is None:
+            self._open[key] = {finding.detector: finding}
+        else:
+            mine[finding.detector] = finding
 
     def update(
         self, key: Key, detector: str, score: float, evidence: Mapping[str, Any], now: Instant
     ) -> Finding:
         known = self._open[key][detector]
-        fresh = Episode(known.kind, known.subject, known.started_at, known.opened_at, score, evidence)
+        fresh = replace(known, as_of=now, state=State.UPDATED, score=score, evidence=evidence)
         self._open[key][detector] = fresh
-        return fresh.finding(detector, now, State.UPDATED)
+        return fresh
 
     def close(self, key: Key, detectors: Iterable[str], now: Instant, reason: CloseReason) -> list[Finding]:
         """Those of `detectors` that are open, in this order."""
@@ -73,7 +54,7 @@ class ParcelEpisodes:
         if episodes is None:
             return []
         found = [
-            episodes.pop(detector).finding(detector, now, State.CLOSED, reason)
+            replace(episodes.pop(detector), as_of=now, state=State.CLOSED, close_reason=reason)
             for detector in detectors
             if detector in episodes
         ]
@@ -101,12 +82,20 @@ class ParcelEpisodes:
     def restore(self, rows: Iterable[Iterable[Any]]) -> None:
         self._open.clear()
         for key0, key1, detector, kind, subject, name, started_at, opened_at, score, evidence in rows:
-            self._open.setdefault((key0, key1), {})[detector] = Episode(
-                Kind(kind), Subject(SubjectType(subject), name), started_at, opened_at, score, evidence
+            self._open.setdefault((key0, key1), {})[detector] = Finding(
+                detector=detector,
+                kind=Kind(kind),
+                subject=Subject(SubjectType(subject), name),
+                started_at=started_at,
+                opened_at=opened_at,
+                as_of=opened_at,
+                state=State.OPENED,
+                score=score,
+                evidence=evidence,
             )
 
 
-def _row(key: Key, detector: str, one: Episode) -> list[Any]:
+def _row(key: Key, detector: str, one: Finding) -> list[Any]:
     said = one.evidence
     return [
         *key,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, Unpack
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
 from detectors.survival import Usual
 from monitor.engine import wording
 from monitor.engine.deferred import Deferred
-from monitor.engine.episodes import LOST, PROMISE, STALL, Episode, Key, ParcelEpisodes
+from monitor.engine.episodes import LOST, PROMISE, STALL, Key, ParcelEpisodes
 from monitor.engine.kernels import state
 from monitor.engine.layout import (
     ABROAD,
@@ -56,7 +57,7 @@ JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true 
 
 
 # What adds to the evidence what a finding is about, and its arguments after the evidence. No closure: thousands wait.
-Say: TypeAlias = tuple[Callable[..., None], Unpack[tuple[Any, ...]]]
+Say: TypeAlias = tuple[Callable[..., None], *tuple[Any, ...]]
 
 
 class Mark(NamedTuple):
@@ -85,6 +86,7 @@ class Judge:
         }
         self._timezone = timezone
         self._learning = learning_ms
+        self._first = stage.world.feeds["first"]  # a view, so always the present one
         self._named_by: dict[int, Sequence[str]] = {}
         self._lanes: dict[int, str | None] = {}
 
@@ -196,11 +198,19 @@ class Judge:
         score: float,
         say: Say,
     ) -> Finding:
-        subject = Subject(SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL, number)
-        evidence = Deferred(self._written, slot, say, self._is_learning(slot.source, now))
-        return self._episodes.open(
-            slot.key, detector, Episode(kind, subject, started_at, now, round(score, 6), evidence)
+        finding = Finding(
+            detector,
+            kind,
+            Subject(SubjectType.ORDER if slot.state & ORDER else SubjectType.PARCEL, number),
+            started_at,
+            now,
+            now,
+            State.OPENED,
+            round(score, 6),
+            Deferred(self._written, slot, say, self._is_learning(slot.source, now)),
         )
+        self._episodes.open((slot.key0, slot.key1), finding)
+        return finding
 
     def _written(self, slot: SlotRow, say: Say, learning: bool) -> dict[str, Any]:
         evidence = self.evidence(slot)
@@ -211,7 +221,7 @@ class Judge:
         return evidence
 
     def _is_learning(self, source: int, now: Instant) -> bool:
-        first = int(self._stage.world.feeds["first"][source])
+        first: int = self._first.item(source)
         return first > 0 and now - first < self._learning
 
     def evidence(self, slot: SlotRow) -> dict[str, Any]:
@@ -248,6 +258,5 @@ class Judge:
     def findings_of(self, key: Key, now: Instant) -> list[Finding]:
         """What is open of a parcel."""
         return [
-            one.finding(detector, now, State.OPENED)
-            for detector, one in sorted(self._episodes.of(key).items())
+            replace(one, as_of=now, state=State.OPENED) for _, one in sorted(self._episodes.of(key).items())
         ]

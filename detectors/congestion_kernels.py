@@ -1,0 +1,120 @@
+"""Compiled arithmetic of `detectors.facility_congested`: passes over thousands of facilities instead of arrays of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class Signs(NamedTuple):
+    """What may be said of each facility now, one element each."""
+
+    ratio: Any  # parcels held against the usual
+    traffic: Any  # what more traffic explains of it
+    stock_z: Any
+    stalled_z: Any
+    stalled_usual: Any
+    hot: Any  # a sign of a jam
+    warm: Any  # not yet back to the usual
+
+
+class Thresholds(NamedTuple):
+    """As `CongestionLimits`."""
+
+    ratio: float
+    calm_ratio: float
+    deviations: float
+    min_parcels: float
+    min_stalled: float
+    stalled_ratio: float
+
+
+def signs(size: int) -> Signs:
+    numbers = np.zeros((5, size))
+    flags = np.zeros((2, size), np.bool_)
+    return Signs(*numbers, *flags)
+
+
+@njit(cache=True, nogil=True)
+def flow(arrived: Any, out: Any, hours: float, gain: float, averages: Any) -> None:
+    """Moves the averages [facility, arrivals and departures an hour] towards the window's."""
+    for row in range(len(arrived)):
+        averages[row, 0] += gain * (arrived[row] / hours - averages[row, 0])
+        averages[row, 1] += gain * (out[row] / hours - averages[row, 1])
+
+
+@njit(cache=True, nogil=True)
+def judge(
+    stock: Any,
+    stalled: Any,
+    usual: Any,
+    scale: Any,
+    ready: Any,
+    network: float,
+    averages: Any,
+    flow_usual: Any,
+    share: Any,
+    standing_counts: bool,
+    limits: Thresholds,
+    out: Signs,
+) -> None:
+    """`network`: the median of all facilities' ratios; `share`: decayed parcels stalled and parcels held."""
+    all_stalled, all_held = 0.0, 0.0
+    for row in range(len(share)):
+        all_stalled += share[row, 0]
+        all_held += share[row, 1]
+    common = (all_stalled + 1) / (all_held + 50)
+    for row in range(len(stock)):
+        ratio = (stock[row] + 1) / (usual[row] + 1)
+        own = (averages[row, 1] + 1) / (flow_usual[row] + 1)
+        traffic = max(1.0, network, own)
+        adjusted = ratio / traffic
+        stock_z = math.log(adjusted) / max(scale[row], 0.15)
+        excess = stock[row] - usual[row] * traffic
+        full = (
+            ready[row]
+            and adjusted >= limits.ratio
+            and stock_z >= limits.deviations
+            and excess >= limits.min_parcels
+        )
+        usual_share = (share[row, 0] + 200 * common) / (share[row, 1] + 200)
+        expected = usual_share * stock[row]
+        # counts within a facility move together: the variance is taken at three times a binomial's
+        stalled_z = (stalled[row] - expected) / math.sqrt(3 * max(expected * (1 - usual_share), 0.5))
+        standing = (
+            standing_counts
+            and stalled[row] >= limits.min_stalled
+            and stalled[row] >= limits.stalled_ratio * expected
+            and stalled_z >= limits.deviations
+        )
+        out.ratio[row], out.traffic[row] = ratio, traffic
+        out.stock_z[row], out.stalled_z[row], out.stalled_usual[row] = stock_z, stalled_z, expected
+        out.hot[row] = full or standing
+        still_full = ready[row] and adjusted >= limits.calm_ratio and excess >= limits.min_parcels / 2
+        still_standing = (
+            stalled[row] >= limits.min_stalled / 2 and stalled[row] >= limits.stalled_ratio / 2 * expected
+        )
+        out.warm[row] = still_full or still_standing
+
+
+@njit(cache=True, nogil=True)
+def learn(
+    stock: Any,
+    stalled: Any,
+    weight: Any,
+    days: float,
+    gain: float,
+    averages: Any,
+    flow_usual: Any,
+    share: Any,
+) -> None:
+    """Moves the usual departures and the usual share of stalled parcels, by `gain` where the weight is 1."""
+    for row in range(len(stock)):
+        own = weight[row] * gain
+        out = averages[row, 1]
+        flow_usual[row] = out if flow_usual[row] == 0 else flow_usual[row] + own * (out - flow_usual[row])
+        share[row, 0] = share[row, 0] * (1 - own) + stalled[row] * weight[row] * days
+        share[row, 1] = share[row, 1] * (1 - own) + stock[row] * weight[row] * days
