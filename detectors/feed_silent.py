@@ -71,8 +71,11 @@ class FeedSilent:
 
     def run(self, window: Window) -> list[Finding]:
         found: list[Finding] = []
-        columns = (window.feeds[name].to_list() for name in ("feed", "events", "live"))
-        for name, events, live in sorted(zip(*columns, strict=True)):
+        feeds = window.table("feeds")
+        counts = (feeds.whole(name).tolist() for name in ("events", "live"))
+        for name, events, live in sorted(zip(feeds.labels("feed"), *counts, strict=True)):
+            if name is None:
+                continue
             feed = self._feeds.setdefault(name, _Feed(window.until, window.until, learned_to=window.since))
             silent = Subject(SubjectType.FEED, name) in self._episodes
             finding = self._judge(name, feed, events, live, window.until)

@@ -26,7 +26,9 @@ _SHIFT: Final = 17
 _LOW: Final = int(np.float32(1).view(np.int32)) >> _SHIFT
 _STEPS: Final = np.arange(_LOW, (int(np.float32(EDGES[-1]).view(np.int32)) >> _SHIFT) + 2, dtype=np.int32)
 _ENDS: Final = (_STEPS << _SHIFT).view(np.float32)
-_GUESS: Final[npt.NDArray[np.uint8]] = np.searchsorted(EDGES, _ENDS[:-1], side="right").astype(np.uint8)
+_GUESS: Final[npt.NDArray[np.uint8]] = np.minimum(
+    np.searchsorted(EDGES, _ENDS[:-1], side="right"), BINS - 1
+).astype(np.uint8)
 _LOG: Final[npt.NDArray[np.float32]] = np.log((_ENDS[:-1] + _ENDS[1:]) / 2).astype(np.float32)
 
 
@@ -43,14 +45,9 @@ def log_of(seconds: int) -> float:
 
 @njit(cache=True, nogil=True, inline="always")
 def bin_of(seconds: int) -> Any:
-    if seconds < FIRST:
-        return 0
+    """Without a branch: a step is an eighth of a bin, so it holds one edge at most."""
     guess: Any = np.int64(_GUESS[_step_of(seconds)])
-    while guess > 1 and seconds < EDGES[guess - 1]:
-        guess -= 1
-    while guess < BINS - 1 and seconds >= EDGES[guess]:
-        guess += 1
-    return guess
+    return min(guess + np.int64(seconds >= EDGES[guess]), BINS - 1)
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -67,7 +66,8 @@ def demo(
 def _loop(main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
-    # Findings are many and in no cycle: looking for cycles among them took half of what opening one costs.
-    gc.set_threshold(50_000, 20, 100)
+    from monitor import collector
+
+    collector.look_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

@@ -775,7 +775,7 @@ def _remember_ended(table: Table, world: World, scans: ScanColumns, row: int, bu
     rouse(table, world, bucket, index)
 
 
-@kernel
+@inlined
 def _end_parcel(world: World, slot: Any, background: Any, scans: ScanColumns, row: int, at: int) -> None:
     """The last scan of a live parcel: learns its last leg and its whole way."""
     status = whole(scans.status[row])
