@@ -302,7 +302,7 @@ async def _assemble(
         notifications=core.notifications,
         notices=core.notices,
         engine=core.engine,
-        commands=Commands(core.pipeline, core.ledger, reconciler, letters, opened, decisions, resubmit),
+        commands=Commands(loop, core.ledger, reconciler, letters, opened, decisions, resubmit),
         reconciler=reconciler,
         schedule=Schedule(clock, time.monotonic, metrics),
         metrics=metrics,

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from monitor.app import Daemon, open_daemon
-from monitor.embedded import EmbeddedStore
-from monitor.records import when
+from monitor.app import Daemon
 from monitor.standin import Standin
 from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
-from tests.whole import HOUR, SECRET, Clock, order, running, scan, settings, until, warm
+from tests.doomed import doomed, kill_store, late, tick
+from tests.whole import HOUR, SECRET, Clock, running, until
 
 pytestmark = pytest.mark.anyio
 
@@ -31,39 +28,6 @@ def clock() -> Clock:
 @pytest.fixture
 def standin(clock: Clock) -> Standin:
     return Standin(secret=SECRET, clock=clock)
-
-
-@asynccontextmanager
-async def doomed(folder: Path, clock: Clock) -> AsyncIterator[Daemon]:
-    """Takes its stream and sends nothing; ends as a crash ends, with nothing finished and nothing written."""
-    warm()
-    async with open_daemon(settings(folder, "http://127.0.0.1:9"), clock, ticking=False) as daemon:
-        taking = asyncio.create_task(daemon.loop.run())
-        try:
-            yield daemon
-        finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-
-
-async def late(daemon: Daemon, clock: Clock) -> None:
-    """A parcel whose promise will be broken."""
-    now = clock.now
-    contact = {"phone": "13800138000"}
-    events = [
-        order("placed", now, amount=199.0, currency="CNY", contact=contact),
-        order("shipped", now, tracking_number="SF1", promised_at=when(now + 26 * HOUR)),
-        scan("accepted", now),
-    ]
-    await daemon.intake.submit("\n".join(map(json.dumps, events)).encode(), now)
-    await tick(daemon, clock, 1)
-
-
-async def tick(daemon: Daemon, clock: Clock, hours: int) -> None:
-    for _ in range(2 * hours):
-        clock.now += HOUR // 2
-        await daemon.tick(clock.now)
-    await until(lambda: daemon.loop.pipeline.now >= clock.now)
 
 
 async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
@@ -177,15 +141,6 @@ async def test_a_store_that_became_an_older_copy_under_a_living_daemon_is_held(
         await embedded._launch()
         await daemon.observe(clock.now)
         assert "hold" in await daemon.ledger.switches()
-
-
-def kill_store(daemon: Daemon) -> EmbeddedStore:
-    embedded = daemon.opened.embedded
-    assert embedded is not None
-    assert embedded._server is not None
-    embedded._server.kill()
-    embedded._server.wait()
-    return embedded
 
 
 async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
