@@ -34,6 +34,7 @@ from notifier.claims import (
     read_claim,
 )
 from notifier.identity import Identity
+from notifier.paging import pages
 from notifier.sending import Instant
 from notifier.store import Script, Store, StoreRefusedError
 
@@ -243,18 +244,10 @@ class Ledger:
         return [self._read(one, fields) for one, fields in readable if "outcome" in fields]
 
     async def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterator[Claim]:
-        """By time of decision, page by page."""
-        low, offset = since, 0
-        high = "+inf" if until is None else str(until)
-        while True:
-            ids = await self._store.call(
-                "ZRANGEBYSCORE", self.key("actions"), low, high, "LIMIT", offset, 500
-            )
-            for claim in await self.claims([one.decode() for one in ids]):
+        """By time of decision, page by page; what is retired meanwhile hides nothing else."""
+        async for ids in pages(self._store, self.key("actions"), since, until):
+            for claim in await self.claims(ids):
                 yield claim
-            if len(ids) < 500:
-                return
-            offset += 500
 
     def _read(self, action_id: str, fields: Mapping[str, bytes]) -> Claim:
         return read_claim(action_id, fields, self._identity.checksum(fields["p"]))
