@@ -31,6 +31,7 @@ from monitor.incidents import Incidents
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
+from monitor.minor import to_major
 from monitor.notices import Notices
 from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
@@ -289,6 +290,7 @@ class Daemon:
         currency = self.loop.pipeline.pack.currency
         for scope, (_spent, left) in (await self.ledger.budgets(currency, now)).items():
             gauge("budget_left_minor_units").labels(scope=scope, currency=currency).set(left)
+            gauge("budget_left").labels(scope=scope, currency=currency).set(to_major(left, currency))
         gauge("ready").set(lag <= self.settings.http.ready_lag_seconds * 1000)
 
     def health(self) -> Json:

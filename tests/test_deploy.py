@@ -48,6 +48,12 @@ def expressions() -> list[str]:
     return found
 
 
+def test_no_board_reckons_with_minor_units() -> None:
+    """A hundred of them are a yuan, but not a yen: the daemon says whole units, which know their currency."""
+    shown = [path.name for path in BOARDS if "minor_units" in path.read_text(encoding="utf-8")]
+    assert shown == []
+
+
 def recorded() -> set[str]:
     (rules,) = read(RULES)
     return {rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule}
