@@ -24,4 +24,5 @@ def to_minor(amount: float | Decimal, currency: str | None) -> int:
 
 def to_major(amount: float, currency: str | None) -> float:
     """For reading, not for reckoning: 5010 minor units of CNY are 50.1. What is unlimited stays so."""
-    return amount / 10 ** exponent(currency)
+    scale: int = 10 ** exponent(currency)
+    return amount / scale
