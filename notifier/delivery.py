@@ -22,6 +22,7 @@ from notifier.ledger import Ledger
 from notifier.outbox import Entry, Outbox, Verdict
 from notifier.pacing import Backoff, Pacer, QuietHours
 from notifier.posts import Plan, Reference, References, plan
+from notifier.said import fingerprint
 from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
 from notifier.store import StoreError
 from notifier.templates import TemplateProblemError, Templates
@@ -247,9 +248,9 @@ class Delivery:
             return Verdict("done", Reason.OK, detail="sent_before"), None
         if at > entry.part:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
-        if not await self._outbox.begin(entry, now):
-            return None, None
         post = posts.posts[at]
+        if not await self._outbox.begin(entry, now, fingerprint(post.body)):
+            return None, None
         verdict, result = await self._exchange(entry, self._channels[proposal.channel].send(post, now), now)
         if verdict.state == "done":
             await self._remember(entry, message, verdict, known)

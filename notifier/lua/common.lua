@@ -4,6 +4,7 @@
 --   state        none | held | waiting | pending | sending | done | failed | unknown   (the outbox)
 --   due, exp, lane, dep, deps, tpl, fb      when, until when, which queue, whom it waits for, who waits for it, templates
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
+--   began, said  when the last attempt began, and what its text is known by (`notifier.said`)
 --   part         how many of its messages are sent, where it takes several
 --   money, cur, budgets, caps, group, comp  what is reserved, and where
 --   who, cid     the customer, and the pseudonym under which other keys know them

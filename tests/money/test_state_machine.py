@@ -65,9 +65,9 @@ class Stopping(Outbox):
             self.stuck.set()
             await asyncio.Future[None]()
 
-    async def begin(self, entry: Entry, now: int) -> bool:
+    async def begin(self, entry: Entry, now: int, said: str = "") -> bool:
         await self.passing("before the trace")
-        begun = await super().begin(entry, now)
+        begun = await super().begin(entry, now, said)
         await self.passing("after the trace")
         return begun
 
