@@ -165,6 +165,8 @@ class Daemon:
         an episode that a restart has yet to find again would look like one that is over.
         """
         await self.loop.caught_up.wait()
+        for claim in await self.loop.pipeline.ask(self.ledger.untold):  # given up since the checkpoint
+            self.notifications.failed(claim.proposal.cause, self.clock())
         while True:
             # What was under way when the store went away is due again when its lease ends.
             started = await self.loop.pipeline.ask(lambda: self.delivery.run_once(self.clock()))

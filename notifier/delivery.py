@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from notifier.actions import ActionKind, Reason
 from notifier.compose import Composer, coupon_of
 from notifier.ledger import Ledger
+from notifier.mistakes import tell
 from notifier.outbox import Entry, Outbox, Verdict
 from notifier.pacing import Backoff, Pacer, QuietHours
 from notifier.posts import Plan, Reference, References, plan
@@ -175,7 +176,8 @@ class Delivery:
             raise
         except TemplateProblemError as error:
             return Verdict("failed", Reason.CHANNEL_REJECTED, detail=str(error)[:200]), None
-        except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is counted and ends
+        except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is told, counted and ends
+            tell("delivery.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
             due = now + self._rules.backoff.after(entry.action_id, entry.crashes + 1)
             return Verdict("retry", Reason.UNKNOWN, due, detail=type(error).__name__, crashed=True), None
 
@@ -263,6 +265,7 @@ class Delivery:
         try:
             result = await attempt
         except Exception as error:  # noqa: BLE001 -- a channel's own mistake, after it may have sent
+            tell("channel.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
             result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
             return replace(await self._classify(entry, result, now), crashed=True), result
         return await self._classify(entry, result, now), result

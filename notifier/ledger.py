@@ -267,6 +267,11 @@ class Ledger:
         ids = await self._store.call("ZRANGE", self.key("held"), 0, -1)
         return await self.claims([one.decode() for one in ids])
 
+    async def untold(self) -> list[Claim]:
+        """Alerts of the last two days that were given up before anything of them was said."""
+        ids = await self._store.call("ZRANGE", self.key("untold"), 0, -1)
+        return await self.claims([one.decode() for one in ids])
+
     async def _word(self, action_id: str, word: str, person: Person, now: Instant, only: str = "") -> str:
         limits = (self._rules.two_above, person.identity, self._rules.approval_above)
         said = (person.who, person.why, person.source, only, *limits)

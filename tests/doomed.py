@@ -14,6 +14,11 @@ from monitor.embedded import EmbeddedStore
 from monitor.records import when
 from tests.whole import HOUR, Clock, order, scan, settings, until, warm
 
+ONE_IS_ENOUGH: Any = {
+    "incidents": {"rules": {"parcels_late": {"min_members": 1}, "parcels_stalled": {"min_members": 1}}},
+    "notify": {"routes": [{"name": "ops", "receivers": ["ops"], "group_wait_seconds": 360_000}]},
+}
+
 
 @asynccontextmanager
 async def doomed(folder: Path, clock: Clock, **more: Any) -> AsyncIterator[Daemon]:

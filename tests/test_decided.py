@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,15 +13,10 @@ from monitor.incidents import Command
 from monitor.loop import HalfDoneError
 from monitor.standin import Standin
 from monitor.stream import Step
-from tests.doomed import doomed, kill_store, late, tick
+from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
 from tests.whole import HOUR, SECRET, Clock, running, until
 
 pytestmark = pytest.mark.anyio
-
-ONE_IS_ENOUGH: Any = {
-    "incidents": {"rules": {"parcels_late": {"min_members": 1}, "parcels_stalled": {"min_members": 1}}},
-    "notify": {"routes": [{"name": "ops", "receivers": ["ops"], "group_wait_seconds": 360_000}]},
-}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from monitor.app import Daemon
 from monitor.standin import Standin
 from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
-from tests.doomed import doomed, kill_store, late, tick
+from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
 from tests.whole import HOUR, SECRET, Clock, running, until
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +41,25 @@ async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
         assert (await daemon.ledger.counts())["pending"] >= 1
     async with running(tmp_path, standin, clock):
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+
+
+async def test_an_alert_that_was_given_up_before_a_crash_is_said_again_after_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """That it was never said was known to the memory that died; by what was left it would be repeated in half a day."""
+    told = {**ONE_IS_ENOUGH, "notify": {"routes": [{"name": "ops", "receivers": ["ops"]}]}}
+    async with doomed(tmp_path, clock, **told) as daemon:
+        await late(daemon, clock)
+        await tick(daemon, clock, 28)
+        await daemon.delivery.start()
+        clock.now += 2 * HOUR
+        await daemon.delivery.run_once(clock.now)
+        await daemon.delivery.idle()
+        assert [claim.why for claim in await daemon.ledger.untold()] == ["expired"]
+    async with running(tmp_path, standin, clock, **told) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        await shop.pass_time(1, step_minutes=10)
+        await until(lambda: standin.counts.alerts == 1)
 
 
 async def test_a_store_that_dies_in_the_middle_of_a_step_is_waited_for(tmp_path: Path, clock: Clock) -> None:
