@@ -12,7 +12,7 @@ import pytest
 
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
-from monitor.app import build_core, scratch_store
+from monitor.core import build_core, scratch_store
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts, decide
 from monitor.recheck import Recheck
