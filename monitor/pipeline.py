@@ -112,14 +112,10 @@ class Pipeline:
         for finding in findings:
             if finding.subject.type not in PARCEL_LIKE:
                 continue  # ops hear of places through incidents, once for many findings
-            proposals += decide(
-                finding,
-                facts.get(finding.finding_id),
-                self.pack,
-                now,
-                held_back=_held_back(finding),
-                incident_id=self.incidents.incident_of(finding.finding_id),
-            )
+            held_back, incident = _held_back(finding), self.incidents.incident_of(finding.finding_id)
+            known = facts.get(finding.finding_id)
+            judged = decide(finding, known, self.pack, now, held_back=held_back, incident_id=incident)
+            proposals += judged.proposals
         decided = await self._claim(proposals, now)
         # Repeated ones as well: a crash may have come between the claim and the question.
         await self._claim(self.notices.ask(decided, now), now)

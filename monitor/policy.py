@@ -82,22 +82,9 @@ def decide(
     *,
     held_back: Reason | None = None,
     incident_id: str | None = None,
-) -> list[Proposal]:
-    """What `judge` proposes. A coupon precedes its message."""
-    return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).proposals)
-
-
-def judge(
-    finding: Finding,
-    facts: OrderFacts | None,
-    pack: PolicyPack,
-    now: Instant,
-    *,
-    held_back: Reason | None = None,
-    incident_id: str | None = None,
 ) -> Judgement:
-    """Every question with its answer, and the proposals. `held_back` is what incidents, silences and feeds say against
-    acting.
+    """Every question with its answer, and the proposals; a coupon precedes its message. `held_back` is what incidents,
+    silences and feeds say against acting.
     """
     rule = pack.rule_of(finding.kind)
     if rule is None:
