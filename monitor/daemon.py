@@ -46,6 +46,7 @@ from monitor.stream import EventStream, Frame
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
+from notifier.outbox import FencedError
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
 from notifier.sending import CouponsUnavailableError
@@ -158,7 +159,13 @@ class Daemon:
         if left:
             log.warning("delivery.undrained", entries=left)
         self.station.close()
-        await self.checkpoints.write(self.clock())
+        try:
+            await self.checkpoints.write(self.clock())
+        except (
+            StoreError,
+            FencedError,
+        ) as error:  # the next start takes more of the stream again, that is all
+            log.warning("checkpoint.skipped", why=str(error))
 
     async def _deliver(self) -> None:
         """Not before the engine knows what it knew when it was stopped: what is sent is held against its state, and

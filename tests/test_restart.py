@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.app import Daemon
+from monitor.app import Daemon, open_daemon
 from monitor.standin import Standin
 from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
+from notifier.store import StoreUnreachableError
 from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
-from tests.whole import HOUR, SECRET, Clock, running, until
+from tests.whole import HOUR, SECRET, Clock, running, settings, until, warm
 
 pytestmark = pytest.mark.anyio
 
@@ -185,4 +186,24 @@ async def test_a_daemon_that_was_replaced_neither_holds_the_money_nor_trims(
             with pytest.raises(FencedError, match="this one must stop"):
                 await question(clock.now)
         assert await daemon.ledger.switches() == {}
+        assert not (tmp_path / "checkpoints").exists()
+
+
+async def test_a_dead_part_ends_the_daemon_with_its_own_error_though_the_store_is_away(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """What the last checkpoint meets on the way out is not why it ended."""
+    warm()
+    async with open_daemon(settings(tmp_path, "http://127.0.0.1:9"), clock, ticking=False) as daemon:
+
+        async def away() -> None:
+            raise StoreUnreachableError("away")
+
+        async def broken(now: int) -> int:
+            raise ZeroDivisionError(now)
+
+        daemon.checkpoints.refresh = away
+        daemon.delivery.run_once = broken  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await daemon.run()
         assert not (tmp_path / "checkpoints").exists()
