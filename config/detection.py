@@ -101,6 +101,11 @@ class DetectionSettings(Section):
         30, gt=0, description="a first scan after so long is a new parcel of that number"
     )
     too_fast_minutes: float = Field(20, ge=0, description="scans in two provinces closer than this cannot be")
+    paid_on_delivery_feeds: tuple[str, ...] = Field(
+        (),
+        description="shops (`source` of their orders; * for all) with cash on delivery: there an order that is paid after it"
+        " was shipped is nothing odd",
+    )
     learning_hours: float = Field(
         24, ge=0, description="findings of a feed first heard less long ago are marked `learning`"
     )

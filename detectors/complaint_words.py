@@ -30,22 +30,22 @@ def sentences(place: tuple[str, str], about: str | None, evidence: Mapping[str, 
     hours, seen, usual, ratio = (evidence[name] for name in ("hours", "seen", "expected", "ratio"))
     zh_matter, en_matter = REASONS.get(about or "", (about or "", about or ""))
     start = evidence["since_local"]
-    zh = f"{place[0]}{zh_matter}投诉激增:自 {start} 起 {hours} 小时内 {seen} 起,"
+    zh = f"{place[0]}{zh_matter}投诉激增：自 {start} 起 {hours} 小时内 {seen} 起，"
     en = f"complaints{f' about {en_matter}' if about else ''} from {place[1]}: {seen} in {hours} hours since {start}, "
     if usual < HARDLY_ANY:
         zh += "平常几乎没有"
         en += "where hardly any are usual"
     else:
-        zh += f"平常约 {usual} 起,为平常的 {ratio} 倍"
+        zh += f"平常约 {usual} 起，为平常的 {ratio} 倍"
         en += f"where about {usual} are usual, {ratio} times the usual"
     if evidence["reasons"] and not about:
         names = [
             (*REASONS.get(one["name"], (one["name"], one["name"])), one["seen"])
             for one in evidence["reasons"]
         ]
-        zh += ";主要原因:" + "、".join(f"{name} {seen} 起" for name, _, seen in names)
+        zh += "；主要原因：" + "、".join(f"{name} {seen} 起" for name, _, seen in names)
         en += "; mostly " + ", ".join(f"{name} ({seen})" for _, name, seen in names)
     if evidence["carriers"]:
-        zh += ";主要承运商:" + "、".join(f"{one['name']} {one['seen']} 起" for one in evidence["carriers"])
+        zh += "；主要承运商：" + "、".join(f"{one['name']} {one['seen']} 起" for one in evidence["carriers"])
         en += "; carried by " + ", ".join(f"{one['name']} ({one['seen']})" for one in evidence["carriers"])
     return {"zh": zh, "en": en}

@@ -8,7 +8,7 @@ a suspect signature is a question to the customer, never a coupon.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -60,11 +60,14 @@ class SignatureSuspect:
         city_digits: int = 4,
         capacity: int = 200_000,
         courier_deviations: float = 4.0,
+        paid_on_delivery: Collection[str] = (),
     ) -> None:
+        """`paid_on_delivery`: feeds whose orders may be paid after they were shipped; `*` is all."""
         self._timezone = timezone
         self._open = open_score
         self._digits = city_digits
         self._deviations = courier_deviations
+        self._later = frozenset(paid_on_delivery)
         self._usual = Usual()
         self._model = Logistic(PRIOR, INTERCEPT)
         self._couriers = Peers()
@@ -139,6 +142,8 @@ class SignatureSuspect:
         for row in table.frame().iter_rows(named=True):
             feature, amount = ODD.get(row["oddity"], ("", 0.0))
             if not feature or (feature == "rescanned" and row["status"] in _ENDS):
+                continue
+            if row["oddity"] == "paid_late" and self._later & {row["feed"], "*"}:
                 continue
             if feature == "rescanned" and row["status"] in _BEFORE_WAY:
                 feature = "impossible"

@@ -1,7 +1,9 @@
-"""The composition root: the only place that builds concrete objects, and the only one that reads the clock.
+"""The composition root: with `monitor.core` the only place that builds concrete objects, and the only one that reads the clock.
 
-`build_core` makes what the daemon and `replay` have in common; `open_daemon` adds what lives only in the daemon: the
-store's supervisor, intake, delivery, schedule and HTTP. Everything is undone in the opposite order of its making.
+    open_daemon: socket | store | http | intake | _assemble
+    _assemble:   core | _remembering (checkpoint, doubts) | _sending (delivery, look-ups) | the daemon | what attends it
+
+Everything is undone in the opposite order of its making.
 """
 
 from __future__ import annotations
@@ -10,33 +12,29 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
+from starlette.routing import BaseRoute
 
 from config.loading import ConfigError, load
 from config.settings import Settings
-from detectors.findings import Instant, Kind
+from detectors.findings import Instant
 from monitor import __version__
 from monitor.answers import Answers
 from monitor.assembly import (
-    acknowledging,
-    approvers_of,
     channels,
     coupon_shops,
     delivery_rules,
-    desk_of,
     gate_of,
     http_token,
     ledger_rules,
     links_of,
-    messages_a_minute,
     pack_of,
-    region_tables,
     templates_of,
     tenant_key,
 )
@@ -46,28 +44,20 @@ from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
+from monitor.core import Core, build_core, scratch_store
 from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters, Letter
 from monitor.decisions import Decisions
-from monitor.decode import Decoder, decode_lines
-from monitor.directory import Directory
-from monitor.embedded import EmbeddedStore
-from monitor.engine import Engine
+from monitor.decode import decode_lines
 from monitor.engine.warming import warm_kernels
-from monitor.facts import Facts
-from monitor.feeds.station import open_station
+from monitor.feeds.station import Station, open_station
 from monitor.heartbeat import Heartbeat
-from monitor.incidents import Incidents
 from monitor.intake import Intake
-from monitor.loop import Checkpoints, LargePart, Loop, Part
+from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
-from monitor.names import Names
-from monitor.notices import Notices
-from monitor.notifications import Notifications
 from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
-from monitor.pipeline import Pipeline, Sink
 from monitor.recheck import Recheck, looked_up
 from monitor.remembered import Remembered
 from monitor.reports import Reports
@@ -78,7 +68,6 @@ from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
 from monitor.unsubscribe import opt_out_url, unsubscribe_routes
-from notifier.actions import Proposal
 from notifier.audit import Audit
 from notifier.charts import Charts
 from notifier.delivery import Delivery, Sent
@@ -89,7 +78,6 @@ from notifier.outbox import Outbox
 from notifier.posts import References
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
-from notifier.store import Store
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
@@ -97,89 +85,25 @@ HOUR_MS = 3_600_000
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Core:
-    """What decides: the same in the daemon and in `replay`."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all else stands on: open when `_assemble` begins, closed after the daemon has ended."""
 
-    names: Names
-    decoder: Decoder
-    directory: Directory
-    engine: Engine
-    incidents: Incidents
-    notifications: Notifications
-    ledger: Ledger
-    pipeline: Pipeline
-    notices: Notices
-
-    def is_open(self, proposal: Proposal) -> bool | None:
-        """Whether the episode behind a proposal still is; None where its subject is no parcel."""
-        if proposal.tracking_number is None:
-            return None
-        if (
-            proposal.evidence.get("kind") == Kind.SIGNATURE_SUSPECT
-        ):  # kept beside the parcels, which are delivered
-            return self.incidents.incident_of(proposal.finding_id) is not None
-        view = self.engine.parcel(proposal.tracking_number)
-        return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
-
-    def parts(self) -> Mapping[str, Part | LargePart]:
-        """What a checkpoint holds, in the order in which it is loaded."""
-        return {
-            "engine": EnginePart(self.engine),
-            "incidents": Plain(self.incidents.state, self.incidents.restore),
-            "notifications": Plain(self.notifications.state, self.notifications.restore),
-        }
-
-
-def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core:
-    pack = pack_of(settings)
-    names = Names()
-    engine = Engine(
-        settings.engine, settings.detection, names, timezone=settings.timezone, tables=region_tables()
-    )
-    identity = Identity(key)
-    directory = Directory(store, identity.contact_hashes)
-    incidents = Incidents(settings.incidents)
-    notifications = Notifications(
-        settings.notify, settings.incidents.escalation, messages_a_minute(settings), acknowledging(settings)
-    )
-    ledger = Ledger(store, identity, ledger_rules(settings, pack.currency))
-    desk = desk_of(settings, pack.fingerprint)
-    notices = Notices(
-        incidents,
-        notifications,
-        desk,
-        approvers_of(settings),
-        settings.notify.locale,
-        lambda: ledger.rules.two_above,
-    )
-    pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
-    decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
-    return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, notices)
-
-
-@asynccontextmanager
-async def scratch_store(folder: Path) -> AsyncIterator[Store]:
-    """A real store that nobody needs afterwards: nothing is written to the disk."""
-    embedded = EmbeddedStore(folder, allow_unsafe_folder=True)
-    await embedded.start()
-    try:
-        async with Store(embedded.url) as store:
-            await store.call("CONFIG", "SET", "appendonly", "no")
-            yield store
-    finally:
-        await embedded.stop()
+    settings: Settings
+    clock: Callable[[], Instant]
+    opened: OpenStore
+    http: Http
+    metrics: Metrics
+    stream: EventStream
+    letters: DeadLetters
+    intake: Intake
 
 
 @dataclass(frozen=True, slots=True)
-class EnginePart:
-    engine: Engine
-
-    def copying(self) -> Generator[None, None, Callable[[], bytes]]:
-        return self.engine.copying()
-
-    def load(self, data: bytes) -> None:
-        self.engine.load(data)
+class Sending:
+    delivery: Delivery
+    reconciler: Reconciler
+    charts: Charts
 
 
 @asynccontextmanager
@@ -198,7 +122,8 @@ async def open_daemon(
         letters = DeadLetters(opened.store, metrics=metrics)
         stream = EventStream(opened.store, settings.store.shards)
         intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
-        daemon = await _assemble(settings, clock, opened, http, metrics, stream, letters, intake)
+        ground = Ground(settings, clock, opened, http, metrics, stream, letters, intake)
+        daemon = await _assemble(ground)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
         if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
@@ -206,28 +131,59 @@ async def open_daemon(
         yield daemon
 
 
-async def _assemble(
-    settings: Settings,
-    clock: Callable[[], Instant],
-    opened: OpenStore,
-    http: Http,
-    metrics: Metrics,
-    stream: EventStream,
-    letters: DeadLetters,
-    intake: Intake,
-) -> Daemon:
+async def _assemble(on: Ground) -> Daemon:
+    settings, opened, metrics = on.settings, on.opened, on.metrics
     metrics.info("build", {"version": __version__})
-    story = Story(opened.store)
-    decisions = Decisions(opened.store)
+    story, decisions = Story(opened.store), Decisions(opened.store)
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
-    loop = Loop(stream, Reader(stream), core.decoder, core.pipeline, letters, metrics, core.names)
-    head = LedgerHead()
-    folder = CheckpointFolder(settings.data_dir / "checkpoints")
-    station = open_station(settings, opened.store, intake, letters, metrics, http)
-    parts = {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)}
-    keep_ms = round(settings.store.keep_stream_hours * HOUR_MS)
+    loop = Loop(on.stream, Reader(on.stream), core.decoder, core.pipeline, on.letters, metrics, core.names)
+    station = open_station(settings, opened.store, on.intake, on.letters, metrics, on.http)
     outbox = Outbox(opened.store, core.ledger)
+    checkpoints, doubts = await _remembering(on, core, loop, station, outbox)
+    core.incidents.expect(await decisions.since(core.pipeline.now))
+    sending = _sending(on, core, outbox, lambda: daemon.settings)
+    resubmit = _resubmitting(on, station)
+    daemon = Daemon(
+        settings=settings,
+        clock=on.clock,
+        uptime=time.monotonic,
+        opened=opened,
+        stream=on.stream,
+        loop=loop,
+        checkpoints=checkpoints,
+        delivery=sending.delivery,
+        intake=on.intake,
+        station=station,
+        ledger=core.ledger,
+        incidents=core.incidents,
+        notifications=core.notifications,
+        notices=core.notices,
+        engine=core.engine,
+        commands=Commands(loop, core.ledger, sending.reconciler, on.letters, opened, decisions, resubmit),
+        reconciler=sending.reconciler,
+        schedule=Schedule(on.clock, time.monotonic, metrics),
+        metrics=metrics,
+        sink=sink,
+        story=story,
+        token=http_token(settings),
+        doubts=doubts,
+    )
+    identity = Identity(tenant_key(settings))
+    daemon.heartbeat = Heartbeat(
+        lambda: daemon.settings.notify, on.http, lambda: bool(daemon.health()["alive"])
+    )
+    daemon.reports = _reports(on, core, daemon)
+    daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
+    daemon.console = _pages(on, core, daemon, sending.charts, identity)
+    return daemon
+
+
+async def _remembering(
+    on: Ground, core: Core, loop: Loop, station: Station, outbox: Outbox
+) -> tuple[Checkpoints, Callable[[], Awaitable[None]]]:
+    """Restores the last checkpoint, and asks whether the store is still the one that it was written beside."""
+    head, remembered = LedgerHead(), Remembered(on.opened.store)
 
     async def doubts() -> None:
         """At the start, when the store was away, and each few seconds: it may be an older copy by now. First of all,
@@ -235,25 +191,33 @@ async def _assemble(
         its stream.
         """
         await outbox.check()
-        head.saved = await _doubt(core.ledger, head.saved, opened, stream, loop, clock())
+        head.saved = await _doubt(core.ledger, head.saved, on.opened, on.stream, loop, on.clock())
 
-    remembered = Remembered(opened.store)
+    checkpoints = Checkpoints(
+        CheckpointFolder(on.settings.data_dir / "checkpoints"),
+        loop,
+        {**core.parts(), "ledger": head, "feeds": Plain(station.state, station.restore)},
+        remembered,
+        on.metrics,
+        time.monotonic,
+        doubts,
+        round(on.settings.store.keep_stream_hours * HOUR_MS),
+    )
     core.pipeline.facts.memory = remembered
-    checkpoints = Checkpoints(folder, loop, parts, remembered, metrics, time.monotonic, doubts, keep_ms)
     checkpoints.restore()
     await remembered.recall(core.pipeline.now)
     await doubts()
     core.pipeline.ask = Patience(doubts)
-    core.incidents.expect(await decisions.since(core.pipeline.now))
-    identity = Identity(tenant_key(settings))
-    rooms, shops = channels(settings, http), coupon_shops(settings, http)
+    return checkpoints, doubts
+
+
+def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Settings]) -> Sending:
+    settings, store = on.settings, on.opened.store
+    rooms, shops = channels(settings, on.http), coupon_shops(settings, on.http)
     templates = templates_of(settings, core.pipeline.pack)
-    reconciler = Reconciler(
-        opened.store, core.ledger, shops, rooms, looked_up(core.ledger, templates, core.directory)
-    )
-    count = deliveries_to(metrics)
-    links = links_of(settings)
-    charts = Charts(rooms, chart_address(lambda: daemon.settings, links))
+    identity = Identity(tenant_key(settings))
+    count = deliveries_to(on.metrics)
+    charts = Charts(rooms, chart_address(current, links_of(settings)))
 
     def observe(sent: Sent) -> None:
         """An alert that was given up counts as not told, and is said again."""
@@ -272,78 +236,63 @@ async def _assemble(
         rules=delivery_rules(settings),
         observe=observe,
         decorate=charts.decorate,
-        references=References(opened.store),
+        references=References(store),
         unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
     )
+    said = looked_up(core.ledger, templates, core.directory)
+    return Sending(delivery, Reconciler(store, core.ledger, shops, rooms, said), charts)
 
+
+def _resubmitting(on: Ground, station: Station) -> Callable[[Letter], Awaitable[bool]]:
     async def resubmit(letter: Letter) -> bool:
         """What is still unreadable must not be parked a second time."""
         if letter.feed:
             return await station.replay(letter)
-        good, dead = decode_lines(letter.raw, settings.intake.max_event_bytes, None)
+        good, dead = decode_lines(letter.raw, on.settings.intake.max_event_bytes, None)
         if dead or not good.events:
             return False
-        receipt = await intake.submit(letter.raw, clock())
+        receipt = await on.intake.submit(letter.raw, on.clock())
         return receipt.accepted > 0
 
-    daemon = Daemon(
-        settings=settings,
-        clock=clock,
-        uptime=time.monotonic,
-        opened=opened,
-        stream=stream,
-        loop=loop,
-        checkpoints=checkpoints,
-        delivery=delivery,
-        intake=intake,
-        station=station,
-        ledger=core.ledger,
-        incidents=core.incidents,
-        notifications=core.notifications,
-        notices=core.notices,
-        engine=core.engine,
-        commands=Commands(core.pipeline, core.ledger, reconciler, letters, opened, decisions, resubmit),
-        reconciler=reconciler,
-        schedule=Schedule(clock, time.monotonic, metrics),
-        metrics=metrics,
-        sink=sink,
-        story=story,
-        token=http_token(settings),
-        doubts=doubts,
+    return resubmit
+
+
+def _reports(on: Ground, core: Core, daemon: Daemon) -> Reports:
+    return Reports(
+        lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
+        core.ledger,
+        lambda now: uplift(core.ledger, on.opened.store, now),
+        Answers(on.opened.store),
+        core.incidents.history,
+        core.incidents.firing,
+        lambda: on.metrics.values("detector_calibration_error", "detector"),
+        lambda: core.notices.desk,
+        lambda: daemon.open_findings,
     )
+
+
+def _pages(on: Ground, core: Core, daemon: Daemon, charts: Charts, identity: Identity) -> Sequence[BaseRoute]:
+    """What people open in a browser, and chats fetch."""
+    links = links_of(on.settings)
     source = DaemonSource(
         daemon,
         core.incidents,
         core.notifications,
-        Answers(opened.store, metrics),
+        Answers(on.opened.store, on.metrics),
         lambda: daemon.settings,
         lambda: core.pipeline.pack,
-        clock,
+        on.clock,
     )
-    daemon.heartbeat = Heartbeat(lambda: daemon.settings.notify, http, lambda: bool(daemon.health()["alive"]))
-    daemon.reports = Reports(
-        lambda: (daemon.settings.notify, daemon.settings.timezone, core.pipeline.pack.fingerprint),
-        core.ledger,
-        lambda now: uplift(core.ledger, opened.store, now),
-        Answers(opened.store),
-        core.incidents.history,
-        core.incidents.firing,
-        lambda: metrics.values("detector_calibration_error", "detector"),
-        lambda: core.notices.desk,
-        lambda: daemon.open_findings,
-    )
-    daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
 
     async def said(action_id: str) -> Mapping[str, Any] | None:
         claim = await core.ledger.get(action_id)
         return claim.proposal.variables if claim is not None else None
 
-    daemon.console = [
-        ChartPage(links, clock, said, charts.draw).route(),
+    return [
+        ChartPage(links, on.clock, said, charts.draw).route(),
         *console_routes(source, gate_of(lambda: daemon.settings, daemon.token), links),
-        *unsubscribe_routes(core.ledger, identity, clock),
+        *unsubscribe_routes(core.ledger, identity, on.clock),
     ]
-    return daemon
 
 
 async def _doubt(

@@ -20,7 +20,7 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subje
 from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
 from monitor.directory import Directory
 from monitor.facts import Facts
-from monitor.policy import OrderFacts, Step, judge
+from monitor.policy import OrderFacts, Step, decide
 from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
@@ -117,7 +117,7 @@ def explain_kind(
         has_contact=True,
         open_ticket=open_ticket,
     )
-    return judge(finding, facts, pack, now).steps
+    return decide(finding, facts, pack, now).steps
 
 
 async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
@@ -129,7 +129,7 @@ async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
         return None
     finding = _finding(records[-1])
     facts = (await Facts(Directory(books.store)).of([finding], books.now)).get(finding.finding_id)
-    return judge(finding, facts, books.pack, books.now).steps
+    return decide(finding, facts, books.pack, books.now).steps
 
 
 def _finding(record: Any) -> Finding:

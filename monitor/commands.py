@@ -12,7 +12,7 @@ from monitor.api import Actor, Json, Refused
 from monitor.deadletter import DeadLetters, Letter
 from monitor.decisions import Decisions
 from monitor.incidents import Command
-from monitor.pipeline import Pipeline
+from monitor.loop import Loop
 from monitor.records import when
 from monitor.storage import OpenStore
 from notifier.ledger import Ledger, Person, SecondPersonNeededError
@@ -31,7 +31,7 @@ Handler = Callable[[Json, Actor, Instant], Awaitable[Json]]
 
 @dataclass(slots=True)
 class Commands:
-    pipeline: Pipeline
+    loop: Loop
     ledger: Ledger
     reconciler: Reconciler
     letters: DeadLetters
@@ -98,7 +98,7 @@ class Commands:
     async def _silence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         matchers = [_matcher(one) for one in _texts(arguments, "matchers")]
         try:
-            hidden = [view.incident_id for view in self.pipeline.incidents.preview(matchers)]
+            hidden = [view.incident_id for view in self.loop.pipeline.incidents.preview(matchers)]
         except ValueError as error:
             raise Refused(str(error), 400) from None
         if arguments.get("preview"):
@@ -123,9 +123,8 @@ class Commands:
     async def _apply(self, verb: str, actor: Actor, now: Instant, **more: Any) -> None:
         identity = _digest(verb, str(now), actor.name, str(more))
         command = Command(id=identity, at=now, by=actor.name, verb=verb, **more)
-        await self.decisions.write(command)
         try:
-            await self.pipeline.command(command)
+            await self.loop.command(command, self.decisions.write)
         except KeyError:
             raise Refused(f"no open incident {more.get('incident_id') or more.get('note')}", 404) from None
         except ValueError as error:

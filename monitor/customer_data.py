@@ -51,7 +51,7 @@ async def erase(
     for order_id in orders:
         await store.hash_delete(store.key("order", order_id), *UNNAMED)
     await store.delete(
-        store.key("customer-order", customer_id),
+        store.key("live-orders", customer_id),
         store.key("tickets", "customer", customer_id),
         store.key("complained", "customer", customer_id),
         *(store.key("complained", "order", one) for one in orders),

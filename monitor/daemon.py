@@ -31,6 +31,7 @@ from monitor.incidents import Incidents
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
+from monitor.minor import to_major
 from monitor.notices import Notices
 from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
@@ -45,6 +46,7 @@ from monitor.stream import EventStream, Frame
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Rules
+from notifier.outbox import FencedError
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
 from notifier.sending import CouponsUnavailableError
@@ -157,13 +159,21 @@ class Daemon:
         if left:
             log.warning("delivery.undrained", entries=left)
         self.station.close()
-        await self.checkpoints.write(self.clock())
+        try:
+            await self.checkpoints.write(self.clock())
+        except (
+            StoreError,
+            FencedError,
+        ) as error:  # the next start takes more of the stream again, that is all
+            log.warning("checkpoint.skipped", why=str(error))
 
     async def _deliver(self) -> None:
         """Not before the engine knows what it knew when it was stopped: what is sent is held against its state, and
         an episode that a restart has yet to find again would look like one that is over.
         """
         await self.loop.caught_up.wait()
+        for claim in await self.loop.pipeline.ask(self.ledger.untold):  # given up since the checkpoint
+            self.notifications.failed(claim.proposal.cause, self.clock())
         while True:
             # What was under way when the store went away is due again when its lease ends.
             started = await self.loop.pipeline.ask(lambda: self.delivery.run_once(self.clock()))
@@ -289,6 +299,7 @@ class Daemon:
         currency = self.loop.pipeline.pack.currency
         for scope, (_spent, left) in (await self.ledger.budgets(currency, now)).items():
             gauge("budget_left_minor_units").labels(scope=scope, currency=currency).set(left)
+            gauge("budget_left").labels(scope=scope, currency=currency).set(to_major(left, currency))
         gauge("ready").set(lag <= self.settings.http.ready_lag_seconds * 1000)
 
     def health(self) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -16,11 +17,17 @@ from monitor import complaint_times
 from monitor.columns import Batch
 from monitor.events import Complaint, Order
 from notifier.sending import Contact
-from notifier.store import Pipeline, Store
+from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 400 * 86_400_000
-FINISHED: Final = frozenset({"completed", "cancelled", "refunded"})
 CLOSED_TICKET: Final = frozenset({"resolved", "withdrawn"})
+NEWEST: Final = 5  # live orders of a customer that are looked at for a contact
+# In the order of their steps: of two at the same moment the later step is the status.
+STEPS: Final = (
+    *("placed", "paid", "shipped", "completed", "return_requested", "return_received"),
+    *("refund_requested", "cancelled", "refunded"),
+)
+_TOLD: Final = Script.load(Path(__file__).with_name("order_told.lua"))
 _TEXTS: Final = (
     "customer_id",
     "region",
@@ -68,6 +75,8 @@ class Directory:
 
     async def remember(self, batch: Batch) -> None:
         pipe = self._store.pipeline(atomic=False)
+        if batch.orders:
+            pipe.call("SCRIPT", "LOAD", _TOLD.text)  # each time: the server may be another one by now
         for order in batch.orders:
             self._order(pipe, order)
         for complaint in batch.complaints:
@@ -114,15 +123,18 @@ class Directory:
         if order_id:
             raw = await self._store.hash_get(self._store.key("order", order_id), "contact")
         elif customer_id:
-            newest = await self._store.get(self._store.key("customer-order", customer_id))
-            raw = (
-                await self._store.hash_get(self._store.key("order", newest.decode()), "contact")
-                if newest
-                else None
-            )
+            raw = await self._newest_contact(customer_id)
         if not raw:
             return None
         return _contact(msgspec.json.decode(raw, type=dict[str, Any]))
+
+    async def _newest_contact(self, customer_id: str) -> bytes | None:
+        """Of a customer's live orders; not every feed tells it with every order."""
+        key = self._store.key("live-orders", customer_id)
+        newest = await self._store.call("ZREVRANGE", key, 0, NEWEST - 1)
+        commands = [("HGET", self._store.key("order", one.decode()), "contact") for one in newest]
+        found = await self._store.run(commands, atomic=False) if commands else []
+        return next((raw for raw in found if raw), None)
 
     def _with_contact(self, entry: OrderEntry, raw: bytes | None) -> OrderEntry:
         """What deciding may know of a contact: keyed hashes and a time zone, not the contact."""
@@ -152,8 +164,7 @@ class Directory:
         return {order_id: _with_customer(entry, opted, tickets) for order_id, entry in entries.items()}
 
     def _order(self, pipe: Pipeline, order: Order) -> None:
-        key = self._store.key("order", order.order_id)
-        fields: dict[str, str | bytes | int] = {f"at:{order.status}": order.occurred_at}
+        fields: dict[str, str | bytes | int] = {}
         for name in _TEXTS:
             if (value := getattr(order, name)) is not None:
                 fields[name] = value
@@ -163,11 +174,9 @@ class Directory:
             fields["promised_at"] = order.promised_at
         if order.contact:
             fields["contact"] = msgspec.json.encode(order.contact)
-        pipe.call("HSET", key, *[part for pair in fields.items() for part in pair])
-        pipe.call("PEXPIRE", key, KEPT_MS)
-        pipe.call("SET", self._store.key("customer-order", order.customer_id), order.order_id, "PX", KEPT_MS)
-        if order.status in FINISHED:
-            pipe.call("HDEL", key, "contact")
+        keys = (self._store.key("order", order.order_id), self._store.key("live-orders", order.customer_id))
+        told = (order.order_id, order.status, order.occurred_at, KEPT_MS)
+        pipe.call("EVALSHA", _TOLD.sha, 2, *keys, *told, *[part for pair in fields.items() for part in pair])
         if order.tracking_number:
             self._link(pipe, order.tracking_number, order.order_id)
 
@@ -194,7 +203,7 @@ def _entry(order_id: str, fields: Mapping[str, bytes], tickets: int) -> OrderEnt
     return OrderEntry(
         order_id=order_id,
         customer_id=texts.get("customer_id"),
-        status=max(statuses, key=lambda name: statuses[name], default=None),
+        status=max(statuses, key=lambda name: (statuses[name], STEPS.index(name)), default=None),
         amount=int(fields["amount"]) if "amount" in fields else None,
         currency=texts.get("currency"),
         locale=texts.get("locale"),

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from detectors.findings import Finding, Instant, SubjectType
+from detectors.findings import Finding, Instant, Kind, SubjectType
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts
 from monitor.remembered import change_of
 
 PARCEL_LIKE: Final = frozenset({SubjectType.PARCEL, SubjectType.ORDER, SubjectType.CUSTOMER})
 DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
+# Lateness of a parcel that has come as far as its receiver lets it: it lies in a locker or station, or was refused. A failed
+# attempt is not among them: carriers use that word for their own failures as well.
+LATE: Final = frozenset({Kind.PROMISE_BROKEN, Kind.LATE_PREDICTED, Kind.DELIVERY_STALLED})
+WITH_THE_RECEIVER: Final = frozenset({"collection", "return"})
 
 
 class Memory(Protocol):
@@ -92,4 +96,5 @@ def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
         contact_hashes=order.contact_hashes,
         timezone=order.timezone,
         cancelled=order.status in DEAD_ORDERS,
+        customer_cause=finding.kind in LATE and finding.evidence.get("segment") in WITH_THE_RECEIVER,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -19,6 +19,7 @@ from monitor.checkpoint import Checkpoint, CheckpointFolder
 from monitor.columns import Batch
 from monitor.deadletter import DeadLetters
 from monitor.decode import DeadEvent, Decoder
+from monitor.incidents import Command
 from monitor.metrics import Metrics
 from monitor.names import Names
 from monitor.pipeline import Pipeline
@@ -28,6 +29,10 @@ from monitor.stream import EventStream, Positions, Reader, Step, reached
 log = structlog.get_logger(__name__)
 
 WAIT_SECONDS = 1.0
+
+
+class HalfDoneError(RuntimeError):
+    """what people decided was carried out half way: memory is ahead of the ledger"""
 
 
 class Part(Protocol):
@@ -62,6 +67,7 @@ class Loop:
     whole: bool = True  # what the parts know and `taken` belong together
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)  # with what was there at the start
     _taking: asyncio.Task[None] | None = None
+    _deciding: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Until cancelled; a step that has begun is finished first.
@@ -80,14 +86,39 @@ class Loop:
                 await asyncio.shield(self._taking)
 
     async def finish(self, seconds: float) -> None:
-        """After `run` was cancelled: the step that has begun, or not if its store does not come back in time."""
-        if self._taking is not None:
-            await asyncio.wait({self._taking}, timeout=seconds)
-            self._taking.cancel()
-            await asyncio.gather(self._taking, return_exceptions=True)
+        """After `run` was cancelled: what has begun, or not if its store does not come back in time."""
+        begun = self._deciding | ({self._taking} if self._taking is not None else set())
+        if begun:
+            await asyncio.wait(begun, timeout=seconds)
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+    async def command(self, command: Command, write: Callable[[Command], Awaitable[None]]) -> None:
+        """What a person decided, between two steps: a checkpoint that knows who was told has their claims as well.
+
+        `write` makes it durable before it is applied. Its time is never before the engine's, as a restart asks for what
+        was decided since its checkpoint. Raises as `Incidents.apply` does, with nothing changed; it is finished though
+        whoever asked has gone.
+        """
+        task = asyncio.create_task(self._command(command, write), name="command")
+        self._deciding.add(task)
+        task.add_done_callback(self._deciding.discard)
+        await asyncio.shield(task)
+
+    async def _command(self, command: Command, write: Callable[[Command], Awaitable[None]]) -> None:
+        async with self.busy:
+            command = replace(command, at=max(command.at, self.pipeline.now))
+            await write(command)
+            transitions = self.pipeline.incidents.apply(command)
+            self.whole = False
+            await self.pipeline.tell(transitions, command.at)
+            self.whole = True
 
     async def take(self, step: Step) -> None:
         async with self.busy:
+            if not self.whole:
+                raise HalfDoneError(HalfDoneError.__doc__)
             self.whole = False
             for decoded in self.decoder.decode(step.frames):
                 with self.metrics.histogram("batch_seconds").time():

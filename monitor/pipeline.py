@@ -19,7 +19,7 @@ from detectors.findings import Finding, Instant
 from monitor.columns import Batch
 from monitor.directory import Directory
 from monitor.facts import PARCEL_LIKE, Facts
-from monitor.incidents import Command, Incidents, Transition
+from monitor.incidents import Incidents, Transition
 from monitor.patience import Asking, once
 from monitor.policy import OrderFacts, decide
 from notifier.actions import Decided, Proposal, Reason
@@ -84,9 +84,6 @@ class Pipeline:
         self.now = max(self.now, now)
         self.engine.tick(self.now)
 
-    async def command(self, command: Command) -> None:
-        await self._tell(self.incidents.apply(command), command.at)
-
     async def _act(self, findings: Sequence[Finding], now: Instant, *, settle: bool = False) -> None:
         if not findings and not settle:
             return
@@ -100,9 +97,10 @@ class Pipeline:
         for start in range(0, len(findings), CHUNK):
             await self._decide(findings[start : start + CHUNK], facts, now)
         await self.ask(lambda: self.sink.findings(findings))
-        await self._tell(transitions, now)
+        await self.tell(transitions, now)
 
-    async def _tell(self, transitions: Sequence[Transition], now: Instant) -> None:
+    async def tell(self, transitions: Sequence[Transition], now: Instant) -> None:
+        """Alerts that are due, as claims. Between what the notification log knows and its claim nobody may checkpoint."""
         if transitions:
             await self.sink.transitions(transitions)
         await self._claim(self.notices.advance(transitions, now), now)
@@ -114,14 +112,10 @@ class Pipeline:
         for finding in findings:
             if finding.subject.type not in PARCEL_LIKE:
                 continue  # ops hear of places through incidents, once for many findings
-            proposals += decide(
-                finding,
-                facts.get(finding.finding_id),
-                self.pack,
-                now,
-                held_back=_held_back(finding),
-                incident_id=self.incidents.incident_of(finding.finding_id),
-            )
+            held_back, incident = _held_back(finding), self.incidents.incident_of(finding.finding_id)
+            known = facts.get(finding.finding_id)
+            judged = decide(finding, known, self.pack, now, held_back=held_back, incident_id=incident)
+            proposals += judged.proposals
         decided = await self._claim(proposals, now)
         # Repeated ones as well: a crash may have come between the claim and the question.
         await self._claim(self.notices.ask(decided, now), now)

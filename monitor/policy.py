@@ -54,7 +54,7 @@ class OrderFacts:
     has_contact: bool = False
     open_ticket: bool = False
     cancelled: bool = False  # or refunded: nothing is owed any more
-    customer_cause: bool = False  # wrong address, refused, not at home
+    customer_cause: bool = False  # it waits for its receiver, or was refused
     contact_hashes: tuple[str, ...] = ()
 
 
@@ -82,22 +82,9 @@ def decide(
     *,
     held_back: Reason | None = None,
     incident_id: str | None = None,
-) -> list[Proposal]:
-    """What `judge` proposes. A coupon precedes its message."""
-    return list(judge(finding, facts, pack, now, held_back=held_back, incident_id=incident_id).proposals)
-
-
-def judge(
-    finding: Finding,
-    facts: OrderFacts | None,
-    pack: PolicyPack,
-    now: Instant,
-    *,
-    held_back: Reason | None = None,
-    incident_id: str | None = None,
 ) -> Judgement:
-    """Every question with its answer, and the proposals. `held_back` is what incidents, silences and feeds say against
-    acting.
+    """Every question with its answer, and the proposals; a coupon precedes its message. `held_back` is what incidents,
+    silences and feeds say against acting.
     """
     rule = pack.rule_of(finding.kind)
     if rule is None:
@@ -149,7 +136,7 @@ def _doubts(
     cancelled = Reason.RECOVERED if facts.cancelled else None
     yield _step("is the order alive", cancelled, "cancelled or refunded" if cancelled else "")
     theirs = Reason.CUSTOMER_CAUSE if rule.skip_customer_cause and facts.customer_cause else None
-    yield _step("is the delay ours", theirs)
+    yield _step("is the delay ours", theirs, "it waits for its receiver, or was refused" if theirs else "")
     talking = Reason.TICKET_OPEN if rule.skip_open_ticket and facts.open_ticket else None
     yield _step("is nobody talking to the customer yet", talking)
 

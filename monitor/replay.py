@@ -19,8 +19,8 @@ import numpy as np
 
 from config.settings import Settings
 from monitor import __version__
-from monitor.app import Core, build_core, scratch_store
 from monitor.columns import I64
+from monitor.core import Core, build_core, scratch_store
 from monitor.files import read_lines
 from monitor.records import when
 from monitor.sinks import FileSink

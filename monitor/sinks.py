@@ -12,6 +12,7 @@ import msgspec
 from detectors.findings import Finding
 from monitor.incidents import Transition, records
 from monitor.metrics import Metrics
+from monitor.minor import to_major
 from monitor.records import action_record, finding_record
 from monitor.story import Story
 from notifier.actions import Decided, Outcome
@@ -48,9 +49,9 @@ class LiveSink:
             }
             counter.labels(**labels).inc()
             if decided.outcome is Outcome.SEND and proposal.amount:
-                self._metrics.counter("spent_minor_units").labels(currency=proposal.currency).inc(
-                    proposal.amount
-                )
+                amount, currency = proposal.amount, proposal.currency
+                self._metrics.counter("spent_minor_units").labels(currency=currency).inc(amount)
+                self._metrics.counter("spent").labels(currency=currency).inc(to_major(amount, currency))
 
     async def transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:

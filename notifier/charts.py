@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEAST_POINTS = 3
+TENTHS_BELOW = 10  # a usual level of 2.6 is not 3
 DRAWING: Final = (
     threading.Lock()
 )  # whoever draws holds it: matplotlib's fonts and settings are of the whole process
 _TIMES: Final = ("%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S")  # numbers alone, for every language
 _ZEROS: Final = ("", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M")
 _OFFSETS: Final = ("", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M")
+_USUAL: Final = "#607d8b"
 _COLOURS = {"critical": "#c62828", "warning": "#ef6c00", "info": "#1565c0", "resolved": "#2e7d32"}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """`points` are (milliseconds, count); `usual` a level to compare with; `forecast` rows of milliseconds, expected,
-    low and high.
+    low and high. All of one picture count the same thing, or nobody could read its axis.
     """
 
     points: Sequence[Sequence[int]]
@@ -45,9 +47,12 @@ class Picture:
 
     @classmethod
     def of(cls, variables: Mapping[str, Any]) -> Self | None:
-        """From what an alert says; None where there is too little to see."""
+        """From what an alert says; None where there is too little to see. A forecast is of all that a place holds, the
+        series of its open findings alone: where there is a forecast, it is the picture.
+        """
         more = variables.get("chart") or {}
-        points, forecast = variables.get("series") or (), more.get("forecast") or ()
+        forecast = more.get("forecast") or ()
+        points = () if forecast else variables.get("series") or ()
         if len(points) + len(forecast) < LEAST_POINTS:
             return None
         severity, timezone = variables.get("severity", "info"), variables.get("timezone", "UTC")
@@ -85,12 +90,17 @@ class Charts:
 
 def draw(picture: Picture) -> bytes:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     with DRAWING:
         figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
         axes = figure.add_subplot()
-        plot(axes, picture, _COLOURS.get(picture.severity, "#1565c0"), "#607d8b")
+        colour = _COLOURS.get(picture.severity, "#1565c0")
+        plot(axes, picture, colour, _USUAL)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=2))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.grid(axis="y", alpha=0.3)
+        _write_numbers(axes, picture, colour)
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None})
     return _small(out.getvalue())
@@ -123,6 +133,34 @@ def plot(axes: Axes, picture: Picture, colour: str, usual: str, marks: int = 8) 
     )
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _write_numbers(axes: Axes, picture: Picture, colour: str) -> None:
+    """What is there now, what is expected, and what is usual: the numbers people would else guess from the axis."""
+    zone = ZoneInfo(picture.timezone)
+    rows = picture.forecast or picture.points[-1:]
+    for at, row in zip(_times(rows, zone), rows, strict=True):
+        last = row is rows[-1]
+        axes.annotate(
+            f"{row[1]:,.0f}",
+            (at, row[1]),
+            xytext=(-4 if last else 4, 5),
+            textcoords="offset points",
+            ha="right" if last else "left",
+            color=colour,
+            fontweight="bold",
+        )
+    if picture.usual is not None:
+        axes.annotate(
+            f"{picture.usual:,.0f}" if picture.usual >= TENTHS_BELOW else f"{picture.usual:.1f}",
+            (0, picture.usual),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 3),
+            textcoords="offset points",
+            color=_USUAL,
+        )
+    axes.margins(y=0.15)
+    axes.set_ylim(bottom=0)
 
 
 def _times(rows: Sequence[Sequence[float]], zone: ZoneInfo) -> Any:

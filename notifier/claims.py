@@ -94,6 +94,7 @@ class Claim:
     first_approver: str = ""  # of two
     template: str = ""  # where the words went without the offer
     began_at: Instant = 0  # of the last attempt
+    said: str = ""  # what its text is known by
     shadow: bool = False  # decided in shadow mode: it cost nothing and said nothing
 
 
@@ -148,5 +149,6 @@ def read_claim(action_id: str, fields: Mapping[str, bytes], checksum: str) -> Cl
         first_approver=text.get("first", ""),
         template=text.get("tpl", ""),
         began_at=int(float(text.get("began", 0))),
+        said=text.get("said", ""),
         shadow="shadow" in text or text["reason"] == Reason.SHADOW,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from notifier.actions import ActionKind
@@ -95,9 +96,13 @@ class Composer:
         return self._unsubscribe(customer)
 
     async def sent_as(self, claim: Claim, contact: Contact | None) -> Message | None:
-        """What a claim said when it was sent, to be found at its provider; None without its receiver."""
+        """What a claim said when it was sent, to be found at its provider; None without its receiver. Templates may have
+        changed since: what is found is found by `said`.
+        """
         entry = entry_of(claim)
-        return await self.message(entry, contact) if contact is not None or entry.ops else None
+        if contact is None and not entry.ops:
+            return None
+        return replace(await self.message(entry, contact), said=claim.said)
 
     async def _money(self, entry: Entry) -> dict[str, Any]:
         """The coupon that the words speak of; nothing where they go without it."""

@@ -19,9 +19,11 @@ from typing import Final, Protocol
 from notifier.actions import ActionKind, Reason
 from notifier.compose import Composer, coupon_of
 from notifier.ledger import Ledger
+from notifier.mistakes import tell
 from notifier.outbox import Entry, Outbox, Verdict
 from notifier.pacing import Backoff, Pacer, QuietHours
 from notifier.posts import Plan, Reference, References, plan
+from notifier.said import fingerprint
 from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
 from notifier.store import StoreError
 from notifier.templates import TemplateProblemError, Templates
@@ -174,7 +176,8 @@ class Delivery:
             raise
         except TemplateProblemError as error:
             return Verdict("failed", Reason.CHANNEL_REJECTED, detail=str(error)[:200]), None
-        except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is counted and ends
+        except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is told, counted and ends
+            tell("delivery.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
             due = now + self._rules.backoff.after(entry.action_id, entry.crashes + 1)
             return Verdict("retry", Reason.UNKNOWN, due, detail=type(error).__name__, crashed=True), None
 
@@ -247,9 +250,9 @@ class Delivery:
             return Verdict("done", Reason.OK, detail="sent_before"), None
         if at > entry.part:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
-        if not await self._outbox.begin(entry, now):
-            return None, None
         post = posts.posts[at]
+        if not await self._outbox.begin(entry, now, fingerprint(post.body)):
+            return None, None
         verdict, result = await self._exchange(entry, self._channels[proposal.channel].send(post, now), now)
         if verdict.state == "done":
             await self._remember(entry, message, verdict, known)
@@ -262,6 +265,7 @@ class Delivery:
         try:
             result = await attempt
         except Exception as error:  # noqa: BLE001 -- a channel's own mistake, after it may have sent
+            tell("channel.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
             result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
             return replace(await self._classify(entry, result, now), crashed=True), result
         return await self._classify(entry, result, now), result

@@ -10,19 +10,16 @@ shadow's own, and nothing is queued. Amounts are integer minor units.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from notifier.actions import ActionKind, Arm, Decided, Outcome, Proposal, Reason
+from notifier.actions import Decided, Proposal, Reason
+from notifier.claiming import DAY_MS, Claiming, decided
 from notifier.claims import (
     Budget,
     Claim,
@@ -30,26 +27,27 @@ from notifier.claims import (
     Person,
     Rules,
     SecondPersonNeededError,
-    Wanted,
     read_claim,
 )
 from notifier.identity import Identity
+from notifier.paging import pages
+from notifier.scripts import script
 from notifier.sending import Instant
-from notifier.store import Script, Store, StoreRefusedError
+from notifier.store import Store, StoreRefusedError
 
-__all__ = ["Budget", "Claim", "Head", "Ledger", "Person", "Rules", "SecondPersonNeededError", "script"]
+__all__ = [
+    "DAY_MS",
+    "Budget",
+    "Claim",
+    "Head",
+    "Ledger",
+    "Person",
+    "Rules",
+    "SecondPersonNeededError",
+    "script",
+]
 
-DAY_MS: Final = 86_400_000
 SECOND_WITHIN_MS: Final = DAY_MS
-BATCH: Final = 64  # claims a script: some 4 ms in which the store serves nobody else
-LUA: Final = Path(__file__).parent / "lua"
-WITH_CODE: Final = frozenset({ActionKind.COUPON})
-WORDS: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
-
-
-def script(name: str) -> Script:
-    common = (LUA / "common.lua").read_text(encoding="utf-8")
-    return Script(common + (LUA / f"{name}.lua").read_text(encoding="utf-8"))
 
 
 class Ledger:
@@ -59,7 +57,7 @@ class Ledger:
         self._rules = rules
         self._zone = ZoneInfo(rules.timezone)
         self._root = store.key("ledger")
-        self._claim = script("claim")
+        self._claiming = Claiming(identity, self._root, store.key("opted-out"))
         self._decide = script("decide")
         self._switch = script("switch")
         self._agree = script("agree")
@@ -108,19 +106,13 @@ class Ledger:
         """In order, in one round trip: a coupon stands before the message that depends on it. Where the reply is lost
         it raises, and asking again is safe.
         """
-        shared = msgspec.json.encode(self._shared(now))
-        commands = [
-            self._command(proposals[start : start + BATCH], shared)
-            for start in range(0, len(proposals), BATCH)
-        ]
+        commands = self._claiming.commands(proposals, self._rules, now)
         answers = itertools.chain.from_iterable(await self._run(commands)) if commands else ()
-        return [
-            self._decided(proposal, answer, now) for proposal, answer in zip(proposals, answers, strict=True)
-        ]
+        return [decided(proposal, answer, now) for proposal, answer in zip(proposals, answers, strict=True)]
 
     async def _run(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         if not self._loaded:
-            await self._store.call("SCRIPT", "LOAD", self._claim.text)
+            await self._store.call("SCRIPT", "LOAD", self._claiming.script.text)
             self._loaded = True
         try:
             return await self._store.run(commands, atomic=False)
@@ -128,103 +120,8 @@ class Ledger:
             if error.code != "NOSCRIPT":
                 raise
         # A new server behind the same address. Some of the pipeline may have run: claims are idempotent.
-        await self._store.call("SCRIPT", "LOAD", self._claim.text)
+        await self._store.call("SCRIPT", "LOAD", self._claiming.script.text)
         return await self._store.run(commands, atomic=False)
-
-    def _command(self, proposals: Sequence[Proposal], shared: bytes) -> tuple[Any, ...]:
-        parts: list[bytes | str] = []
-        for proposal in proposals:
-            parts += self._lookup(proposal) if proposal.suppressed is not None else self._wanted(proposal)
-        return "EVALSHA", self._claim.sha, 1, self._root, shared, *parts
-
-    @staticmethod
-    def _lookup(proposal: Proposal) -> tuple[bytes, str, str]:
-        """Policy's no is not claimed, as it may be a yes tomorrow; but what was claimed before stands."""
-        return msgspec.json.encode({"id": proposal.action_id, "look": True}), "", ""
-
-    def _wanted(self, proposal: Proposal) -> tuple[bytes, bytes, str]:
-        record = msgspec.json.encode(proposal)
-        return msgspec.json.encode(self._parameters(proposal)), record, self._identity.checksum(record)
-
-    def _shared(self, now: Instant) -> dict[str, Any]:
-        """What is the same for every claim of a batch."""
-        rules = self._rules
-        local = datetime.fromtimestamp(now / 1000, self._zone)
-        return {
-            "now": now,
-            "space": "shadow" if rules.shadow else "live",
-            "month": f"{local:%Y-%m}",
-            "day_name": f"{local:%Y-%m-%d}",
-            "hour_name": f"{local:%Y-%m-%dT%H}",
-            "hours_left": 24 - local.hour,
-            "opted_out": self._store.key("opted-out"),
-            "shadow": rules.shadow,
-            "explicit": rules.explicit_consent,
-            "cap": rules.cap,
-            "cap_ms": rules.cap_days * DAY_MS,
-            "yearly": rules.yearly,
-            "contact_cap": rules.contact_cap,
-            "address_cap": rules.address_cap,
-            "tenant": rules.budget_tenant,
-            "day": rules.budget_day,
-            "incident": rules.budget_incident,
-            "customer": rules.budget_customer,
-            "burst": rules.burst,
-            "approval": rules.approval_above,
-            "breaker": rules.breaker,
-            "factor": rules.breaker_factor,
-        }
-
-    def _parameters(self, proposal: Proposal) -> Wanted:
-        action_id, customer = proposal.action_id, proposal.customer_id
-        who = self._identity.pseudonym(customer) if customer else None
-        group = f"{proposal.order_id or ''}|{proposal.cause}"
-        return Wanted(
-            id=action_id,
-            kind=proposal.kind,
-            lane="ops" if proposal.kind is ActionKind.OPS_ALERT else "customer",
-            ch=proposal.channel,
-            policy=proposal.policy_version,
-            purpose=proposal.purpose,
-            words=proposal.kind in WORDS,
-            amount=proposal.amount,
-            cur=proposal.currency,
-            group=group,
-            capped=proposal.capped and customer is not None,
-            dep=proposal.depends_on,
-            fb=proposal.fallback,
-            exp=proposal.expires_at,
-            nb=proposal.not_before,
-            inc=proposal.incident_id,
-            who=customer,
-            cid=who,
-            cause=_cause(who, proposal) if proposal.amount else None,
-            code=self._identity.coupon_code(action_id) if proposal.kind in WITH_CODE else None,
-            arm=self._arm(proposal),
-            contacts=proposal.contact_hashes,
-        )
-
-    def _arm(self, proposal: Proposal) -> Arm | None:
-        if proposal.customer_id is None or not proposal.holdout:
-            return None
-        return (
-            Arm.HOLDOUT if self._identity.bucket(proposal.customer_id) < self._rules.holdout else Arm.TREATED
-        )
-
-    @staticmethod
-    def _decided(proposal: Proposal, answer: Any, now: Instant) -> Decided:
-        if proposal.suppressed is not None and len(answer) == 1:
-            return Decided(proposal, Outcome.SUPPRESSED, proposal.suppressed, now)
-        repeated, outcome, reason, arm, code, at = answer
-        return Decided(
-            proposal=proposal,
-            outcome=Outcome(outcome.decode()),
-            reason=Reason(reason.decode()),
-            decided_at=int(at),
-            arm=Arm(arm.decode()) if arm else None,
-            coupon_code=code.decode() if code else None,
-            repeated=bool(repeated),
-        )
 
     async def get(self, action_id: str) -> Claim | None:
         fields = await self._store.hash_all(self.key("action", action_id))
@@ -243,18 +140,10 @@ class Ledger:
         return [self._read(one, fields) for one, fields in readable if "outcome" in fields]
 
     async def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterator[Claim]:
-        """By time of decision, page by page."""
-        low, offset = since, 0
-        high = "+inf" if until is None else str(until)
-        while True:
-            ids = await self._store.call(
-                "ZRANGEBYSCORE", self.key("actions"), low, high, "LIMIT", offset, 500
-            )
-            for claim in await self.claims([one.decode() for one in ids]):
+        """By time of decision, page by page; what is retired meanwhile hides nothing else."""
+        async for ids in pages(self._store, self.key("actions"), since, until):
+            for claim in await self.claims(ids):
                 yield claim
-            if len(ids) < 500:
-                return
-            offset += 500
 
     def _read(self, action_id: str, fields: Mapping[str, bytes]) -> Claim:
         return read_claim(action_id, fields, self._identity.checksum(fields["p"]))
@@ -272,6 +161,11 @@ class Ledger:
 
     async def held(self) -> list[Claim]:
         ids = await self._store.call("ZRANGE", self.key("held"), 0, -1)
+        return await self.claims([one.decode() for one in ids])
+
+    async def untold(self) -> list[Claim]:
+        """Alerts of the last two days that were given up before anything of them was said."""
+        ids = await self._store.call("ZRANGE", self.key("untold"), 0, -1)
         return await self.claims([one.decode() for one in ids])
 
     async def _word(self, action_id: str, word: str, person: Person, now: Instant, only: str = "") -> str:
@@ -417,8 +311,3 @@ class Ledger:
         commands = [("ZRANGE", self.key("due", name.decode()), 0, 0, "WITHSCORES") for name in queues]
         found = await self._store.run(commands, atomic=False) if commands else []
         return min((int(score) for entries in found for _, score in entries), default=None)
-
-
-def _cause(who: str | None, proposal: Proposal) -> str:
-    text = f"{who or 'none'}\0{proposal.order_id or ''}\0{proposal.cause}"
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

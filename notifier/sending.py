@@ -104,6 +104,7 @@ class Message:
     template: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     coupon_code: str | None = None
+    said: str = ""  # in a look-up: what the text that was sent is known by (`notifier.said`)
     unsubscribe: str | None = None  # where this customer says no more, with one POST (RFC 8058)
 
 

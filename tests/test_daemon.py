@@ -46,6 +46,28 @@ async def test_a_late_parcel_brings_a_coupon_and_one_message(
         assert {finding["kind"] for finding in parcel["findings"]} >= {"promise_broken"}
 
 
+async def test_a_promise_that_passes_while_the_parcel_waits_in_a_locker_brings_no_apology(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """It came in time; that it was not fetched is not ours to pay for. Its neighbour in a hub is late by our doing."""
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop, 1)
+        await late_parcel(shop, 2)
+        await shop.pass_time(1)
+        await shop.send(
+            scan("held_for_pickup", clock.now, 1, facility="LOCKER"), scan("arrived", clock.now, 2)
+        )
+        await shop.pass_time(27)
+        await until(lambda: standin.counts.coupons == 1)
+        theirs = {"decision": "suppressed", "reason": "customer_cause", "arm": ""}
+        assert await shop.value("actions_total", kind="coupon", **theirs) == 1
+        assert (
+            await shop.value("actions_total", kind="coupon", decision="send", reason="ok", arm="treated") == 1
+        )
+        story = json.loads((await shop.ask("GET", "/v1/explain/SF1")).body)
+        assert any("customer_cause" in line for line in story["lines"])
+
+
 async def test_after_a_restart_nothing_is_done_twice(tmp_path: Path, standin: Standin, clock: Clock) -> None:
     async with running(tmp_path, standin, clock) as shop:
         await late_parcel(shop)

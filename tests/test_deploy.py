@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+import tomllib
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
@@ -46,6 +47,12 @@ def expressions() -> list[str]:
         for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
             found += [target["expr"] for target in panel.get("targets", ())]
     return found
+
+
+def test_no_board_reckons_with_minor_units() -> None:
+    """A hundred of them are a yuan, but not a yen: the daemon says whole units, which know their currency."""
+    shown = [path.name for path in BOARDS if "minor_units" in path.read_text(encoding="utf-8")]
+    assert shown == []
 
 
 def recorded() -> set[str]:
@@ -165,3 +172,25 @@ def test_the_deployed_config_loads_and_its_channels_can_be_built(monkeypatch: py
     assert settings.shadow
     assert set(channels(settings, Http())) == {"alertmanager"}
     assert {name for route in settings.notify.routes for name in route.receivers} <= settings.channels.keys()
+
+
+def test_an_installed_package_has_every_file_that_a_checkout_has() -> None:
+    """Tests run from a checkout: what a wheel leaves out is missed by nobody else."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = [PurePosixPath(one) for one in patterns["tool"]["setuptools"]["package-data"]["*"]]
+    left, found = [], 0
+    for package in ("config", "detectors", "monitor", "notifier"):
+        for path in (ROOT / package).rglob("*"):
+            if path.is_dir() or path.suffix in {".py", ".pyc", ".nbi", ".nbc"}:
+                continue
+            found += 1
+            folders = [one for one in path.parents if (one / "__init__.py").exists()]
+            names = [PurePosixPath(path.relative_to(one)) for one in folders]
+            if not any(
+                len(name.parts) == len(wanted.parts) and name.match(str(wanted))
+                for name in names
+                for wanted in packed
+            ):
+                left.append(str(path.relative_to(ROOT)))
+    assert left == []
+    assert found > 50

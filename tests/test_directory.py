@@ -83,6 +83,55 @@ async def test_a_contact_is_forgotten_when_the_order_is_over(store: Store) -> No
     assert await directory.contact("C1", "O1") is None
 
 
+async def test_a_late_event_brings_no_contact_back_and_no_old_value(store: Store) -> None:
+    """The order is over; what is told of it late fills gaps, and no more."""
+    directory = Directory(store)
+    placed = order("placed", 1, amount=100, promised_at=50, contact={"phone": PHONE})
+    shipped = order("shipped", 3, promised_at=60, contact={"phone": PHONE})
+    over = order("completed", 9)
+    for events in ((placed, shipped, over), (over, shipped, placed), (shipped, over, placed, shipped)):
+        await store.delete(*[key async for key in store.keys("*")])
+        for one in events:
+            await directory.remember(batch(orders=[one]))
+        known = (await directory.orders(["O1"]))["O1"]
+        assert (known.status, known.amount, known.promised_at, known.has_contact) == (
+            "completed",
+            100,
+            60,
+            False,
+        )
+        assert await directory.contact("C1", "O1") is None
+        assert await directory.contact("C1", None) is None
+
+
+async def test_who_returns_something_can_be_written_to_until_the_refund(store: Store) -> None:
+    directory = Directory(store)
+    await directory.remember(batch(orders=[order("placed", 1), order("completed", 9)]))
+    await directory.remember(batch(orders=[order("return_requested", 12, contact={"phone": PHONE})]))
+    assert await directory.contact("C1", "O1") == Contact(phone=PHONE)
+    await directory.remember(batch(orders=[order("refunded", 20)]))
+    assert await directory.contact("C1", "O1") is None
+
+
+async def test_an_old_order_that_ends_hides_no_contact_of_a_newer_one(store: Store) -> None:
+    """A word without an order goes to the customer's newest live order that has a contact."""
+    directory = Directory(store)
+    newer = order("placed", 5, order_id="O2", contact={"phone": PHONE})
+    await directory.remember(batch(orders=[order("placed", 1, contact={"phone": "1"}), newer]))
+    await directory.remember(batch(orders=[order("placed", 6, order_id="O3")]))
+    await directory.remember(batch(orders=[order("completed", 9)]))
+    assert await directory.contact("C1", None) == Contact(phone=PHONE)
+
+
+async def test_of_two_steps_at_one_moment_the_later_is_the_status(store: Store) -> None:
+    directory = Directory(store)
+    for events in (("placed", "paid"), ("paid", "placed"), ("refunded", "paid")):
+        await store.delete(*[key async for key in store.keys("*")])
+        await directory.remember(batch(orders=[order(status, 7) for status in events]))
+        known = (await directory.orders(["O1"]))["O1"]
+        assert known.status == max(events, key=("placed", "paid", "refunded").index)
+
+
 async def test_tickets_count_while_they_are_open(store: Store) -> None:
     directory = Directory(store)
     await directory.remember(

@@ -12,7 +12,8 @@ from msgspec import structs
 from config.loading import ConfigError
 from config.policies import ACTIONS, KINDS, load_pack
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
-from monitor.policy import OrderFacts, decide, judge
+from monitor import policy
+from monitor.policy import OrderFacts
 from notifier.actions import ActionKind, Proposal, Reason
 
 DAY = 86_400_000
@@ -42,6 +43,10 @@ def finding(kind: Kind = Kind.PROMISE_BROKEN, **changes: Any) -> Finding:
         evidence={"carrier": "SF", "age_hours": 48.0},
     )
     return structs.replace(base, **changes)
+
+
+def decide(*given: Any, **more: Any) -> list[Proposal]:
+    return list(policy.decide(*given, **more).proposals)
 
 
 def by_kind(proposals: list[Proposal]) -> dict[ActionKind, Proposal]:
@@ -177,7 +182,7 @@ def test_the_ladder_rises_with_the_order_and_the_tier(
 def test_every_no_has_its_name(facts: OrderFacts | None, changes: dict[str, Any], reason: Reason) -> None:
     proposals = decide(finding(**changes), facts, PACK, NOW)
     assert {proposal.suppressed for proposal in proposals} == {reason}
-    steps = judge(finding(**changes), facts, PACK, NOW).steps
+    steps = policy.decide(finding(**changes), facts, PACK, NOW).steps
     assert reason in {step.reason for step in steps if not step.passed}
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from monitor.app import Daemon, open_daemon
-from monitor.embedded import EmbeddedStore
-from monitor.records import when
 from monitor.standin import Standin
 from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
-from tests.whole import HOUR, SECRET, Clock, order, running, scan, settings, until, warm
+from notifier.store import StoreUnreachableError
+from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
+from tests.whole import HOUR, SECRET, Clock, running, settings, until, warm
 
 pytestmark = pytest.mark.anyio
 
@@ -33,39 +31,6 @@ def standin(clock: Clock) -> Standin:
     return Standin(secret=SECRET, clock=clock)
 
 
-@asynccontextmanager
-async def doomed(folder: Path, clock: Clock) -> AsyncIterator[Daemon]:
-    """Takes its stream and sends nothing; ends as a crash ends, with nothing finished and nothing written."""
-    warm()
-    async with open_daemon(settings(folder, "http://127.0.0.1:9"), clock, ticking=False) as daemon:
-        taking = asyncio.create_task(daemon.loop.run())
-        try:
-            yield daemon
-        finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-
-
-async def late(daemon: Daemon, clock: Clock) -> None:
-    """A parcel whose promise will be broken."""
-    now = clock.now
-    contact = {"phone": "13800138000"}
-    events = [
-        order("placed", now, amount=199.0, currency="CNY", contact=contact),
-        order("shipped", now, tracking_number="SF1", promised_at=when(now + 26 * HOUR)),
-        scan("accepted", now),
-    ]
-    await daemon.intake.submit("\n".join(map(json.dumps, events)).encode(), now)
-    await tick(daemon, clock, 1)
-
-
-async def tick(daemon: Daemon, clock: Clock, hours: int) -> None:
-    for _ in range(2 * hours):
-        clock.now += HOUR // 2
-        await daemon.tick(clock.now)
-    await until(lambda: daemon.loop.pipeline.now >= clock.now)
-
-
 async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:
@@ -77,6 +42,25 @@ async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
         assert (await daemon.ledger.counts())["pending"] >= 1
     async with running(tmp_path, standin, clock):
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+
+
+async def test_an_alert_that_was_given_up_before_a_crash_is_said_again_after_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """That it was never said was known to the memory that died; by what was left it would be repeated in half a day."""
+    told = {**ONE_IS_ENOUGH, "notify": {"routes": [{"name": "ops", "receivers": ["ops"]}]}}
+    async with doomed(tmp_path, clock, **told) as daemon:
+        await late(daemon, clock)
+        await tick(daemon, clock, 28)
+        await daemon.delivery.start()
+        clock.now += 2 * HOUR
+        await daemon.delivery.run_once(clock.now)
+        await daemon.delivery.idle()
+        assert [claim.why for claim in await daemon.ledger.untold()] == ["expired"]
+    async with running(tmp_path, standin, clock, **told) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        await shop.pass_time(1, step_minutes=10)
+        await until(lambda: standin.counts.alerts == 1)
 
 
 async def test_a_store_that_dies_in_the_middle_of_a_step_is_waited_for(tmp_path: Path, clock: Clock) -> None:
@@ -179,15 +163,6 @@ async def test_a_store_that_became_an_older_copy_under_a_living_daemon_is_held(
         assert "hold" in await daemon.ledger.switches()
 
 
-def kill_store(daemon: Daemon) -> EmbeddedStore:
-    embedded = daemon.opened.embedded
-    assert embedded is not None
-    assert embedded._server is not None
-    embedded._server.kill()
-    embedded._server.wait()
-    return embedded
-
-
 async def take_ticks(daemon: Daemon, now: int, hours: int) -> None:
     for half in range(1, 2 * hours + 1):
         await daemon.loop.take(Step([], now + half * HOUR // 2, dict(daemon.loop.taken)))
@@ -211,4 +186,24 @@ async def test_a_daemon_that_was_replaced_neither_holds_the_money_nor_trims(
             with pytest.raises(FencedError, match="this one must stop"):
                 await question(clock.now)
         assert await daemon.ledger.switches() == {}
+        assert not (tmp_path / "checkpoints").exists()
+
+
+async def test_a_dead_part_ends_the_daemon_with_its_own_error_though_the_store_is_away(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """What the last checkpoint meets on the way out is not why it ended."""
+    warm()
+    async with open_daemon(settings(tmp_path, "http://127.0.0.1:9"), clock, ticking=False) as daemon:
+
+        async def away() -> None:
+            raise StoreUnreachableError("away")
+
+        async def broken(now: int) -> int:
+            raise ZeroDivisionError(now)
+
+        daemon.checkpoints.refresh = away
+        daemon.delivery.run_once = broken  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await daemon.run()
         assert not (tmp_path / "checkpoints").exists()

@@ -103,6 +103,18 @@ def test_paid_after_it_was_shipped_is_a_finding_about_the_order() -> None:
     assert found.subject.type is SubjectType.ORDER
 
 
+@pytest.mark.parametrize(("feeds", "asked"), [((), 1), (("shop",), 0), (("*",), 0), (("another",), 1)])
+def test_where_customers_pay_at_the_door_a_late_payment_is_nothing_odd(
+    feeds: tuple[str, ...], asked: int
+) -> None:
+    late = scan_again("O-1", NOON) | {"oddity": "paid_late", "status": 0, "feed": "shop"}
+    impossible = scan_again("P-1", NOON) | {"oddity": "before_order", "feed": "shop"}
+    detector = SignatureSuspect(paid_on_delivery=feeds)
+    found = detector.run(window(NOON - HOUR, NOON, oddities=rows("oddities", [late, impossible])))
+    assert [one.subject.id for one in found].count("O-1") == asked
+    assert [one.subject.id for one in found].count("P-1") == 1
+
+
 def test_not_received_raises_the_score_and_a_withdrawn_complaint_takes_it_back() -> None:
     detector = taught()
     late = WINDOWS[-1].until + DAY + 4 * HOUR

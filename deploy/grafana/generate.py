@@ -183,9 +183,7 @@ MONEY: Final = (
             Panel("Hold", {"": "max(forestall_ledger_hold{})"}, single=True, about="1: nothing may be spent"),
             Panel(
                 "Left today",
-                {
-                    "{{currency}}": 'min by (currency) (forestall_budget_left_minor_units{job=~"$job", scope="day"}) / 100'
-                },
+                {"{{currency}}": 'min by (currency) (forestall_budget_left{job=~"$job", scope="day"})'},
                 single=True,
             ),
         ),
@@ -195,15 +193,11 @@ MONEY: Final = (
         (
             Panel(
                 "Committed a day",
-                {
-                    "{{currency}}": "sum by (currency) (increase(forestall_spent_minor_units_total{}[1d])) / 100"
-                },
+                {"{{currency}}": "sum by (currency) (increase(forestall_spent_total{}[1d]))"},
             ),
             Panel(
                 "Left by budget",
-                {
-                    "{{scope}} {{currency}}": "min by (scope, currency) (forestall_budget_left_minor_units{}) / 100"
-                },
+                {"{{scope}} {{currency}}": "min by (scope, currency) (forestall_budget_left{})"},
             ),
             Panel(
                 "Decisions an hour",

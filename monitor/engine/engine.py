@@ -80,7 +80,10 @@ class Engine:
         """
         shop = {"timezone": timezone, **(tables or {})}
         if place is None:
-            options = {"feed_silent": detection.feed_silence.model_dump()}
+            options = {
+                "feed_silent": detection.feed_silence.model_dump(),
+                "signature_suspect": {"paid_on_delivery": detection.paid_on_delivery_feeds},
+            }
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
         if parcel is None:
             parcel = [registry.parcel(name, shop) for name in registry.PARCEL]

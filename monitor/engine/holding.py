@@ -7,7 +7,8 @@
 * `feed_silent` closed, or the daemon itself was down (a tick that jumped): held until the feed tells of something that happened
   after that moment, or nearly now; at most `catch_up_limit_hours`.
 
-What a silence hid does not count as a parcel's own standing still: its span is left in `outage_from/until`.
+What silences hid does not count as a parcel's own standing still: the spans of a feed's last ones are left in
+`outage_from/until`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,12 @@ class Holding:
                 self._settling[feed] = now + self._settle
             elif feed not in self._silent:
                 self._silent.add(feed)
-                world.outage_from[feed] = finding.started_at // 1000
+                for spans, begins in (
+                    (world.outage_from, finding.started_at // 1000),
+                    (world.outage_until, 0),
+                ):
+                    spans[feed, 1:] = spans[feed, :-1]
+                    spans[feed, 0] = begins
 
     def doubt(self, names: Collection[str], now: Instant) -> None:
         """The feeds that are doubted now, by name."""
@@ -79,7 +85,7 @@ class Holding:
             if newest >= min(since, now - self._recent) or now - since > self._limit:
                 del self._catching[feed]
         for feed in self._silent:
-            world.outage_until[feed] = now // 1000
+            world.outage_until[feed, 0] = now // 1000
         world.hold[:] = 0
         self._settling = {feed: until for feed, until in self._settling.items() if now < until}
         doubted = [feed for feed, since in self._doubted.items() if now - since <= self._limit]
@@ -102,6 +108,7 @@ class Holding:
         self._catching = dict(state["catching"])
         self._doubted = dict(state.get("doubted", ()))
         self._settling = dict(state.get("settling", ()))
-        starts, ends = state["outages"]
-        self._stage.world.outage_from[: len(starts)] = starts
-        self._stage.world.outage_until[: len(ends)] = ends
+        world = self._stage.world
+        for spans, known in zip((world.outage_from, world.outage_until), state["outages"], strict=True):
+            rows = np.array(known, np.uint32).reshape(len(known), -1)  # one column in checkpoints of before
+            spans[: len(rows), : rows.shape[1]] = rows

@@ -103,6 +103,7 @@ class PlainStage:
         self.shipped: Counter[tuple[int, int]] = Counter()  # region, carrier
         self.delivered_in: Counter[tuple[int, int]] = Counter()
         self.held: set[int] = set()
+        self.outages: dict[int, list[tuple[int, int]]] = {}  # by feed: its last silences, in seconds
 
     # -- scans -------------------------------------------------------------------------------------------------
 
@@ -338,6 +339,14 @@ class PlainStage:
             life.carrier, life.region, since
         )
 
+    def _silent(self, life: Life, now: int) -> int:
+        """Since its last scan, less what the silences of its feed hid."""
+        age = self._worked(life, life.last_scan, now)
+        for begins, ends in self.outages.get(life.source, ()):
+            since, until = max(life.last_scan, begins), min(now, ends)
+            age -= self._worked(life, since, until) if until > since else 0
+        return age
+
     # -- orders ------------------------------------------------------------------------------------------------
 
     def order(self, row: Mapping[str, Any], told: Told) -> None:
@@ -493,9 +502,7 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        if timed and self._worked(life, life.last_scan, now) >= self.limit(
-            int(LEG[life.segment, life.status])
-        ):
+        if timed and self._silent(life, now) >= self.limit(int(LEG[life.segment, life.status])):
             life.open |= Open.STALL
             what |= What.STALL
         return what

@@ -9,21 +9,13 @@ from typing import Any
 import msgspec
 
 from config.settings import IncidentRule, IncidentSettings
-from detectors.findings import Finding, Instant, State, SubjectType
-from monitor.incidents.grouping import (
-    GATHERED,
-    NOWHERE,
-    SCATTERED,
-    Member,
-    explanations,
-    member_of,
-    own_group,
-    wider_group,
-)
-from monitor.incidents.incident import Incident, is_anchor
+from detectors.findings import Finding, Instant, State
+from monitor.incidents.grouping import Member
+from monitor.incidents.incident import Incident
 from monitor.incidents.matchers import parse_all
 from monitor.incidents.muting import WHY, Muting
-from monitor.incidents.records import Command, Group, Mute, Phase, Transition, View, Why
+from monitor.incidents.records import Command, Mute, Phase, Transition, View, Why
+from monitor.incidents.roster import Roster
 from monitor.incidents.silences import Silences, preview, silence_of
 
 COMMANDS = 10_000
@@ -36,11 +28,7 @@ class Incidents:
     """
 
     def __init__(self, settings: IncidentSettings) -> None:
-        self._open: dict[Group, Incident] = {}
-        self._by_id: dict[str, Incident] = {}
-        self._anchored: dict[tuple[str, SubjectType, str], Group] = {}  # places that explain parcels
-        self._where: dict[str, Group] = {}
-        self._loose: dict[Group, dict[str, None]] = {}  # what is scattered, by the place it would be of
+        self.roster = Roster(settings)
         self._history: list[View] = []
         self._applied: dict[str, None] = {}
         self.silences = Silences()
@@ -52,9 +40,7 @@ class Incidents:
         """New rules for the incidents that are there: nothing is forgotten, nothing is told twice."""
         self._settings = settings
         self._muting = Muting(settings, self.silences)
-        for incident in self._open.values():
-            incident.severity = self._rule(incident).severity
-            incident.dirty = True
+        self.roster.reload(settings)
 
     def advance(
         self,
@@ -67,11 +53,12 @@ class Incidents:
         known = amounts or {}
         for finding in findings:
             if finding.state is State.OPENED:
-                self._opened(finding, now, known)
+                for emptied, cause in self.roster.opened(finding, now, known):
+                    self._end(emptied, Why.CAUSE_FOUND, now, note=cause.incident_id)
             elif finding.state is State.CLOSED:
-                self._closed(finding)
+                self.roster.closed(finding)
             else:
-                self._updated(finding)
+                self.roster.updated(finding)
         self._settle(now)
         return self._drain()
 
@@ -84,7 +71,7 @@ class Incidents:
         elif command.verb == "expire":
             self.silences.expire(command.note, command.at)
         else:
-            self._decide(self._by_id[command.incident_id], command)
+            self._decide(self.roster.by_id[command.incident_id], command)
         self._muting.stale = True
         self._applied[command.id] = None
         while len(self._applied) > COMMANDS:
@@ -109,43 +96,38 @@ class Incidents:
 
     def views(self) -> list[View]:
         """The incidents that are pending or fire, in the order in which they opened."""
-        return [incident.view() for incident in self._open.values()]
+        return [incident.view() for incident in self.roster.open.values()]
 
     def firing(self) -> list[View]:
-        return [i.view() for i in self._open.values() if i.phase is Phase.FIRING]
+        return [i.view() for i in self.roster.open.values() if i.phase is Phase.FIRING]
 
     def history(self) -> list[View]:
         """Resolved, the newest last."""
         return list(self._history)
 
     def get(self, incident_id: str) -> View | None:
-        incident = self._by_id.get(incident_id)
+        incident = self.roster.by_id.get(incident_id)
         if incident is not None:
             return incident.view()
         return next((view for view in reversed(self._history) if view.incident_id == incident_id), None)
 
     def members(self, incident_id: str, limit: int = 100, offset: int = 0) -> list[tuple[str, Member]]:
-        incident = self._by_id.get(incident_id)
+        incident = self.roster.by_id.get(incident_id)
         found = list(incident.members.items()) if incident else []
         return found[offset : offset + limit]
 
     def incident_of(self, finding_id: str) -> str | None:
         """None where it is one of a carrier's scattered findings: they have no cause in common to budget for."""
-        group = self._where.get(finding_id)
-        if group is not None and group.family in SCATTERED and group.place.type is SubjectType.CARRIER:
-            return None
-        incident = self._open.get(group) if group else None
-        return incident.incident_id if incident else None
+        return self.roster.incident_of(finding_id)
 
     def mutes_of(self, finding_id: str) -> tuple[tuple[Mute, str], ...]:
-        group = self._where.get(finding_id)
-        incident = self._open.get(group) if group else None
+        incident = self.roster.holding(finding_id)
         return incident.mutes if incident else ()
 
     def counts(self) -> dict[tuple[str, str], int]:
         """By family and phase, for the metrics."""
         counts: dict[tuple[str, str], int] = {}
-        for group, incident in self._open.items():
+        for group, incident in self.roster.open.items():
             key = (group.family, incident.phase.value)
             counts[key] = counts.get(key, 0) + 1
         return counts
@@ -162,7 +144,7 @@ class Incidents:
     def state(self) -> dict[str, Any]:
         return {
             "version": 1,
-            "open": [incident.plain() for incident in self._open.values()],
+            "open": self.roster.plain(),
             "silences": [silence.plain() for silence in self.silences.all()],
             "applied": list(self._applied),
             "history": [msgspec.to_builtins(view) for view in self._history],
@@ -171,14 +153,7 @@ class Incidents:
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["version"] != 1:
             raise ValueError(f"incidents of version {state['version']} are not readable here")
-        self._open, self._by_id, self._where, self._anchored, self._loose = {}, {}, {}, {}, {}
-        for plain in state["open"]:
-            incident = Incident.of_plain(plain)
-            self._insert(incident)
-            for finding_id in (*incident.members, *incident.anchors):
-                self._where[finding_id] = incident.group
-            for finding_id, member in incident.members.items():
-                self._loosen(finding_id, member, incident.group)
+        self.roster.restore(state["open"])
         self.silences.clear()
         for plain in state["silences"]:
             self.silences.put(silence_of(plain))
@@ -186,168 +161,17 @@ class Incidents:
         self._history = [msgspec.convert(plain, View) for plain in state["history"]]
         self._muting.stale = True
 
-    # findings
-
-    def _opened(self, finding: Finding, now: Instant, amounts: Mapping[str, tuple[int, str]]) -> None:
-        finding_id = finding.finding_id
-        if finding_id in self._where:
-            return
-        member = member_of(finding, *amounts.get(finding_id, (0, "")))
-        if is_anchor(finding):
-            incident = self._incident(own_group(member), now)
-            fresh = not incident.anchored
-            incident.add_anchor(finding)
-            incident.relabel()
-            self._where[finding_id] = incident.group
-            if fresh:
-                self._stand(incident)
-                self._gather(incident, now)
-            return
-        if len(self._where) >= self._settings.max_members:
-            incident = self._incident(self._target(member), now)
-            incident.untracked += 1
-            incident.total += 1
-            incident.dirty = True
-        else:
-            self._put(finding_id, member, now)
-
-    def _put(self, finding_id: str, member: Member, now: Instant) -> None:
-        group = self._target(member)
-        fresh = group not in self._open
-        incident = self._incident(group, now)
-        incident.add(finding_id, member, new=True)
-        self._where[finding_id] = incident.group
-        self._loosen(finding_id, member, incident.group)
-        if fresh and incident.group == group:
-            self._collect(incident)
-
-    def _loosen(self, finding_id: str, member: Member, group: Group) -> None:
-        own = own_group(member)
-        if group != own and group == wider_group(member, own):
-            self._loose.setdefault(own, {})[finding_id] = None
-
-    def _tighten(self, finding_id: str, member: Member) -> None:
-        """It is scattered no more: closed, explained, or of a place of its own."""
-        own = own_group(member)
-        ids = self._loose.get(own)
-        if ids is not None:
-            ids.pop(finding_id, None)
-            if not ids:
-                del self._loose[own]
-
-    def _collect(self, incident: Incident) -> None:
-        """Of what was scattered, all that is of the new incident's own place, whichever carrier's it was."""
-        emptied: dict[Group, None] = {}
-        for key in sorted(self._loose.pop(incident.group, {})):
-            scattered = self._open[self._where[key]]
-            member = scattered.remove(key)
-            if member is not None:
-                incident.add(key, member, new=True)
-                self._where[key] = incident.group
-                emptied[scattered.group] = None
-        for group in emptied:
-            scattered = self._open[group]
-            if not scattered.open and scattered.phase is Phase.PENDING:
-                del self._open[group]  # nobody heard of it, and nothing passed
-                del self._by_id[scattered.incident_id]
-
-    def _updated(self, finding: Finding) -> None:
-        """News of an episode that no incident holds (a person closed it) opens nothing."""
-        group = self._where.get(finding.finding_id)
-        if group is not None and is_anchor(finding):
-            self._open[group].add_anchor(finding)
-
-    def _closed(self, finding: Finding) -> None:
-        group = self._where.pop(finding.finding_id, None)
-        if group is not None:
-            incident = self._open[group]
-            if incident.anchors.pop(finding.finding_id, None) is None:
-                member = incident.remove(finding.finding_id)
-                if member is not None:
-                    self._tighten(finding.finding_id, member)
-            incident.dirty = True
-            return
-        if not is_anchor(finding):
-            beyond = self._open.get(self._target(member_of(finding)))
-            if beyond is not None and beyond.untracked:
-                beyond.untracked -= 1
-                beyond.dirty = True
-
-    def _target(self, member: Member) -> Group:
-        if self._anchored:
-            for key in explanations(member):
-                group = self._anchored.get(key)
-                if group is not None:
-                    return group
-        own = own_group(member)
-        wide = wider_group(member, own)
-        if wide == own or own in self._open:
-            return own
-        there = len(self._loose.get(own, ()))
-        rule = self._settings.rules.get(own.family) or IncidentRule()
-        return own if there + 1 >= rule.min_members else wide
-
-    def _incident(self, group: Group, now: Instant) -> Incident:
-        incident = self._open.get(group)
-        if incident is None and len(self._open) >= self._settings.max_incidents:
-            group = Group(group.family, NOWHERE)
-            incident = self._open.get(group)
-        if incident is None:
-            incident = Incident(group, now, "warning")
-            incident.severity = self._rule(incident).severity
-            incident.write(now, Why.OPENED)
-            incident.relabel()
-            self._insert(incident)
-        return incident
-
-    def _insert(self, incident: Incident) -> None:
-        self._open[incident.group] = incident
-        self._by_id[incident.incident_id] = incident
-        if incident.anchored:
-            self._stand(incident)
-
-    def _stand(self, incident: Incident) -> None:
-        place = incident.group.place
-        if place.id:
-            self._anchored[incident.group.family, place.type, place.id] = incident.group
-
-    def _gather(self, cause: Incident, now: Instant) -> None:
-        """Parcels that the new incident of a place explains leave the incidents they had."""
-        place = cause.group.place
-        of, name = place.type.value, place.id
-        if place.type is SubjectType.LANE:  # a lane may be all ways to a destination
-            of, name = "carrier", name.partition("|")[0]
-        for incident in list(self._open.values()):
-            if incident is cause or not (incident.group.family in GATHERED or incident.anchored):
-                continue
-            moving = [
-                (key, member)
-                for key, member in incident.members.items()
-                if getattr(member, of, "") == name and self._target(member) == cause.group
-            ]
-            if len(moving) == len(incident.members) and moving:
-                cause.take_all(incident)
-            else:
-                for key, member in moving:
-                    incident.remove(key)
-                    cause.add(key, member, new=True)
-            self._where.update(dict.fromkeys((key for key, _ in moving), cause.group))
-            for key, member in moving:
-                self._tighten(key, member)
-            if moving and not incident.open and not incident.anchored:
-                self._end(incident, Why.CAUSE_FOUND, now, note=cause.incident_id)
-
     # time
 
     def _settle(self, now: Instant) -> None:
-        for incident in list(self._open.values()):
+        for incident in list(self.roster.open.values()):
             if incident.dirty or (incident.wake is not None and incident.wake <= now):
                 self._step(incident, now)
         if self._muting.due(now):
             self._mute(now)
 
     def _step(self, incident: Incident, now: Instant) -> None:
-        rule = self._rule(incident)
+        rule = self.roster.rule(incident)
         if incident.dirty:
             before = incident.labels
             incident.relabel()
@@ -405,28 +229,22 @@ class Incidents:
     def _end(self, incident: Incident, why: Why, now: Instant, by: str = "", note: str = "") -> None:
         old, incident.phase, incident.resolved_at = incident.phase, Phase.RESOLVED, now
         self._say(incident, old, why, now, by, note)
-        del self._open[incident.group]
-        del self._by_id[incident.incident_id]
-        place = incident.group.place
-        self._anchored.pop((incident.group.family, place.type, place.id), None)
+        self.roster.remove(incident)
         self._muting.stale = True
         if incident.fired_at is not None:
             self._history.append(replace(incident.view(), sample=()))
             del self._history[: -self._settings.history or None]
         if why is Why.CLOSED_BY_PERSON:
-            for key in (*incident.anchors, *incident.members):
-                self._where.pop(key, None)
-            for key, member in incident.members.items():
-                self._tighten(key, member)
+            self.roster.forget(incident)
             return
         for key, member in list(incident.members.items()):  # they stand for themselves again
-            self._tighten(key, member)
-            self._put(key, member, now)
+            self.roster.tighten(key, member)
+            self.roster.put(key, member, now)
         if incident.untracked and not incident.anchored:
-            self._incident(incident.group, now).untracked += incident.untracked
+            self.roster.incident(incident.group, now).untracked += incident.untracked
 
     def _mute(self, now: Instant) -> None:
-        firing = [i for i in self._open.values() if i.phase is Phase.FIRING]
+        firing = [i for i in self.roster.open.values() if i.phase is Phase.FIRING]
         for incident, new in self._muting.changes(firing, now):
             old, incident.mutes = incident.mutes, new
             incident.dirty |= not new  # escalation was held back
@@ -459,9 +277,6 @@ class Incidents:
             raise ValueError(f"unknown verb {command.verb!r}")
 
     # words
-
-    def _rule(self, incident: Incident) -> IncidentRule:
-        return self._settings.rules.get(incident.group.family) or IncidentRule()
 
     def _say(
         self, incident: Incident, old: Phase, why: Why, at: Instant, by: str = "", note: str = ""

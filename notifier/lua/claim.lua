@@ -1,22 +1,54 @@
 -- Decide a batch, each once: the stored decision, or a new one with its money reserved and its entry queued. The batch is
 -- one script, so it is on disk whole or not at all, costs one round trip and one fsync, and what all its claims share
--- (switches, rate, budgets, queues, the chain) is read and written once.
+-- (switches, rate, budgets, queues, the chain) is read and written once. All of it is decided before the first write: an
+-- error in the middle of a batch leaves nothing of it behind.
 -- KEYS: root. ARGV: what all claims share, as JSON; then three a claim: its parameters as JSON, the proposal as JSON
 -- (opaque), its checksum. Returns {repeated, outcome, reason, arm, code, at} a claim, {0} for a lookup that finds nothing.
 local all = cjson.decode(ARGV[1])
 local now = all.now
 local YEAR = 31536000000
-local FIELDS = {'outcome', 'reason', 'arm', 'code', 'at'}
 
 local switches = redis.call('HMGET', key('switch'), 'kill', 'hold', 'breaker')
 local minute -- {minute, decisions in it, usual}: read when first asked for
 local reserved, added = {}, {} -- budgets: as they stand, and what this batch adds
 local counted, queued, members, entries, index, kept = {}, {}, {}, {}, {}, {}
+local actions, paid, caps = {}, {}, {} -- as they stand once this batch is written
+local writes = {}
+
+local function later(...) writes[#writes + 1] = {...} end
+
+local function standing(id)
+  if not actions[id] then
+    local got = redis.call('HMGET', action(id), 'outcome', 'reason', 'arm', 'code', 'at', 'state', 'recovered', 'deps')
+    actions[id] = {outcome = got[1], reason = got[2], arm = got[3], code = got[4], at = got[5], state = got[6],
+      recovered = got[7] == '1', deps = got[8] or ''}
+  end
+  return actions[id]
+end
+
+local function paid_to(name)
+  if paid[name] == nil then paid[name] = redis.call('GET', name) end
+  return paid[name]
+end
+
+-- A cap is one hash: '@group' since when, '#group' how many actions.
+local function cap(name)
+  if not caps[name] then
+    local found = redis.call('HGETALL', name)
+    caps[name] = {}
+    for i = 1, #found, 2 do caps[name][found[i]] = found[i + 1] end
+  end
+  return caps[name]
+end
 
 local function budget(q, ...) return key(all.space, table.concat({'budget', q.cur, ...}, ':')) end
 
 local function spent(name)
-  if not reserved[name] then reserved[name] = tonumber(redis.call('GET', name) or '0') end
+  if not reserved[name] then
+    local value = redis.call('GET', name) or '0'
+    if not string.match(value, '^%-?%d+$') then error('a budget is no whole number') end
+    reserved[name] = tonumber(value)
+  end
   return reserved[name]
 end
 
@@ -42,19 +74,13 @@ local function over_budget(q, names)
   return nil
 end
 
--- A cap is one hash: '@group' since when, '#group' how many actions; `seen` keeps the group's own for writing.
-local function capped(q, name, limit, yearly, seen)
+local function capped(q, name, limit, yearly, names)
   local recent, year = 0, 0
-  local own, number = '@' .. q.group, '#' .. q.group
-  local found = redis.call('HGETALL', name)
-  seen[name] = {}
-  for i = 1, #found, 2 do
-    if found[i] == own then
-      seen[name].since = true
-    elseif found[i] == number then
-      seen[name].n = tonumber(found[i + 1])
-    elseif string.sub(found[i], 1, 1) == '@' then
-      local age = now - tonumber(found[i + 1])
+  local own = '@' .. q.group
+  names[name] = true
+  for field, value in pairs(cap(name)) do
+    if field ~= own and string.sub(field, 1, 1) == '@' then
+      local age = now - tonumber(value)
       if age < all.cap_ms then recent = recent + 1 end
       if age < YEAR then year = year + 1 end
     end
@@ -69,7 +95,7 @@ local OFFER = {no_consent = true, opted_out = true, no_rule = true, budget_day =
 -- The reason of a no, whether it waits, and the template where the words change.
 local function dependency(q, dep)
   if not dep then return nil, false, nil end
-  local outcome, state, reason = dep[1], dep[2], dep[3]
+  local outcome, state, reason = dep.outcome, dep.state, dep.reason
   if outcome == 'send' and state ~= 'failed' then return nil, state ~= 'done', nil end
   if outcome == 'held' then return nil, true, nil end
   if all.shadow and outcome == 'suppressed' and reason == 'shadow' then return nil, false, nil end
@@ -95,7 +121,7 @@ local function no(q, one)
   end
   if q.amount > 0 then
     one.paid = key(all.space, 'paid:' .. q.cause)
-    local given = redis.call('GET', one.paid)
+    local given = paid_to(one.paid)
     if given and given ~= q.id then return 'already_compensated' end
   end
   if q.capped then
@@ -137,14 +163,14 @@ local function outcome_of(q, one)
   if reason then return 'suppressed', reason end
   if broken and not all.shadow and not switches[3] then
     switches[3] = tostring(now)
-    redis.call('HSET', key('switch'), 'breaker', now)
+    one.broke = true
     entries[#entries + 1] = {at = now, event = 'breaker', why = 'decisions a minute', n = minute.n}
   end
   if all.shadow then return 'suppressed', 'shadow' end
   if one.customer and switches[2] then return 'held', 'hold' end
   if one.customer and switches[3] then return 'held', 'breaker' end
   if all.approval > 0 and q.amount > all.approval then return 'held', 'needs_approval' end
-  if one.dep and one.dep[1] == 'held' then return 'held', one.dep[3] end
+  if one.dep and one.dep.outcome == 'held' then return 'held', one.dep.reason end
   return 'send', 'ok'
 end
 
@@ -152,7 +178,7 @@ local function state_of(outcome, one)
   if outcome == 'held' then return 'held' end
   if outcome == 'suppressed' then return 'none' end
   if one.recovered then return 'done' end
-  if one.dep and one.dep[4] == '1' then return 'unknown' end
+  if one.dep and one.dep.recovered then return 'unknown' end
   return one.waits and 'waiting' or 'pending'
 end
 
@@ -173,17 +199,25 @@ local function reserve(q, one, fields)
     append(fields, 'money', q.amount, 'budgets', table.concat(names, ' '), 'comp', one.paid)
   end
   local names = {}
-  for name, seen in pairs(one.caps) do
-    names[#names + 1] = name
-    local own = {name, '#' .. q.group, (seen.n or 0) + 1}
-    one.writes[#one.writes + 1] = seen.since and own or append(own, '@' .. q.group, now)
-  end
+  for name in pairs(one.caps) do names[#names + 1] = name end
   if #names > 0 then append(fields, 'caps', table.concat(names, ' ')) end
+end
+
+local function write_caps(q, one)
+  local number, since = '#' .. q.group, '@' .. q.group
+  for name in pairs(one.caps) do
+    local known = cap(name)
+    known[number] = tonumber(known[number] or '0') + 1
+    known[since] = known[since] or now
+    later('HSET', name, number, known[number], since, known[since])
+    later('PEXPIRE', name, KEEP)
+  end
 end
 
 local function write(q, one, record, checksum, outcome, reason, state)
   local due = math.max(now, q.nb or 0)
   local code = outcome ~= 'suppressed' and q.code or nil
+  local counts = one.customer and (outcome ~= 'suppressed' or reason == 'shadow') -- in shadow, beside the real ones
   local fields = {'outcome', outcome, 'reason', reason, 'at', now, 'p', record, 'sum', checksum, 'kind', q.kind, 'lane', q.lane,
     'ch', q.ch, 'cur', q.cur, 'amount', q.amount, 'group', q.group, 'state', state, 'due', due}
   for name, value in pairs({arm = q.arm, code = code, exp = q.exp, nb = q.nb, dep = q.dep, fb = q.fb, who = q.who,
@@ -191,18 +225,20 @@ local function write(q, one, record, checksum, outcome, reason, state)
     shadow = all.shadow and '1' or nil}) do
     append(fields, name, value)
   end
-  -- In shadow they are counted, too, beside the real ones.
-  if one.customer and (outcome ~= 'suppressed' or reason == 'shadow') then reserve(q, one, fields) end
-  -- From here on only writes; the claim first.
-  redis.call('HSET', action(q.id), unpack(fields))
-  if one.budgets and (outcome ~= 'suppressed' or reason == 'shadow') then redis.call('SET', one.paid, q.id, 'PX', KEEP) end
-  for _, cap in ipairs(one.writes) do
-    redis.call('HSET', unpack(cap))
-    redis.call('PEXPIRE', cap[1], KEEP)
+  if counts then reserve(q, one, fields) end
+  later('HSET', action(q.id), unpack(fields))
+  actions[q.id] = {outcome = outcome, reason = reason, arm = q.arm, code = code, at = now, state = state,
+    recovered = state == 'done', deps = ''}
+  if counts and one.budgets then
+    paid[one.paid] = q.id
+    later('SET', one.paid, q.id, 'PX', KEEP)
   end
-  if one.dep and (state == 'waiting' or (state == 'held' and one.dep[1])) then
-    redis.call('HSET', action(q.dep), 'deps', (one.dep[5] or '') .. ' ' .. q.id)
+  if counts then write_caps(q, one) end
+  if one.dep and (state == 'waiting' or (state == 'held' and one.dep.outcome)) then
+    one.dep.deps = one.dep.deps .. ' ' .. q.id
+    later('HSET', action(q.dep), 'deps', one.dep.deps)
   end
+  if one.broke then later('HSET', key('switch'), 'breaker', now) end
   counted[state] = (counted[state] or 0) + 1
   append(index, now, q.id)
   if q.cid then members[q.cid] = append(members[q.cid] or {}, q.id) end
@@ -218,34 +254,47 @@ local function write(q, one, record, checksum, outcome, reason, state)
 end
 
 local function claim(q, record, checksum)
-  local stored = redis.call('HMGET', action(q.id), unpack(FIELDS))
-  if stored[1] then return {1, stored[1], stored[2], stored[3] or '', stored[4] or '', stored[5]} end
+  local stored = standing(q.id)
+  if stored.outcome then
+    return {1, stored.outcome, stored.reason, stored.arm or '', stored.code or '', stored.at}
+  end
   if q.look then return {0} end
-  local one = {customer = q.lane == 'customer', caps = {}, writes = {}, waits = false}
-  one.dep = q.dep and redis.call('HMGET', action(q.dep), 'outcome', 'state', 'reason', 'recovered', 'deps') or nil
+  local one = {customer = q.lane == 'customer', caps = {}, waits = false}
+  one.dep = q.dep and standing(q.dep) or nil
   one.recovered = q.code and redis.call('SISMEMBER', key('codes'), q.code) == 1
   local outcome, reason = outcome_of(q, one)
   local code = write(q, one, record, checksum, outcome, reason, state_of(outcome, one))
   return {0, outcome, reason, q.arm or '', code or '', now}
 end
 
-local function settle_batch()
-  for name, amount in pairs(added) do redis.call('INCRBY', name, string.format('%d', amount)) end
-  if minute then redis.call('HSET', key('rate'), 'minute', minute.at, 'n', minute.n, 'usual', tostring(minute.usual)) end
-  for state, number in pairs(counted) do redis.call('HINCRBY', key('counts'), state, number) end
+-- A write to a key that nothing has read yet: raises now where it is of another kind.
+local ASKS = {HINCRBY = 'HLEN', ZADD = 'ZCARD', SADD = 'SCARD'}
+local function later_unread(command, name, ...)
+  redis.call(ASKS[command], name)
+  later(command, name, ...)
+end
+
+-- What the whole batch adds, once each.
+local function gather()
+  for name, amount in pairs(added) do later('INCRBY', name, string.format('%d', amount)) end
+  if minute then later('HSET', key('rate'), 'minute', minute.at, 'n', minute.n, 'usual', tostring(minute.usual)) end
+  for state, number in pairs(counted) do later_unread('HINCRBY', key('counts'), state, number) end
   for name, due in pairs(queued) do
-    redis.call('ZADD', key('due', name), unpack(due))
-    redis.call('SADD', key('queues'), name)
+    later_unread('ZADD', key('due', name), unpack(due))
+    later_unread('SADD', key('queues'), name)
   end
-  for name, due in pairs(kept) do redis.call('ZADD', key(name), unpack(due)) end
-  for cid, ids in pairs(members) do redis.call('SADD', key('of', cid), unpack(ids)) end
-  if #index > 0 then redis.call('ZADD', key('actions'), unpack(index)) end
-  chain(entries)
+  for name, due in pairs(kept) do later_unread('ZADD', key(name), unpack(due)) end
+  for cid, ids in pairs(members) do later_unread('SADD', key('of', cid), unpack(ids)) end
+  if #index > 0 then later_unread('ZADD', key('actions'), unpack(index)) end
+  redis.call('XLEN', key('audit'))
 end
 
 local answers = {}
 for i = 2, #ARGV, 3 do
   answers[#answers + 1] = claim(cjson.decode(ARGV[i]), ARGV[i + 1], ARGV[i + 2])
 end
-settle_batch()
+gather()
+local log = linked(entries)
+for _, command in ipairs(writes) do redis.call(unpack(command)) end -- the claims first
+append_to_chain(log)
 return answers

@@ -4,6 +4,7 @@
 --   state        none | held | waiting | pending | sending | done | failed | unknown   (the outbox)
 --   due, exp, lane, dep, deps, tpl, fb      when, until when, which queue, whom it waits for, who waits for it, templates
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
+--   began, said  when the last attempt began, and what its text is known by (`notifier.said`)
 --   part         how many of its messages are sent, where it takes several
 --   money, cur, budgets, caps, group, comp  what is reserved, and where
 --   who, cid     the customer, and the pseudonym under which other keys know them
@@ -17,20 +18,28 @@ local KEEP = 34560000000 -- 400 days
 local function key(name, id) return root .. ':' .. name .. (id and (':' .. id) or '') end
 local function action(id) return key('action', id) end
 
--- The chain: each entry's hash covers the one before it, so a flipped bit, a lost or a moved entry shows.
-local function chain(entries)
-  if #entries == 0 then return end
+-- The chain: each entry's hash covers the one before it, so a flipped bit, a lost or a moved entry shows. Linking only
+-- reads, so a script can have done all that may fail before it writes.
+local function linked(entries)
   local got = redis.call('HMGET', key('chain'), 'seq', 'hash')
-  local seq, hash = tonumber(got[1] or '0'), got[2] or ''
+  local log = {seq = tonumber(got[1] or '0'), hash = got[2] or ''}
   for _, entry in ipairs(entries) do
-    seq = seq + 1
-    entry.seq = seq
+    log.seq = log.seq + 1
+    entry.seq = log.seq
     local body = cjson.encode(entry)
-    hash = redis.sha1hex(hash .. body)
-    redis.call('XADD', key('audit'), '*', 'body', body, 'hash', hash)
+    log.hash = redis.sha1hex(log.hash .. body)
+    log[#log + 1] = {body = body, hash = log.hash}
   end
-  redis.call('HSET', key('chain'), 'seq', string.format('%d', seq), 'hash', hash)
+  return log
 end
+
+local function append_to_chain(log)
+  if #log == 0 then return end
+  for _, entry in ipairs(log) do redis.call('XADD', key('audit'), '*', 'body', entry.body, 'hash', entry.hash) end
+  redis.call('HSET', key('chain'), 'seq', string.format('%d', log.seq), 'hash', log.hash)
+end
+
+local function chain(entries) append_to_chain(linked(entries)) end
 
 local function audit(entry) chain({entry}) end
 

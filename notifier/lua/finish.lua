@@ -22,6 +22,11 @@ end
 enter(id, got[3], got[2], verdict, verdict == 'unknown' and due or 0)
 if verdict == 'done' then redis.call('HSET', action(id), 'sent', now) end
 if verdict == 'failed' then release(id) end
+-- An alert of which nothing was said: who counts it as told must hear of it, also after a crash.
+if verdict == 'failed' and got[3] == 'ops' and parts == 0 then
+  redis.call('ZADD', key('untold'), now, id)
+  redis.call('ZREMRANGEBYSCORE', key('untold'), '-inf', now - 172800000)
+end
 audit({at = now, id = id, event = verdict, reason = ARGV[6], detail = ARGV[8]})
 if verdict ~= 'unknown' then settle(id, verdict == 'done', now) end
 return 1

@@ -21,5 +21,6 @@ end
 if gone > 0 then
   local last = tonumber(redis.call('HGET', key('chain'), 'retired') or '0')
   redis.call('HSET', key('chain'), 'retired', string.format('%d', math.max(last, before)))
+  redis.call('HINCRBY', key('chain'), 'retirements', 1) -- so that whoever reads the books meanwhile sees that they moved
 end
 return {#ids, gone}

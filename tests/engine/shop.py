@@ -102,7 +102,7 @@ class Shop:
 
     engine_settings: EngineSettings = field(default_factory=lambda: EngineSettings(max_live_parcels=10_000))
     detection_settings: DetectionSettings = field(default_factory=detection)
-    place: Sequence[PlaceDetector] = ()
+    place: Sequence[PlaceDetector] | None = ()  # None: every one of the registry
     parcel: Sequence[ParcelDetector] = ()
     found: list[Finding] = field(default_factory=list)
 

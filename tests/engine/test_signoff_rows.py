@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.findings import Finding
+from config.detection import DetectionSettings
+from detectors.findings import Finding, Kind
 from detectors.interfaces import Window
 from monitor.vocabulary import Status
 from tests.engine.shop import HOUR, START, Scan, Shop, order
@@ -58,3 +59,14 @@ def test_the_address_told_with_the_order_stands_beside_the_sign_off() -> None:
     shop.until(START + HOUR)
     (row,) = watcher.signoffs
     assert (row["latitude"], row["longitude"]) == (22.5, 114.0)
+
+
+def test_the_setting_for_cash_on_delivery_reaches_the_detector() -> None:
+    for feeds, asked in ((("shop",), []), ((), ["O-1"])):
+        shop = Shop(detection_settings=DetectionSettings(paid_on_delivery_feeds=feeds), place=None)
+        shop.until(START)
+        shop.order(order("O-1", "placed", START - 9 * HOUR))
+        shop.order(order("O-1", "shipped", START - 5 * HOUR, tracking_number="P1", carrier="sf"))
+        shop.order(order("O-1", "paid", START - 2 * HOUR))
+        found = shop.until(START + HOUR)
+        assert [one.subject.id for one in found if one.kind is Kind.SIGNATURE_SUSPECT] == asked

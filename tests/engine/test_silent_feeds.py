@@ -108,6 +108,30 @@ def test_a_feed_that_is_polled_every_six_hours_is_not_doubted_between_two_polls(
     assert set(silent.doubted()) == {"kd100"}
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_two_silences_in_a_parcels_way_are_both_deducted(*, restarts: bool) -> None:
+    """Accepted, and not heard of for 64 hours, of which the feed was silent for two times 14: that is no stall yet, where
+    48 are. At 80 it is.
+    """
+    shop = taught()
+    shop.scan(Scan("SF9", Status.ACCEPTED, QUIET))
+
+    def until(hours: float, *, speaks: bool) -> None:
+        while shop.engine.now < QUIET + hours * HOUR:
+            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+            if speaks:
+                speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        if restarts:
+            shop.restart()
+
+    for hours, speaks in ((14, False), (20, True), (34, False), (64, True)):
+        until(hours, speaks=speaks)
+    assert opened(shop).count("opened feed_silent kd100") == 2
+    assert [line for line in opened(shop) if "SF9" in line] == []
+    until(80, speaks=True)
+    assert [line for line in opened(shop) if "SF9" in line] == ["opened facility_stalled SF9"]
+
+
 class Surer:
     """A parcel detector that is surer at each look that each parcel will be late."""
 

@@ -17,7 +17,7 @@ from detectors.kernels import BINS
 from monitor.columns import Scans
 from monitor.engine import dumping
 from monitor.engine.kernels.scans import business, inside
-from monitor.engine.kernels.state import USED_SLOTS
+from monitor.engine.kernels.state import OUTAGES, USED_SLOTS
 from monitor.engine.layout import (
     ABROAD,
     BUCKETS,
@@ -79,7 +79,8 @@ steps = st.lists(
     | st.lists(orders, min_size=1, max_size=3)
     | st.just("sweep")
     | st.just("restart")
-    | st.just("hold"),
+    | st.just("hold")
+    | st.just("silence"),
     max_size=24,
 )
 
@@ -139,6 +140,17 @@ class Both:
     def hold(self) -> None:
         self.plain.held ^= {1}
         self.stage.world.hold[1] ^= 1
+
+    def silence(self) -> None:
+        """The last three hours of a feed were one, as `Holding` writes it down."""
+        known = self.plain.outages.setdefault(1, [])
+        if len(known) == OUTAGES:
+            return  # one that is forgotten weighs on a parcel when it is due next, not at once
+        begins, world = self.now - 3 * 3600, self.stage.world
+        for spans, edge in ((world.outage_from, begins), (world.outage_until, self.now)):
+            spans[1, 1:] = spans[1, :-1]
+            spans[1, 0] = edge
+        known.insert(0, (begins, self.now))
 
     def restart(self) -> None:
         """Every bucket from its bytes, in another stage; what is counted anew comes from the old one."""
@@ -275,6 +287,8 @@ def test_the_kernels_and_the_plain_twin_agree_on_everything(plan: list[Any], pac
             both.restart()
         elif step == "hold":
             both.hold()
+        elif step == "silence":
+            both.silence()
         elif isinstance(step[0], Scan):
             both.scan(step)
         else:

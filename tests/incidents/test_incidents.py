@@ -422,18 +422,18 @@ def test_what_is_scattered_is_known_by_its_place_as_long_as_it_is_scattered() ->
     book = incidents()
     found = [scattered(number % 40, at=T0 + number) for number in range(200)]
     book.advance(found, T0)
-    assert sum(map(len, book._loose.values())) == 200
+    assert sum(map(len, book.roster.loose.values())) == 200
     book.advance([stuck(5_000 + n, facility="HUB-1001") for n in range(6)], T0)
     assert {view.place.id: view.open for view in book.views()} == {"SF": 195, "HUB-1001": 11}
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(book.state()))
     again = incidents()
     again.restore(state)
-    assert {group: set(ids) for group, ids in again._loose.items()} == {
-        group: set(ids) for group, ids in book._loose.items()
+    assert {group: set(ids) for group, ids in again.roster.loose.items()} == {
+        group: set(ids) for group, ids in book.roster.loose.items()
     }
     book.advance([jam("HUB-1002")], T0 + SECOND)
     book.advance([closed(one, T0 + MINUTE) for one in found], T0 + MINUTE)
-    assert book._loose == {}
+    assert book.roster.loose == {}
 
 
 def test_a_place_counts_what_is_stuck_there_whichever_carrier_it_is_of() -> None:
@@ -442,4 +442,4 @@ def test_a_place_counts_what_is_stuck_there_whichever_carrier_it_is_of() -> None
     assert {view.place.id: view.open for view in book.views()} == {"SF": 5, "YTO": 4}
     book.advance([stuck(9, carrier="ZTO")], T0 + SECOND)
     assert {view.place.id: view.open for view in book.views()} == {"HUB-1": 10}
-    assert book._loose == {}
+    assert book.roster.loose == {}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from notifier.actions import ActionKind, Proposal, Reason
 from notifier.delivery import DeliveryRules
@@ -348,14 +349,19 @@ def test_a_poisonous_entry_ends_and_the_others_flow(valkey: Valkey, prefix: str)
 
         async def send(message: Message, now: int) -> SendResult:
             if message.customer_id == "c-1":
-                raise ZeroDivisionError
+                raise ZeroDivisionError("13800138000")
             return await sent(message, now)
 
         world.customer.send = send  # type: ignore[method-assign]
         await world.ledger.claim_all([bad, good], NOW)
         delivery = await world.delivery()
-        for hour in range(12):
-            await run_dry(delivery, NOW + hour * HOUR)
+        with capture_logs() as logs:
+            for hour in range(12):
+                await run_dry(delivery, NOW + hour * HOUR)
+        assert {(one["event"], one["error"], one["place"].partition(":")[0]) for one in logs} == {
+            ("channel.crashed", "ZeroDivisionError", "test_delivery.py")
+        }
+        assert "13800138000" not in str(logs), "an error's own text may quote a customer"
         assert await world.state(good.action_id) == "done"
         assert await world.state(bad.action_id) == "unknown", "it may have been sent: nobody can say"
 

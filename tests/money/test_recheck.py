@@ -12,7 +12,7 @@ import pytest
 
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
-from monitor.app import build_core, scratch_store
+from monitor.core import build_core, scratch_store
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts, decide
 from monitor.recheck import Recheck
@@ -78,7 +78,7 @@ def test_a_doubted_sign_off_is_still_asked_about(tmp_path: Path) -> None:
                 State.OPENED, 0.9, {"facility": "H-1"},
             )  # fmt: skip
             facts = OrderFacts(customer_id="c-1", order_id="1", tracking_number="SF1", has_contact=True)
-            (question,) = decide(opened, facts, core.pipeline.pack, NOW)
+            (question,) = decide(opened, facts, core.pipeline.pack, NOW).proposals
             core.incidents.advance([opened], NOW, {})
             assert core.is_open(question) is True
             over = replace(opened, state=State.CLOSED, close_reason=CloseReason.RECOVERED, as_of=NOW + 1)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import itertools
 import os
 from collections.abc import Coroutine
@@ -65,9 +66,9 @@ class Stopping(Outbox):
             self.stuck.set()
             await asyncio.Future[None]()
 
-    async def begin(self, entry: Entry, now: int) -> bool:
+    async def begin(self, entry: Entry, now: int, said: str = "") -> bool:
         await self.passing("before the trace")
-        begun = await super().begin(entry, now)
+        begun = await super().begin(entry, now, said)
         await self.passing("after the trace")
         return begun
 
@@ -98,10 +99,21 @@ class Story(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.run(self._come_to_rest())
             assert self.run(Audit(self.store, self.ledger, IDENTITY).verify()) == []
         finally:
             self.run(self.store.close())
             self.runner.close()
+
+    async def _come_to_rest(self) -> None:
+        """Nothing may be left that nobody will ever send: with all doors open, all that is due goes or is given up."""
+        await self.ledger.revive(ANNA, self.now)
+        await self.ledger.release(ANNA, self.now)
+        for _ in range(4):
+            self.now += DAY
+            await self._deliver()
+        counts = await self.ledger.counts()
+        assert not {"pending", "sending"} & {state for state, number in counts.items() if number}, counts
 
     # What happens
 
@@ -220,6 +232,11 @@ class Story(RuleBasedStateMachine):
         assert len(set(orders)) == len(orders)
         for intent in intents:
             assert self.model.kept[intent].outcome is Outcome.SEND
+
+    @invariant()
+    def nothing_fails_by_our_own_mistake(self) -> None:
+        claims = self.run(self.ledger.claims(sorted(self.model.kept)))
+        assert [one.detail for one in claims if hasattr(builtins, one.detail or "-")] == []
 
     def _day(self) -> str:
         from datetime import datetime

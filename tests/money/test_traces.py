@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from notifier.compose import Composer
 from notifier.http import Http
 from notifier.ledger import Claim, Ledger
 from notifier.reconcile import ASKED_FOR_MS, Reconciler
+from notifier.said import fingerprint
 from notifier.sending import Contact, Message, Trace, Traceable
 from notifier.store import Store
 from notifier.templates import Templates
@@ -39,6 +41,7 @@ class Gateway:
     fake: Any
     server: FakeServer
     words: str  # the message's action
+    templates: Templates  # that a look-up composes with
 
     async def sent(self) -> int:
         return len(self.fake.sent)
@@ -55,14 +58,14 @@ async def gateway(valkey: Valkey, prefix: str, name: str) -> AsyncIterator[Gatew
         world = World(store, ledger, contact=contact)
         channel = registry.channel(name, CASES[name].CASE.options(server.url), http)
         world.customer = channel  # type: ignore[assignment]
-        composer = Composer(ledger, Templates())
 
         async def sent_as(claim: Claim) -> Message | None:
-            return await composer.sent_as(claim, contact)
+            return await Composer(ledger, one.templates).sent_as(claim, contact)
 
         reconciler = Reconciler(store, ledger, {}, {"customer": channel}, sent_as)
         _, words = await ledger.claim_all(gifts(expires_at=NOW + 2 * DAY), NOW)
-        yield Gateway(world, reconciler, fake, server, words.proposal.action_id)
+        one = Gateway(world, reconciler, fake, server, words.proposal.action_id, Templates())
+        yield one
 
 
 async def attempt(one: Gateway, fault: Fault, now: int = NOW) -> None:
@@ -96,6 +99,38 @@ def test_what_was_sent_is_found_and_not_said_twice(
         assert (await one.sent(), await one.world.state(one.words)) == (1, "done")
 
     play(valkey, prefix, name, story)
+
+
+def test_a_template_that_changed_since_does_not_hide_what_was_said(
+    valkey: Valkey, prefix: str, tmp_path: Path
+) -> None:
+    """Composed again it says something else; by that it would not be found, and be said once more."""
+
+    async def story(one: Gateway) -> None:
+        await attempt(one, Fault.LOST_REPLY)
+        (tmp_path / "zh-CN").mkdir()
+        for name in ("late", "late_coupon"):
+            (tmp_path / "zh-CN" / f"{name}.j2").write_text(
+                "题目\n\n另外的话 {{ order_id }}", encoding="utf-8"
+            )
+        one.templates = Templates(tmp_path)
+        assert (await one.reconciler.unknowns(NOW + SETTLED))["done"] == 1
+        await run_dry(await one.world.delivery(), NOW + SETTLED)
+        assert (await one.sent(), await one.world.state(one.words)) == (1, "done")
+
+    play(valkey, prefix, "twilio", story)
+
+
+def test_a_trial_accounts_sentence_and_folded_signs_hide_nothing() -> None:
+    fake = twilio.Fake()
+    listed = {"to": PHONE, "status": "sent", "date_created": "Sun, 22 Nov 2026 08:00:01 +0000"}
+    asked = replace(CUSTOMER, said=fingerprint("It’s late – order “O1”,  sorry"))
+    fake.sent.append({**listed, "body": "It's late - order 'O1', sorry"})
+    assert trace("twilio", fake, asked, NOW, NOW + SETTLED) is Trace.DONE
+    fake.sent[:] = [{**listed, "body": "Sent from your Twilio trial account - It's late - order 'O1', sorry"}]
+    assert trace("twilio", fake, asked, NOW, NOW + SETTLED) is Trace.DONE
+    fake.sent[:] = [{**listed, "body": "It's late - order 'O2', sorry"}]
+    assert trace("twilio", fake, asked, NOW, NOW + SETTLED) is Trace.ABSENT
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -108,6 +108,21 @@ def test_a_forecast_is_drawn_with_its_interval_from_what_is_there_now() -> None:
     assert [list(row[1:]) for row in picture.forecast] == [[900] * 3, [5000, 3900, 6100], [7000, 4000, 9900]]
 
 
+def test_a_picture_counts_one_thing() -> None:
+    """Thirty that stand still beside nine thousand held would be a line on the ground."""
+    row = [T0, 8000, 8000, 8000]
+    chart = {
+        "usual": 2000,
+        "forecast": [row, [T0 + 24 * HOUR, 9500, 8200, 11000], [T0 + 72 * HOUR, 7000, 4000, 9000]],
+    }
+    both = Picture.of({"series": SERIES, "chart": chart})
+    alone = Picture.of({"series": SERIES, "chart": {"usual": 4.0, "forecast": []}})
+    assert both is not None
+    assert alone is not None
+    assert (list(both.points), len(both.forecast)) == ([], 3)
+    assert (list(alone.points), alone.usual) == (SERIES, 4.0)
+
+
 class Page:
     def __init__(self, said: Mapping[str, Any] | None) -> None:
         self.now, self.drawn = T0, 0

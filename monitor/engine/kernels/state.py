@@ -45,12 +45,14 @@ class World(NamedTuple):
     region_codes: Any  # u4
     regions: Any  # REGION per pair code; 0 is every other
     hold: Any  # u1 per source: its parcels' stalls are held back
-    outage_from: Any  # u4 per source: its last silence
-    outage_until: Any  # u4
+    outage_from: Any  # u4 [source, OUTAGES]: its last silences, the newest first
+    outage_until: Any  # u4; 0 where there were no more
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below
     rules: Any  # i8, see below
 
+
+OUTAGES = 4  # silences of a feed that are known; older ones weigh on parcels again
 
 # World.counts
 LIVE_PARCELS = 0

@@ -40,14 +40,15 @@ BLOCK = 64  # due times looked at together
 
 @kernel
 def silent_age(world: World, slot: Any, now: int) -> int:
-    """Business seconds since the last scan, less what its feed's last silence hid."""
+    """Business seconds since the last scan, less what its feed's last silences hid."""
     calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
     last = whole(slot.last_scan)
     age = worked(world, calendar, now) - worked(world, calendar, last)
-    low = max(last, whole(world.outage_from[slot.source]))
-    high = min(now, whole(world.outage_until[slot.source]))
-    if high > low:
-        age -= worked(world, calendar, high) - worked(world, calendar, low)
+    for number in range(s.OUTAGES):
+        high = min(now, whole(world.outage_until[slot.source, number]))
+        low = max(last, whole(world.outage_from[slot.source, number]))
+        if high > low:
+            age -= worked(world, calendar, high) - worked(world, calendar, low)
     return age
 
 

@@ -8,37 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.regions import Regions
 from monitor.feeds.aftership.codes import CODES, TAGS
-from monitor.feeds.base import NOTHING, Base, Parsed, Push, decode_json
+from monitor.feeds.base import Parsed, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, text_of
-from monitor.feeds.options import ZonedOptions
-from monitor.feeds.signing import given, hmac_base64, same
+from monitor.feeds.hmac_feed import HmacFeed
 from monitor.feeds.zones import end_of_day, zone_of
 
 HEADER = "aftership-hmac-sha256"
 
 
-class AfterShip(Base):
+class AfterShip(HmacFeed):
     kind = "aftership"
-    Options = ZonedOptions
-
-    def __init__(self, name: str, options: ZonedOptions, places: Regions) -> None:
-        super().__init__(name, places)
-        self._secret = options.secret.get_secret_value().encode()
-        self._zone = options.zone
-
-    def verify(self, push: Push) -> None:
-        same(hmac_base64(self._secret, push.raw), given(push.headers, HEADER))
-
-    def sign(
-        self,
-        body: bytes,
-        received_at: int,
-        headers: Mapping[str, str] = NOTHING,
-        query: Mapping[str, str] = NOTHING,
-    ) -> Push:
-        return Push(body, {**headers, HEADER: hmac_base64(self._secret, body)}, query, received_at)
+    header = HEADER
 
     def parse(self, push: Push) -> Parsed:
         message = dict_of(decode_json(push.raw).get("msg"))

@@ -9,38 +9,27 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from config.regions import Regions
-from monitor.feeds.base import NOTHING, Base, Parsed, Push, decode_json
+from monitor.feeds.base import Parsed, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, text_of
 from monitor.feeds.easypost.codes import meaning
-from monitor.feeds.options import ZonedOptions
-from monitor.feeds.signing import given, hmac_hex, same
+from monitor.feeds.hmac_feed import HmacFeed
+from monitor.feeds.signing import hmac_hex
 from monitor.feeds.zones import end_of_day, zone_of
 
 HEADER = "x-hmac-signature"
 PREFIX = "hmac-sha256-hex="
 
 
-class EasyPost(Base):
+class EasyPost(HmacFeed):
     kind = "easypost"
-    Options = ZonedOptions
+    header = HEADER
 
-    def __init__(self, name: str, options: ZonedOptions, places: Regions) -> None:
-        super().__init__(name, places)
-        self._secret = unicodedata.normalize("NFKD", options.secret.get_secret_value()).encode()
-        self._zone = options.zone
+    @staticmethod
+    def _key(secret: str) -> bytes:
+        return unicodedata.normalize("NFKD", secret).encode()
 
-    def verify(self, push: Push) -> None:
-        same(PREFIX + hmac_hex(self._secret, push.raw), given(push.headers, HEADER))
-
-    def sign(
-        self,
-        body: bytes,
-        received_at: int,
-        headers: Mapping[str, str] = NOTHING,
-        query: Mapping[str, str] = NOTHING,
-    ) -> Push:
-        return Push(body, {**headers, HEADER: PREFIX + hmac_hex(self._secret, body)}, query, received_at)
+    def _signature(self, raw: bytes) -> str:
+        return PREFIX + hmac_hex(self._secret, raw)
 
     def parse(self, push: Push) -> Parsed:
         tracker = dict_of(decode_json(push.raw).get("result"))

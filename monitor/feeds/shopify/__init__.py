@@ -9,39 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.regions import Regions
-from monitor.feeds.base import NOTHING, Base, Parsed, Pending, Push, decode_json
+from monitor.feeds.base import Parsed, Pending, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
-from monitor.feeds.options import ZonedOptions
+from monitor.feeds.hmac_feed import HmacFeed
 from monitor.feeds.orders import Buyer, address_region, address_text, contact
 from monitor.feeds.shopify.codes import CODES, PAID
-from monitor.feeds.signing import given, hmac_base64, same
 from monitor.feeds.zones import end_of_day
 
 HEADER = "x-shopify-hmac-sha256"
 TOPIC = "x-shopify-topic"
 
 
-class Shopify(Base):
+class Shopify(HmacFeed):
     kind = "shopify"
-    Options = ZonedOptions
-
-    def __init__(self, name: str, options: ZonedOptions, places: Regions) -> None:
-        super().__init__(name, places)
-        self._secret = options.secret.get_secret_value().encode()
-        self._zone = options.zone
-
-    def verify(self, push: Push) -> None:
-        same(hmac_base64(self._secret, push.raw), given(push.headers, HEADER))
-
-    def sign(
-        self,
-        body: bytes,
-        received_at: int,
-        headers: Mapping[str, str] = NOTHING,
-        query: Mapping[str, str] = NOTHING,
-    ) -> Push:
-        return Push(body, {**headers, HEADER: hmac_base64(self._secret, body)}, query, received_at)
+    header = HEADER
 
     def parse(self, push: Push) -> Parsed:
         body = decode_json(push.raw)

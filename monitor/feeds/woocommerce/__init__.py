@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from config.regions import Regions
-from monitor.feeds.base import NOTHING, Base, Parsed, Push, decode_json
+from monitor.feeds.base import Parsed, Push, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
-from monitor.feeds.options import ZonedOptions
+from monitor.feeds.hmac_feed import HmacFeed
 from monitor.feeds.orders import Buyer, address_region, address_text, contact
-from monitor.feeds.signing import given, hmac_base64, same
 
 HEADER = "x-wc-webhook-signature"
 PING = re.compile(rb"webhook_id=\d{1,18}")
@@ -31,27 +29,13 @@ STATUSES: Mapping[str, tuple[str, str]] = {  # to the event, and the field that 
 NO_STEP = frozenset({"pending", "processing", "on-hold", "failed", "trash", "checkout-draft", "auto-draft"})
 
 
-class WooCommerce(Base):
+class WooCommerce(HmacFeed):
     kind = "woocommerce"
-    Options = ZonedOptions
-
-    def __init__(self, name: str, options: ZonedOptions, places: Regions) -> None:
-        super().__init__(name, places)
-        self._secret = options.secret.get_secret_value().encode()
-        self._zone = options.zone
+    header = HEADER
 
     def verify(self, push: Push) -> None:
         if not PING.fullmatch(push.raw):
-            same(hmac_base64(self._secret, push.raw), given(push.headers, HEADER))
-
-    def sign(
-        self,
-        body: bytes,
-        received_at: int,
-        headers: Mapping[str, str] = NOTHING,
-        query: Mapping[str, str] = NOTHING,
-    ) -> Push:
-        return Push(body, {**headers, HEADER: hmac_base64(self._secret, body)}, query, received_at)
+            super().verify(push)
 
     def parse(self, push: Push) -> Parsed:
         if PING.fullmatch(push.raw):

@@ -1,5 +1,5 @@
-"""SMS by Twilio. There is no idempotency key: a lost reply is looked up in the list of messages to that number, by the text,
-which names the order.
+"""SMS by Twilio. There is no idempotency key: a lost reply is looked up in the list of messages to that number, by what the
+text of the attempt was known by.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from notifier.http import Http, Reply, classify
 from notifier.options import Options, Secret, SecretUrl
+from notifier.said import fingerprint
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult, Trace
 
 LONGEST: Final = 1_600  # characters of one message, all its segments
@@ -21,6 +22,7 @@ PAGE: Final = 50
 SETTLED_MS: Final = 120_000  # after so long a message that is not listed was not taken
 CLOCKS_MS: Final = 60_000  # how far two clocks may be apart
 NOT_DELIVERED: Final = frozenset({"failed", "undelivered", "canceled"})
+TRIAL: Final = " - "
 STOPPED: Final = 21610  # the recipient answered STOP
 NO_NUMBER: Final = frozenset({21211, 21614, 21612, 21408})
 TOO_MANY: Final = frozenset({20429, 14107, 21611})
@@ -86,8 +88,8 @@ class TwilioChannel:
             return Trace.UNANSWERED
         since = began_at - CLOCKS_MS
         new = [one for one in listed if isinstance(one, dict) and (_created(one) or since) >= since]
-        # A trial account's text has a word before it.
-        ours = [one for one in new if str(one.get("body") or "").endswith(message.body)]
+        sought = message.said or fingerprint(message.body)
+        ours = [one for one in new if sought in _known_by(str(one.get("body") or ""))]
         if ours:
             lost = all(one.get("status") in NOT_DELIVERED for one in ours)
             return Trace.FAILED if lost else Trace.DONE
@@ -96,6 +98,11 @@ class TwilioChannel:
 
     def _headers(self) -> dict[str, str]:
         return {"authorization": self._authorization, "content-type": "application/x-www-form-urlencoded"}
+
+
+def _known_by(body: str) -> set[str]:
+    """A trial account's text has a sentence and a dash before it."""
+    return {fingerprint(body), fingerprint(body.partition(TRIAL)[2])}
 
 
 def _created(message: Mapping[str, Any]) -> Instant | None:
