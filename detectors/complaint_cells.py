@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from detectors.complaint_exposure import Exposures
 from detectors.counts import F64
 from detectors.pattern import Pattern
 from detectors.plain import pack, unpack
 from detectors.rises import I64
+from detectors.tables import JOINT, PAIR, Rows, Table
 from detectors.usual import Usual
 
 HOURS: Final = 48  # kept a cell
@@ -64,7 +64,12 @@ class Cells:
         self.hour = -1  # local hours since 1970; negative: not begun
         self.refused = 0
         self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
-        self._above: dict[tuple[str, str | None], list[int]] = {}
+        self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self._pair_rows, self._facility_rows = Rows(), Rows()
+        self._pairs: dict[str, int] = {}
+        self._above: I64 = np.full((16, 1), -1, np.int64)
 
     # --- time ---------------------------------------------------------------
 
@@ -115,32 +120,37 @@ class Cells:
 
     # --- what comes in ------------------------------------------------------
 
-    def expose(self, regions: pl.DataFrame, facilities: pl.DataFrame, share: float) -> None:
-        """`share` of what the frames count came in the hours that `advance` goes through next."""
-        rows: list[int] = []
-        amounts: list[tuple[float, float]] = []
-        columns = (regions[name].to_list() for name in ("region", "carrier", "delivered", "shipped"))
-        for region, carrier, delivered, shipped in zip(*columns, strict=True):
-            above = self._exposed(region, carrier)
-            rows += above
-            amounts += [((delivered or 0) * share, (shipped or 0) * share)] * len(above)
-        through = (facilities[name].to_list() for name in ("facility", "delivered", "departed", "arrived"))
-        for facility, delivered, departed, arrived in zip(*through, strict=True):
-            if facility:
-                rows.append(self.exposures.row((FACILITY, facility)))
-                amounts.append((((delivered or 0) + (departed or 0)) * share, (arrived or 0) * share))
-        self.exposures.add(rows, amounts, self.hour % 24)
+    def expose(self, regions: Table, facilities: Table, share: float) -> None:
+        """`share` of what the tables count came in the hours that `advance` goes through next."""
+        hour = self.hour % 24
+        if len(regions):
+            pairs = self._pair_rows.of(regions.coded(PAIR), self._pair)
+            delivered, shipped = regions.whole("delivered"), regions.whole("shipped")
+            self.exposures.add(self._above[pairs], delivered, shipped, share, hour)
+        if len(facilities):
+            rows = self._facility_rows.of(facilities.coded("facility"), self._facility)
+            through = facilities.whole("delivered") + facilities.whole("departed")
+            self.exposures.add(rows[:, None], through, facilities.whole("arrived"), share, hour)
 
-    def _exposed(self, region: str | None, carrier: str | None) -> list[int]:
-        """The exposure rows of a region, its ancestors, and of the carrier in each."""
-        if not region:
-            return []
-        known = self._above.get((region, carrier))
-        if known is None:
-            chain = self.chain(region)
-            keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
-            known = self._above[region, carrier] = [self.exposures.row(key) for key in keys]
+    def _pair(self, name: str) -> int:
+        """The number of a region and a carrier: exposure rows of the region, its ancestors, and the carrier in each."""
+        known = self._pairs.get(name)
+        if known is not None:
+            return known
+        known = self._pairs[name] = len(self._pairs)
+        region, _, carrier = name.partition(JOINT)
+        chain = self.chain(region) if region else ()
+        keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
+        # The last row is nobody's: it stays that of no region.
+        more = len(self._above) if len(self._pairs) >= len(self._above) else 0
+        wider = max(len(keys) - self._above.shape[1], 0)
+        if more or wider:
+            self._above = np.pad(self._above, ((0, more), (0, wider)), constant_values=-1)
+        self._above[known, : len(keys)] = [self.exposures.row(key) for key in keys]
         return known
+
+    def _facility(self, name: str) -> int:
+        return self.exposures.row((FACILITY, name))
 
     def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
         """Complaints with their local hours; what is older than the hours that are kept is dropped."""
@@ -252,7 +262,7 @@ class Cells:
         self.hours, self.profile = unpack(state["hours"]), unpack(state["profile"])
         self.usual.restore(state["usual"])
         self.exposures.restore(state["exposures"])
-        self._above.clear()
+        self._forget_rows()
         self.hour = int(state["hour"])
         self.refused = int(state["refused"])
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}

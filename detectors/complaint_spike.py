@@ -120,7 +120,8 @@ class ComplaintSpike:
         if gap > 24 * cells.usual.pattern.history:
             pieces = [gap]
         for piece in pieces:
-            cells.expose(window.regions, window.facilities, piece / gap if gap else 1.0)
+            share = piece / gap if gap else 1.0
+            cells.expose(window.table("regions"), window.table("facilities"), share)
             cells.advance(cells.hour + piece)
 
     def _count(self, window: Window, offset: int) -> None:

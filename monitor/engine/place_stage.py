@@ -120,7 +120,7 @@ class PlaceStage:
             )
         moved = np.flatnonzero((change.of("shipped") > 0) | (change.of("delivered") > 0) | (now["live"] > 0))
         moved = moved[moved > 0]
-        return self._frames.regions(now[moved], change.at(moved))
+        return self._frames.regions(moved, world.regions, now[moved], change.at(moved))
 
     def _busy(self, facilities: Records) -> Any:
         """Codes of those that ever held or moved anything: the column of names seldom changes."""
