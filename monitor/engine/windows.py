@@ -24,6 +24,7 @@ from monitor.names import Interner, Names
 SECOND: Final = 1000
 _ODDITIES: Final = (None, *(oddity.name.lower() for oddity in Oddity))
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
+_SIGN: Final = np.uint64(1 << 63)
 
 
 class Vocabulary:
@@ -194,7 +195,7 @@ class RecordTable:
         if not isinstance(numbers, Numbers):
             raise TypeError(f"rows of {self._name} have no key")
         key0, key1 = numbers.keys()
-        mixed: I64 = (key0 * _MIXED + key1).view(np.int64)
+        mixed: I64 = (key0 * _MIXED + key1 ^ _SIGN).view(np.int64)
         return mixed
 
     def frame(self) -> pl.DataFrame:
