@@ -70,7 +70,7 @@ class Table(Protocol):
     def frame(self) -> pl.DataFrame: ...
 
 
-# Columns of codes that no frame holds. Of parcels the names of carrier, origin and destination as one, joined by "|";
+# Columns of codes that no frame holds. Of parcels and lanes the names of carrier, origin and destination as one, joined by "|";
 # of regions the region's and the carrier's.
 LANE: Final = "lane"
 PAIR: Final = "pair"

@@ -116,7 +116,7 @@ class PlaceStage:
         if frame == "lanes":
             lanes, segments = np.nonzero(change.of("finished") > 0)
             return self._frames.lanes(
-                world.lanes[lanes], segments, now[lanes, segments], change.at((lanes, segments))
+                lanes, world.lanes, segments, now[lanes, segments], change.at((lanes, segments))
             )
         moved = np.flatnonzero((change.of("shipped") > 0) | (change.of("delivered") > 0) | (now["live"] > 0))
         moved = moved[moved > 0]

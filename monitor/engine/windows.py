@@ -397,15 +397,22 @@ class Frames:
         )
 
     def lanes(
-        self, lanes: Records, segments: I64, totals: Records, change: Mapping[str, npt.NDArray[Any]]
+        self,
+        codes: I64,
+        lanes: Records,
+        segments: I64,
+        totals: Records,
+        change: Mapping[str, npt.NDArray[Any]],
     ) -> RecordTable:
+        """`codes` of `lanes`, all there are."""
         return RecordTable(
             "lanes",
-            len(lanes),
+            len(codes),
             {
-                "carrier": Coded(lanes["carrier"], self._carriers),
-                "origin": Coded(lanes["origin"], self._zones),
-                "destination": Coded(lanes["destination"], self._zones),
+                LANE: lambda: Coded(codes, self._lanes_of(lanes)),
+                "carrier": lambda: Coded(lanes["carrier"][codes], self._carriers),
+                "origin": lambda: Coded(lanes["origin"][codes], self._zones),
+                "destination": lambda: Coded(lanes["destination"][codes], self._zones),
                 "segment": segments.astype(np.uint8),
                 "finished": change["finished"],
                 "residual": change["residual"],
