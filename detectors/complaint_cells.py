@@ -26,6 +26,7 @@ HOURS: Final = 48  # kept a cell
 FACILITY: Final = "facility"
 _HELD_A_DAY: Final = 0.87  # of yesterday's exposure
 _SILENT_FEED: Final = 0.2  # of the month's exposure
+_ALL: Final = slice(None)
 
 
 class Key(NamedTuple):
@@ -65,6 +66,9 @@ class Cells:
         self.refused = 0
         self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
         self._forget_rows()
+        self.refilled = 0  # how often the cells were numbered anew
+        self._exposed_as_of = (-1, -1, -1)
+        self._exposed_rows: I64 = np.zeros(0, np.int64)
 
     def _forget_rows(self) -> None:
         self._pair_rows, self._facility_rows = Rows(), Rows()
@@ -197,12 +201,12 @@ class Cells:
 
     def _history_of(self, key: Key) -> F64:
         """The exposure that this cell had before its first complaint, in the proportion of today."""
-        here = self.exposures.a_day([self.exposure_key(key)])[0]
+        here = self._a_day(self.exposure_key(key))
         region = key.region or self.home_of.get(key.value, "")
         for around in self.chain(region) if region else ():
             larger = self.rows.get(Key("", "", around), -1)
             if larger >= 0:
-                whole = self.exposures.a_day([(around, "")])[0]
+                whole = self._a_day((around, ""))
                 history = self.usual.exposure[larger]
                 scaled = history * (here / whole if whole > 0 else 1.0)
                 return np.where(history > 0, np.maximum(scaled, 1.0), 0.0)
@@ -219,12 +223,23 @@ class Cells:
             return (FACILITY, key.value)
         return (key.region, key.value if key.dimension == "carrier" else "")
 
-    def exposure_now(self) -> F64:
-        """Parcels a day that may give rise to complaints: those of a sale complain for days after it, and a parcel
-        feed that falls silent must not make a spike.
+    def _a_day(self, key: tuple[str, str]) -> float:
+        return float(self.exposures.a_day(self.exposures.known([key]))[0])
+
+    def _exposed(self) -> I64:
+        """The exposure row of each cell."""
+        as_of = len(self.keys), len(self.exposures), self.refilled
+        if self._exposed_as_of != as_of:
+            self._exposed_rows = self.exposures.known(self.exposure_key(key) for key in self.keys)
+            self._exposed_as_of = as_of
+        return self._exposed_rows
+
+    def exposure_now(self, rows: I64 | slice = _ALL) -> F64:
+        """Of some cells, parcels a day that may give rise to complaints: those of a sale complain for days after it, and
+        a parcel feed that falls silent must not make a spike.
         """
-        now = self.exposures.a_day(self.exposure_key(key) for key in self.keys)
-        month = self.usual.exposure[:, -28:].astype(np.float64)
+        now = self.exposures.a_day(self._exposed()[rows])
+        month = self.usual.exposure[rows, -28:].astype(np.float64)
         usual = month.sum(axis=1) / np.maximum(np.count_nonzero(month, axis=1), 1)
         held = month[:, -1] * _HELD_A_DAY
         exposure: F64 = np.maximum(np.maximum(now, held), np.maximum(usual * _SILENT_FEED, 1.0))
@@ -236,6 +251,7 @@ class Cells:
         return total
 
     def _keep(self, rows: I64) -> None:
+        self.refilled += 1
         self.keys = [self.keys[row] for row in rows]
         self.rows = {key: row for row, key in enumerate(self.keys)}
         self.hours = self.hours[rows]
@@ -263,6 +279,7 @@ class Cells:
         self.usual.restore(state["usual"])
         self.exposures.restore(state["exposures"])
         self._forget_rows()
+        self._exposed_as_of = (-1, -1, -1)
         self.hour = int(state["hour"])
         self.refused = int(state["refused"])
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}

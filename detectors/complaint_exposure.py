@@ -57,14 +57,23 @@ class Exposures:
         if hour == 23:
             self._profile *= 0.9
 
-    def a_day(self, keys: Iterable[tuple[str, str]]) -> F64:
-        rate = self._sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def known(self, keys: Iterable[tuple[str, str]]) -> I64:
+        """Rows of these; -1 for what was never seen."""
+        return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+
+    def a_day(self, rows: I64) -> F64:
+        """Of rows of `known`; nothing of what was never seen."""
+        if not len(self._sums):
+            return np.zeros(len(rows))
+        sums = np.where(rows[:, None] >= 0, self._sums[rows], 0.0)
+        rate: F64 = sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
         if self._hours > _SURGE_KNOWN:
-            surge = (self._recent + _SURGE_PARCELS) / (self._expected + _SURGE_PARCELS)
+            surge = (self._recent[rows] + _SURGE_PARCELS) / (self._expected[rows] + _SURGE_PARCELS)
             rate *= np.maximum(surge.max(axis=1), 1.0)
-        padded = np.append(rate, 0.0)
-        result: F64 = padded[[self._rows.get(key, len(padded) - 1) for key in keys]]
-        return result
+        return rate
 
     def state(self) -> dict[str, Any]:
         used = slice(0, len(self._rows))

@@ -102,6 +102,8 @@ class ComplaintSpike:
         local = window.until + offset
         self._advance(window, (window.since + offset) // HOUR, local // HOUR)
         self._count(window, offset)
+        if not self._cells.keys and not self._watches:
+            return []
         self._refit()
         part = max(local % HOUR, HOUR // 60) / HOUR
         reading = read(self._cells, self._config.hours, part)

@@ -92,9 +92,9 @@ class Rhythm:
         """Of each key, on the log scale."""
         return self._level
 
-    def curve(self, hour: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
-        """At an hour of the week: each key's own, how long it was learned (days), and that of all."""
-        return self._own[:, hour], self._own_days[:, hour], float(self._shared[hour])
+    def curves(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], F64]:
+        """Each key's own by hour of the week, how long each hour was learned (days), and the curve of all."""
+        return self._own, self._own_days, self._shared
 
     def scale(self, rows: I64) -> F64:
         return np.maximum(self._scale[rows], SCALE_FLOOR)

@@ -204,8 +204,13 @@ class SignatureSuspect:
 
     def _judge(self, changed: set[str], now: Instant) -> list[Finding]:
         known = [(name, place) for name in sorted(changed) if (place := self._kept.place(name)) is not None]
-        scores = self._scores([place for _, place in known])
-        weights = self._model.weights.copy()
+        if not known:
+            return []
+        places = [place for _, place in known]
+        scores, weights = self._scores(places), self._model.weights.copy()
+        for place, score, courier in zip(places, scores, self._kept.couriers(places), strict=True):
+            self._couriers.correct(courier, score - float(self._kept.counted[place]))
+        self._kept.counted[places] = scores
         findings = (
             self._hold(name, place, score, weights, now)
             for (name, place), score in zip(known, scores, strict=True)
@@ -214,8 +219,6 @@ class SignatureSuspect:
 
     def _hold(self, name: str, place: int, score: float, weights: F64, now: Instant) -> Finding | None:
         kept = self._kept
-        self._couriers.correct(kept.courier(place), score - float(kept.counted[place]))
-        kept.counted[place] = score
         subject = Subject(SubjectType.ORDER if kept.order[place] else SubjectType.PARCEL, name)
         episode = self._parcels.get(subject)
         if score < self._open:
@@ -258,10 +261,9 @@ class SignatureSuspect:
             return
         told = kept.told[due]
         false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
-        more = (false - kept.counted[due]).tolist()
-        for place, silent, correction in zip(due, (told == 0.0).tolist(), more, strict=True):
-            if silent and (courier := kept.courier(place)) is not None:
-                self._couriers.correct(courier, correction)
+        more = np.where(told == 0.0, false - kept.counted[due], 0.0)
+        for courier, correction in zip(kept.couriers(due), more.tolist(), strict=True):
+            self._couriers.correct(courier, correction)
 
     def _expire(self, now: Instant) -> list[Finding]:
         over = [one for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]

@@ -35,13 +35,18 @@ _COURIER_NAME: Final = Places._fields.index("courier")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One sign-off as it stands."""
+    """One sign-off as it stands; its names are looked up when they are asked for."""
 
     occurred: Instant
     row: F64
     told: float
-    places: Places
     order: bool
+    texts: Sequence[Texts]
+    codes: I64
+
+    @property
+    def places(self) -> Places:
+        return Places(*(text[code] for text, code in zip(self.texts, self.codes.tolist(), strict=True)))
 
 
 class SignoffsKept:
@@ -76,16 +81,14 @@ class SignoffsKept:
             int(self.occurred[place]),
             self.rows[place].copy(),
             float(self.told[place]),
-            self.places(place),
             self.order[place],
+            self._texts[place],
+            self._codes[place].copy(),
         )
 
-    def places(self, place: int) -> Places:
-        texts = self._texts[place]
-        return Places(*(text[code] for text, code in zip(texts, self._codes[place].tolist(), strict=True)))
-
-    def courier(self, place: int) -> str | None:
-        return self._texts[place][_COURIER_NAME][self._codes[place, _COURIER_NAME]]
+    def couriers(self, places: Sequence[int]) -> list[str | None]:
+        codes = self._codes[places, _COURIER_NAME].tolist()
+        return [self._texts[place][_COURIER_NAME][code] for place, code in zip(places, codes, strict=True)]
 
     def put_many(
         self,
@@ -131,7 +134,7 @@ class SignoffsKept:
             )
             self.occurred[place] = self.occurred[place] if opened else occurred
         self.weight[place], self.counted[place] = 1.0, 0.0
-        self._texts[place], self._codes[place] = [(text,) for text in places], 0
+        self._texts[place], self._codes[place] = [(text,) for text in places], 0  # each its own vocabulary
         self.order[place] = False
         self._index[name] = place
         self._bound()
@@ -177,7 +180,7 @@ class SignoffsKept:
                 float(self.told[place]),
                 float(self.weight[place]),
                 float(self.counted[place]),
-                *self.places(place),
+                *self.kept(place).places,
                 self.order[place],
             ]
             for name, place in self._index.items()

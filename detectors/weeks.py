@@ -61,13 +61,12 @@ class Weeks:
             wider[:, : self._keys] = self.factor[:, : self._keys]
             self.factor = wider
         if keys > self._keys:
-            for hour in range(HOURS_A_WEEK):
-                refresh(self.factor[hour], *self._rhythm.curve(hour), self._keys, keys, OWN_HOUR)
+            refresh(self.factor, *self._rhythm.curves(), 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
             self._keys = keys
 
     def learned(self, hour: int) -> None:
         """What is usual at this hour has changed."""
-        refresh(self.factor[hour], *self._rhythm.curve(hour), 0, self._keys, OWN_HOUR)
+        refresh(self.factor, *self._rhythm.curves(), hour, hour + 1, 0, self._keys, OWN_HOUR)
 
     def scale(self) -> F32:
         return np.exp(self._rhythm.levels()[: self._keys]).astype(np.float32)
@@ -98,10 +97,21 @@ def forecast(weeks: Sequence[Weeks], stock: F64, deviation: F32, hour: int) -> F
 
 
 @njit(cache=True, nogil=True)
-def refresh(factor: Any, own: Any, days: Any, shared: float, first: int, last: int, own_hour: float) -> None:
-    for key in range(first, last):
-        trust = days[key] / (days[key] + own_hour)
-        factor[key] = math.exp(shared + trust * (own[key] - shared))
+def refresh(
+    factor: Any,
+    own: Any,
+    days: Any,
+    shared: Any,
+    first_hour: int,
+    last_hour: int,
+    first: int,
+    last: int,
+    own_hour: float,
+) -> None:
+    for hour in range(first_hour, last_hour):
+        for key in range(first, last):
+            trust = days[key, hour] / (days[key, hour] + own_hour)
+            factor[hour, key] = math.exp(shared[hour] + trust * (own[key, hour] - shared[hour]))
 
 
 @njit(inline="always", fastmath=True)
