@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from detectors.clock import HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
@@ -23,12 +22,12 @@ from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
 from detectors.tables import Rows
+from detectors.weeks import HORIZONS, Weeks, forecast, fullest
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-HORIZONS: Final = (24, 72)
-_FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
 _RECENT: Final = 24.0  # hours over which that deviation is taken: lorries come by the hour
 _Z90: Final = 1.645
 
@@ -60,11 +59,11 @@ class BacklogForecast:
         self._departures = Rhythm(capacity)
         self._stock = Rhythm(capacity)
         self._numbers = Rows()
+        self._weeks = [Weeks(one) for one in (self._arrivals, self._departures, self._stock)]
         self._sums = np.zeros((0, 4))  # decayed arrivals and departures: as they came, and as usual
         self._error = np.zeros((0, 2))  # mean absolute error of past forecasts, by horizon
-        self._told = np.full(
-            (0, HORIZONS[-1], 2), np.nan, dtype=np.float32
-        )  # a ring of forecasts by the hour they were made
+        # A ring of forecasts by the hour they were made, then by facility and horizon.
+        self._told: F32 = np.full((HORIZONS[-1], 0, 2), np.nan, dtype=np.float32)
         self._hours = 0
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
 
@@ -77,12 +76,14 @@ class BacklogForecast:
         self._arrivals.follow(self._stock)
         self._departures.follow(self._stock)
         self._grow(len(facilities))
+        for week in self._weeks:
+            week.follow()
         hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
         flows = np.stack([facilities.arrived, facilities.out], axis=1) / hours
         self._deviate(rows, flows, hour, hours)
-        forecast = self._forecast(rows, stock, hour)
-        self._check(rows, stock, forecast, hours)
-        found = self._speak(facilities, forecast, flows, now)
+        told = self._forecast(rows, stock, hour)
+        self._check(rows, stock, told, hours)
+        found = self._speak(facilities, told, flows, now)
         self._learn(rows, stock, flows, hour, hours)
         return found
 
@@ -99,26 +100,20 @@ class BacklogForecast:
     def _forecast(self, rows: I64, stock: F64, hour: int) -> F64:
         """Stock at each horizon, one column a horizon; NaN for a facility that nothing could be said of in time."""
         out = np.full((len(rows), len(HORIZONS)), np.nan)
-        some = np.flatnonzero(self._stock.days(rows) >= self._limits.ready_days - _RECORD_DAYS)
-        if len(some):
-            asked = rows[some]
-            out[some] = stocks(
-                self._arrivals.week(asked),
-                self._departures.week(asked),
-                self._stock.week(asked),
-                self._deviation(asked),
-                stock[some],
-                hour,
-            )
+        some = self._stock.days(rows) >= self._limits.ready_days - _RECORD_DAYS
+        if not some.any():
+            return out
+        deviation = self._deviation(rows).astype(np.float32)
+        out[some] = forecast(self._weeks, stock, deviation, hour).T[some]
         return out
 
     def _check(self, rows: I64, stock: F64, forecast: F64, hours: float) -> None:
         """Compare with what was forecast for now; keep what is forecast now. A gap in time breaks the record."""
         if hours > 1.5:
             self._told[:] = np.nan
-        ring = self._told.shape[1]
+        ring = len(self._told)
         for column, horizon in enumerate(HORIZONS):
-            told = self._told[rows, (self._hours - horizon) % ring, column]
+            told = self._told[(self._hours - horizon) % ring, rows, column]
             miss = np.abs(stock - told)
             fresh = self._error[rows, column] == 0
             gain = np.where(fresh, 1.0, 0.03)
@@ -126,8 +121,8 @@ class BacklogForecast:
             self._error[rows, column] = np.where(
                 np.isnan(told), self._error[rows, column], np.maximum(better, 1e-9)
             )
-        self._told[:, self._hours % ring] = np.nan
-        self._told[rows, self._hours % ring] = forecast
+        self._told[self._hours % ring] = np.nan
+        self._told[self._hours % ring, rows] = forecast
         self._hours += 1
 
     def _speak(
@@ -139,7 +134,9 @@ class BacklogForecast:
     ) -> list[Finding]:
         limits, found, rows = self._limits, [], facilities.rows
         ready = self._stock.days(rows) >= limits.ready_days
-        usual = self._peaks(rows, hour_of_week(now, self._timezone))
+        if not ready.any():
+            return []
+        usual = self._peaks(hour_of_week(now, self._timezone))
         margin = self._margin(rows, forecast)
         excess = forecast - usual
         ready &= (self._error[rows] > 0).all(axis=1)
@@ -171,14 +168,9 @@ class BacklogForecast:
                 found.append(finding)
         return found
 
-    def _peaks(self, rows: I64, hour: int) -> F64:
-        """The fullest usual hour within half a day of each horizon: a hub's evening is no backlog of its morning."""
-        week = self._stock.week(rows)
-        out = []
-        for horizon in HORIZONS:
-            around = (hour + horizon + np.arange(-12, 13)) % HOURS_A_WEEK
-            out.append(week[:, around].max(axis=1))
-        return np.stack(out, axis=1)
+    def _peaks(self, hour: int) -> F64:
+        week = self._weeks[-1]
+        return np.asarray(fullest(week.factor, week.scale(), hour).T, np.float64)
 
     def _margin(self, rows: I64, forecast: F64) -> F64:
         """Half of a 90 % interval: from past errors, or, before there are any, from the size of the stock."""
@@ -239,14 +231,16 @@ class BacklogForecast:
         self._arrivals.learn(rows, hour, flows[:, 0], days)
         self._departures.learn(rows, hour, flows[:, 1], days, weight)
         self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
+        for week, learned in zip(self._weeks, (hour, hour, (hour + 1) % HOURS_A_WEEK), strict=True):
+            week.learned(learned)
 
     def _grow(self, size: int) -> None:
         more = size - len(self._sums)
         if more > 0:
             self._sums = np.concatenate([self._sums, np.zeros((more, 4))])
             self._error = np.concatenate([self._error, np.zeros((more, 2))])
-            blank = np.full((more, HORIZONS[-1], 2), np.nan, dtype=np.float32)
-            self._told = np.concatenate([self._told, blank])
+            blank = np.full((HORIZONS[-1], more, 2), np.nan, dtype=np.float32)
+            self._told = np.concatenate([self._told, blank], axis=1)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -255,7 +249,7 @@ class BacklogForecast:
             "stock": self._stock.state(),
             "sums": pack(self._sums),
             "error": pack(self._error),
-            "told": pack(self._told),
+            "told": pack(self._told.swapaxes(0, 1)),
             "hours": self._hours,
             "episodes": self._episodes.state(),
         }
@@ -265,30 +259,10 @@ class BacklogForecast:
             getattr(self, f"_{name}").restore(state[name])
         self._numbers.forget()
         self._sums, self._error = unpack(state["sums"]), unpack(state["error"])
-        self._told = unpack(state["told"])
+        self._told = np.ascontiguousarray(unpack(state["told"]).swapaxes(0, 1))
+        for week in self._weeks:
+            week.forget()
         self._hours = int(state["hours"])
-
-
-@njit(cache=True, nogil=True)
-def stocks(arrivals: Any, departures: Any, usual: Any, deviations: Any, stock: Any, hour: Any) -> Any:
-    """At each horizon, hour after hour, one row a facility; weeks are [facility, hour of the week], deviations logarithms."""
-    out = np.empty((len(stock), len(HORIZONS)))
-    for row in range(len(stock)):
-        level = stock[row]
-        more, faster = deviations[row, 0], deviations[row, 1]
-        for step in range(1, HORIZONS[-1] + 1):
-            then = (hour + step) % HOURS_A_WEEK
-            more *= _FADE
-            faster *= _FADE
-            comes = arrivals[row, then] * np.exp(more)
-            goes = departures[row, then] * np.exp(faster)
-            # what stands there above the usual leaves a little faster, what lies below slower
-            goes *= min(max(((level + 5.0) / (usual[row, then] + 5.0)) ** 0.3, 0.5), 1.3)
-            level = max(level + comes - min(goes, level + comes), 0.0)
-            for column in range(len(HORIZONS)):
-                if step == HORIZONS[column]:
-                    out[row, column] = level
-    return out
 
 
 def _above(forecast: F64, line: F64, margin: F64) -> float:

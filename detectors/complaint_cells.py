@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from detectors.complaint_exposure import Exposures
 from detectors.counts import F64
 from detectors.pattern import Pattern
 from detectors.plain import pack, unpack
 from detectors.rises import I64
+from detectors.tables import JOINT, PAIR, Rows, Table
 from detectors.usual import Usual
 
 HOURS: Final = 48  # kept a cell
 FACILITY: Final = "facility"
 _HELD_A_DAY: Final = 0.87  # of yesterday's exposure
 _SILENT_FEED: Final = 0.2  # of the month's exposure
+_ALL: Final = slice(None)
 
 
 class Key(NamedTuple):
@@ -64,7 +65,15 @@ class Cells:
         self.hour = -1  # local hours since 1970; negative: not begun
         self.refused = 0
         self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
-        self._above: dict[tuple[str, str | None], list[int]] = {}
+        self._forget_rows()
+        self.refilled = 0  # how often the cells were numbered anew
+        self._exposed_as_of = (-1, -1, -1)
+        self._exposed_rows: I64 = np.zeros(0, np.int64)
+
+    def _forget_rows(self) -> None:
+        self._pair_rows, self._facility_rows = Rows(), Rows()
+        self._pairs: dict[str, int] = {}
+        self._above: I64 = np.full((16, 1), -1, np.int64)
 
     # --- time ---------------------------------------------------------------
 
@@ -115,32 +124,37 @@ class Cells:
 
     # --- what comes in ------------------------------------------------------
 
-    def expose(self, regions: pl.DataFrame, facilities: pl.DataFrame, share: float) -> None:
-        """`share` of what the frames count came in the hours that `advance` goes through next."""
-        rows: list[int] = []
-        amounts: list[tuple[float, float]] = []
-        columns = (regions[name].to_list() for name in ("region", "carrier", "delivered", "shipped"))
-        for region, carrier, delivered, shipped in zip(*columns, strict=True):
-            above = self._exposed(region, carrier)
-            rows += above
-            amounts += [((delivered or 0) * share, (shipped or 0) * share)] * len(above)
-        through = (facilities[name].to_list() for name in ("facility", "delivered", "departed", "arrived"))
-        for facility, delivered, departed, arrived in zip(*through, strict=True):
-            if facility:
-                rows.append(self.exposures.row((FACILITY, facility)))
-                amounts.append((((delivered or 0) + (departed or 0)) * share, (arrived or 0) * share))
-        self.exposures.add(rows, amounts, self.hour % 24)
+    def expose(self, regions: Table, facilities: Table, share: float) -> None:
+        """`share` of what the tables count came in the hours that `advance` goes through next."""
+        hour = self.hour % 24
+        if len(regions):
+            pairs = self._pair_rows.of(regions.coded(PAIR), self._pair)
+            delivered, shipped = regions.whole("delivered"), regions.whole("shipped")
+            self.exposures.add(self._above[pairs], delivered, shipped, share, hour)
+        if len(facilities):
+            rows = self._facility_rows.of(facilities.coded("facility"), self._facility)
+            through = facilities.whole("delivered") + facilities.whole("departed")
+            self.exposures.add(rows[:, None], through, facilities.whole("arrived"), share, hour)
 
-    def _exposed(self, region: str | None, carrier: str | None) -> list[int]:
-        """The exposure rows of a region, its ancestors, and of the carrier in each."""
-        if not region:
-            return []
-        known = self._above.get((region, carrier))
-        if known is None:
-            chain = self.chain(region)
-            keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
-            known = self._above[region, carrier] = [self.exposures.row(key) for key in keys]
+    def _pair(self, name: str) -> int:
+        """The number of a region and a carrier: exposure rows of the region, its ancestors, and the carrier in each."""
+        known = self._pairs.get(name)
+        if known is not None:
+            return known
+        known = self._pairs[name] = len(self._pairs)
+        region, _, carrier = name.partition(JOINT)
+        chain = self.chain(region) if region else ()
+        keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
+        # The last row is nobody's: it stays that of no region.
+        more = len(self._above) if len(self._pairs) >= len(self._above) else 0
+        wider = max(len(keys) - self._above.shape[1], 0)
+        if more or wider:
+            self._above = np.pad(self._above, ((0, more), (0, wider)), constant_values=-1)
+        self._above[known, : len(keys)] = [self.exposures.row(key) for key in keys]
         return known
+
+    def _facility(self, name: str) -> int:
+        return self.exposures.row((FACILITY, name))
 
     def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
         """Complaints with their local hours; what is older than the hours that are kept is dropped."""
@@ -187,12 +201,12 @@ class Cells:
 
     def _history_of(self, key: Key) -> F64:
         """The exposure that this cell had before its first complaint, in the proportion of today."""
-        here = self.exposures.a_day([self.exposure_key(key)])[0]
+        here = self._a_day(self.exposure_key(key))
         region = key.region or self.home_of.get(key.value, "")
         for around in self.chain(region) if region else ():
             larger = self.rows.get(Key("", "", around), -1)
             if larger >= 0:
-                whole = self.exposures.a_day([(around, "")])[0]
+                whole = self._a_day((around, ""))
                 history = self.usual.exposure[larger]
                 scaled = history * (here / whole if whole > 0 else 1.0)
                 return np.where(history > 0, np.maximum(scaled, 1.0), 0.0)
@@ -209,12 +223,23 @@ class Cells:
             return (FACILITY, key.value)
         return (key.region, key.value if key.dimension == "carrier" else "")
 
-    def exposure_now(self) -> F64:
-        """Parcels a day that may give rise to complaints: those of a sale complain for days after it, and a parcel
-        feed that falls silent must not make a spike.
+    def _a_day(self, key: tuple[str, str]) -> float:
+        return float(self.exposures.a_day(self.exposures.known([key]))[0])
+
+    def _exposed(self) -> I64:
+        """The exposure row of each cell."""
+        as_of = len(self.keys), len(self.exposures), self.refilled
+        if self._exposed_as_of != as_of:
+            self._exposed_rows = self.exposures.known(self.exposure_key(key) for key in self.keys)
+            self._exposed_as_of = as_of
+        return self._exposed_rows
+
+    def exposure_now(self, rows: I64 | slice = _ALL) -> F64:
+        """Of some cells, parcels a day that may give rise to complaints: those of a sale complain for days after it, and
+        a parcel feed that falls silent must not make a spike.
         """
-        now = self.exposures.a_day(self.exposure_key(key) for key in self.keys)
-        month = self.usual.exposure[:, -28:].astype(np.float64)
+        now = self.exposures.a_day(self._exposed()[rows])
+        month = self.usual.exposure[rows, -28:].astype(np.float64)
         usual = month.sum(axis=1) / np.maximum(np.count_nonzero(month, axis=1), 1)
         held = month[:, -1] * _HELD_A_DAY
         exposure: F64 = np.maximum(np.maximum(now, held), np.maximum(usual * _SILENT_FEED, 1.0))
@@ -226,6 +251,7 @@ class Cells:
         return total
 
     def _keep(self, rows: I64) -> None:
+        self.refilled += 1
         self.keys = [self.keys[row] for row in rows]
         self.rows = {key: row for row, key in enumerate(self.keys)}
         self.hours = self.hours[rows]
@@ -252,7 +278,8 @@ class Cells:
         self.hours, self.profile = unpack(state["hours"]), unpack(state["profile"])
         self.usual.restore(state["usual"])
         self.exposures.restore(state["exposures"])
-        self._above.clear()
+        self._forget_rows()
+        self._exposed_as_of = (-1, -1, -1)
         self.hour = int(state["hour"])
         self.refused = int(state["refused"])
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from numba import njit
 
 from detectors.counts import F64
 from detectors.plain import pack, unpack
+from detectors.rises import I64
 
 _RECENT: Final = 0.5 ** (1 / 3)  # an hour's decay of what counts as recent
 _SURGE_PARCELS: Final = 30.0  # as many parcels must come before a surge is believed
@@ -39,13 +41,9 @@ class Exposures:
                 setattr(self, name, np.concatenate([getattr(self, name), more]))
         return row
 
-    def add(self, rows: list[int], amounts: list[tuple[float, float]], hour: int) -> None:
-        """`hour` of the day."""
-        if rows:
-            values = np.array(amounts)
-            np.add.at(self._sums, rows, values)
-            np.add.at(self._recent, rows, values)
-            self._profile[hour] += values.sum(axis=0)
+    def add(self, rows: I64, delivered: I64, shipped: I64, share: float, hour: int) -> None:
+        """A share of each amount to all rows of its line, as far as they are not negative; `hour` of the day."""
+        add(rows, delivered, shipped, share, self._sums, self._recent, self._profile[hour])
 
     def advance(self, hour: int) -> None:
         """The running hour of the day is over."""
@@ -59,14 +57,23 @@ class Exposures:
         if hour == 23:
             self._profile *= 0.9
 
-    def a_day(self, keys: Iterable[tuple[str, str]]) -> F64:
-        rate = self._sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def known(self, keys: Iterable[tuple[str, str]]) -> I64:
+        """Rows of these; -1 for what was never seen."""
+        return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+
+    def a_day(self, rows: I64) -> F64:
+        """Of rows of `known`; nothing of what was never seen."""
+        if not len(self._sums):
+            return np.zeros(len(rows))
+        sums = np.where(rows[:, None] >= 0, self._sums[rows], 0.0)
+        rate: F64 = sums.max(axis=1) * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
         if self._hours > _SURGE_KNOWN:
-            surge = (self._recent + _SURGE_PARCELS) / (self._expected + _SURGE_PARCELS)
+            surge = (self._recent[rows] + _SURGE_PARCELS) / (self._expected[rows] + _SURGE_PARCELS)
             rate *= np.maximum(surge.max(axis=1), 1.0)
-        padded = np.append(rate, 0.0)
-        result: F64 = padded[[self._rows.get(key, len(padded) - 1) for key in keys]]
-        return result
+        return rate
 
     def state(self) -> dict[str, Any]:
         used = slice(0, len(self._rows))
@@ -79,3 +86,20 @@ class Exposures:
         self._sums, self._recent, self._expected = (unpack(state[n]) for n in ("sums", "recent", "expected"))
         self._profile = unpack(state["profile"])
         self._norm, self._hours = float(state["norm"]), float(state["hours"])
+
+
+@njit(cache=True, nogil=True)
+def add(rows: Any, delivered: Any, shipped: Any, share: float, sums: Any, recent: Any, profile: Any) -> None:
+    for line in range(len(rows)):
+        came, went = delivered[line] * share, shipped[line] * share
+        if came == 0 and went == 0:
+            continue
+        for column in range(rows.shape[1]):
+            row = rows[line, column]
+            if row >= 0:
+                sums[row, 0] += came
+                sums[row, 1] += went
+                recent[row, 0] += came
+                recent[row, 1] += went
+                profile[0] += came
+                profile[1] += went

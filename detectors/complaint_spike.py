@@ -102,6 +102,8 @@ class ComplaintSpike:
         local = window.until + offset
         self._advance(window, (window.since + offset) // HOUR, local // HOUR)
         self._count(window, offset)
+        if not self._cells.keys and not self._watches:
+            return []
         self._refit()
         part = max(local % HOUR, HOUR // 60) / HOUR
         reading = read(self._cells, self._config.hours, part)
@@ -120,7 +122,8 @@ class ComplaintSpike:
         if gap > 24 * cells.usual.pattern.history:
             pieces = [gap]
         for piece in pieces:
-            cells.expose(window.regions, window.facilities, piece / gap if gap else 1.0)
+            share = piece / gap if gap else 1.0
+            cells.expose(window.table("regions"), window.table("facilities"), share)
             cells.advance(cells.hour + piece)
 
     def _count(self, window: Window, offset: int) -> None:

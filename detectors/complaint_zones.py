@@ -54,7 +54,7 @@ def read(cells: Cells, hours: Rises, part_of_hour: float) -> Reading:
     place = np.full(len(cells.keys), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     shares, passed = cells.elapsed(part_of_hour)
-    exposure = cells.exposure_now()[rows]
+    exposure = cells.exposure_now(rows)
     days = cells.usual.judge(cells.today()[rows], exposure * passed, rows)
     now = cells.hour % 24
     counts = cells.hours[rows].astype(np.float64)

@@ -2,8 +2,8 @@
 
 The residual of a finished leg is the log of its duration over the learned median of its lane and segment; batches
 of some twenty legs have a mean that should stay where it was. Page and Hinkley's test (river) finds the shift. A lane
-is judged by what it has beyond its carrier, so a carrier in trouble is one finding and not a hundred, and a carrier
-by what it has beyond the others.
+is measured beyond its carrier's way to that destination, that beyond its carrier, and a carrier beyond the others: a
+carrier in trouble is one finding and not a hundred, and a holiday slows them all.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import polars as pl
+import numpy as np
 
 from detectors.clock import DAY, stamp
 from detectors.episodes import Episode, Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.river_adapter import Drift
+from detectors.tables import I64, Table
+from detectors.watches import LEVELS, NOBODY, Watches, sums
 
 SHORTEST: Final = DAY
 BATCH: Final = 20.0  # legs
 LONGEST: Final = 3 * DAY  # a batch that does not fill is judged by then, from five legs on
 FEWEST: Final = 5.0
 MATERIAL: Final = math.log(1.15)  # slower than this part is nobody's business
-ALL: Final = "*"
 CALM: Final = 2  # batches back near the usual end an episode
 _SEGMENTS: Final = (
     ("", ""), ("发货", "fulfilment"), ("揽收", "pickup"), ("中转", "facility"), ("干线", "linehaul"), ("清关", "customs"),
@@ -34,39 +35,20 @@ _SEGMENTS: Final = (
 )  # fmt: skip
 
 
-_PLAIN: Final = (
-    "legs", "total", "began", "since", "usual", "slower", "batches", "calm", "peer_legs", "peer_total", "seen",
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What ended since the last run: rows of the table, and of each its watches, one a level."""
 
+    table: Table
+    rows: I64
+    watches: I64
 
-@dataclass(slots=True)
-class Watch:
-    """One carrier or lane: the batch that fills, the test, and what was usual before a change."""
-
-    drift: Drift
-    legs: float = 0.0
-    total: float = 0.0
-    began: Instant = 0
-    since: Instant = 0  # the last moment at which nothing spoke for a change
-    usual: float = 0.0
-    slower: float = 0.0  # now, over `usual`; averaged over batches
-    batches: int = 0
-    calm: int = 0
-    peer_legs: float = 0.0  # of what stands above, without its own, over the same batch
-    peer_total: float = 0.0
-    seen: Instant = 0
-
-    def state(self) -> list[Any]:
-        return [*(getattr(self, name) for name in _PLAIN), self.drift.state()]
-
-    @classmethod
-    def of(cls, key: str, state: list[Any]) -> Watch:
-        *plain, tested = state
-        watch = cls(_drift(key))
-        for name, value in zip(_PLAIN, plain, strict=True):
-            setattr(watch, name, value)
-        watch.drift.restore(tested)
-        return watch
+    def worst(self, watch: int, level: int) -> tuple[int, int, int]:
+        """Of one watch: its slowest segment, and how many parcels are on their way and stand still."""
+        mine = self.rows[self.watches[:, level] == watch]
+        slowest = mine[np.argmax(self.table.number("residual")[mine])]
+        opened, stalled = (int(self.table.whole(name)[mine].sum()) for name in ("open", "stalled"))
+        return int(self.table.whole("segment")[slowest]), opened, stalled
 
 
 class CarrierDegraded:
@@ -76,101 +58,97 @@ class CarrierDegraded:
 
     def __init__(self, *, timezone: str = "Asia/Shanghai", capacity: int = 20_000) -> None:
         self._timezone = timezone
-        self._capacity = capacity
-        self._watches: dict[str, Watch] = {}
+        self._watches = Watches(capacity, _drift)
         self._episodes = Episodes(self.name, Kind.CARRIER_DEGRADED)
 
     def run(self, window: Window) -> list[Finding]:
-        now, found = window.until, []
-        sums = self._sums(window.lanes)
-        for key, row in sums.items():
-            if key == ALL:
-                continue
-            watch = self._watch(key, now)
-            watch.legs += row["finished"]
-            watch.total += row["residual"]
-            above = sums[_parent(key)]
-            watch.peer_legs += above["finished"] - row["finished"]
-            watch.peer_total += above["residual"] - row["residual"]
-            watch.seen = now
-            waited = now - watch.began
-            full = waited >= SHORTEST and watch.legs >= (BATCH if waited < LONGEST else FEWEST)
-            if full and (finding := self._judge(key, watch, row, now)) is not None:
-                found.append(finding)
-        found += self._expire(now)
-        return found
-
-    def _sums(self, frame: pl.DataFrame) -> dict[str, Mapping[str, Any]]:
-        """All, carriers, carriers to a destination, lanes; each with its slowest segment."""
-        good = frame.filter(
-            (pl.col("finished") > 0) & pl.col("residual").is_finite() & pl.col("carrier").is_not_null()
-        )
-        if good.is_empty():
-            return {}
-        sums = [
-            pl.col("finished").sum(),
-            pl.col("residual").sum(),
-            pl.col("open").sum(),
-            pl.col("stalled").sum(),
+        now = window.until
+        moved = self._moved(window.table("lanes"), now)
+        found = [
+            finding
+            for watch in self._count(moved, now)
+            if (finding := self._judge(watch, moved, now)) is not None
         ]
-        worst = pl.col("segment").sort_by("residual", descending=True).first()
-        out: dict[str, Mapping[str, Any]] = {ALL: good.select(*sums, worst).row(0, named=True)}
-        for names in (["carrier"], ["carrier", "destination"], ["carrier", "origin", "destination"]):
-            grouped = good.drop_nulls(names).group_by(names).agg(*sums, worst).sort(names)
-            out |= {"|".join(str(row[name]) for name in names): row for row in grouped.iter_rows(named=True)}
-        return out
+        return found + self._expire(now)
 
-    def _watch(self, key: str, now: Instant) -> Watch:
-        watch = self._watches.get(key)
-        if watch is None:
-            if len(self._watches) >= self._capacity:
-                for old in sorted(self._watches, key=lambda one: self._watches[one].seen)[
-                    : self._capacity // 4
-                ]:
-                    del self._watches[old]
-            watch = self._watches[key] = Watch(_drift(key), began=now, since=now)
-        if watch.legs == 0:
-            watch.began = now
-        return watch
+    def _moved(self, table: Table, now: Instant) -> _Moved:
+        finished, residual = table.whole("finished"), table.number("residual")
+        rows = np.flatnonzero((finished > 0) & np.isfinite(residual))
+        watches = self._watches.of(table.take(rows), now) if len(rows) else np.zeros((0, LEVELS), np.int64)
+        named = watches[:, 0] != NOBODY
+        return _Moved(table, rows[named], watches[named])
 
-    def _judge(self, key: str, watch: Watch, row: Mapping[str, Any], now: Instant) -> Finding | None:
-        peers = watch.peer_total / watch.peer_legs if watch.peer_legs >= FEWEST else 0.0
-        value = watch.total / watch.legs - peers
-        began, legs = watch.began, watch.legs
-        watch.legs = watch.total = watch.peer_legs = watch.peer_total = 0.0
-        subject = _subject(key)
-        watch.batches += 1
+    def _count(self, moved: _Moved, now: Instant) -> list[int]:
+        """Adds to the batches, and names those that are full: carriers first, then by name."""
+        if not len(moved.rows):
+            return []
+        size, rows = len(self._watches), self._watches.rows
+        finished = moved.table.whole("finished")[moved.rows].astype(np.float64)
+        residual = moved.table.number("residual")[moved.rows]
+        all_legs, all_total = np.full(size, finished.sum()), np.full(size, residual.sum())
+        full: list[int] = []
+        for level in range(LEVELS):
+            watches = moved.watches[:, level]
+            legs, total = sums(watches, finished, size), sums(watches, residual, size)
+            some = np.flatnonzero(legs > 0)
+            rows["began"][some] = np.where(rows["legs"][some] == 0, now, rows["began"][some])
+            rows["legs"][some] += legs[some]
+            rows["total"][some] += total[some]
+            rows["peer_legs"][some] += all_legs[some] - legs[some]
+            rows["peer_total"][some] += all_total[some] - total[some]
+            rows["seen"][some] = now
+            waited = now - rows["began"][some]
+            need = np.where(waited < LONGEST, BATCH, FEWEST)
+            ready = some[(waited >= SHORTEST) & (rows["legs"][some] >= need)]
+            full += sorted(ready.tolist(), key=lambda watch: self._watches.keys[watch].split("|"))
+            if level + 1 < LEVELS:  # the next are measured against what stands above them
+                below = moved.watches[moved.watches[:, level + 1] != NOBODY]
+                parent = np.zeros(size, np.int64)
+                parent[below[:, level + 1]] = below[:, level]
+                all_legs, all_total = legs[parent], total[parent]
+        return full
+
+    def _judge(self, watch: int, moved: _Moved, now: Instant) -> Finding | None:
+        row, drift = self._watches.rows[watch], self._watches.drift(watch)
+        peers = row["peer_total"] / row["peer_legs"] if row["peer_legs"] >= FEWEST else 0.0
+        value = float(row["total"] / row["legs"] - peers)
+        began, legs = int(row["began"]), float(row["legs"])
+        row["legs"] = row["total"] = row["peer_legs"] = row["peer_total"] = 0.0
+        subject = _subject(self._watches.keys[watch])
+        row["batches"] += 1
         episode = self._episodes.get(subject)
-        mean, spread = watch.drift.mean, watch.drift.spread
-        answer = watch.drift.update(value)
+        mean, spread = drift.mean, drift.spread
+        answer = drift.update(value)
         if episode is not None:
-            return self._follow(key, watch, row, value, now, episode)
-        if watch.drift.quiet():
-            watch.since = began
+            return self._follow(watch, moved, value, now, episode)
+        if drift.quiet():
+            row["since"] = began
         if answer != 1 or value - mean < MATERIAL:
             return None
-        watch.usual, watch.slower, watch.calm = mean, value - mean, 0
+        row["usual"], row["slower"], row["calm"] = mean, value - mean, 0
         score = _score((value - mean) / spread, legs)
-        evidence = self._evidence(key, watch, row, score)
-        return self._episodes.hold(subject, started_at=watch.since, now=now, score=score, evidence=evidence)
+        evidence = self._evidence(watch, moved, score)
+        since = int(row["since"])
+        return self._episodes.hold(subject, started_at=since, now=now, score=score, evidence=evidence)
 
     def _follow(
-        self, key: str, watch: Watch, row: Mapping[str, Any], value: float, now: Instant, episode: Episode
+        self, watch: int, moved: _Moved, value: float, now: Instant, episode: Episode
     ) -> Finding | None:
-        watch.slower += 0.3 * (value - watch.usual - watch.slower)
-        watch.calm = watch.calm + 1 if value - watch.usual < MATERIAL / 2 else 0
-        evidence = self._evidence(key, watch, row, episode.score)
-        if watch.calm >= CALM:
-            watch.since = now
+        row = self._watches.rows[watch]
+        row["slower"] += 0.3 * (value - row["usual"] - row["slower"])
+        row["calm"] = row["calm"] + 1 if value - row["usual"] < MATERIAL / 2 else 0
+        evidence = self._evidence(watch, moved, episode.score)
+        if row["calm"] >= CALM:
+            row["since"] = now
             return self._episodes.close(episode.subject, now, CloseReason.RECOVERED, evidence)
-        changed = abs(watch.slower - math.log(float(episode.evidence["factor"]))) > 0.2
+        changed = abs(row["slower"] - math.log(float(episode.evidence["factor"]))) > 0.2
         return self._episodes.hold(
             episode.subject,
             started_at=episode.started_at,
             now=now,
             score=episode.score,
             evidence=evidence,
-            news=changed,
+            news=bool(changed),
         )
 
     def _expire(self, now: Instant) -> list[Finding]:
@@ -181,49 +159,42 @@ class CarrierDegraded:
         )
         return [finding for finding in closed if finding is not None]
 
-    def _evidence(self, key: str, watch: Watch, row: Mapping[str, Any], score: float) -> dict[str, Any]:
-        carrier, *ends = key.split("|")
-        factor = math.exp(watch.slower)
-        segment = int(row["segment"] or 0)
+    def _evidence(self, watch: int, moved: _Moved, score: float) -> dict[str, Any]:
+        row = self._watches.rows[watch]
+        carrier, *ends = self._watches.keys[watch].split("|")
+        factor = math.exp(row["slower"])
+        segment, opened, stalled = moved.worst(watch, self._watches.level[watch])
         zh, en = _SEGMENTS[segment] if segment < len(_SEGMENTS) else ("", "")
         where = "-".join(ends)
-        since = stamp(watch.since, self._timezone)
+        began = int(row["since"])
+        since = stamp(began, self._timezone)
         return {
             "carrier": carrier,
             "lane": where or None,
             "region": ends[-1] if ends else None,
             "segment": segment,
             "factor": round(factor, 3),
-            "usual": round(math.exp(watch.usual), 3),
-            "since": watch.since,
-            "open": int(row["open"] or 0),
-            "stalled": int(row["stalled"] or 0),
-            "cases": round(watch.batches * BATCH),
+            "usual": round(math.exp(row["usual"]), 3),
+            "since": began,
+            "open": opened,
+            "stalled": stalled,
+            "cases": round(int(row["batches"]) * BATCH),
             "confidence": round(score, 3),
             "zh": f"承运商 {carrier}{'（' + where + '）' if where else ''}自 {since} 起变慢，时长约为平时的 {factor:.2f} 倍，最慢环节：{zh}",
             "en": f"carrier {carrier}{' to ' + where if where else ''} is slower since {since}: legs take {factor:.2f} times the usual, worst in {en}",
         }
 
     def state(self) -> dict[str, Any]:
-        watches = {key: watch.state() for key, watch in self._watches.items()}
-        return {"watches": watches, "episodes": self._episodes.state()}
+        return {"watches": self._watches.state(), "episodes": self._episodes.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._watches = {str(key): Watch.of(str(key), list(saved)) for key, saved in state["watches"].items()}
+        self._watches.restore(state["watches"])
         self._episodes.restore(state["episodes"])
 
 
 def _drift(key: str) -> Drift:
     """Many lanes are tested: each must speak louder than a carrier."""
     return Drift(ready=7, threshold=9.0 if "|" in key else 5.0)
-
-
-def _parent(key: str) -> str:
-    """A lane is measured beyond its carrier's way to that destination, that beyond its carrier, and a carrier beyond
-    the others: a holiday slows them all.
-    """
-    parts = key.split("|")
-    return {1: ALL, 2: parts[0]}.get(len(parts), f"{parts[0]}|{parts[-1]}")
 
 
 def _subject(key: str) -> Subject:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
 
 
@@ -16,10 +17,12 @@ class Episode:
     opened_at: Instant
     seen_at: Instant  # when the condition last held
     score: float
-    evidence: dict[str, Any]
+    evidence: Evidence
 
 
-def _written(evidence: Evidence | Callable[[], Evidence]) -> dict[str, Any]:
+def _written(evidence: Evidence | Callable[[], Evidence]) -> Evidence:
+    if isinstance(evidence, Deferred):
+        return evidence
     return dict(evidence() if callable(evidence) else evidence)
 
 
@@ -57,7 +60,8 @@ class Episodes:
     ) -> Finding | None:
         """The condition holds: opens, or updates when the score moved by a step or there is `news`.
 
-        Evidence that costs something to write is given as a function: it is asked for when there is a finding.
+        Evidence that costs something to write is given as a function, which is called when there is a finding, or as
+        `Deferred`, which is written out when somebody reads it.
         """
         episode = self._open.get(subject)
         if episode is None:
@@ -95,13 +99,21 @@ class Episodes:
             as_of=now,
             state=state,
             score=round(episode.score, 6),
-            evidence=dict(episode.evidence),
+            evidence=_written(episode.evidence),
             close_reason=reason,
         )
 
     def state(self) -> list[list[Any]]:
         return [
-            [str(e.subject.type), e.subject.id, e.started_at, e.opened_at, e.seen_at, e.score, e.evidence]
+            [
+                str(e.subject.type),
+                e.subject.id,
+                e.started_at,
+                e.opened_at,
+                e.seen_at,
+                e.score,
+                dict(e.evidence),
+            ]
             for e in self._open.values()
         ]
 

@@ -241,13 +241,12 @@ class LatePredicted:
     def _watch(self, table: Table, now: Instant) -> None:
         """Parcels seen under way are time waited."""
         accepted = table.whole("accepted")
-        rows = np.flatnonzero((accepted > 0) & (accepted <= now) & (table.whole("segment") < _FORWARD))
-        if not len(rows):
+        under_way = (accepted > 0) & (accepted <= now) & (table.whole("segment") < _FORWARD)
+        if not under_way.any():
             return
         carrier, lane = self._transit.rows_of(table.coded("carrier"), table.coded(LANE))
-        age = (now - accepted[rows]).astype(np.float64)
-        local = now + offset_of(now, self._timezone)
-        self._transit.wait(age, carrier[rows], lane[rows], local, float(self.every))
+        age = np.where(under_way, (now - accepted).astype(np.float64), np.nan)
+        self._transit.wait(age, carrier, lane, now + offset_of(now, self._timezone), float(self.every))
 
     def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
         near = np.flatnonzero(left <= 10)

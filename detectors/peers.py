@@ -78,7 +78,7 @@ class Peers:
         np.maximum(self._bad, 0.0, out=self._bad)
 
     def correct(self, name: str | None, more: float) -> None:
-        if name is not None and name in self._index:
+        if name is not None and more and name in self._index:
             row = self._index[name]
             self._bad[row] = max(0.0, self._bad[row] + more)
 

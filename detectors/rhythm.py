@@ -25,7 +25,7 @@ CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
 _CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
-_OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
+OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
 
 
 class Rhythm:
@@ -73,7 +73,7 @@ class Rhythm:
     def usual(self, rows: I64, *hours: int) -> F64:
         """The largest of these hours of the week."""
         log = kernels.log_usual(
-            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, _OWN_HOUR
+            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, OWN_HOUR
         )
         return np.asarray(np.maximum(np.expm1(log), 0.0))
 
@@ -84,9 +84,17 @@ class Rhythm:
     def week(self, rows: I64) -> F64:
         """The usual of every hour of the week, one row a key."""
         own = self._own_days[rows].astype(np.float64)
-        trust = own / (own + _OWN_HOUR)
+        trust = own / (own + OWN_HOUR)
         log = self._level[rows][:, None] + self._shared + trust * (self._own[rows] - self._shared)
         return np.maximum(np.expm1(log), 0.0)
+
+    def levels(self) -> F64:
+        """Of each key, on the log scale."""
+        return self._level
+
+    def curves(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], F64]:
+        """Each key's own by hour of the week, how long each hour was learned (days), and the curve of all."""
+        return self._own, self._own_days, self._shared
 
     def scale(self, rows: I64) -> F64:
         return np.maximum(self._scale[rows], SCALE_FLOOR)
@@ -112,7 +120,7 @@ class Rhythm:
             float(self._shared[hour]),
             SCALE_FLOOR,
             CLIP,
-            _OWN_HOUR,
+            OWN_HOUR,
             LEVEL_DAYS,
             _CURVE_DAYS,
         )

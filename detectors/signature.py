@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.clock import DAY, HOUR, offset_of
+from detectors.deferred import Deferred
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.gestures import Gestures
@@ -25,7 +26,7 @@ from detectors.peers import Peers
 from detectors.signature_words import courier_evidence, parcel_evidence
 from detectors.signoff_features import AT, FEATURES, INTERCEPT, PRIOR, Signoffs, Usual
 from detectors.signoffs_kept import Places, SignoffsKept
-from detectors.tables import F64, Table
+from detectors.tables import F64, Coded, Table
 
 LABEL_AFTER: Final = 48 * HOUR
 KEEP_FOR: Final = 14 * DAY  # an episode nobody answered
@@ -84,8 +85,7 @@ class SignatureSuspect:
         changed = self._sign(window.table("signoffs"), now)
         changed |= self._odd(window.table("oddities"))
         changed |= self._complain(window.complaints)
-        found = [finding for name in sorted(changed) if (finding := self._judge(name, now)) is not None]
-        found += self._judge_couriers(now)
+        found = self._judge(changed, now) + self._judge_couriers(now)
         self._label(now)
         return found + self._expire(now)
 
@@ -123,14 +123,14 @@ class SignatureSuspect:
         stride = max(1, -(-len(ordinary) // _SAMPLE))
         some = np.concatenate([odd, ordinary[::stride]])
         names = [name or "" for name in signed.table.labels("tracking_number", some)]
-        columns = [signed.table.labels(name, some) for name in Places._fields]
+        columns = [signed.table.coded(name) for name in Places._fields]
         self._kept.put_many(
             names,
             signed.occurred[some],
             rows[some],
             np.where(suspect[some], 1.0, float(stride)),
             blame[some],
-            map(Places._make, zip(*columns, strict=True)),
+            [Coded(column.codes[some], column.texts) for column in columns],
             self._parcels_has,
         )
         return set(names[: len(odd)])
@@ -176,7 +176,7 @@ class SignatureSuspect:
                 kept.told[place] = 0.0
             elif kept.told[place] == 0.0:
                 kept.told[place] = math.log(min(max(WRITES / self._mistaken_rate(), 5.0), 500.0))
-                self._mistaken[0] += 1.0 - self._score(place) if ordinary else 0.0
+                self._mistaken[0] += 1.0 - self._scores([place])[0] if ordinary else 0.0
             changed.add(name)
         return changed
 
@@ -202,33 +202,39 @@ class SignatureSuspect:
             or Subject(SubjectType.ORDER, name) in self._parcels
         )
 
-    def _score(self, place: int) -> float:
-        logit = float(self._model.logits(self._kept.rows[place : place + 1])[0]) + self._kept.told[place]
-        return 1.0 / (1.0 + math.exp(-max(-FURTHEST, min(FURTHEST, logit))))
+    def _scores(self, places: list[int]) -> list[float]:
+        logits = self._model.logits(self._kept.rows[places]) + self._kept.told[places]
+        scores: list[float] = (1.0 / (1.0 + np.exp(-np.clip(logits, -FURTHEST, FURTHEST)))).tolist()
+        return scores
 
-    def _judge(self, name: str, now: Instant) -> Finding | None:
-        place = self._kept.place(name)
-        if place is None:
-            return None
-        kept, score = self._kept.kept(place), self._score(place)
-        self._couriers.correct(kept.places.courier, score - float(self._kept.counted[place]))
-        self._kept.counted[place] = score
-        subject = Subject(SubjectType.ORDER if kept.order else SubjectType.PARCEL, name)
+    def _judge(self, changed: set[str], now: Instant) -> list[Finding]:
+        known = [(name, place) for name in sorted(changed) if (place := self._kept.place(name)) is not None]
+        if not known:
+            return []
+        places = [place for _, place in known]
+        scores, weights = self._scores(places), self._model.weights.copy()
+        for place, score, courier in zip(places, scores, self._kept.couriers(places), strict=True):
+            self._couriers.correct(courier, score - float(self._kept.counted[place]))
+        self._kept.counted[places] = scores
+        findings = (
+            self._hold(name, place, score, weights, now)
+            for (name, place), score in zip(known, scores, strict=True)
+        )
+        return [finding for finding in findings if finding is not None]
+
+    def _hold(self, name: str, place: int, score: float, weights: F64, now: Instant) -> Finding | None:
+        kept = self._kept
+        subject = Subject(SubjectType.ORDER if kept.order[place] else SubjectType.PARCEL, name)
         episode = self._parcels.get(subject)
         if score < self._open:
             if episode is not None and score < self._open / 2:
                 return self._parcels.close(subject, now, CloseReason.ANSWERED)
             return None
-        started = episode.started_at if episode is not None else min(kept.occurred, now)
-        return self._parcels.hold(
-            subject,
-            started_at=started,
-            now=now,
-            score=score,
-            evidence=lambda: parcel_evidence(
-                name, kept, score, self._model.weights, self._usual.cases, self._timezone
-            ),
+        started = episode.started_at if episode is not None else min(int(kept.occurred[place]), now)
+        evidence = Deferred(
+            parcel_evidence, name, kept.kept(place), score, weights, self._usual.cases, self._timezone
         )
+        return self._parcels.hold(subject, started_at=started, now=now, score=score, evidence=evidence)
 
     def _judge_couriers(self, now: Instant) -> list[Finding]:
         found = []
@@ -260,10 +266,9 @@ class SignatureSuspect:
             return
         told = kept.told[due]
         false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
-        more = (false - kept.counted[due]).tolist()
-        for place, silent, correction in zip(due, (told == 0.0).tolist(), more, strict=True):
-            if silent and (courier := kept.places[place].courier) is not None:
-                self._couriers.correct(courier, correction)
+        more = np.where(told == 0.0, false - kept.counted[due], 0.0)
+        for courier, correction in zip(kept.couriers(due), more.tolist(), strict=True):
+            self._couriers.correct(courier, correction)
 
     def _expire(self, now: Instant) -> list[Finding]:
         over = [one for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]

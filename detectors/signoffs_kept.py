@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from detectors.findings import Instant
 from detectors.signoff_features import AT, FEATURES
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
+from detectors.tables import F64, I64, Coded, Texts
 
 _FIRST: Final = 1024
 _COURIER: Final = AT["courier"]
@@ -26,22 +23,30 @@ _COURIER: Final = AT["courier"]
 class Places(NamedTuple):
     """Of a sign-off: names, as far as they are known."""
 
-    carrier: str | None = None
-    courier: str | None = None
-    facility: str | None = None
-    region: str | None = None
-    feed: str | None = None
+    carrier: str | None
+    courier: str | None
+    facility: str | None
+    region: str | None
+    feed: str | None
+
+
+_COURIER_NAME: Final = Places._fields.index("courier")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One sign-off as it stands."""
+    """One sign-off as it stands; its names are looked up when they are asked for."""
 
     occurred: Instant
     row: F64
     told: float
-    places: Places
     order: bool
+    texts: Sequence[Texts]
+    codes: I64
+
+    @property
+    def places(self) -> Places:
+        return Places(*(text[code] for text, code in zip(self.texts, self.codes.tolist(), strict=True)))
 
 
 class SignoffsKept:
@@ -56,7 +61,10 @@ class SignoffsKept:
         self.rows: F64 = np.zeros((0, len(FEATURES)))
         self.occurred: I64 = np.zeros(0, np.int64)
         self.told, self.weight, self.counted = np.zeros(0), np.zeros(0), np.zeros(0)
-        self.places: list[Places] = []
+        self._texts: list[
+            Sequence[Texts]
+        ] = []  # of each place the vocabularies of its names, and its codes in them
+        self._codes: I64 = np.zeros((0, len(Places._fields)), np.int64)
         self.order: list[bool] = []  # it is about an order, not a parcel
 
     def __len__(self) -> int:
@@ -73,9 +81,14 @@ class SignoffsKept:
             int(self.occurred[place]),
             self.rows[place].copy(),
             float(self.told[place]),
-            self.places[place],
             self.order[place],
+            self._texts[place],
+            self._codes[place].copy(),
         )
+
+    def couriers(self, places: Sequence[int]) -> list[str | None]:
+        codes = self._codes[places, _COURIER_NAME].tolist()
+        return [self._texts[place][_COURIER_NAME][code] for place, code in zip(places, codes, strict=True)]
 
     def put_many(
         self,
@@ -84,12 +97,13 @@ class SignoffsKept:
         rows: F64,
         weight: F64,
         counted: F64,
-        places: Iterable[Places],
+        places: Sequence[Coded],
         opened: Callable[[str], bool],
     ) -> None:
-        """`opened` says of which an episode is open: its beginning stays."""
+        """`places`: a column a name of `Places`. `opened` says of which an episode is open: its beginning stays."""
         if any(name in self._index for name in names) or len(set(names)) < len(names):
-            for at, (name, where) in enumerate(zip(names, places, strict=True)):
+            for at, name in enumerate(names):
+                where = Places(*(column.texts[int(column.codes[at])] for column in places))
                 place = self.put(name, int(occurred[at]), rows[at], where, opened=opened(name))
                 if place is not None:
                     self.weight[place], self.counted[place] = weight[at], counted[at]
@@ -97,9 +111,11 @@ class SignoffsKept:
         room = self._room(len(names))
         self.occurred[room], self.rows[room], self.told[room] = occurred, rows, 0.0
         self.weight[room], self.counted[room] = weight, counted
-        for name, place, where in zip(names, room, places, strict=True):
+        self._codes[room] = np.stack([column.codes for column in places], axis=1)
+        texts = tuple(column.texts for column in places)
+        for name, place in zip(names, room, strict=True):
             self._index[name] = place
-            self.places[place], self.order[place] = where, False
+            self._texts[place], self.order[place] = texts, False
         self._bound()
 
     def put(
@@ -118,7 +134,8 @@ class SignoffsKept:
             )
             self.occurred[place] = self.occurred[place] if opened else occurred
         self.weight[place], self.counted[place] = 1.0, 0.0
-        self.places[place], self.order[place] = places, False
+        self._texts[place], self._codes[place] = [(text,) for text in places], 0  # each its own vocabulary
+        self.order[place] = False
         self._index[name] = place
         self._bound()
         return self._index.get(name)
@@ -137,12 +154,13 @@ class SignoffsKept:
 
     def _room(self, count: int) -> list[int]:
         while len(self._free) < count:
-            size, more = len(self.places), max(len(self.places), _FIRST)
+            size, more = len(self._texts), max(len(self._texts), _FIRST)
             self.rows = np.concatenate([self.rows, np.zeros((more, len(FEATURES)))])
             self.occurred = np.concatenate([self.occurred, np.zeros(more, np.int64)])
             for name in ("told", "weight", "counted"):
                 setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
-            self.places += [_NOWHERE] * more
+            self._codes = np.concatenate([self._codes, np.zeros((more, len(Places._fields)), np.int64)])
+            self._texts += [()] * more
             self.order += [False] * more
             self._free += range(size + more - 1, size - 1, -1)
         taken = self._free[len(self._free) - count :]
@@ -162,7 +180,7 @@ class SignoffsKept:
                 float(self.told[place]),
                 float(self.weight[place]),
                 float(self.counted[place]),
-                *self.places[place],
+                *self.kept(place).places,
                 self.order[place],
             ]
             for name, place in self._index.items()
@@ -175,6 +193,3 @@ class SignoffsKept:
             if place is not None:
                 self.told[place], self.weight[place], self.counted[place] = told, weight, counted
                 self.order[place] = order
-
-
-_NOWHERE: Final = Places()

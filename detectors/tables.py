@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,14 @@ class Table(Protocol):
     def frame(self) -> pl.DataFrame: ...
 
 
-LANE = "lane"  # of parcels: a column that no frame holds, the names of carrier, origin and destination as one
+# Columns of codes that no frame holds. Of parcels and lanes the names of carrier, origin and destination as one, joined by "|";
+# of regions the region's and the carrier's.
+LANE: Final = "lane"
+PAIR: Final = "pair"
+JOINT: Final = "\x1f"  # between the two names of a pair
+
+
+_JOINED: Final = {LANE: (("carrier", "origin", "destination"), "|"), PAIR: (("region", "carrier"), JOINT)}
 
 
 class FrameTable:
@@ -95,14 +102,15 @@ class FrameTable:
     def coded(self, name: str) -> Coded:
         known = self._coded.get(name)
         if known is None:
-            texts = self._lanes() if name == LANE else self._frame[name].to_list()
+            texts = self._joined(name) if name in _JOINED else self._frame[name].to_list()
             codes = [self._code(text) for text in texts]
             known = self._coded[name] = Coded(np.array(codes, dtype=np.int64), self._texts)
         return known
 
-    def _lanes(self) -> list[str]:
-        names = (pl.col(name).fill_null("") for name in ("carrier", "origin", "destination"))
-        return self._frame.select(pl.concat_str(names, separator="|")).to_series().to_list()
+    def _joined(self, name: str) -> list[str]:
+        names, joint = _JOINED[name]
+        columns = (pl.col(one).fill_null("") for one in names)
+        return self._frame.select(pl.concat_str(columns, separator=joint)).to_series().to_list()
 
     def _code(self, text: str | None) -> int:
         if not text:

@@ -8,6 +8,7 @@ towards what stands above it, say how the present differs; a weekly curve says w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -161,7 +162,9 @@ class Transit:
             ratios.decay(days)
 
     def wait(self, age: F64, carrier: I64, lane: I64, local: Instant, span: float) -> None:
-        """Parcels seen out at these ages by a look that comes every `span`: an unbiased count of the time waited."""
+        """Parcels seen out at these ages by a look that comes every `span`: an unbiased count of the time waited. An age
+        that is no number is that of a parcel that waits for nothing.
+        """
         pieces = max(1, int(np.ceil(span / BIN)))
         bins = span / pieces / BIN
         for piece in range(pieces):
@@ -265,6 +268,8 @@ def tally(
     by_carrier = np.zeros(len(factor), np.int64)
     by_lane = np.zeros(lanes, np.int64)
     for row in range(len(age)):
+        if math.isnan(age[row]):
+            continue
         cell: Any = min(max(np.int64((age[row] + shift) // BIN), 0), BINS - 1)
         cells[cell] += 1
         by_carrier[carrier[row]] += np.int64(base[cell] * _ONE + 0.5)

@@ -60,7 +60,7 @@ def look(
 
 def plain(value: Any) -> Any:
     """As it reads after JSON: what goldens hold."""
-    return json.loads(json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False))
+    return json.loads(json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, default=dict))
 
 
 def fields(finding: Finding) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from detectors.interfaces import PlaceDetector, Window, empty
 from detectors.rhythm import Rhythm
 from tests.recordings import backlog_forecast as hubs
 from tests.recordings import carrier_degraded as carriers
-from tests.recordings.windows import MONDAY
+from tests.recordings.windows import MONDAY, window
+from tests.recordings.windows import rows as table
 
 
 def said(detector: PlaceDetector, windows: list[Window]) -> list[Finding]:
@@ -78,7 +79,7 @@ def test_the_interval_holds_what_comes_a_day_later_in_a_calm_world() -> None:
         rows = np.arange(3)
         if each.until > MONDAY + 16 * DAY:
             hour = detector._hours - 25
-            told = detector._told[rows, hour % 72, 0]
+            told = detector._told[hour % 72, rows, 0]
             stock = each.facilities["stock"].to_numpy()
             inside.append(np.abs(stock - told) <= detector._margin(rows, np.zeros((3, 2)))[:, 0])
     assert 0.8 < float(np.mean(inside)) <= 1.0
@@ -109,3 +110,37 @@ def test_the_usual_of_a_constant_stream_has_a_floor_under_its_scale_and_refuses_
     assert rhythm.scale(rows).min() >= 0.1
     assert rhythm.days(rows)[1] == 0.0
     assert Rhythm(capacity=1).rows(["a", "b"]).tolist() == [0, -1]
+
+
+def moved(lanes: int, finished: int = 5) -> pl.DataFrame:
+    row = {"carrier": "SF", "origin": "330000", "segment": 4, "finished": finished, "residual": 0.5}
+    return table(
+        "lanes", [row | {"destination": f"{each:06d}", "open": 1, "stalled": 0} for each in range(lanes)]
+    )
+
+
+def test_when_there_is_no_room_the_lanes_that_moved_longest_ago_are_forgotten() -> None:
+    detector = CarrierDegraded(capacity=21)
+    detector.run(window(MONDAY, MONDAY + HOUR, lanes=moved(10)))  # a carrier, ten destinations, ten lanes
+    assert len(detector.state()["watches"]) == 21
+    detector.run(window(MONDAY + HOUR, MONDAY + 2 * HOUR, lanes=moved(3)))
+    kept = detector.state()["watches"]
+    assert "SF" in kept
+    assert {f"SF|{each:06d}" for each in range(3)} <= set(kept)
+    assert len(kept) <= 21
+    legs, *_ = kept["SF"]
+    assert legs == 65.0
+    detector.restore(detector.state())
+    detector.run(window(MONDAY + 2 * HOUR, MONDAY + 3 * HOUR, lanes=moved(12)))
+    assert len(detector.state()["watches"]) == 21
+
+
+def test_a_row_without_an_origin_counts_for_its_carrier_and_destination_and_one_without_a_carrier_for_none() -> (
+    None
+):
+    rows = moved(1).to_dicts()
+    frame = table("lanes", [rows[0], rows[0] | {"origin": None}, rows[0] | {"carrier": None}])
+    detector = CarrierDegraded()
+    detector.run(window(MONDAY, MONDAY + HOUR, lanes=frame))
+    legs = {key: one[0] for key, one in detector.state()["watches"].items()}
+    assert legs == {"SF": 10.0, "SF|000000": 10.0, "SF|330000|000000": 5.0}

@@ -41,6 +41,7 @@ class PlaceStage:
         self._stage = stage
         self._frames = frames
         self._due = {detector.name: _Due(detector) for detector in detectors}
+        self._doubting = [detector for detector in detectors if isinstance(detector, Doubts)]
         self._ever_busy = np.zeros(1, bool)
         self._readings: dict[str, Records] = {}  # of this moment
         self._tables: dict[tuple[str, int], tuple[Records | None, RecordTable]] = {}
@@ -63,8 +64,7 @@ class PlaceStage:
 
     def doubted(self) -> set[str]:
         """Names of feeds that a detector doubts."""
-        doubting = (due.detector for due in self._due.values() if isinstance(due.detector, Doubts))
-        return {feed for detector in doubting for feed in detector.doubted()}
+        return {feed for detector in self._doubting for feed in detector.doubted()}
 
     def run(self, now: Instant) -> list[Finding]:
         """The detectors that are due, in the order of the registry. `every` counts from the epoch, not from the start."""
@@ -116,11 +116,11 @@ class PlaceStage:
         if frame == "lanes":
             lanes, segments = np.nonzero(change.of("finished") > 0)
             return self._frames.lanes(
-                world.lanes[lanes], segments, now[lanes, segments], change.at((lanes, segments))
+                lanes, world.lanes, segments, now[lanes, segments], change.at((lanes, segments))
             )
         moved = np.flatnonzero((change.of("shipped") > 0) | (change.of("delivered") > 0) | (now["live"] > 0))
         moved = moved[moved > 0]
-        return self._frames.regions(now[moved], change.at(moved))
+        return self._frames.regions(moved, world.regions, now[moved], change.at(moved))
 
     def _busy(self, facilities: Records) -> Any:
         """Codes of those that ever held or moved anything: the column of names seldom changes."""

@@ -247,9 +247,7 @@ class ParcelStage:
         used = int(self.table.used[list(buckets)].sum())
         kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint8)
         columns = [np.empty(used, kind) for kind in kinds]
-        rows = 0
-        for bucket in buckets:
-            rows = sweep.find_live(self.table, bucket, rows, *columns)
+        rows = sweep.find_live(self.table, np.array(buckets, np.int64), *columns)
         return Live(*(column[:rows] for column in columns))
 
     def estimate(self, now: int) -> None:

@@ -11,12 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
-from detectors.backlog import stocks
-from detectors.clock import HOURS_A_WEEK
+from detectors import warming
 from monitor.columns import Batch
 from monitor.decode import Decoder, warm
 from monitor.engine.engine import Engine
@@ -53,8 +50,7 @@ def warm_all_but_scans() -> None:
         engine.feed(batch)
         engine.tick(_MOMENT + number * 600_000)
     engine.tick(_MOMENT + 1_200_000)
-    week = np.ones((1, HOURS_A_WEEK))
-    stocks(week, week, week, np.zeros((1, 2)), np.ones(1), 0)  # else compiled when a facility is a week old
+    warming.warm()
     _engine(names).load(engine.dump())
 
 

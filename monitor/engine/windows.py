@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.interfaces import SCHEMAS
-from detectors.tables import F64, I64, Coded
+from detectors.tables import F64, I64, JOINT, LANE, PAIR, Coded
 from monitor import packing
 from monitor.engine.layout import Oddity, Records
 from monitor.engine.places import Places
@@ -24,6 +24,7 @@ from monitor.names import Interner, Names
 SECOND: Final = 1000
 _ODDITIES: Final = (None, *(oddity.name.lower() for oddity in Oddity))
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
+_SIGN: Final = np.uint64(1 << 63)
 
 
 class Vocabulary:
@@ -84,6 +85,21 @@ class Lanes:
         if lanes.all():
             return Coded(lanes, self)
         return Coded(np.where(lanes == 0, len(self._lanes) + carriers.astype(np.int64), lanes), self)
+
+
+class Pairs:
+    """A region and a carrier, by the codes of their totals."""
+
+    def __init__(self, names: Names, regions: Records) -> None:
+        self._names, self._regions = names, regions
+
+    def __len__(self) -> int:
+        return len(self._regions)
+
+    def __getitem__(self, code: int) -> str | None:
+        pair = self._regions[code]
+        region, carrier = self._names.regions.text(int(pair["region"])), int(pair["carrier"])
+        return f"{region or ''}{JOINT}{self._names.carriers.text(carrier) or ''}"
 
 
 class Numbers:
@@ -179,7 +195,7 @@ class RecordTable:
         if not isinstance(numbers, Numbers):
             raise TypeError(f"rows of {self._name} have no key")
         key0, key1 = numbers.keys()
-        mixed: I64 = (key0 * _MIXED + key1).view(np.int64)
+        mixed: I64 = (key0 * _MIXED + key1 ^ _SIGN).view(np.int64)
         return mixed
 
     def frame(self) -> pl.DataFrame:
@@ -238,6 +254,7 @@ class Frames:
         self._regions, self._facilities = Vocabulary(names.regions), Vocabulary(names.facilities)
         self._couriers, self._zones = Vocabulary(names.couriers), Vocabulary(self._places.zones)
         self._lanes: Lanes | None = None
+        self._pairs: Pairs | None = None
 
     def _lanes_of(self, lanes: Records) -> Lanes:
         if self._lanes is None:
@@ -314,7 +331,7 @@ class Frames:
             {
                 "tracking_number": Numbers(self._names, slots, live.places),
                 "carrier": Coded(live.carrier, self._carriers),
-                "lane": lambda: self._lanes_of(lanes).coded(live.lane, live.carrier),
+                LANE: lambda: self._lanes_of(lanes).coded(live.lane, live.carrier),
                 "origin": lambda: Coded(lanes["origin"][live.lane], self._zones),
                 "destination": lambda: Coded(lanes["destination"][live.lane], self._zones),
                 "facility": named("facility", self._facilities),
@@ -339,7 +356,7 @@ class Frames:
             {
                 "tracking_number": Numbers(self._names, endings),
                 "carrier": Coded(endings["carrier"], self._carriers),
-                "lane": lambda: self._lanes_of(lanes).coded(endings["lane"], endings["carrier"]),
+                LANE: lambda: self._lanes_of(lanes).coded(endings["lane"], endings["carrier"]),
                 "origin": lambda: Coded(lanes["origin"][endings["lane"]], self._zones),
                 "destination": lambda: Coded(lanes["destination"][endings["lane"]], self._zones),
                 "ordered": Seconds(endings["ordered"]),
@@ -380,15 +397,22 @@ class Frames:
         )
 
     def lanes(
-        self, lanes: Records, segments: I64, totals: Records, change: Mapping[str, npt.NDArray[Any]]
+        self,
+        codes: I64,
+        lanes: Records,
+        segments: I64,
+        totals: Records,
+        change: Mapping[str, npt.NDArray[Any]],
     ) -> RecordTable:
+        """`codes` of `lanes`, all there are."""
         return RecordTable(
             "lanes",
-            len(lanes),
+            len(codes),
             {
-                "carrier": Coded(lanes["carrier"], self._carriers),
-                "origin": Coded(lanes["origin"], self._zones),
-                "destination": Coded(lanes["destination"], self._zones),
+                LANE: lambda: Coded(codes, self._lanes_of(lanes)),
+                "carrier": lambda: Coded(lanes["carrier"][codes], self._carriers),
+                "origin": lambda: Coded(lanes["origin"][codes], self._zones),
+                "destination": lambda: Coded(lanes["destination"][codes], self._zones),
                 "segment": segments.astype(np.uint8),
                 "finished": change["finished"],
                 "residual": change["residual"],
@@ -398,11 +422,17 @@ class Frames:
             },
         )
 
-    def regions(self, totals: Records, change: Mapping[str, npt.NDArray[Any]]) -> RecordTable:
+    def regions(
+        self, codes: I64, regions: Records, totals: Records, change: Mapping[str, npt.NDArray[Any]]
+    ) -> RecordTable:
+        """`codes` of `regions`, all pairs of a region and a carrier there are."""
+        if self._pairs is None:
+            self._pairs = Pairs(self._names, regions)
         return RecordTable(
             "regions",
             len(totals),
             {
+                PAIR: Coded(codes, self._pairs),
                 "region": Coded(totals["region"], self._regions),
                 "carrier": Coded(totals["carrier"], self._carriers),
                 "shipped": change["shipped"],

@@ -214,8 +214,7 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
 @kernel
 def find_live(
     table: Table,
-    bucket: int,
-    start: int,
+    buckets: Any,
     places: Any,
     accepted: Any,
     promised: Any,
@@ -223,21 +222,20 @@ def find_live(
     carrier: Any,
     segment: Any,
 ) -> int:
-    """The live parcels (not orders) of a bucket, for the parcel detectors, into these columns from row `start` on;
-    returns the row after the last.
-    """
-    base = bucket * table.room
-    row = start
-    for place in range(base, base + table.size[bucket]):
-        slot = table.slots[place]
-        if slot.state & LIFE == LIVE and not slot.state & ORDER:
-            places[row] = place
-            accepted[row] = slot.accepted
-            promised[row] = slot.promised
-            lane[row] = slot.lane
-            carrier[row] = slot.carrier
-            segment[row] = slot.segment
-            row += 1
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many."""
+    row = 0
+    for bucket in buckets:
+        base = bucket * table.room
+        for place in range(base, base + table.size[bucket]):
+            slot = table.slots[place]
+            if slot.state & LIFE == LIVE and not slot.state & ORDER:
+                places[row] = place
+                accepted[row] = slot.accepted
+                promised[row] = slot.promised
+                lane[row] = slot.lane
+                carrier[row] = slot.carrier
+                segment[row] = slot.segment
+                row += 1
     return row
 
 

@@ -1,0 +1,30 @@
+"""Has the kernels compiled that only speak after hours or days of a stream: a cold start says what it waits for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from detectors.backlog import BacklogForecast, BacklogLimits
+from detectors.clock import HOUR
+from detectors.interfaces import SCHEMAS, Window
+from detectors.late import LatePredicted
+from detectors.logistic import Logistic
+
+_MOMENT: Final = 1_767_571_200_000
+
+
+def warm() -> None:
+    facility = {"facility": "H", "arrived": 1, "departed": 1, "delivered": 0, "stock": 1, "stalled": 0}
+    window = Window(_MOMENT - HOUR, _MOMENT, facilities=_frame("facilities", facility))
+    BacklogForecast(limits=BacklogLimits(ready_days=0.0)).run(window)
+    parcel = {"tracking_number": "W", "carrier": "w", "segment": 4, "accepted": _MOMENT - HOUR, "open": False}
+    LatePredicted().look(_frame("parcels", parcel), _MOMENT)
+    Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
+
+
+def _frame(name: str, row: dict[str, object]) -> pl.DataFrame:
+    blank: dict[str, object] = dict.fromkeys(SCHEMAS[name])
+    return pl.DataFrame([blank | row], schema=dict(SCHEMAS[name]))

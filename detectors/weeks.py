@@ -1,0 +1,189 @@
+"""The usual week of many keys as one table, and what stands in a place when it comes and goes as usual.
+
+A table of factors follows a `Rhythm`: in one hour only that hour's factor of a key and its level change, so the week
+need not be worked out anew. Hours are its rows and keys its columns: a forecast goes from hour to hour for all keys at
+once, which a processor does several keys at a time. Single precision: a forecast is good to a ten-thousandth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from detectors.clock import HOURS_A_WEEK
+from detectors.rhythm import OWN_HOUR, Rhythm
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
+HORIZONS: Final = (24, 72)
+AROUND: Final = 12  # hours about a horizon in which the fullest is looked for
+# What stands there above the usual leaves a little faster, what lies below slower: by this power of the ratio.
+POWER, SLOWEST, FASTEST = 0.3, 0.5, 1.3
+_NONE, _ONE, _FIVE = np.float32(0.0), np.float32(1.0), np.float32(5.0)
+_LOW, _HIGH = np.float32(SLOWEST ** (1 / POWER)), np.float32(FASTEST ** (1 / POWER))
+
+
+def _power_of_root() -> tuple[np.float32, ...]:
+    """Of s**(4 * POWER) over the fourth roots of what is asked, about `_MIDDLE`, highest power first."""
+    low, high = float(_LOW) ** 0.25, float(_HIGH) ** 0.25
+    at = (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(64) + 0.5) / 64)
+    return tuple(np.float32(one) for one in np.polyfit(at - _MIDDLE, at ** (4 * POWER), 6))
+
+
+_MIDDLE: Final = 0.9
+_P = _power_of_root()
+
+
+class Weeks:
+    """`factor[hour, key] * exp(level) - 1` is the usual of a key at an hour of the week."""
+
+    def __init__(self, rhythm: Rhythm) -> None:
+        self._rhythm = rhythm
+        self.forget()
+
+    def forget(self) -> None:
+        """The rhythm was restored."""
+        self._keys = 0
+        self.factor: F32 = np.ones((HOURS_A_WEEK, 0), np.float32)
+
+    def follow(self) -> None:
+        """Keys that are new."""
+        keys = len(self._rhythm)
+        if keys > self.factor.shape[1]:
+            wider = np.ones((HOURS_A_WEEK, max(keys, 2 * self.factor.shape[1], 16)), np.float32)
+            wider[:, : self._keys] = self.factor[:, : self._keys]
+            self.factor = wider
+        if keys > self._keys:
+            refresh(self.factor, *self._rhythm.curves(), 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
+            self._keys = keys
+
+    def learned(self, hour: int) -> None:
+        """What is usual at this hour has changed."""
+        refresh(self.factor, *self._rhythm.curves(), hour, hour + 1, 0, self._keys, OWN_HOUR)
+
+    def scale(self) -> F32:
+        return np.exp(self._rhythm.levels()[: self._keys]).astype(np.float32)
+
+
+def forecast(weeks: Sequence[Weeks], stock: F64, deviation: F32, hour: int) -> F32:
+    """The stock of each key at each horizon, one row a horizon. `weeks`: of arrivals, of departures and of the stock;
+    `deviation`: logarithms of today's arrivals and departures over the usual, between -3 and 3, one row a key; `hour`
+    of the week is the one that is over.
+    """
+    arrivals, departures, stands = weeks
+    more, faster = np.ascontiguousarray(deviation.T)
+    return np.asarray(
+        stocks(
+            arrivals.factor,
+            departures.factor,
+            stands.factor,
+            arrivals.scale(),
+            departures.scale(),
+            stands.scale(),
+            more,
+            faster,
+            stock.astype(np.float32),
+            hour,
+        ),
+        np.float32,
+    )
+
+
+@njit(cache=True, nogil=True)
+def refresh(
+    factor: Any,
+    own: Any,
+    days: Any,
+    shared: Any,
+    first_hour: int,
+    last_hour: int,
+    first: int,
+    last: int,
+    own_hour: float,
+) -> None:
+    for hour in range(first_hour, last_hour):
+        for key in range(first, last):
+            trust = days[key, hour] / (days[key, hour] + own_hour)
+            factor[hour, key] = math.exp(shared[hour] + trust * (own[key, hour] - shared[hour]))
+
+
+@njit(inline="always", fastmath=True)
+def _exp(value: Any) -> Any:
+    """Of -3 to 3, to a millionth: the eighth power of a polynomial near 0."""
+    y = value * np.float32(0.125)
+    p = np.float32(1 / 5040)
+    p = p * y + np.float32(1 / 720)
+    p = p * y + np.float32(1 / 120)
+    p = p * y + np.float32(1 / 24)
+    p = p * y + np.float32(1 / 6)
+    p = p * y + np.float32(0.5)
+    p = p * y + _ONE
+    p = p * y + _ONE
+    p = p * p
+    p = p * p
+    return p * p
+
+
+@njit(inline="always", fastmath=True)
+def _pace(ratio: Any) -> Any:
+    root = np.sqrt(np.sqrt(min(max(ratio, _LOW), _HIGH)))
+    t = np.float32(root) - np.float32(_MIDDLE)
+    p = _P[0] * t + _P[1]
+    p = p * t + _P[2]
+    p = p * t + _P[3]
+    p = p * t + _P[4]
+    p = p * t + _P[5]
+    return p * t + _P[6]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def stocks(
+    arrivals: Any,
+    departures: Any,
+    usual: Any,
+    came: Any,
+    went: Any,
+    stood: Any,
+    more: Any,
+    faster: Any,
+    stock: Any,
+    hour: int,
+) -> Any:
+    """As `forecast`; factors of weeks with their scales: `came`, `went`, `stood`."""
+    out = np.empty((len(HORIZONS), len(stock)), np.float32)
+    level = stock.copy()
+    fade = _ONE
+    for step in range(1, HORIZONS[-1] + 1):
+        then = (hour + step) % HOURS_A_WEEK
+        fade *= np.float32(FADE)
+        for key in range(len(stock)):
+            comes = max(arrivals[then, key] * came[key] - _ONE, _NONE) * _exp(more[key] * fade)
+            goes = max(departures[then, key] * went[key] - _ONE, _NONE) * _exp(faster[key] * fade)
+            stands = max(usual[then, key] * stood[key] - _ONE, _NONE)
+            goes *= _pace((level[key] + _FIVE) / (stands + _FIVE))
+            level[key] = max(level[key] + comes - goes, _NONE)
+        for column in range(len(HORIZONS)):
+            if step == HORIZONS[column]:
+                out[column] = level
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def fullest(usual: Any, stood: Any, hour: int) -> Any:
+    """The fullest usual hour within half a day of each horizon: a hub's evening is no backlog of its morning."""
+    out = np.zeros((len(HORIZONS), len(stood)), np.float32)
+    for column in range(len(HORIZONS)):
+        for step in range(-AROUND, AROUND + 1):
+            week = usual[(hour + HORIZONS[column] + step) % HOURS_A_WEEK]
+            for key in range(len(stood)):
+                out[column, key] = max(out[column, key], week[key])
+        for key in range(len(stood)):
+            out[column, key] = max(out[column, key] * stood[key] - _ONE, np.float32(0.0))
+    return out
