@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.kernels import bin_of, log_of
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import (
     ABSENT,
@@ -163,7 +163,7 @@ def lane_of(world: World, carrier: int, origin: int, destination: int) -> int:
         lane.carrier = carrier
         lane.origin = origin
         lane.destination = destination
-    return code
+    return natural(code)
 
 
 @inlined
@@ -203,7 +203,7 @@ def region_pair(world: World, region: int, carrier: int) -> int:
         pair = world.regions[code]
         pair.region = region
         pair.carrier = carrier
-    return code
+    return natural(code)
 
 
 @inlined
@@ -553,17 +553,17 @@ def apply_scans(
     n_oddities = 0
     for asked in range(start, stop + AHEAD):
         if asked < stop:
-            _ask_slot(table, scans, asked)
+            _ask_slot(table, scans, natural(asked))
         near = asked - AHEAD + NEAR
         if start <= near < stop:
-            _ask_rest(table, world, scans, near)
+            _ask_rest(table, world, scans, natural(near))
         row = asked - AHEAD
         if row >= start:
             n_marks, n_endings, n_oddities = _apply_scan(
                 table,
                 world,
                 scans,
-                row,
+                natural(row),
                 now,
                 marks,
                 endings,
@@ -581,7 +581,7 @@ def _ask_slot(table: Table, scans: ScanColumns, row: int) -> None:
     mixed = mix(scans.key0[row], scans.key1[row])
     table.mixed[row % WINDOW] = mixed
     bucket = bucket_of(mixed)
-    place = bucket * table.room + home(mixed, table.size[bucket])
+    place = natural(bucket * table.room + home(mixed, table.size[bucket]))
     prefetch(table.slots, (place,))
     prefetch(table.slots, (place + 1,))
     prefetch(table.seen, (bucket, seen_place(scans.event[row], table.seen.shape[1] - 1), 0))
@@ -594,6 +594,7 @@ def _ask_rest(table: Table, world: World, scans: ScanColumns, row: int) -> None:
     table.found[row % WINDOW] = index
     if index == ABSENT:
         return
+    index = natural(index)
     slot = table.slots[index]
     if GOES[scans.status[row]] == END:
         prefetch(table.background, (index,))
@@ -652,7 +653,8 @@ def _apply_scan(
         world.outcomes[UNKNOWN_STATUS] += 1
 
     index = table.found[row % WINDOW]
-    if index == ABSENT or table.slots[index].key0 != key0 or table.slots[index].key1 != key1:
+    before = natural(index)
+    if index == ABSENT or table.slots[before].key0 != key0 or table.slots[before].key1 != key1:
         index = find_mixed(table, key0, key1, mixed)  # a row before this one entered it, or its bucket grew
     if index == ABSENT:
         if GOES[status] == END:
@@ -664,6 +666,7 @@ def _apply_scan(
         if index == FULL:
             world.outcomes[TABLE_FULL] += 1
             return n_marks, n_endings, n_oddities
+    index = natural(index)
     slot = table.slots[index]
     background = table.background[index]
     last = whole(slot.last_scan)

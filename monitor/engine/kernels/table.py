@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.engine.kernels.compiled import inlined, kernel, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
 from monitor.engine.kernels.state import Table
 from monitor.engine.layout import BUCKETS, FAR
 
@@ -49,11 +49,12 @@ def find_mixed(table: Table, key0: Any, key1: Any, mixed: Any) -> int:
     base = bucket * table.room
     place = home(mixed, size)
     while True:
-        slot = table.slots[base + place]
+        index = natural(base + place)
+        slot = table.slots[index]
         if slot.state == 0:
             return ABSENT
         if slot.key0 == key0 and slot.key1 == key1:
-            return base + place
+            return index
         place += 1
         if place == size:
             place = 0
@@ -167,7 +168,7 @@ def repeated(table: Table, bucket: int, event: Any, limit: int) -> bool:
     if event == 0:
         return False
     seen = table.seen
-    mask = seen.shape[1] - 1
+    mask = natural(seen.shape[1] - 1)
     young = whole(table.seen_young[bucket])
     start = seen_place(event, mask)
     place = start
@@ -203,7 +204,7 @@ def pair_code(keys: Any, codes: Any, key: Any, count: int, limit: int) -> int:
 
     A new code is the caller's to count: it is new exactly when it is greater than `count`.
     """
-    mask = len(keys) - 1
+    mask = natural(len(keys) - 1)
     place = whole(mix(key, np.uint64(0)) & np.uint64(mask))
     while keys[place] != 0:
         if keys[place] == key:
