@@ -10,19 +10,9 @@ from pathlib import Path
 import pytest
 
 from monitor.standin import Standin
-from tests.whole import SECRET, Clock, late_parcel, running, scan, until
+from tests.whole import Clock, late_parcel, running, scan, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def standin(clock: Clock) -> Standin:
-    return Standin(secret=SECRET, clock=clock)
 
 
 async def test_a_late_parcel_brings_a_coupon_and_one_message(

@@ -16,19 +16,9 @@ from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
 from notifier.store import StoreUnreachableError
 from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
-from tests.whole import HOUR, SECRET, Clock, running, settings, until, warm
+from tests.whole import HOUR, Clock, running, settings, until, warm
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def standin(clock: Clock) -> Standin:
-    return Standin(secret=SECRET, clock=clock)
 
 
 async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
