@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,16 @@ async def test_what_changes_something_needs_the_token(tmp_path: Path, standin: S
             )
             == 1
         )
+
+
+@pytest.mark.parametrize("hours", ["abc", -1, 0, 1e300, True, None, [2]])
+async def test_hours_that_are_none_are_refused_and_named(
+    tmp_path: Path, standin: Standin, clock: Clock, hours: Any
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        for name, what in (("snooze", {"incident": "I1"}), ("silence", {"matchers": ["kind=parcels_late"]})):
+            answer = await shop.ask("POST", f"/v1/commands/{name}", {**what, "hours": hours}, **shop.bearer)
+            assert (answer.status, b"hours" in answer.body) == (400, True)
 
 
 async def test_metrics_are_clean_and_say_nothing_of_persons(
