@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.standin import Standin
+from notifier.store import StoreUnreachableError
 from tests.whole import Clock, late_parcel, running, scan, until
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +121,21 @@ async def test_what_changes_something_needs_the_token(tmp_path: Path, standin: S
             )
             == 1
         )
+
+
+async def test_a_store_that_is_away_is_said_to_be_away(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """Whoever asks can ask again: that is no error of the server."""
+    async with running(tmp_path, standin, clock) as shop:
+
+        async def away(currency: str, now: int) -> Any:
+            raise StoreUnreachableError("the store does not answer")
+
+        shop.daemon.ledger.budgets = away  # type: ignore[method-assign]
+        answer = await shop.ask("GET", "/v1/status")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert json.loads(answer.body) == {"error": "the store does not answer"}
 
 
 @pytest.mark.parametrize("hours", ["abc", -1, 0, 1e300, True, None, [2]])
