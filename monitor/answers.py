@@ -11,6 +11,7 @@ from notifier.store import Store
 
 USEFUL: Final = "useful"
 NOISE: Final = "noise"
+TAKEN_MS: Final = 60_000
 
 
 class Answers:
@@ -33,12 +34,17 @@ class Answers:
             found.setdefault(rule, {USEFUL: 0, NOISE: 0})[answer] = int(count)
         return {rule: found[rule] for rule in sorted(found)}
 
-    async def take(self, nonce: str, expires_at: Instant, now: Instant) -> bool:
-        """Whether this button was not used before; remembered until it expires, by the server in one step."""
-        life = max(1, expires_at - now)
-        return await self._store.put(
-            self._store.key("link", nonce), str(now), only_new=True, milliseconds=life
-        )
+    async def take(self, nonce: str, now: Instant) -> bool:
+        """Whether this button was not used before; taken for a minute, by the server in one step. Where what it asked for
+        could not be done, it works again after that.
+        """
+        key = self._store.key("link", nonce)
+        return await self._store.put(key, str(now), only_new=True, milliseconds=TAKEN_MS)
+
+    async def use(self, nonce: str, expires_at: Instant, now: Instant) -> None:
+        """It is done: remembered until the button expires."""
+        key = self._store.key("link", nonce)
+        await self._store.put(key, str(now), milliseconds=max(TAKEN_MS, expires_at - now))
 
 
 def precision(counts: Mapping[str, int]) -> float | None:

@@ -20,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from notifier.store import StoreError, StoreFullError, StoreUnreachableError
+
 Json: TypeAlias = Mapping[str, Any]
 
 
@@ -111,6 +113,8 @@ def create_app(service: Service, token: str, more: Sequence[BaseRoute] = ()) -> 
     errors: Mapping[Any, Callable[[Request, Any], Awaitable[Response]]] = {
         HTTPException: _http_error,
         Refused: _refused,
+        StoreUnreachableError: _store_away,
+        StoreFullError: _store_away,
     }
     return Starlette(routes=routes, exception_handlers=errors)
 
@@ -123,6 +127,12 @@ async def _http_error(_request: Request, error: HTTPException) -> Response:
 
 async def _refused(_request: Request, error: Refused) -> Response:
     return error_response(str(error), error.status)
+
+
+async def _store_away(_request: Request, error: StoreError) -> Response:
+    response = error_response(str(error), 503)
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 class _Handlers:

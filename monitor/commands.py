@@ -20,6 +20,7 @@ from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
 
 HOUR_MS = 3_600_000
+MOST_HOURS = 8_784  # a year
 SAID: Mapping[str, str] = {
     "not_held": "it does not wait for anybody: decided already, or never held",
     "expired": "too late to be welcome; it is dropped, and its money has gone back",
@@ -81,7 +82,7 @@ class Commands:
         return {"message": f"{incident} is acknowledged: no repeats; news of it still comes"}
 
     async def _snooze(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        incident, hours = _text(arguments, "incident"), float(arguments.get("hours", 1.0))
+        incident, hours = _text(arguments, "incident"), _hours(arguments, 1.0)
         await self._apply("snooze", actor, now, incident_id=incident, until=now + int(hours * HOUR_MS))
         return {"message": f"{incident} is quiet for {hours:g} hours"}
 
@@ -103,7 +104,7 @@ class Commands:
             raise Refused(str(error), 400) from None
         if arguments.get("preview"):
             return {"message": f"it would hide {len(hidden)} firing incidents", "hides": hidden}
-        hours = float(arguments.get("hours", 2.0))
+        hours = _hours(arguments, 2.0)
         identity = "S" + _digest("silence", str(now), actor.name, *matchers)
         silence = {
             "id": identity, "matchers": matchers, "author": actor.name, "comment": str(arguments.get("reason", "")),
@@ -209,6 +210,13 @@ def _texts(arguments: Json, name: str) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
         raise Refused(f"{name}: a list of texts is needed", 400)
     return value
+
+
+def _hours(arguments: Json, usual: float) -> float:
+    value = arguments.get("hours", usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_HOURS:
+        raise Refused(f"hours: a number above 0, at most {MOST_HOURS:,}", 400)
+    return float(value)
 
 
 def _matcher(text: str) -> str:

@@ -35,6 +35,7 @@ from monitor.minor import to_major
 from monitor.notices import Notices
 from monitor.notifications import Held, Notifications
 from monitor.openapi import openapi_route
+from monitor.patience import Patience
 from monitor.records import when
 from monitor.reports import Reports
 from monitor.schedule import Schedule
@@ -58,6 +59,7 @@ DRAIN_SECONDS: Final = 20.0
 REPORT_SECONDS: Final = 60.0
 DELIVERY_PAUSE: Final = 0.05
 OBSERVE_SECONDS: Final = 5.0
+ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
@@ -303,7 +305,11 @@ class Daemon:
         gauge("ready").set(lag <= self.settings.http.ready_lag_seconds * 1000)
 
     def health(self) -> Json:
-        alive = self.uptime() - self.beat < 30 if self.beat else True
+        asking = self.loop.pipeline.ask
+        waits = (
+            isinstance(asking, Patience) and asking.waiting > 0
+        )  # for the store: not ready, and well alive
+        alive = waits or not self.beat or self.uptime() - self.beat < ALIVE_SECONDS
         return {"alive": alive and not self.stopping.is_set(), "version": __version__}
 
     async def readiness(self) -> tuple[bool, Json]:

@@ -30,20 +30,31 @@ async def once(question: Callable[[], Awaitable[T]]) -> T:
     return await question()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Patience:
-    """`returned` is asked before the store is trusted with anything again: it may be another one."""
+    """`returned` is asked before the store is trusted with anything again: it may be another one. `waiting`: how many
+    questions have no answer yet.
+    """
 
     returned: Callable[[], Awaitable[None]]
+    waiting: int = 0
 
     async def __call__(self, question: Callable[[], Awaitable[T]]) -> T:
-        away = False
+        try:
+            return await question()
+        except (StoreUnreachableError, StoreFullError) as error:
+            log.warning("store.waited_for", why=str(error))
+        self.waiting += 1
+        try:
+            return await self._asking(question)
+        finally:
+            self.waiting -= 1
+
+    async def _asking(self, question: Callable[[], Awaitable[T]]) -> T:
         while True:
+            await asyncio.sleep(PAUSE_SECONDS)
             try:
-                if away:
-                    await self.returned()
+                await self.returned()
                 return await question()
             except (StoreUnreachableError, StoreFullError) as error:
-                away = True
                 log.warning("store.waited_for", why=str(error))
-                await asyncio.sleep(PAUSE_SECONDS)

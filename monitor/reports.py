@@ -75,7 +75,9 @@ class Tally:
         if proposal.kind is ActionKind.OPS_ALERT:
             return
         self.decided[proposal.kind.value] += 1
-        if claim.outcome is Outcome.SEND:
+        if claim.state == "failed":  # given up since: its money has gone back
+            self.withheld[claim.why or claim.reason.value] += 1
+        elif claim.outcome is Outcome.SEND:
             self.sent[proposal.kind.value] += 1
             if proposal.amount:
                 self.money[proposal.currency] += proposal.amount

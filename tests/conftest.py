@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from monitor.embedded import EmbeddedStore
+from monitor.standin import Standin
 from notifier.store import Store
+from tests.clock import SECRET, Clock
 
 # Tests never assert a time: the first call of a kernel compiles it.
 settings.register_profile("forestall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +51,18 @@ async def store(valkey: EmbeddedStore, anyio_backend: object) -> AsyncIterator[S
     async with Store(valkey.url) as store:
         await store.call("FLUSHALL")
         yield store
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of a whole daemon (`tests.whole`)."""
+    return Clock()
+
+
+@pytest.fixture
+def standin(clock: Clock) -> Standin:
+    """The providers behind it."""
+    return Standin(secret=SECRET, clock=clock)
 
 
 def program(name: str) -> str:

@@ -6,23 +6,15 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.standin import Standin
-from tests.whole import SECRET, Clock, late_parcel, running, scan, until
+from notifier.store import StoreUnreachableError
+from tests.whole import Clock, late_parcel, running, scan, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def standin(clock: Clock) -> Standin:
-    return Standin(secret=SECRET, clock=clock)
 
 
 async def test_a_late_parcel_brings_a_coupon_and_one_message(
@@ -129,6 +121,31 @@ async def test_what_changes_something_needs_the_token(tmp_path: Path, standin: S
             )
             == 1
         )
+
+
+async def test_a_store_that_is_away_is_said_to_be_away(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """Whoever asks can ask again: that is no error of the server."""
+    async with running(tmp_path, standin, clock) as shop:
+
+        async def away(currency: str, now: int) -> Any:
+            raise StoreUnreachableError("the store does not answer")
+
+        shop.daemon.ledger.budgets = away  # type: ignore[method-assign]
+        answer = await shop.ask("GET", "/v1/status")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert json.loads(answer.body) == {"error": "the store does not answer"}
+
+
+@pytest.mark.parametrize("hours", ["abc", -1, 0, 1e300, True, None, [2]])
+async def test_hours_that_are_none_are_refused_and_named(
+    tmp_path: Path, standin: Standin, clock: Clock, hours: Any
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        for name, what in (("snooze", {"incident": "I1"}), ("silence", {"matchers": ["kind=parcels_late"]})):
+            answer = await shop.ask("POST", f"/v1/commands/{name}", {**what, "hours": hours}, **shop.bearer)
+            assert (answer.status, b"hours" in answer.body) == (400, True)
 
 
 async def test_metrics_are_clean_and_say_nothing_of_persons(

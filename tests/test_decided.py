@@ -14,19 +14,9 @@ from monitor.loop import HalfDoneError
 from monitor.standin import Standin
 from monitor.stream import Step
 from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
-from tests.whole import HOUR, SECRET, Clock, running, until
+from tests.whole import HOUR, Clock, running, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def standin(clock: Clock) -> Standin:
-    return Standin(secret=SECRET, clock=clock)
 
 
 async def an_alert_that_waits(daemon: Daemon, clock: Clock) -> str:

@@ -16,19 +16,9 @@ from monitor.stream import Step
 from notifier.outbox import FencedError, Outbox
 from notifier.store import StoreUnreachableError
 from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
-from tests.whole import HOUR, SECRET, Clock, running, settings, until, warm
+from tests.whole import HOUR, Clock, running, settings, until, warm
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def standin(clock: Clock) -> Standin:
-    return Standin(secret=SECRET, clock=clock)
 
 
 async def test_what_was_claimed_after_the_checkpoint_is_sent_after_a_crash(
@@ -59,7 +49,9 @@ async def test_an_alert_that_was_given_up_before_a_crash_is_said_again_after_it(
         assert [claim.why for claim in await daemon.ledger.untold()] == ["expired"]
     async with running(tmp_path, standin, clock, **told) as shop:
         await until(shop.daemon.loop.caught_up.is_set)
-        await shop.pass_time(1, step_minutes=10)
+        for _ in range(6):  # of three hours: by itself it would be repeated after twelve
+            await shop.pass_time(0.5, step_minutes=10)
+            await shop.daemon.delivery.idle()
         await until(lambda: standin.counts.alerts == 1)
 
 
@@ -67,11 +59,15 @@ async def test_a_store_that_dies_in_the_middle_of_a_step_is_waited_for(tmp_path:
     """The engine has found and the ledger has not claimed: the step ends when the store is back."""
     async with doomed(tmp_path, clock) as daemon:
         await late(daemon, clock)
+        daemon.beat = daemon.uptime() - 1000
+        assert not daemon.health()["alive"]
         embedded = kill_store(daemon)
         step = asyncio.create_task(take_ticks(daemon, clock.now, 28))
         await until(lambda: not daemon.loop.whole)
+        await until(lambda: daemon.health()["alive"])  # it waits: another daemon would not get further
         await embedded._launch()
         await step
+        await until(lambda: not daemon.health()["alive"])  # what stands still now does so by itself
         assert (await daemon.ledger.counts())["pending"] >= 1
         await daemon.checkpoints.write(clock.now)
         assert len(files(tmp_path)) == 1

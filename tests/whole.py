@@ -18,18 +18,11 @@ from monitor.records import when
 from monitor.server import bind, serving
 from monitor.standin import Standin
 from notifier.http import Http, Reply
+from tests.clock import SECRET, Clock
 
-SECRET = "a-secret-of-the-test"
+__all__ = ["HOUR", "SECRET", "Clock"]
+
 HOUR = 3_600_000
-MORNING = 1_773_277_200_000  # Thursday 2026-03-12 09:00 in Shanghai
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = MORNING
-
-    def __call__(self) -> int:
-        return self.now
 
 
 class Shop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -46,7 +47,7 @@ class Buttons:
             link = self._button(request)
             if not name:
                 return self._page(request, link, done="", status=400)
-            if not await self._source.take_link(link.nonce, link.expires_at):
+            if not await self._source.take_link(link.nonce):
                 raise BadLink(LinkFault.USED)  # noqa: TRY301 - all bad links end alike
         except BadLink as error:
             return self._bad(request, error)
@@ -54,7 +55,10 @@ class Buttons:
         try:
             done = await self._do(link, Actor(f"{name} (link)", f"link {host}".strip()))
         except Refused as error:
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:  # else it may be asked again in a minute
+                await self._source.use_link(link.nonce, link.expires_at)
             return self._pages.render(request, "problem.html", status=error.status, text=str(error))
+        await self._source.use_link(link.nonce, link.expires_at)
         return self._page(request, link, done=done)
 
     async def _do(self, link: Link, actor: Actor) -> str:

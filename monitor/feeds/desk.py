@@ -7,6 +7,7 @@ A failure anywhere answers "busy", and the provider sends everything again; all 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,11 +92,17 @@ class Desk:
         try:
             parsed = feed.parse(push)
         except Unreadable as unreadable:
-            self.status[feed.name].dead += 1
-            await self._park([self._letter(feed, push, unreadable.reason, str(unreadable))])
+            await self.unreadable(feed, push, unreadable)
             return Outcome.MALFORMED
         await self.take(feed, push, parsed)
         return Outcome.ACCEPTED
+
+    async def unreadable(self, feed: Feed, push: Push, error: Unreadable) -> None:
+        """Kept whole, once."""
+        self.status[feed.name].dead += 1
+        key = _key(feed.name, error.reason, push.raw.decode("utf-8", "replace"))
+        if self._is_new(key):
+            await self._park([self._letter(feed, push, error.reason, str(error))], [key])
 
     async def take(self, feed: Feed, push: Push, parsed: Parsed, *, asked: bool = False) -> None:
         """Also the way of what pollers and files read: they have parsed already. `asked`: it came as an answer."""
@@ -111,7 +118,7 @@ class Desk:
         if self.watch is not None:
             self.watch.note(events, push.received_at, asked=asked)
             self.watch.unwatched(parsed.unwatched)
-        await self._park(self._letters_of(feed, push, parsed))
+        await self._park(*self._letters_of(feed, push, parsed))
         self._count(feed.name, parsed, len(events), push.received_at)
 
     async def replay(self, letter: Letter) -> bool:
@@ -152,35 +159,44 @@ class Desk:
             explained |= set(known)
         return events, explained
 
-    def _letters_of(self, feed: Feed, push: Push, parsed: Parsed) -> list[Letter]:
-        """At most one of each reason: the whole push, so that a better table can read it again."""
+    def _letters_of(self, feed: Feed, push: Push, parsed: Parsed) -> tuple[list[Letter], list[str]]:
+        """At most one of each reason: the whole push, so that a better table can read it again. And what to know them by."""
         found: dict[DeadReason, list[str]] = {}
-        for dead in parsed.dead:
-            if self._first_time(feed.name, dead.detail, dead.raw.decode("utf-8", "replace")):
-                found.setdefault(dead.reason, []).append(dead.detail)
-        for code, event in parsed.unknown:
-            if self._first_time(feed.name, code, event["event_id"]):
-                found.setdefault(DeadReason.UNKNOWN_CODE, []).append(f"code {code[:40]!r}")
-        return [
+        keys = []
+        parts = [
+            (one.reason, one.detail, one.detail, one.raw.decode("utf-8", "replace")) for one in parsed.dead
+        ]
+        parts += [
+            (DeadReason.UNKNOWN_CODE, f"code {code[:40]!r}", code, str(event["event_id"]))
+            for code, event in parsed.unknown
+        ]
+        for reason, detail, *about in parts:
+            key = _key(feed.name, *about)
+            if self._is_new(key):
+                keys.append(key)
+                found.setdefault(reason, []).append(detail)
+        letters = [
             self._letter(feed, push, reason, "; ".join(dict.fromkeys(details))[:500])
             for reason, details in found.items()
         ]
+        return letters, keys
 
-    def _first_time(self, *parts: str) -> bool:
-        key = str(hash(parts))
+    def _is_new(self, key: str) -> bool:
         if key in self._parked:
             self._parked.move_to_end(key)
             return False
-        self._parked[key] = None
-        if len(self._parked) > REMEMBERED:
-            self._parked.popitem(last=False)
         return True
 
     def _letter(self, feed: Feed, push: Push, reason: DeadReason, detail: str) -> Letter:
         return Letter(reason, detail, _packed(push), feed.name, push.received_at)
 
-    async def _park(self, letters: list[Letter]) -> None:
+    async def _park(self, letters: list[Letter], keys: list[str]) -> None:
+        """Known as parked only when they are: what the store refused comes again, and is parked then."""
         await self.letters.park(letters)
+        for key in keys:
+            self._parked[key] = None
+        while len(self._parked) > REMEMBERED:
+            self._parked.popitem(last=False)
 
     def _count(self, name: str, parsed: Parsed, taken: int, now: int) -> None:
         self.status[name].take(parsed, taken, now)
@@ -188,6 +204,10 @@ class Desk:
             self.metrics.counter("unknown_codes").labels(feed=name).inc(len(parsed.unknown))
         if parsed.unplaced:
             self.metrics.counter("unplaced").labels(feed=name).inc(parsed.unplaced)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def _packed(push: Push) -> bytes:

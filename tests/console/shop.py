@@ -47,6 +47,7 @@ class Remembered:
     def __init__(self) -> None:
         self.given: list[tuple[str, bool]] = []
         self.used: set[str] = set()
+        self.spent: dict[str, Instant] = {}
 
     async def add(self, rule: str, *, useful: bool) -> None:
         self.given.append((rule, useful))
@@ -54,10 +55,13 @@ class Remembered:
     async def all(self) -> Mapping[str, Mapping[str, int]]:
         return {"facility_congested": {"useful": 7, "noise": 1}}
 
-    async def take(self, nonce: str, expires_at: Instant, now: Instant) -> bool:
+    async def take(self, nonce: str, now: Instant) -> bool:
         fresh = nonce not in self.used
         self.used.add(nonce)
         return fresh
+
+    async def use(self, nonce: str, expires_at: Instant, now: Instant) -> None:
+        self.spent[nonce] = expires_at - now
 
 
 class Service:

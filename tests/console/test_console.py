@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from config.settings import ConsoleSettings, NotifySettings, Route, Settings
+from monitor.api import Actor, Json, Refused
 from monitor.links import Act, Link
 from tests.console.shop import LINKS, READ_TOKEN, TOKEN, Browser, Shop
 from tests.incidents.story import HOUR, T0, jam, stuck
@@ -207,6 +208,22 @@ def test_fetching_a_button_does_nothing_and_confirming_does_it_once(client: Brow
     assert (name, arguments["incident"], actor.name) == ("ack", incident(shop), "王 (link)")
     assert client.post(path, data={"name": "王"}).status_code == 410
     assert len(shop.service.told) == 1
+
+
+def test_a_button_whose_act_could_not_be_done_is_not_spent(client: Browser, shop: Shop) -> None:
+    """It is taken for a minute, so that a double click is one, and spent only by what was done or refused for good."""
+    done = shop.service.command
+
+    async def busy(name: str, arguments: Json, actor: Actor) -> Json:
+        raise Refused("still on hold", 503)
+
+    shop.service.command = busy  # type: ignore[method-assign]
+    assert client.post(link(shop), data={"name": "li"}).status_code == 503
+    assert shop.remembered.spent == {}
+    shop.service.command = done  # type: ignore[method-assign]
+    shop.remembered.used.clear()  # the minute is over
+    assert client.post(link(shop), data={"name": "li"}).status_code == 200
+    assert shop.remembered.spent == {"n1": HOUR}
 
 
 def test_a_button_asks_who_acts(client: Browser, shop: Shop) -> None:

@@ -158,6 +158,19 @@ async def test_a_signed_push_that_nobody_can_read_is_a_dead_letter(shop: Shop) -
     assert {letter.reason for letter in await shop.letters.list()} == {DeadReason.MALFORMED_JSON}
 
 
+@pytest.mark.parametrize(("case", "letters"), [("names_only_and_a_new_code", 2), ("not_an_object", 1)])
+async def test_what_could_not_be_parked_is_parked_when_it_comes_again(
+    shop: Shop, case: str, letters: int
+) -> None:
+    """The provider is told "busy" and sends all of it once more; and then as often as it likes: it is parked once."""
+    await shop.store.call("SET", shop.letters.key, "in the way")
+    assert (await shop.golden("kuaidi100", case)).status_code == 503
+    await shop.store.delete(shop.letters.key)
+    for _ in range(3):
+        assert (await shop.golden("kuaidi100", case)).status_code < 500
+    assert await shop.letters.count() == letters
+
+
 async def test_an_event_may_come_before_the_push_that_explains_it(shop: Shop) -> None:
     await shop.golden("shopify", "fulfilment_event")
     assert await shop.events() == []

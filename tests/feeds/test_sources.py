@@ -92,6 +92,20 @@ async def test_canonical_files_need_no_mapping_and_damaged_ones_are_put_aside(
     assert (tmp_path / ".hidden.ndjson").exists()
 
 
+async def test_a_second_file_of_one_name_takes_the_place_of_none(intake: Intake, tmp_path: Path) -> None:
+    folder = source(intake, type="folder", path=str(tmp_path))
+    for content in (b"first", b"second", b"third"):
+        (tmp_path / "daily.parquet").write_bytes(content)
+        await folder.run(NOW)
+        await folder.run(NOW)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "refused").iterdir()}
+    assert kept == {
+        "daily.parquet": b"first",
+        "daily.2.parquet": b"second",
+        "daily.3.parquet": b"third",
+    }
+
+
 async def test_every_wrong_source_is_told_with_its_place(intake: Intake) -> None:
     sections = {
         "pigeons": FeedSettings.model_validate({}),

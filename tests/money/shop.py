@@ -77,3 +77,17 @@ def with_ledger(
             return await story(ledger)
 
     return asyncio.run(run())
+
+
+def play(
+    valkey: Valkey, prefix: str, story: Callable[[Store, Ledger], Awaitable[None]], rules: Rules = OPEN
+) -> None:
+    """A story of a ledger and the store under it."""
+
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, rules)
+            await ledger.open(None, NOW)
+            await story(store, ledger)
+
+    asyncio.run(run())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +13,7 @@ from notifier.actions import ActionKind, Proposal, Reason
 from notifier.delivery import DeliveryRules
 from notifier.ledger import Ledger, Rules
 from notifier.outbox import FencedError
-from notifier.pacing import Backoff, Pacer, QuietHours
+from notifier.pacing import Backoff
 from notifier.sending import Answer, Capabilities, Cause, Limits, Message, SendResult
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
@@ -198,149 +197,6 @@ def test_a_rate_is_never_exceeded_and_nothing_is_lost(valkey: Valkey, prefix: st
     play(valkey, prefix, story)
 
 
-def test_nobody_is_woken_and_the_morning_is_the_customers_own(valkey: Valkey, prefix: str) -> None:
-    night = NOW + 9 * HOUR  # 01:00 in Shanghai, 17:00 in London
-
-    async def story(world: World) -> None:
-        world.rules = replace(world.rules, quiet=QuietHours())
-        await world.ledger.claim_all(
-            [
-                message("c-1", "1", variables=WORDS),
-                message("c-2", "2", variables=WORDS, timezone="Europe/London"),
-            ],
-            night,
-        )
-        delivery = await world.delivery()
-        await run_dry(delivery, night)
-        assert [read.customer_id for read in world.customer.read] == ["c-2"]
-        await run_dry(delivery, night + 7 * HOUR - 1000)
-        assert len(world.customer.read) == 1
-        await run_dry(delivery, night + 7 * HOUR)
-        assert len(world.customer.read) == 2
-
-    play(valkey, prefix, story)
-
-
-def test_ops_do_not_wait_for_the_morning_and_a_coupon_waits_with_its_words(
-    valkey: Valkey, prefix: str
-) -> None:
-    """A coupon given at night would stand unsaid where the parcel comes before the words may go."""
-    night, morning = NOW + 9 * HOUR, NOW + 16 * HOUR
-
-    async def story(world: World) -> None:
-        world.rules = replace(world.rules, quiet=QuietHours())
-        both = [*gifts("c-1", "1"), *gifts("c-2", "2"), ops_alert(variables=READY)]
-        await world.ledger.claim_all(both, night)
-        delivery = await world.delivery()
-        await run_dry(delivery, night)
-        assert (len(world.shop.made), len(world.ops.read), len(world.customer.read)) == (0, 1, 0)
-        world.moved["1"] = Reason.RECOVERED
-        await run_dry(delivery, morning)
-        assert [coupon.customer_id for coupon in world.shop.made.values()] == ["c-2"]
-        assert [read.customer_id for read in world.customer.read] == ["c-2"]
-        assert (await world.ledger.budgets("CNY", night))["day"].spent == 500, "of c-2 alone"
-
-    play(valkey, prefix, story)
-
-
-@pytest.mark.parametrize("reason", [Reason.RECOVERED, Reason.TICKET_OPEN])
-def test_a_parcel_that_moved_gets_no_apology_and_costs_nothing(
-    valkey: Valkey, prefix: str, reason: Reason
-) -> None:
-    async def story(world: World) -> None:
-        await world.ledger.claim_all(gifts(), NOW)
-        world.moved["1001"] = reason
-        await run_dry(await world.delivery(), NOW)
-        assert (world.shop.asked, world.customer.read) == (0, [])
-        assert (await world.ledger.budgets("CNY", NOW))["day"][0] == 0
-        assert {step.verdict.reason for step in world.steps} == {reason}
-
-    play(valkey, prefix, story)
-
-
-def test_a_coupon_that_may_exist_is_looked_up_before_its_money_goes_back(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        world.shop.answers.append(LOST)
-        gift, _ = await world.ledger.claim_all(gifts(), NOW)
-        delivery = await world.delivery()
-        await turn(delivery, NOW)
-        world.moved["1001"] = Reason.RECOVERED
-        world.shop.finds = False
-        await turn(delivery, NOW + HOUR)
-        assert await world.state(gift.proposal.action_id) == "pending", (
-            "the shop did not answer: nothing is concluded"
-        )
-        world.shop.finds = True
-        await turn(delivery, NOW + 2 * HOUR)
-        assert await world.state(gift.proposal.action_id) == "done"
-        assert (await world.ledger.budgets("CNY", NOW))["day"][0] == 500
-
-    play(valkey, prefix, story)
-
-
-def test_a_stale_apology_is_dropped_not_sent(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        await world.ledger.claim_all(gifts(), NOW)
-        await run_dry(await world.delivery(), NOW + 3 * DAY)
-        assert (world.shop.asked, world.customer.read) == (0, [])
-        assert {step.verdict.reason for step in world.steps} == {Reason.EXPIRED}
-        assert (await world.ledger.budgets("CNY", NOW))["day"][0] == 0
-
-    play(valkey, prefix, story)
-
-
-def test_who_opts_out_between_claim_and_sending_is_left_alone(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        await world.ledger.claim_all(gifts(), NOW)
-        await world.ledger.consent(
-            "c-1", "all", allowed=False, now=NOW, source="sms", text_version="1", who="c"
-        )
-        await run_dry(await world.delivery(), NOW)
-        assert (world.shop.asked, world.customer.read) == (0, [])
-
-    play(valkey, prefix, story)
-
-
-def test_without_a_contact_the_message_fails_and_the_coupon_stays(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        world.contact = None
-        gift, words = await world.ledger.claim_all(gifts(), NOW)
-        await run_dry(await world.delivery(), NOW)
-        assert await world.state(gift.proposal.action_id) == "done"
-        assert await world.state(words.proposal.action_id) == "failed"
-        (other,) = await world.ledger.claim_all([coupon(order="2")], NOW)
-        assert other.reason is Reason.CUSTOMER_CAP, "the coupon was given: the cap stands"
-
-    play(valkey, prefix, story)
-
-
-def test_patience_waits_in_the_outbox_and_ends_when_the_parcel_moves(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        week = NOW + 4 * DAY
-        await world.ledger.claim_all(gifts(not_before=week, expires_at=week + 2 * DAY), NOW)
-        delivery = await world.delivery()
-        await run_dry(delivery, week - 1)
-        assert world.shop.asked == 0
-        await run_dry(delivery, week)
-        assert (world.shop.asked, len(world.customer.read)) == (1, 1)
-
-    play(valkey, prefix, story)
-
-
-def test_a_follow_up_goes_to_those_who_heard_the_apology(valkey: Valkey, prefix: str) -> None:
-    async def story(world: World) -> None:
-        gift, words = gifts()
-        arrived = message(template="arrived", depends_on=words.action_id, capped=False, variables=WORDS)
-        await world.ledger.claim_all([gift, words], NOW)
-        delivery = await world.delivery()
-        await run_dry(delivery, NOW)
-        await world.ledger.claim_all([arrived], NOW + DAY)
-        await run_dry(delivery, NOW + DAY)
-        assert [read.template for read in world.customer.read] == ["late_coupon", "arrived"]
-
-    play(valkey, prefix, story)
-
-
 def test_a_poisonous_entry_ends_and_the_others_flow(valkey: Valkey, prefix: str) -> None:
     async def story(world: World) -> None:
         world.rules = replace(world.rules, poison_after=3, per_channel=1, concurrency=1)
@@ -480,77 +336,6 @@ def test_six_hours_of_outage_end_in_a_paced_drain(valkey: Valkey, prefix: str) -
         assert len(world.shop.made) == 40
 
     play(valkey, prefix, story)
-
-
-def test_backoff_grows_is_bounded_and_repeats_itself() -> None:
-    backoff = Backoff(5, 900)
-    waits = [backoff.after("A1", attempt) for attempt in range(1, 30)]
-    assert waits == [backoff.after("A1", attempt) for attempt in range(1, 30)]
-    assert waits[0] <= 5_000
-    assert 450_000 <= waits[-1] <= 900_000
-    assert backoff.after("A1", 1) != backoff.after("A2", 1)
-    assert backoff.after("A1", 1, asked=37.0) >= 37_000
-
-
-def test_slots_are_even_and_kept() -> None:
-    pacer = Pacer(Limits(per_minute=20))
-    assert pacer.slot("a", 0) == 0
-    assert pacer.slot("b", 0) == 3000
-    assert pacer.slot("c", 1000) == 6000
-    assert pacer.slot("b", 3000) == 3000
-    pacer.rest(60_000)
-    assert pacer.slot("c", 6000) >= 60_000
-
-
-@pytest.mark.parametrize("minute", [0, 30])
-def test_a_crowded_minute_is_kept_clear_of_and_who_waited_comes_apart(minute: int) -> None:
-    """From ten seconds before to three quarters of a minute after; nobody waits longer than a minute and a half."""
-    hour = 3_600_000 * 500_000 + minute * 60_000
-    for offset in (-10_000, -1, 0, 44_999):
-        pacer = Pacer(Limits(crowded_minutes=(0, 30)))
-        later = [pacer.slot(f"A{number}", hour + offset) - hour for number in range(50)]
-        assert all(45_000 <= at < 90_000 for at in later)
-        assert len(set(later)) > 40
-        assert pacer.slot("A1", hour + later[1]) == hour + later[1], "and then it goes"
-    pacer = Pacer(Limits(crowded_minutes=(0, 30)))
-    for offset in (-10_001, 45_000, 15 * 60_000):
-        assert pacer.slot(f"B{offset}", hour + offset) == hour + offset
-    assert Pacer(Limits()).slot("A1", hour) == hour
-
-
-@pytest.mark.parametrize(
-    ("moment", "zone", "wakes"),
-    [
-        ("2026-11-22T12:59:59+00:00", "Asia/Shanghai", "2026-11-22T12:59:59+00:00"),
-        ("2026-11-22T13:00:00+00:00", "Asia/Shanghai", "2026-11-23T00:00:00+00:00"),
-        ("2026-12-31T20:00:00+00:00", "Asia/Shanghai", "2027-01-01T00:00:00+00:00"),
-        (
-            "2026-03-08T06:30:00+00:00",
-            "America/New_York",
-            "2026-03-08T12:00:00+00:00",
-        ),  # the night loses an hour
-        (
-            "2026-11-01T05:30:00+00:00",
-            "America/New_York",
-            "2026-11-01T13:00:00+00:00",
-        ),  # the night wins an hour
-        ("2026-11-22T13:00:00+00:00", "Mars/Olympus", "2026-11-23T00:00:00+00:00"),
-        ("2028-02-28T22:00:00+00:00", "Europe/London", "2028-02-29T08:00:00+00:00"),
-    ],
-)
-def test_quiet_hours_end_in_the_morning_of_the_customer(moment: str, zone: str, wakes: str) -> None:
-    from datetime import datetime
-
-    now, then = (int(datetime.fromisoformat(text).timestamp() * 1000) for text in (moment, wakes))
-    assert QuietHours().until(now, zone) == then
-
-
-def test_quiet_hours_by_day_and_none() -> None:
-    assert (
-        QuietHours(time(12), time(14), "UTC").until(1_795_334_400_000 + 5 * HOUR)
-        == 1_795_334_400_000 + 6 * HOUR
-    )
-    assert QuietHours(time(8), time(8)).until(NOW) == NOW
 
 
 def test_the_rules_have_sound_defaults() -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from config.settings import NotifySettings
 from monitor.heartbeat import Heartbeat
 from monitor.links import Act
-from monitor.reports import DAY, Reports, scheduled
+from monitor.reports import DAY, Reports, Tally, scheduled
 from monitor.uplift import Uplift, measure
 from notifier.actions import Outcome
 from notifier.http import Http
@@ -23,7 +23,9 @@ from notifier.ops_message import ops_message, words
 from notifier.store import Store
 from tests.fakes.server import FakeServer, Response
 from tests.fakes.valkey import Valkey
+from tests.money.sending import NEVER, World, run_dry
 from tests.money.shop import HOUR, IDENTITY, OPEN, apology, coupon
+from tests.money.test_delivery import gifts
 from tests.notifications.test_messages import DESK, LINKS
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -114,6 +116,24 @@ def test_the_digest_tells_what_was_sent_what_was_not_and_what_it_cost(
             assert again == 2, "after a restart it is claimed again"
             after = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
             assert len(after) == len(claims), "and is the same claim"
+
+    asyncio.run(run())
+
+
+def test_what_was_given_up_was_not_sent_and_cost_nothing(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            await ledger.open(None, MONDAY)
+            world = World(store, ledger)
+            world.shop.answers.append(NEVER)
+            await ledger.claim_all([*gifts("c-1", "1"), *gifts("c-2", "2")], MONDAY)
+            await run_dry(await world.delivery(), MONDAY)
+            tally = Tally()
+            async for claim in ledger.all():
+                tally.add(claim)
+            assert (tally.decided["coupon"], tally.sent["coupon"], tally.money) == (2, 1, {"CNY": 500})
+            assert tally.withheld == {"channel_rejected": 1}
 
     asyncio.run(run())
 

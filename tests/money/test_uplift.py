@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,25 +15,13 @@ from monitor.complaint_times import complained, remember
 from monitor.events import Complaint
 from monitor.uplift import ALPHA, Group, Unit, Uplift, compare, half_width, measure, units
 from notifier.actions import Arm, Reason
-from notifier.ledger import Ledger, Rules
+from notifier.ledger import Ledger
 from notifier.ops_message import ops_message
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
-from tests.money.shop import DAY, IDENTITY, NOW, OPEN, apology, message
+from tests.money.shop import DAY, NOW, OPEN, apology, message, play
 
 HALF = replace(OPEN, holdout=5_000)
-
-
-def play(
-    valkey: Valkey, prefix: str, story: Callable[[Store, Ledger], Awaitable[None]], rules: Rules = HALF
-) -> None:
-    async def run() -> None:
-        async with Store(valkey.url, prefix) as store:
-            ledger = Ledger(store, IDENTITY, rules)
-            await ledger.open(None, NOW)
-            await story(store, ledger)
-
-    asyncio.run(run())
 
 
 def complaint(order_id: str | None, at: int, status: str = "opened", customer_id: str = "c-1") -> Complaint:
@@ -158,7 +145,7 @@ def test_both_arms_are_counted_from_the_first_eligible_decision(valkey: Valkey, 
         assert {unit.spent for unit in silent} == {()}
         assert {unit.spent for unit in found if unit.arm is Arm.TREATED} == {(("CNY", 500),)}
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, HALF)
 
 
 def test_who_was_turned_down_before_the_arm_counts_in_neither(valkey: Valkey, prefix: str) -> None:
@@ -171,7 +158,7 @@ def test_who_was_turned_down_before_the_arm_counts_in_neither(valkey: Valkey, pr
         await ledger.claim_all([message("d-1", "q", template="signature_question", capped=False)], NOW)
         assert await found_of(ledger) == []
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, HALF)
 
 
 def test_who_got_nothing_for_want_of_money_still_counts(valkey: Valkey, prefix: str) -> None:
@@ -248,7 +235,7 @@ def test_from_the_ledger_to_the_digest(valkey: Valkey, prefix: str) -> None:
         chinese = ops_message(digest(found), key="k", locale="zh-CN")
         assert "已触达客户投诉更少" in chinese.body
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, HALF)
 
 
 def digest(found: Uplift) -> dict[str, object]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,24 +9,12 @@ import pytest
 
 from notifier.actions import Outcome, Proposal, Reason
 from notifier.audit import Audit
-from notifier.ledger import Ledger, Rules
+from notifier.ledger import Ledger
 from notifier.store import Store, StoreRefusedError
 from tests.fakes.valkey import Valkey
-from tests.money.shop import IDENTITY, NOW, OPEN, apology, coupon, message, ops_alert
+from tests.money.shop import IDENTITY, NOW, OPEN, apology, coupon, message, ops_alert, play
 
 LIMITED = replace(OPEN, approval_above=5_000, breaker=600, budget_day=100_000, burst=24)
-
-
-def play(
-    valkey: Valkey, prefix: str, story: Callable[[Store, Ledger], Awaitable[None]], rules: Rules = LIMITED
-) -> None:
-    async def run() -> None:
-        async with Store(valkey.url, prefix) as store:
-            ledger = Ledger(store, IDENTITY, rules)
-            await ledger.open(None, NOW)
-            await story(store, ledger)
-
-    asyncio.run(run())
 
 
 def some_of_everything() -> list[Proposal]:
@@ -55,7 +41,7 @@ def written_keys(valkey: Valkey, prefix: str) -> list[str]:
         await ledger.claim_all(some_of_everything(), NOW)
         names.extend(sorted([key async for key in store.keys("ledger", "*")]))
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, LIMITED)
     return [name.partition("ledger:")[2] for name in names]
 
 
@@ -83,7 +69,7 @@ def test_a_key_of_another_kind_stops_the_batch_before_its_first_write(valkey: Va
             assert await ledger.counts() == {"pending": 3, "waiting": 1, "held": 1, "none": 2}
             assert await Audit(store, ledger, IDENTITY).verify() == []
 
-        play(valkey, f"{prefix}-{number}", story)
+        play(valkey, f"{prefix}-{number}", story, LIMITED)
 
 
 def test_an_amount_that_is_none_stops_the_batch_before_its_first_write(valkey: Valkey, prefix: str) -> None:
@@ -95,7 +81,7 @@ def test_an_amount_that_is_none_stops_the_batch_before_its_first_write(valkey: V
         assert await contents(store) == before
         assert [one.outcome for one in await ledger.claim_all(good, NOW)] == [Outcome.SEND] * 2
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, LIMITED)
 
 
 def test_claims_of_one_batch_know_of_each_other(valkey: Valkey, prefix: str) -> None:
@@ -116,4 +102,4 @@ def test_claims_of_one_batch_know_of_each_other(valkey: Valkey, prefix: str) -> 
         ]
         assert await ledger.counts() == {"pending": 1, "waiting": 1, "none": 2}
 
-    play(valkey, prefix, story)
+    play(valkey, prefix, story, LIMITED)

@@ -164,8 +164,9 @@ class Runner:
         for push in answered.pushes:
             try:
                 parsed = poller.feed.parse(push)
-            except Unreadable:
+            except Unreadable as unreadable:
                 log.warning("poller.unreadable", poller=poller.name)
+                await self._desk.unreadable(poller.feed, push, unreadable)
                 continue
             await self._desk.take(poller.feed, push, parsed, asked=True)
         return True

@@ -7,6 +7,7 @@ it; one that cannot be read moves to `refused/`. A crash in between takes it aga
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -80,7 +81,7 @@ class Folder:
     def _move(self, path: Path, folder: str) -> None:
         target = self._path / folder
         target.mkdir(exist_ok=True)
-        path.replace(target / path.name)
+        path.replace(_free(target / path.name))
         self._seen.pop(path.name, None)
 
     def state(self) -> Mapping[str, Any]:
@@ -91,6 +92,12 @@ class Folder:
 
     def close(self) -> None:
         return
+
+
+def _free(path: Path) -> Path:
+    """Beside one of the same name, not over it: what was refused last month is perhaps still wanted."""
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(2))
+    return path if not path.exists() else next(one for one in names if not one.exists())
 
 
 def _foreign_csv(path: Path) -> Iterator[list[bytes]]:

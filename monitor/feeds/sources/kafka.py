@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from pydantic import Field, SecretStr
 
 from config.regions import Regions
@@ -18,6 +19,8 @@ from monitor.feeds.batch import Submits
 from monitor.feeds.mapping import MappingOptions
 from monitor.feeds.sources.base import Records
 from notifier.options import Options
+
+log = structlog.get_logger(__name__)
 
 BATCH: Final = 2000
 MOST_BATCHES: Final = 10  # in one run
@@ -60,6 +63,8 @@ class Kafka:
         for _ in range(MOST_BATCHES):
             messages = await asyncio.to_thread(self._consumer.consume, BATCH, 0.2)
             good = [message for message in messages if message.error() is None]
+            for trouble in sorted({one.error().name() for one in messages if one.error() is not None}):
+                log.warning("kafka.trouble", source=self.name, error=trouble)
             lines = [
                 line for message in good for line in (message.value() or b"").split(b"\n") if line.strip()
             ]

@@ -1,0 +1,82 @@
+"""When something may go: retries, slots of a channel, crowded minutes, the customer's night."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+
+from notifier.pacing import Backoff, Pacer, QuietHours
+from notifier.sending import Limits
+from tests.money.shop import HOUR, NOW
+
+
+def test_backoff_grows_is_bounded_and_repeats_itself() -> None:
+    backoff = Backoff(5, 900)
+    waits = [backoff.after("A1", attempt) for attempt in range(1, 30)]
+    assert waits == [backoff.after("A1", attempt) for attempt in range(1, 30)]
+    assert waits[0] <= 5_000
+    assert 450_000 <= waits[-1] <= 900_000
+    assert backoff.after("A1", 1) != backoff.after("A2", 1)
+    assert backoff.after("A1", 1, asked=37.0) >= 37_000
+
+
+def test_slots_are_even_and_kept() -> None:
+    pacer = Pacer(Limits(per_minute=20))
+    assert pacer.slot("a", 0) == 0
+    assert pacer.slot("b", 0) == 3000
+    assert pacer.slot("c", 1000) == 6000
+    assert pacer.slot("b", 3000) == 3000
+    pacer.rest(60_000)
+    assert pacer.slot("c", 6000) >= 60_000
+
+
+@pytest.mark.parametrize("minute", [0, 30])
+def test_a_crowded_minute_is_kept_clear_of_and_who_waited_comes_apart(minute: int) -> None:
+    """From ten seconds before to three quarters of a minute after; nobody waits longer than a minute and a half."""
+    hour = 3_600_000 * 500_000 + minute * 60_000
+    for offset in (-10_000, -1, 0, 44_999):
+        pacer = Pacer(Limits(crowded_minutes=(0, 30)))
+        later = [pacer.slot(f"A{number}", hour + offset) - hour for number in range(50)]
+        assert all(45_000 <= at < 90_000 for at in later)
+        assert len(set(later)) > 40
+        assert pacer.slot("A1", hour + later[1]) == hour + later[1], "and then it goes"
+    pacer = Pacer(Limits(crowded_minutes=(0, 30)))
+    for offset in (-10_001, 45_000, 15 * 60_000):
+        assert pacer.slot(f"B{offset}", hour + offset) == hour + offset
+    assert Pacer(Limits()).slot("A1", hour) == hour
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "wakes"),
+    [
+        ("2026-11-22T12:59:59+00:00", "Asia/Shanghai", "2026-11-22T12:59:59+00:00"),
+        ("2026-11-22T13:00:00+00:00", "Asia/Shanghai", "2026-11-23T00:00:00+00:00"),
+        ("2026-12-31T20:00:00+00:00", "Asia/Shanghai", "2027-01-01T00:00:00+00:00"),
+        (
+            "2026-03-08T06:30:00+00:00",
+            "America/New_York",
+            "2026-03-08T12:00:00+00:00",
+        ),  # the night loses an hour
+        (
+            "2026-11-01T05:30:00+00:00",
+            "America/New_York",
+            "2026-11-01T13:00:00+00:00",
+        ),  # the night wins an hour
+        ("2026-11-22T13:00:00+00:00", "Mars/Olympus", "2026-11-23T00:00:00+00:00"),
+        ("2028-02-28T22:00:00+00:00", "Europe/London", "2028-02-29T08:00:00+00:00"),
+    ],
+)
+def test_quiet_hours_end_in_the_morning_of_the_customer(moment: str, zone: str, wakes: str) -> None:
+    from datetime import datetime
+
+    now, then = (int(datetime.fromisoformat(text).timestamp() * 1000) for text in (moment, wakes))
+    assert QuietHours().until(now, zone) == then
+
+
+def test_quiet_hours_by_day_and_none() -> None:
+    assert (
+        QuietHours(time(12), time(14), "UTC").until(1_795_334_400_000 + 5 * HOUR)
+        == 1_795_334_400_000 + 6 * HOUR
+    )
+    assert QuietHours(time(8), time(8)).until(NOW) == NOW
