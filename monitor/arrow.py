@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 from polars.exceptions import PanicException, PolarsError
 
+from monitor import arrowsize
 from monitor.arrowcolumns import OddError, is_text, moments, nulls, numbers, texts
 from monitor.columns import F32, I64, U8
 from monitor.framelines import as_lines
@@ -27,6 +28,7 @@ from monitor.wire import DeadEventError
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 BROKEN: Final = (pa.ArrowException, PolarsError, PanicException, ValueError, OSError, MemoryError)
+MOST_UNFOLDED: Final = 1 << 26  # bytes beside the frame itself
 _TIMES: Final = {"occurred_at", "received_at", "estimated_at"}
 _REQUIRED: Final = ("event_id", "occurred_at", "tracking_number", "carrier", "status")
 _TRACKING: Final = Words({"tracking": 1})
@@ -40,6 +42,7 @@ _OUR_TEXTS: Final = {
 
 def load(data: bytes, most: int) -> list[pa.RecordBatch]:
     """The rows of one IPC stream, in batches of at most `most`. Raises `DeadEventError` for the frame as a whole."""
+    _check_size(data, most)
     try:
         batches = list(pa.ipc.open_stream(data))
         for batch in batches:
@@ -50,6 +53,18 @@ def load(data: bytes, most: int) -> list[pa.RecordBatch]:
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
         ) from None
     return [part for batch in batches for part in _parts(batch, most)]
+
+
+def _check_size(data: bytes, most: int) -> None:
+    fresh, hollow = arrowsize.unfolded(data)
+    if fresh == arrowsize.DAMAGED:
+        raise DeadEventError(DeadReason.BAD_FRAME, "not an Arrow IPC stream: its messages do not fit")
+    if fresh > MOST_UNFOLDED:
+        raise DeadEventError(
+            DeadReason.TOO_LARGE, f"an Arrow frame that unfolds to more than {MOST_UNFOLDED} bytes"
+        )
+    if hollow > most:
+        raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame with more rows than bytes")
 
 
 def _parts(batch: pa.RecordBatch, most: int) -> list[pa.RecordBatch]:
@@ -87,7 +102,7 @@ def _lines(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_] | None = None) -> 
     try:
         batch.validate(full=True)
         frame = pl.DataFrame(pl.from_arrow(batch))
-        return as_lines(frame if rows is None else frame.filter(pl.Series(rows)))
+        return as_lines(frame if rows is None else frame.filter(pl.Series(rows)), MOST_UNFOLDED)
     except BROKEN as error:
         raise DeadEventError(DeadReason.BAD_FRAME, f"a damaged Arrow frame: {type(error).__name__}") from None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from monitor import arrowkernels
+from monitor import arrowkernels, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
 from monitor.names import Interner, Names
@@ -115,6 +115,7 @@ def warm() -> None:
     """Compiles what `Decoder` calls only for frames or names of some size or kind."""
     Interner(512).codes(map(str, range(512)))
     arrowkernels.warm()
+    arrowsize.unfolded(b"")
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
