@@ -87,10 +87,10 @@ def split(batch: pa.RecordBatch, latest: int | None) -> tuple[ScanTexts | None, 
     Raises `DeadEventError` where the batch as a whole is damaged.
     """
     try:
-        _check_types(batch.schema)
+        has_our_types(batch.schema)
         is_scan = texts(batch.column("kind")).known(_TRACKING) == 1
         rows = None if is_scan.all() else np.flatnonzero(is_scan)
-        found = _scans(_Columns(batch, rows)) if is_scan.any() else NO_SCANS
+        found = _scans(Columns(batch, rows)) if is_scan.any() else NO_SCANS
     except (OddError, *BROKEN):
         return None, _lines(batch)
     if not fits(found, latest):
@@ -107,7 +107,7 @@ def _lines(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_] | None = None) -> 
         raise DeadEventError(DeadReason.BAD_FRAME, f"a damaged Arrow frame: {type(error).__name__}") from None
 
 
-class _Columns:
+class Columns:
     """The columns of a batch by name, of the given rows or all; `OddError` where something is wrong in them."""
 
     def __init__(self, batch: pa.RecordBatch, rows: Rows | None) -> None:
@@ -158,6 +158,12 @@ class _Columns:
             raise OddError(name)
         return found
 
+    def times(self) -> tuple[I64, I64]:
+        """When it occurred and was received, where nothing that is required is null."""
+        self.require(_REQUIRED)
+        occurred, received = self.moments("occurred_at"), self.moments("received_at")
+        return occurred, np.where(received == 0, occurred, received) if received.any() else occurred
+
     def degrees(self, name: str, most: int) -> F32:
         if name not in self.arrays:
             return np.full(self.height, np.nan, np.float32)
@@ -165,9 +171,8 @@ class _Columns:
         return degrees(every if self.rows is None else every[self.rows], most)
 
 
-def _scans(columns: _Columns) -> ScanTexts:
-    columns.require(_REQUIRED)
-    occurred, received = columns.moments("occurred_at"), columns.moments("received_at")
+def _scans(columns: Columns) -> ScanTexts:
+    occurred, received = columns.times()
     return ScanTexts(
         event_id=columns.texts("event_id").flat(),
         source=columns.texts("source"),
@@ -178,7 +183,7 @@ def _scans(columns: _Columns) -> ScanTexts:
         courier=columns.texts("courier_id"),
         order=columns.texts("order_id"),
         occurred=occurred,
-        received=np.where(received == 0, occurred, received) if received.any() else occurred,
+        received=received,
         estimated=columns.moments("estimated_at"),
         status=columns.words("status", _STATUS),
         delivered_to=columns.words("delivered_to", _DELIVERED),
@@ -187,8 +192,8 @@ def _scans(columns: _Columns) -> ScanTexts:
     )
 
 
-def _check_types(schema: pa.Schema) -> None:
-    """That all columns have the contract's types, also those of which nothing is kept."""
+def has_our_types(schema: pa.Schema) -> None:
+    """All columns, also those of which nothing is kept. Raises `OddError` where they have not."""
     for field in schema:
         kind = field.type
         null = pa.types.is_null(kind)
