@@ -12,7 +12,7 @@ from numba import njit
 
 from monitor.columns import I32, U8, U64
 from monitor.texts import Coded, Column, Texts, join
-from monitor.words import octet_at, same_text
+from monitor.words import AHEAD, octet_at, prefetch, same_text
 
 _BASIS: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3
@@ -69,8 +69,9 @@ def _more_bytes(value: np.uint64, address: int, start: int, end: int) -> np.uint
 def _begin(buffer: U8, starts: I32, ends: I32, out: U64) -> None:
     text, size = buffer.ctypes.data, len(buffer)
     before, length = 0, -1
-    value = np.uint64(0)
-    for row in range(len(out)):
+    value, rows = np.uint64(0), len(out)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         start, end = int(starts[row]), int(ends[row])
         # Neighbours mostly have one source: it is hashed once for all of them.
         if end - start != length or not same_text(text, size, before, text, size, start, length):
@@ -82,5 +83,7 @@ def _begin(buffer: U8, starts: I32, ends: I32, out: U64) -> None:
 @njit(cache=True, nogil=True)
 def _finish(begun: U64, buffer: U8, starts: I32, ends: I32, out: U64) -> None:
     text = buffer.ctypes.data
-    for row in range(len(out)):
+    rows = len(out)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         out[row] = finish(begun[row], text, int(starts[row]), int(ends[row]))

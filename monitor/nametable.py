@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U32, U64
-from monitor.words import hash_text, same_text, whole_word_at, word_at
+from monitor.words import AHEAD, hash_text, prefetch, same_text, whole_word_at, word_at
 
 
 @njit(cache=True, nogil=True)
@@ -52,8 +52,9 @@ def find_names(
     known, room = arena.ctypes.data, len(arena)
     table, bounds = slots.ctypes.data, name_ends.ctypes.data
     mask = np.uint64(len(slots) // 2 - 1)
-    misses = 0
-    for row in range(len(starts)):
+    misses, rows = 0, len(starts)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         start, end = int(starts[row]), int(ends[row])
         codes[row] = 0
         if start == end:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U64
-from monitor.words import octet_at, word_at
+from monitor.words import AHEAD, octet_at, prefetch, word_at
 
 BASE: Final = 40
 WORD: Final = 12
@@ -111,7 +111,9 @@ def pack_rows(buffer: U8, starts: I32, ends: I32, key0: U64, key1: U64, slow: I6
     """Rows that base 40 cannot take get the key (0, 0) and their index in `slow`; returns how many those are."""
     text, size = buffer.ctypes.data, len(buffer)
     misses = 0
-    for row in range(len(starts)):
+    rows = len(starts)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         key0[row], key1[row] = pack_text(text, size, int(starts[row]), int(ends[row]))
         if key0[row] == 0:
             slow[misses] = row

@@ -62,6 +62,25 @@ _zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the 
 _store8: Final[Any] = intrinsic(_write)
 
 
+def _ask_for(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
+    def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        to_read, often, data = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), to_read, often, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), code
+
+
+prefetch: Final[Any] = intrinsic(_ask_for)
+"""Asks for the memory at an address, which may be outside of everything: it will be looked at soon."""
+AHEAD: Final = 12  # rows: texts of one column lie a line of text apart, and each would be waited for
+
+
 @njit(cache=True, nogil=True)
 def byte_at(address: int, place: int) -> np.int64:
     return np.int64(_load1(address + place))
@@ -126,6 +145,8 @@ def hash_text(address: int, size: int, start: int, end: int) -> np.uint64:
         value ^= value >> np.uint64(29)
         start += 8
     value = (value ^ word_at(address, size, start, end - start)) * _MIX
+    # Once more: names that begin alike differ in their higher bytes only, and a table looks at the lowest bits.
+    value = (value ^ (value >> np.uint64(32))) * _MIX
     return value ^ (value >> np.uint64(32))
 
 
