@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 from polars.exceptions import PanicException, PolarsError
 
+from monitor import arrowsize
 from monitor.arrowcolumns import OddError, is_text, moments, nulls, numbers, texts
 from monitor.columns import F32, I64, U8
 from monitor.framelines import as_lines
@@ -27,6 +28,7 @@ from monitor.wire import DeadEventError
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 BROKEN: Final = (pa.ArrowException, PolarsError, PanicException, ValueError, OSError, MemoryError)
+MOST_UNFOLDED: Final = 1 << 26  # bytes beside the frame itself
 _TIMES: Final = {"occurred_at", "received_at", "estimated_at"}
 _REQUIRED: Final = ("event_id", "occurred_at", "tracking_number", "carrier", "status")
 _TRACKING: Final = Words({"tracking": 1})
@@ -40,6 +42,7 @@ _OUR_TEXTS: Final = {
 
 def load(data: bytes, most: int) -> list[pa.RecordBatch]:
     """The rows of one IPC stream, in batches of at most `most`. Raises `DeadEventError` for the frame as a whole."""
+    _check_size(data, most)
     try:
         batches = list(pa.ipc.open_stream(data))
         for batch in batches:
@@ -50,6 +53,18 @@ def load(data: bytes, most: int) -> list[pa.RecordBatch]:
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
         ) from None
     return [part for batch in batches for part in _parts(batch, most)]
+
+
+def _check_size(data: bytes, most: int) -> None:
+    fresh, hollow = arrowsize.unfolded(data)
+    if fresh == arrowsize.DAMAGED:
+        raise DeadEventError(DeadReason.BAD_FRAME, "not an Arrow IPC stream: its messages do not fit")
+    if fresh > MOST_UNFOLDED:
+        raise DeadEventError(
+            DeadReason.TOO_LARGE, f"an Arrow frame that unfolds to more than {MOST_UNFOLDED} bytes"
+        )
+    if hollow > most:
+        raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame with more rows than bytes")
 
 
 def _parts(batch: pa.RecordBatch, most: int) -> list[pa.RecordBatch]:
@@ -72,10 +87,10 @@ def split(batch: pa.RecordBatch, latest: int | None) -> tuple[ScanTexts | None, 
     Raises `DeadEventError` where the batch as a whole is damaged.
     """
     try:
-        _check_types(batch.schema)
+        has_our_types(batch.schema)
         is_scan = texts(batch.column("kind")).known(_TRACKING) == 1
         rows = None if is_scan.all() else np.flatnonzero(is_scan)
-        found = _scans(_Columns(batch, rows)) if is_scan.any() else NO_SCANS
+        found = _scans(Columns(batch, rows)) if is_scan.any() else NO_SCANS
     except (OddError, *BROKEN):
         return None, _lines(batch)
     if not fits(found, latest):
@@ -87,12 +102,12 @@ def _lines(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_] | None = None) -> 
     try:
         batch.validate(full=True)
         frame = pl.DataFrame(pl.from_arrow(batch))
-        return as_lines(frame if rows is None else frame.filter(pl.Series(rows)))
+        return as_lines(frame if rows is None else frame.filter(pl.Series(rows)), MOST_UNFOLDED)
     except BROKEN as error:
         raise DeadEventError(DeadReason.BAD_FRAME, f"a damaged Arrow frame: {type(error).__name__}") from None
 
 
-class _Columns:
+class Columns:
     """The columns of a batch by name, of the given rows or all; `OddError` where something is wrong in them."""
 
     def __init__(self, batch: pa.RecordBatch, rows: Rows | None) -> None:
@@ -143,6 +158,12 @@ class _Columns:
             raise OddError(name)
         return found
 
+    def times(self) -> tuple[I64, I64]:
+        """When it occurred and was received, where nothing that is required is null."""
+        self.require(_REQUIRED)
+        occurred, received = self.moments("occurred_at"), self.moments("received_at")
+        return occurred, np.where(received == 0, occurred, received) if received.any() else occurred
+
     def degrees(self, name: str, most: int) -> F32:
         if name not in self.arrays:
             return np.full(self.height, np.nan, np.float32)
@@ -150,9 +171,8 @@ class _Columns:
         return degrees(every if self.rows is None else every[self.rows], most)
 
 
-def _scans(columns: _Columns) -> ScanTexts:
-    columns.require(_REQUIRED)
-    occurred, received = columns.moments("occurred_at"), columns.moments("received_at")
+def _scans(columns: Columns) -> ScanTexts:
+    occurred, received = columns.times()
     return ScanTexts(
         event_id=columns.texts("event_id").flat(),
         source=columns.texts("source"),
@@ -163,7 +183,7 @@ def _scans(columns: _Columns) -> ScanTexts:
         courier=columns.texts("courier_id"),
         order=columns.texts("order_id"),
         occurred=occurred,
-        received=np.where(received == 0, occurred, received) if received.any() else occurred,
+        received=received,
         estimated=columns.moments("estimated_at"),
         status=columns.words("status", _STATUS),
         delivered_to=columns.words("delivered_to", _DELIVERED),
@@ -172,8 +192,8 @@ def _scans(columns: _Columns) -> ScanTexts:
     )
 
 
-def _check_types(schema: pa.Schema) -> None:
-    """That all columns have the contract's types, also those of which nothing is kept."""
+def has_our_types(schema: pa.Schema) -> None:
+    """All columns, also those of which nothing is kept. Raises `OddError` where they have not."""
     for field in schema:
         kind = field.type
         null = pa.types.is_null(kind)

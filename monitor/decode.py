@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from monitor import arrowkernels
+from monitor import arrowkernels, arrowrows, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
-from monitor.names import Interner, Names
+from monitor.names import Interner, Names, joined
 from monitor.scancolumns import NO_SCANS, links_of, to_scans
 from monitor.skim import skim
 from monitor.stream import Frame
@@ -24,6 +24,10 @@ from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
 CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
 FEW_LINES: Final = 14  # fewer are checked faster one by one than by columns (measured)
 CHUNK_ROWS: Final = 10_000  # of Arrow
+ENOUGH_ROWS: Final = (
+    2_000  # of Arrow that are handed out by themselves: to put them together costs 20 ns each
+)
+NO_LINES: Final[list[bytes]] = []
 MAX_EVENT_BYTES: Final = 65_536
 
 
@@ -96,14 +100,20 @@ class Decoder:
 
     def _arrow(self, frame: Frame, waiting: list[Batch], latest: int | None) -> Iterator[Decoded]:
         """Small frames go together: what was decoded waits for more."""
-        from monitor import arrow  # only who is sent such frames pays for the library
+        from monitor import arrow, arrowplain  # only who is sent such frames pays for the library
 
         try:
             for batch in arrow.load(frame.data, CHUNK_ROWS):
-                texts, lines = arrow.split(batch, latest)
-                if texts is not None and len(texts.occurred):
-                    waiting.append(Batch(to_scans(texts, self.names), links=links_of(texts)))
-                if lines or sum(len(one.scans) for one in waiting) >= CHUNK_ROWS:
+                found, lines = arrowplain.plain(batch, self.names, latest), NO_LINES
+                if found is None:
+                    texts, lines = arrow.split(batch, latest)
+                    if texts is not None and len(texts.occurred):
+                        found = Batch(to_scans(texts, self.names), links=links_of(texts))
+                if found is not None and len(found.scans) >= ENOUGH_ROWS:
+                    yield from self._together(waiting)
+                if found is not None:
+                    waiting.append(found)
+                if lines or sum(len(one.scans) for one in waiting) >= ENOUGH_ROWS:
                     yield from self._together(waiting)
                 yield from self._lines(lines, latest)
         except DeadEventError as error:
@@ -113,8 +123,10 @@ class Decoder:
 
 def warm() -> None:
     """Compiles what `Decoder` calls only for frames or names of some size or kind."""
-    Interner(512).codes(map(str, range(512)))
+    Interner(2).codes_of(*joined(["a", "b"]))
     arrowkernels.warm()
+    arrowrows.warm()
+    arrowsize.unfolded(b"")
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

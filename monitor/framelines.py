@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
+from monitor.vocabulary import DeadReason
+from monitor.wire import DeadEventError
 
-def as_lines(frame: pl.DataFrame) -> list[bytes]:
-    """Rows as JSON objects; null is absent."""
-    return [_line(row) for row in frame.iter_rows(named=True)]
+_ROWS_AT_ONCE: Final = 16  # a row may be as large as the frame: rows share their words
+
+
+def as_lines(frame: pl.DataFrame, most: int = sys.maxsize) -> list[bytes]:
+    """Rows as JSON objects; null is absent. Raises `DeadEventError` where they are more than `most` bytes."""
+    found, size = [], 0
+    for row in frame.iter_rows(named=True, buffer_size=_ROWS_AT_ONCE):
+        found.append(_line(row))
+        size += len(found[-1])
+        if size > most:
+            raise DeadEventError(
+                DeadReason.TOO_LARGE, f"rows of an Arrow frame that unfold to more than {most} bytes"
+            )
+    return found
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from monitor import packing
 from monitor.columns import I32, I64, U8, U32, U64
-from monitor.nametable import enter_name, enter_names, find_names
+from monitor.nametable import enter_names, find_names
+
+_Number = TypeVar("_Number", np.uint8, np.int64)
 
 LONGEST_NUMBER: Final = 100  # characters; the decoder refuses longer ones as too_long
 LONGEST_NAME: Final = 200  # bytes
@@ -47,6 +50,7 @@ class Interner:
         self._arena = np.zeros(1 << 12, np.uint8)
         self._ends = np.zeros(1 << 8, np.int64)
         self._slots = np.zeros(2 << 9, np.uint64)
+        self._mirrored = 0  # names of which the kernels know
 
     def __len__(self) -> int:
         return len(self._texts) - 1
@@ -90,34 +94,38 @@ class Interner:
     def found_at(self, buffer: U8, starts: I32, ends: I32) -> tuple[U32, list[int]]:
         """As `codes_at`, but learns nothing: the codes, and the rows whose names are not known."""
         codes, slow = np.empty(len(starts), np.uint32), np.empty(len(starts), np.int64)
-        misses = find_names(buffer, starts, ends, self._slots, self._arena, self._ends, codes, slow)
+        misses = find_names(buffer, starts, ends, *self.table, codes, slow)
         return codes, slow[:misses].tolist()
 
+    @property
+    def table(self) -> tuple[U64, U8, I64]:
+        """As `monitor.nametable` looks into it: slots, arena, ends."""
+        if self._mirrored < len(self):
+            self._mirror()
+        return self._slots, self._arena, self._ends
+
     def _enter(self, text: str) -> int:
-        encoded = text.encode("utf-8", "surrogatepass")
-        if len(self) >= self.limit or len(encoded) > LONGEST_NAME:
+        if len(self) >= self.limit or len(text.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
             self.overflow += 1
             return 0
         code = len(self._texts)
         self._codes[text] = code
         self._texts.append(text)
-        self._mirror(code, encoded)
         return code
 
-    def _mirror(self, code: int, encoded: bytes) -> None:
-        """The same name where the kernels see it."""
-        if code >= len(self._ends):
-            self._ends = np.concatenate([self._ends, np.zeros_like(self._ends)])
-        end = int(self._ends[code - 1]) + len(encoded)
-        while end > len(self._arena):
-            self._arena = np.concatenate([self._arena, np.zeros_like(self._arena)])
-        self._arena[end - len(encoded) : end] = np.frombuffer(encoded, np.uint8)
-        self._ends[code] = end
-        if 4 * code > len(self._slots):
-            self._slots = np.zeros(2 * len(self._slots), np.uint64)
-            enter_names(code, self._slots, self._arena, self._ends)
-        else:
-            enter_name(code, self._slots, self._arena, self._ends)
+    def _mirror(self) -> None:
+        """The names that are new, where the kernels see them."""
+        first, last = self._mirrored + 1, len(self)
+        encoded = [text.encode("utf-8", "surrogatepass") for text in self._texts[first:]]
+        ends = np.cumsum([self._ends[first - 1], *map(len, encoded)])
+        self._ends = _with_room(self._ends, last + 1)
+        self._ends[first : last + 1] = ends[1:]
+        self._arena = _with_room(self._arena, int(ends[-1]))
+        self._arena[ends[0] : ends[-1]] = np.frombuffer(b"".join(encoded), np.uint8)
+        if 4 * last > len(self._slots):
+            first, self._slots = 1, np.zeros(1 << (4 * last - 1).bit_length(), np.uint64)
+        enter_names(first, last, self._slots, self._arena, self._ends)
+        self._mirrored = last
 
     def dump(self) -> list[str]:
         return self._texts[1:]
@@ -167,7 +175,7 @@ class Names:
         rows = len(starts)
         key0, key1 = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
         slow = np.empty(rows, np.int64)
-        misses = packing.pack_rows(buffer, starts, ends, packing.DIGIT, key0, key1, slow)
+        misses = packing.pack_rows(buffer, starts, ends, key0, key1, slow)
         for row in slow[:misses].tolist():
             text = buffer[starts[row] : ends[row]].tobytes().decode("utf-8", "replace")
             key0[row], key1[row] = self.pack(text)
@@ -221,6 +229,15 @@ class Names:
         for name, interner in self._interners().items():
             interner.load(state[name])
         self.sides = {(first, second): text for first, second, text in state["sides"]}
+
+
+def _with_room(array: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
+    """The same, or a larger one."""
+    if size <= len(array):
+        return array
+    larger = np.zeros(1 << (size - 1).bit_length(), array.dtype)
+    larger[: len(array)] = array
+    return larger
 
 
 def _spans(offsets: I64) -> tuple[I32, I32]:

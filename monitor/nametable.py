@@ -11,7 +11,33 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U32, U64
-from monitor.words import hash_text, same_text, word_at
+from monitor.words import AHEAD, hash_text, prefetch, same_text, whole_word_at, word_at
+
+
+@njit(cache=True, nogil=True)
+def find_name(
+    text: int, size: int, start: int, end: int, slots: int, mask: np.uint64, known: int, room: int, ends: int
+) -> np.uint64:
+    """The code of the text that is not empty; 0 where it has none.
+
+    `slots`, `known` (the arena, of `room` bytes) and `ends` are addresses; the caller holds the arrays.
+    """
+    length = end - start
+    head = word_at(text, size, start, min(length, 8))
+    place = hash_text(text, size, start, end) & mask
+    while True:
+        slot = int(np.int64(place)) * 16
+        tail = whole_word_at(slots, slot + 8)
+        if tail == 0:
+            return np.uint64(0)
+        if whole_word_at(slots, slot) == head and tail >> np.uint64(32) == np.uint64(length):
+            code = tail & np.uint64(0xFFFFFFFF)
+            if length <= 8:
+                return code
+            begin = int(np.int64(whole_word_at(ends, int(np.int64(code)) * 8 - 8)))
+            if same_text(known, room, begin + 8, text, size, start + 8, length - 8):
+                return code
+        place = (place + np.uint64(1)) & mask
 
 
 @njit(cache=True, nogil=True)
@@ -24,45 +50,32 @@ def find_names(
     """
     text, size = buffer.ctypes.data, len(buffer)
     known, room = arena.ctypes.data, len(arena)
+    table, bounds = slots.ctypes.data, name_ends.ctypes.data
     mask = np.uint64(len(slots) // 2 - 1)
-    misses = 0
-    for row in range(len(starts)):
+    misses, rows = 0, len(starts)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         start, end = int(starts[row]), int(ends[row])
         codes[row] = 0
         if start == end:
             continue
-        length = end - start
-        head = word_at(text, size, start, min(length, 8))
-        place = hash_text(text, size, start, end) & mask
-        while True:
-            tail = slots[2 * place + 1]
-            if tail == 0:
-                slow[misses] = row
-                misses += 1
-                break
-            if slots[2 * place] == head and tail >> np.uint64(32) == length:
-                code = tail & np.uint64(0xFFFFFFFF)
-                begin = name_ends[code - 1]
-                if length <= 8 or same_text(known, room, begin + 8, text, size, start + 8, length - 8):
-                    codes[row] = code
-                    break
-            place = (place + np.uint64(1)) & mask
+        code = find_name(text, size, start, end, table, mask, known, room, bounds)
+        codes[row] = code
+        if code == 0:
+            slow[misses] = row
+            misses += 1
     return misses
 
 
 @njit(cache=True, nogil=True)
-def enter_name(code: int, slots: U64, arena: U8, ends: I64) -> None:
+def enter_names(first: int, last: int, slots: U64, arena: U8, ends: I64) -> None:
+    """All codes from `first` to `last`; there are four numbers of `slots` for each."""
     known, room = arena.ctypes.data, len(arena)
-    start, end = ends[code - 1], ends[code]
     mask = np.uint64(len(slots) // 2 - 1)
-    place = hash_text(known, room, start, end) & mask
-    while slots[2 * place + 1] != 0:
-        place = (place + np.uint64(1)) & mask
-    slots[2 * place] = word_at(known, room, start, min(end - start, 8))
-    slots[2 * place + 1] = np.uint64(code) | np.uint64(end - start) << np.uint64(32)
-
-
-@njit(cache=True, nogil=True)
-def enter_names(count: int, slots: U64, arena: U8, ends: I64) -> None:
-    for code in range(1, count + 1):
-        enter_name(code, slots, arena, ends)
+    for code in range(first, last + 1):
+        start, end = ends[code - 1], ends[code]
+        place = hash_text(known, room, start, end) & mask
+        while slots[2 * place + 1] != 0:
+            place = (place + np.uint64(1)) & mask
+        slots[2 * place] = word_at(known, room, start, min(end - start, 8))
+        slots[2 * place + 1] = np.uint64(code) | np.uint64(end - start) << np.uint64(32)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U64
+from monitor.words import AHEAD, octet_at, prefetch, word_at
 
 BASE: Final = 40
 WORD: Final = 12
@@ -36,39 +37,85 @@ def _characters() -> U8:
 
 DIGIT: Final = _digits()
 CHARACTER: Final = _characters()
-_POWERS: Final = np.array([BASE**power for power in range(WORD + 1)], np.uint64)
+
+
+def _each(byte: int) -> np.uint64:
+    return np.uint64(byte * 0x0101010101010101)
+
+
+_ZEROS: Final = _each(ord("0"))
+_ONES: Final = _each(1)
+_HIGH: Final = _each(0x80)
+# Added to a byte below 128, they set its highest bit from that character on, or beyond it.
+_FROM_0: Final = _each(0x80 - ord("0"))
+_BEYOND_9: Final = _each(0x7F - ord("9"))
+_FROM_A: Final = _each(0x80 - ord("A"))
+_BEYOND_Z: Final = _each(0x7F - ord("Z"))
+_BYTES: Final = np.uint64(0x00FF00FF00FF00FF)
+_PAIRS: Final = np.uint64(0x0000FFFF0000FFFF)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _four_by_four(text: int, size: int, place: int, end: int) -> tuple[np.uint64, np.uint64]:
+    """Up to eight characters: the number of the first four and of the next four, in the lower and upper half.
+
+    And what is not 0 where one of them is neither a digit nor a capital letter. All bytes at once: each has room for the
+    sums, and each step doubles the room. What is behind the end counts as nothing.
+    """
+    count = min(max(end - place, 0), 8)
+    counted = np.uint64(0) if count == 0 else np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * count)
+    word = word_at(text, size, place, count) | (_ZEROS & ~counted)
+    digit = (word + _FROM_0) & ~(word + _BEYOND_9)
+    letter = (word + _FROM_A) & ~(word + _BEYOND_Z) & _HIGH
+    wrong = (word | ~(digit | letter)) & _HIGH
+    digits = (word - _ZEROS + _ONES - (letter >> np.uint64(7)) * np.uint64(7)) & counted
+    pairs = (digits & _BYTES) * np.uint64(BASE) + (digits >> np.uint64(8) & _BYTES)
+    fours = (pairs & _PAIRS) * np.uint64(BASE**2) + (pairs >> np.uint64(16) & _PAIRS)
+    return fours, wrong
 
 
 @njit(cache=True, nogil=True)
-def pack_rows(buffer: U8, starts: I32, ends: I32, digit: U8, key0: U64, key1: U64, slow: I64) -> int:
+def _one_by_one(text: int, start: int, end: int, count: int) -> tuple[np.uint64, bool]:
+    """The number of `count` characters, of which those behind the end are nothing; and whether all are legal."""
+    value, legal = np.uint64(0), True
+    for place in range(start, start + count):
+        digit = DIGIT[octet_at(text, place)] if place < end else np.uint8(0)
+        legal = legal and digit != ILLEGAL
+        value = value * np.uint64(BASE) + np.uint64(digit)
+    return value, legal
+
+
+@njit(cache=True, nogil=True, inline="always")
+def pack_text(text: int, size: int, start: int, end: int) -> tuple[np.uint64, np.uint64]:
+    """The key of the number from `start` to `end` of `size` bytes; (0, 0) where base 40 cannot take it."""
+    if end <= start or end - start > LONGEST:
+        return np.uint64(0), np.uint64(0)
+    first, wrong = _four_by_four(text, size, start, end)
+    second, wrong_too = _four_by_four(text, size, start + 8, end)
+    third, also_wrong = np.uint64(0), np.uint64(0)
+    if end - start > 16:
+        third, also_wrong = _four_by_four(text, size, start + 16, end)
+    if wrong | wrong_too | also_wrong:
+        high, legal = _one_by_one(text, start, end, WORD)
+        low, legal_too = _one_by_one(text, start + WORD, end, WORD)
+        return (high, low) if legal and legal_too else (np.uint64(0), np.uint64(0))
+    half, up = np.uint64(0xFFFFFFFF), np.uint64(32)
+    four = np.uint64(BASE**4)
+    high = ((first & half) * four + (first >> up)) * four + (second & half)
+    low = ((second >> up) * four + (third & half)) * four + (third >> up)
+    return high, low
+
+
+@njit(cache=True, nogil=True)
+def pack_rows(buffer: U8, starts: I32, ends: I32, key0: U64, key1: U64, slow: I64) -> int:
     """Rows that base 40 cannot take get the key (0, 0) and their index in `slow`; returns how many those are."""
+    text, size = buffer.ctypes.data, len(buffer)
     misses = 0
-    for row in range(len(starts)):
-        start, end = int(starts[row]), int(ends[row])
-        length = end - start
-        exact = 0 < length <= LONGEST
-        first = np.uint64(0)
-        second = np.uint64(0)
-        if exact:
-            middle = min(start + WORD, end)
-            illegal = np.uint8(0)
-            for place in range(start, middle):
-                value = digit[buffer[place]]
-                illegal |= value
-                first = first * np.uint64(BASE) + np.uint64(value)
-            for place in range(middle, end):
-                value = digit[buffer[place]]
-                illegal |= value
-                second = second * np.uint64(BASE) + np.uint64(value)
-            first *= _POWERS[WORD - (middle - start)]
-            second *= _POWERS[WORD - (end - middle)]
-            exact = illegal != ILLEGAL  # no digits together make it
-        if exact:
-            key0[row] = first
-            key1[row] = second
-        else:
-            key0[row] = 0
-            key1[row] = 0
+    rows = len(starts)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
+        key0[row], key1[row] = pack_text(text, size, int(starts[row]), int(ends[row]))
+        if key0[row] == 0:
             slow[misses] = row
             misses += 1
     return misses

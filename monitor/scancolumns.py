@@ -153,7 +153,10 @@ def to_scans(texts: ScanTexts, names: Names) -> Scans:
 
 def links_of(texts: ScanTexts) -> list[tuple[str, str]]:
     """Tracking number and order id, once each, where a scan names its order."""
-    order, number = texts.order.flat(), texts.tracking_number
+    return links_between(texts.tracking_number, texts.order.flat())
+
+
+def links_between(number: Column, order: Column) -> list[tuple[str, str]]:
     rows = np.flatnonzero(order.ends > order.starts)
     if not len(rows):
         return []

@@ -123,6 +123,10 @@ class Words:
         self._words = words
         self.values: U8 = np.array([0, *words.values()], np.uint8)
 
+    def numbers(self, other: int) -> U32:
+        """By code; `other` for what is no word of the list."""
+        return np.array([other, *self._words.values()], np.uint32)
+
     @cached_property
     def known(self) -> Interner:
         """Made when first asked for: it needs a kernel, and an import should load none."""

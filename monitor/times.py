@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8
-from monitor.words import byte_at
+from monitor.words import AHEAD, byte_at, prefetch
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000  # 2100-01-01, excluded
@@ -131,7 +131,9 @@ def _moment(text: int, at: int, end: int) -> np.int64:
 def parse_times(buffer: U8, starts: I32, ends: I32, out: I64) -> bool:
     """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
     text = buffer.ctypes.data
-    for row in range(len(out)):
+    rows = len(out)
+    for row in range(rows):
+        prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         start, end = int(starts[row]), int(ends[row])
         if start == end:
             out[row] = 0

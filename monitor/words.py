@@ -45,6 +45,7 @@ def _write(_context: Any, _address: Any, _word: Any) -> tuple[Any, Callable[...,
 
 
 _load8: Final[Any] = intrinsic(_loader(64, types.uint64))
+_load4: Final[Any] = intrinsic(_loader(32, types.uint32))
 _load1: Final[Any] = intrinsic(_loader(8, types.uint8))
 
 
@@ -61,9 +62,49 @@ _zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the 
 _store8: Final[Any] = intrinsic(_write)
 
 
+def _ask_for(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
+    def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        to_read, often, data = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), to_read, often, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), code
+
+
+prefetch: Final[Any] = intrinsic(_ask_for)
+"""Asks for the memory at an address, which may be outside of everything: it will be looked at soon."""
+AHEAD: Final = 12  # rows: texts of one column lie a line of text apart, and each would be waited for
+
+
 @njit(cache=True, nogil=True)
 def byte_at(address: int, place: int) -> np.int64:
     return np.int64(_load1(address + place))
+
+
+@njit(cache=True, nogil=True)
+def octet_at(address: int, place: int) -> np.uint8:
+    """As `byte_at`, for a look into a table: an index without a sign needs no check for one below 0."""
+    found: np.uint8 = _load1(address + place)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def whole_word_at(address: int, place: int) -> np.uint64:
+    """Eight bytes of which the caller knows that they are there."""
+    found: np.uint64 = _load8(address + place)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def half_word_at(address: int, place: int) -> np.uint32:
+    """As `whole_word_at`, four bytes."""
+    found: np.uint32 = _load4(address + place)
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -104,6 +145,8 @@ def hash_text(address: int, size: int, start: int, end: int) -> np.uint64:
         value ^= value >> np.uint64(29)
         start += 8
     value = (value ^ word_at(address, size, start, end - start)) * _MIX
+    # Once more: names that begin alike differ in their higher bytes only, and a table looks at the lowest bits.
+    value = (value ^ (value >> np.uint64(32))) * _MIX
     return value ^ (value >> np.uint64(32))
 
 
@@ -133,3 +176,30 @@ def is_ascii(address: int, size: int) -> bool:
     for place in range(0, size, 8):
         every |= word_at(address, size, place, min(8, size - place))
     return bool(every & _HIGH == 0)
+
+
+@njit(cache=True, nogil=True)
+def is_utf8(address: int, size: int, start: int, end: int) -> bool:
+    """Of one text. As Python decodes it: no overlong forms, no surrogates, nothing beyond U+10FFFF."""
+    place = start
+    while place < end:
+        if word_at(address, size, place, min(8, end - place)) & _HIGH == 0:
+            place += 8
+            continue
+        first = byte_at(address, place)
+        if first < 0x80:
+            place += 1
+            continue
+        more = 1 if first < 0xE0 else 2 if first < 0xF0 else 3
+        if first < 0xC2 or first > 0xF4 or place + more >= end:
+            return False
+        second = byte_at(address, place + 1)
+        low = 0xA0 if first == 0xE0 else 0x90 if first == 0xF0 else 0x80
+        high = 0x9F if first == 0xED else 0x8F if first == 0xF4 else 0xBF
+        if second < low or second > high:
+            return False
+        for step in range(2, more + 1):
+            if byte_at(address, place + step) & 0xC0 != 0x80:
+                return False
+        place += more + 1
+    return True

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
+from redis import Redis as PlainRedis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -122,6 +123,7 @@ class Store:
         self._timeout = timeout
         self._client: Any = self._connect(url, 32, health_check=15)
         self._waiting: Any = self._connect(url, 64, health_check=0)  # for commands that block
+        self._plain: Any = self._connect_plainly(url, timeout)
 
     @staticmethod
     def _connect(url: str, connections: int, health_check: int) -> Redis:
@@ -149,6 +151,22 @@ class Store:
         client.response_callbacks.clear()
         return client
 
+    @staticmethod
+    def _connect_plainly(url: str, timeout: float) -> PlainRedis:
+        """For a thread: what comes is copied three times less often on its way than through asyncio's streams."""
+        client = PlainRedis.from_url(
+            url,
+            protocol=3,
+            legacy_responses=False,
+            retry=None,
+            socket_timeout=timeout,
+            socket_read_size=1 << 18,
+            client_name="forestall",
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+        client.response_callbacks.clear()
+        return client
+
     def key(self, *parts: str | int) -> str:
         return ":".join(("{" + self.prefix + "}", *map(str, parts)))
 
@@ -163,6 +181,7 @@ class Store:
     async def close(self) -> None:
         await self._client.aclose()
         await self._waiting.aclose()
+        self._plain.connection_pool.disconnect()  # a thread that still waits for an answer ends with it
 
     # Commands
 
@@ -312,6 +331,11 @@ class Store:
         command = ("XREAD", "COUNT", count, *block, "STREAMS", *positions, *positions.values())
         found = await (self.wait(seconds, *command) if seconds else self.call(*command))
         return _streams(found)
+
+    async def stream_take(self, positions: Mapping[str, str], *, count: int) -> dict[str, list[Entry]]:
+        """As `stream_read` without waiting, for megabytes at once: half the processor time, and a change of thread."""
+        command = ("XREAD", "COUNT", count, "STREAMS", *positions, *positions.values())
+        return _streams(await self._ask(asyncio.to_thread(self._plain.execute_command, *command)))
 
     async def stream_range(
         self, stream: str, start: str = "-", end: str = "+", count: int = 1000

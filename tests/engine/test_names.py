@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor import packing
 from monitor.names import NO_KEY, Interner, Names, is_order, joined
+from monitor.words import hash_text
 
 exact = st.text(alphabet=packing.ALPHABET, min_size=1, max_size=24)
 anything = st.text(min_size=1, max_size=40)
@@ -71,6 +72,29 @@ def test_interners_are_bounded_and_count_what_they_refuse() -> None:
     assert interner.overflow == 100
     assert interner.known("hub-399") == 0
     assert interner.known("hub-7") == 8
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"hub-{number}" for number in range(4000)],
+        [f"{number:06d}" for number in range(4000)],
+        [f"转运中心{number:x}" for number in range(4000)],
+        [f"the hub of the town number {number}" for number in range(4000)],
+    ],
+    ids=["hubs", "regions", "centres", "long"],
+)
+def test_names_that_look_alike_lie_apart(names: list[str]) -> None:
+    """Where many begin to be looked for in one place, a look is a walk."""
+    interner = Interner(len(names))
+    interner.codes(names)
+    slots, arena, ends = interner.table
+    homes = [
+        int(hash_text(arena.ctypes.data, len(arena), int(ends[code - 1]), int(ends[code])))
+        % (len(slots) // 2)
+        for code in range(1, len(names) + 1)
+    ]
+    assert np.bincount(homes).max() <= 8  # by chance: 5 or 6
 
 
 def test_names_survive_a_checkpoint() -> None:

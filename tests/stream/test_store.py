@@ -53,6 +53,48 @@ async def test_streams_are_read_from_positions(either: Store) -> None:
     assert await either.stream_read({stream: second}, count=10, seconds=0.01) == {}
 
 
+async def test_much_at_once_is_what_a_read_gives(either: Store) -> None:
+    first, second = either.key("s"), either.key("t")
+    assert await either.stream_take({first: "0"}, count=10) == {}
+    for size in range(0, 3_000_000, 500_000):
+        await either.stream_add(first, {"batch": bytes(size)})
+    await either.stream_add(second, {"batch": b"\xff"})
+    positions = {first: "0", second: "0"}
+    found = await either.stream_take(positions, count=4)
+    assert found == await either.stream_read(positions, count=4)
+    assert [len(entry.fields[1]) for entry in found[first]] == [0, 500_000, 1_000_000, 1_500_000]
+
+
+async def test_who_takes_much_hears_of_a_store_that_is_away_or_refuses(either: Store, tmp_path: Path) -> None:
+    await either.put(either.key("text"), "x")
+    with pytest.raises(StoreRefusedError):
+        await either.stream_take({either.key("text"): "0"}, count=1)
+    async with Store(f"unix://{tmp_path / 'nobody'}") as nobody:
+        with pytest.raises(StoreUnreachableError):
+            await nobody.stream_take({"s": "0"}, count=1)
+
+
+async def test_a_taker_that_is_cancelled_ends_at_once_and_its_thread_with_the_store(tmp_path: Path) -> None:
+    came, left = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_unix_server(silent, tmp_path / "silent")
+    async with server, Store(f"unix://{tmp_path / 'silent'}", timeout=3600) as store:
+        taker = asyncio.create_task(store.stream_take({"s": "0"}, count=1))
+        await came.wait()
+        taker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taker
+        assert not left.is_set()
+        await store.close()
+        await left.wait()
+
+
 async def test_a_waiting_reader_wakes_when_an_entry_comes(either: Store) -> None:
     stream = either.key("s")
     reader = asyncio.create_task(either.stream_read({stream: "0"}, count=10, seconds=30))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.embedded import EmbeddedStore
-from monitor.stream import BEGIN, EventStream, Frame, Reader
+from monitor.stream import BEGIN, READ_BYTES, EventStream, Frame, Reader
 from notifier.store import Store, StoreUnreachableError
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,22 @@ async def test_a_long_backlog_is_read_in_bounded_steps(store: Store) -> None:
         (great if frames[-1].kind == "batch" else small).append(len(frames))
     assert sum(small) + sum(great) == 1400
     assert max(small) <= 200
-    assert max(great[2:]) <= 40  # 4 MB
+    assert max(great[2:]) <= READ_BYTES // 100_000
+
+
+async def test_a_reader_takes_much_at_once_and_then_waits_again(store: Store) -> None:
+    """Whichever way it reads, the entries come in their order, each once, and a small one that comes later as well."""
+    stream = EventStream(store)
+    expected = [b"%07d" % number * (1 + number % 3 * 40_000) for number in range(60)]
+    await stream.append_many(Frame("batch", data) for data in expected[:50])
+    reader, found = Reader(stream), list[bytes]()
+    while len(found) < 50:
+        found += [frame.data for frame in (await reader.next()).frames]
+    assert (await reader.next()).frames == []
+    for data in expected[50:]:
+        await stream.append("batch", data)
+        found += [frame.data for frame in (await reader.next(seconds=5)).frames]
+    assert found == expected
 
 
 @given(st.text(max_size=20), st.integers(1, 256))

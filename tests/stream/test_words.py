@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.words import copy_text, hash_text, is_ascii, quote_or_slash, same_text, word_at
+from monitor.words import copy_text, hash_text, is_ascii, is_utf8, quote_or_slash, same_text, word_at
 
 TEXTS = st.binary(max_size=40)
 
@@ -47,6 +49,56 @@ def test_texts_are_the_same_wherever_they_lie(text: bytes, before: int, draw: st
 def test_ascii_is_noticed(data: bytes, size: int) -> None:
     size = min(size, len(data))
     assert is_ascii(array(data).ctypes.data, size) == data[:size].isascii()
+
+
+def as_python_decodes(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@given(
+    st.lists(st.text(max_size=3).map(str.encode) | st.binary(max_size=2), max_size=8).map(b"".join),
+    st.integers(0, 9),
+)
+def test_utf8_is_what_python_decodes(data: bytes, start: int) -> None:
+    start = min(start, len(data))
+    found = is_utf8(array(data).ctypes.data, len(data), start, len(data))
+    assert found == as_python_decodes(data[start:])
+
+
+def test_every_short_text_is_utf8_where_python_decodes_it() -> None:
+    edges = (
+        0x00,
+        0x7F,
+        0x80,
+        0x8F,
+        0x90,
+        0x9F,
+        0xA0,
+        0xBF,
+        0xC0,
+        0xC1,
+        0xC2,
+        0xDF,
+        0xE0,
+        0xE1,
+        0xEC,
+        0xED,
+        0xEE,
+        0xEF,
+    )
+    for first in range(256):
+        for more in (
+            (),
+            *product(edges),
+            *product(edges, edges),
+            *product(edges, edges, (0x7F, 0x80, 0xBF, 0xC0)),
+        ):
+            data = bytes((first, *more))
+            assert is_utf8(array(data).ctypes.data, len(data), 0, len(data)) == as_python_decodes(data), data
 
 
 @given(TEXTS, st.integers(0, 40))
