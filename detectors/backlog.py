@@ -87,7 +87,7 @@ class BacklogForecast:
         return found
 
     def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
-        usual = [self._arrivals.usual(rows, hour), self._departures.usual(rows, hour)]
+        usual = [week.usual(hour) for week in self._weeks[:2]]
         keep = float(np.exp(-hours / _RECENT))
         self._sums[rows] = keep * self._sums[rows] + hours * np.column_stack([flows, *usual])
 
