@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numba import njit
 
 from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
@@ -240,12 +241,10 @@ class LatePredicted:
 
     def _watch(self, table: Table, now: Instant) -> None:
         """Parcels seen under way are time waited."""
-        accepted = table.whole("accepted")
-        under_way = (accepted > 0) & (accepted <= now) & (table.whole("segment") < _FORWARD)
-        if not under_way.any():
+        age = under_way(table.whole("accepted"), table.whole("segment"), now)
+        if np.isnan(age).all():
             return
         carrier, lane = self._transit.rows_of(table.coded("carrier"), table.coded(LANE))
-        age = np.where(under_way, (now - accepted).astype(np.float64), np.nan)
         self._transit.wait(age, carrier, lane, now + offset_of(now, self._timezone), float(self.every))
 
     def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
@@ -332,6 +331,16 @@ class LatePredicted:
         self._forgot_at = state["forgot_at"]
         self._pending = {str(name): dict(row) for name, row in state["pending"].items()}
         self._over_at = 0
+
+
+@njit(cache=True, nogil=True)
+def under_way(accepted: Any, segment: Any, now: int) -> Any:
+    """For how long each has been on its way to its customer; NaN of those that are not."""
+    out = np.empty(len(accepted))
+    for row in range(len(accepted)):
+        forward = 0 < accepted[row] <= now and segment[row] < _FORWARD
+        out[row] = now - accepted[row] if forward else np.nan
+    return out
 
 
 class Codes:
