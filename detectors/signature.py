@@ -209,8 +209,9 @@ class SignatureSuspect:
             return []
         places = [place for _, place in known]
         scores, weights = self._scores(places), self._model.weights.copy()
-        for place, score, courier in zip(places, scores, self._kept.couriers(places), strict=True):
-            self._couriers.correct(courier, score - float(self._kept.counted[place]))
+        more = scores - self._kept.counted[places]
+        for at, courier in self._kept.couriers(places):
+            self._couriers.correct(courier, float(more[at]))
         self._kept.counted[places] = scores
         findings = (
             self._hold(name, place, score, weights, now)
@@ -263,8 +264,8 @@ class SignatureSuspect:
         told = kept.told[due]
         false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
         more = np.where(told == 0.0, false - kept.counted[due], 0.0)
-        for courier, correction in zip(kept.couriers(due), more.tolist(), strict=True):
-            self._couriers.correct(courier, correction)
+        for at, courier in kept.couriers(due):
+            self._couriers.correct(courier, float(more[at]))
 
     def _expire(self, now: Instant) -> list[Finding]:
         """Looks through what is open only when the one that was longest not heard of is due."""
