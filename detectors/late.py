@@ -16,6 +16,7 @@ from numba import njit
 
 from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
+from detectors.deferred import Deferred
 from detectors.findings import Instant
 from detectors.interfaces import SCHEMAS, Verdict, empty
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
@@ -122,8 +123,9 @@ class LatePredicted:
         out = []
         for index, values in enumerate(some.frame().iter_rows(named=True)):
             row = rows[index]
-            evidence = self._evidence(values, float(probability[row]), int(left[row]), quantiles[index], now)
-            score = round(float(probability[row]), 6)
+            chance = float(probability[row])
+            told = (values, chance, int(left[row]), quantiles[index], now, self._cases, self._timezone)
+            evidence, score = Deferred(_evidence, *told), round(chance, 6)
             out.append(Verdict(int(judged[row]), not bool(ended[row]), score, evidence))
         return out
 
@@ -251,7 +253,7 @@ class LatePredicted:
         near = np.flatnonzero(left <= 10)
         if not len(near):
             return
-        some = near[np.argsort(part.take(near).rank(), kind="stable")[:_KEEP_A_LOOK]]
+        some = near[_first(part.take(near).rank(), _KEEP_A_LOOK)]
         few, known = part.take(some), known.take(some)
         names = _texts(few.labels("tracking_number"))
         segment, age = few.whole("segment"), _age(few, now)
@@ -284,32 +286,6 @@ class LatePredicted:
         accepted = np.where(accepted > 0, accepted, now).astype(np.float64)
         local = now + offset_of(now, self._timezone)
         return now + self._transit.remaining(np.maximum(now - accepted, 0.0), carrier, lane, local)
-
-    def _evidence(
-        self, row: Mapping[str, Any], probability: float, left: int, arrival: F64, now: Instant
-    ) -> dict[str, Any]:
-        number, since = row["tracking_number"], row["accepted"] or row["ordered"]
-        quantiles = _named(arrival)
-        promise, likely = stamp(row["promised"], self._timezone), stamp(quantiles["p50"], self._timezone)
-        chance = round(100 * probability)
-        return {
-            "carrier": row["carrier"],
-            "lane": "-".join(str(row[end]) for end in ("origin", "destination") if row[end]) or None,
-            "facility": row["facility"],
-            "region": row["destination"],
-            "feed": row["feed"],
-            "segment": row["segment"],
-            "since": since,
-            "age_hours": round((now - since) / HOUR, 1),
-            "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
-            "limit_hours": round((row["promised"] - since) / HOUR, 1),
-            "cases": self._cases,
-            "promised": row["promised"],
-            "days_left": left,
-            **quantiles,
-            "zh": f"包裹 {number} 有 {chance}% 的可能赶不上 {promise} 的承诺，预计 {likely} 送达",
-            "en": f"parcel {number} will miss its promise of {promise} with {chance} %, expected {likely}",
-        }
 
     def state(self) -> dict[str, Any]:
         return {
@@ -348,6 +324,47 @@ class Codes:
 
     def __init__(self) -> None:
         self.lane, self.carrier = Rows(), Rows()
+
+
+def _evidence(
+    row: Mapping[str, Any],
+    probability: float,
+    left: int,
+    arrival: F64,
+    now: Instant,
+    cases: int,
+    timezone: str,
+) -> dict[str, Any]:
+    number, since = row["tracking_number"], row["accepted"] or row["ordered"]
+    quantiles = _named(arrival)
+    promise, likely = stamp(row["promised"], timezone), stamp(quantiles["p50"], timezone)
+    chance = round(100 * probability)
+    return {
+        "carrier": row["carrier"],
+        "lane": "-".join(str(row[end]) for end in ("origin", "destination") if row[end]) or None,
+        "facility": row["facility"],
+        "region": row["destination"],
+        "feed": row["feed"],
+        "segment": row["segment"],
+        "since": since,
+        "age_hours": round((now - since) / HOUR, 1),
+        "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
+        "limit_hours": round((row["promised"] - since) / HOUR, 1),
+        "cases": cases,
+        "promised": row["promised"],
+        "days_left": left,
+        **quantiles,
+        "zh": f"包裹 {number} 有 {chance}% 的可能赶不上 {promise} 的承诺，预计 {likely} 送达",
+        "en": f"parcel {number} will miss its promise of {promise} with {chance} %, expected {likely}",
+    }
+
+
+def _first(rank: I64, count: int) -> I64:
+    """The places of the lowest, in their order."""
+    if len(rank) <= count:
+        return np.argsort(rank, kind="stable")
+    lowest = np.argpartition(rank, count)[:count]
+    return lowest[np.argsort(rank[lowest], kind="stable")]
 
 
 def _today(now: Instant, offset: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -170,7 +170,7 @@ class Judge:
         )
 
     def watched(
-        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: dict[str, Any]
+        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: Mapping[str, Any]
     ) -> Finding:
         """A parcel detector's episode, named like the detector."""
         number = self._stage.names.unpack(*slot.key)
