@@ -88,7 +88,7 @@ class BacklogForecast:
         return found
 
     def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
-        usual = [self._arrivals.usual(rows, hour), self._departures.usual(rows, hour)]
+        usual = [week.usual(hour) for week in self._weeks[:2]]
         keep = float(np.exp(-hours / _RECENT))
         self._sums[rows] = keep * self._sums[rows] + hours * np.column_stack([flows, *usual])
 
@@ -235,21 +235,24 @@ class BacklogForecast:
             week.learned(learned)
 
     def _grow(self, size: int) -> None:
-        more = size - len(self._sums)
-        if more > 0:
+        """Twice the room at a time: a ring of three days is much to copy for one more hub."""
+        room = len(self._sums)
+        more = max(size - room, room) if size > room else 0
+        if more:
             self._sums = np.concatenate([self._sums, np.zeros((more, 4))])
             self._error = np.concatenate([self._error, np.zeros((more, 2))])
             blank = np.full((HORIZONS[-1], more, 2), np.nan, dtype=np.float32)
             self._told = np.concatenate([self._told, blank], axis=1)
 
     def state(self) -> dict[str, Any]:
+        size = len(self._stock)
         return {
             "arrivals": self._arrivals.state(),
             "departures": self._departures.state(),
             "stock": self._stock.state(),
-            "sums": pack(self._sums),
-            "error": pack(self._error),
-            "told": pack(self._told.swapaxes(0, 1)),
+            "sums": pack(self._sums[:size]),
+            "error": pack(self._error[:size]),
+            "told": pack(self._told[:, :size].swapaxes(0, 1)),
             "hours": self._hours,
             "episodes": self._episodes.state(),
         }

@@ -15,6 +15,7 @@ from detectors.tables import F64, I64, Rows, Table
 
 _FIELDS: Final = ("tracking_number", "courier", "occurred", "received")
 _SPAN: Final = 10_000_000_000_000  # milliseconds since 1970 stay below it
+_CROWD: Final = 2.0  # others that make a gesture
 
 
 class Gestures:
@@ -28,61 +29,74 @@ class Gestures:
     def _begin(self) -> None:
         self._numbers: dict[str, int] = {}  # of couriers
         self._rows = Rows()
-        self._names: list[str | None] = []
-        self._keys: I64 = np.zeros(0, np.int64)  # courier and moment in one
+        # By courier and moment, which are one number.
+        self._keys: I64 = np.zeros(0, np.int64)
         self._received: I64 = np.zeros(0, np.int64)
+        self._names: npt.NDArray[np.object_] = np.zeros(0, object)
 
     def together(self, table: Table, now: Instant) -> tuple[F64, dict[str, float]]:
         """Counts by row, and those of earlier sign-offs that the new ones joined."""
         if len(self._numbers) > 2 * self._capacity:
-            self._renumber()
+            self.restore(self.state())  # couriers that have nothing kept are forgotten
         courier = self._rows.of(table.coded("courier"), self._number)
-        count = np.zeros(len(table))
+        count, grown = np.zeros(len(table)), dict[str, float]()
         known = np.flatnonzero(courier >= 0)
-        if not len(known):
-            self._forget(now)
-            return count, {}
-        fresh = courier[known] * _SPAN + table.whole("occurred")[known]
-        before = len(self._keys)
-        keys = np.concatenate([self._keys, fresh])
-        ordered = np.sort(keys)
-        others = np.searchsorted(ordered, keys + NEAR, "right") - np.searchsorted(ordered, keys - NEAR) - 1
-        counts = others.astype(np.float64)
-        count[known] = counts[before:]
-        grown = self._grown(counts[:before], np.sort(fresh))
-        self._keys = keys
-        self._received = np.concatenate([self._received, table.whole("received")[known]])
-        self._names += table.labels("tracking_number", known)
+        if len(known):
+            keys = courier[known] * _SPAN + table.whole("occurred")[known]
+            order = np.argsort(keys, kind="stable")
+            known, keys = known[order], keys[order]
+            grown = self._add(table, known, keys)
+            count[known] = self._others(keys)
         self._forget(now)
         return count, grown
 
-    def _grown(self, counts: F64, fresh: I64) -> dict[str, float]:
-        old = self._keys
-        joined = np.searchsorted(fresh, old + NEAR, "right") > np.searchsorted(fresh, old - NEAR)
-        rows = np.flatnonzero(joined & (counts >= 2)).tolist()
-        return {name: float(counts[row]) for row in rows if (name := self._names[row])}
+    def _near(self, fresh: I64) -> npt.NDArray[np.intp]:
+        """Rows that are kept within the minute of a new one."""
+        first, last = (
+            np.searchsorted(self._keys, fresh - NEAR),
+            np.searchsorted(self._keys, fresh + NEAR, "right"),
+        )
+        covered = np.zeros(len(self._keys) + 1, np.int64)
+        np.add.at(covered, first, 1)
+        np.add.at(covered, last, -1)
+        return np.flatnonzero(np.cumsum(covered[:-1]) > 0)
+
+    def _others(self, keys: I64) -> F64:
+        """How many others each has about it, of all that are kept."""
+        last = np.searchsorted(self._keys, keys + NEAR, "right")
+        return (last - np.searchsorted(self._keys, keys - NEAR) - 1).astype(np.float64)
+
+    def _add(self, table: Table, rows: I64, keys: I64) -> dict[str, float]:
+        """Keeps rows of ascending keys; returns how many others those they joined have now, if these are a crowd."""
+        joined = self._near(keys)
+        names, before = self._names[joined].tolist(), self._keys[joined]
+        at = np.searchsorted(self._keys, keys, "right")
+        fresh = np.array(table.labels("tracking_number", rows), dtype=object)
+        self._keys = np.insert(self._keys, at, keys)
+        self._received = np.insert(self._received, at, table.whole("received")[rows])
+        self._names = np.insert(self._names, at, fresh)
+        others = zip(names, self._others(before).tolist(), strict=True)
+        return {name: more for name, more in others if name and more >= _CROWD}
 
     def _number(self, courier: str) -> int:
         return self._numbers.setdefault(courier, len(self._numbers))
 
     def _forget(self, now: Instant) -> None:
         stay = self._received > now - self._kept
-        if not stay.all() or len(stay) > self._capacity:
-            self._take(np.flatnonzero(stay)[-self._capacity :])
-
-    def _take(self, rows: npt.NDArray[np.intp]) -> None:
-        self._keys, self._received = self._keys[rows], self._received[rows]
-        self._names = [self._names[row] for row in rows.tolist()]
-
-    def _renumber(self) -> None:
-        """Couriers that have nothing kept are forgotten."""
-        state = self.state()
-        self.restore(state)
+        excess = int(stay.sum()) - self._capacity
+        if excess > 0:  # the longest known go
+            stay[np.flatnonzero(stay)[np.argsort(self._received[stay], kind="stable")[:excess]]] = False
+        if not stay.all():
+            self._keys, self._received, self._names = (
+                self._keys[stay],
+                self._received[stay],
+                self._names[stay],
+            )
 
     def state(self) -> dict[str, Any]:
         couriers = list(self._numbers)
         columns = (
-            self._names,
+            self._names.tolist(),
             [couriers[key] for key in (self._keys // _SPAN).tolist()],
             (self._keys % _SPAN).tolist(),
             self._received.tolist(),
@@ -92,6 +106,8 @@ class Gestures:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._begin()
         rows = [row for row in zip(*(state[name] for name in _FIELDS), strict=True) if row[1] is not None]
-        self._names = [name for name, *_ in rows]
-        self._keys = np.array([self._number(who) * _SPAN + at for _, who, at, _ in rows], dtype=np.int64)
-        self._received = np.array([received for *_, received in rows], dtype=np.int64)
+        keys = np.array([self._number(who) * _SPAN + at for _, who, at, _ in rows], dtype=np.int64)
+        order = np.argsort(keys, kind="stable")
+        self._keys = keys[order]
+        self._received = np.array([received for *_, received in rows], dtype=np.int64)[order]
+        self._names = np.array([name for name, *_ in rows], dtype=object)[order]

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numba import njit
 
 from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
+from detectors.deferred import Deferred
 from detectors.findings import Instant
 from detectors.interfaces import SCHEMAS, Verdict, empty
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
@@ -121,8 +123,9 @@ class LatePredicted:
         out = []
         for index, values in enumerate(some.frame().iter_rows(named=True)):
             row = rows[index]
-            evidence = self._evidence(values, float(probability[row]), int(left[row]), quantiles[index], now)
-            score = round(float(probability[row]), 6)
+            chance = float(probability[row])
+            told = (values, chance, int(left[row]), quantiles[index], now, self._cases, self._timezone)
+            evidence, score = Deferred(_evidence, *told), round(chance, 6)
             out.append(Verdict(int(judged[row]), not bool(ended[row]), score, evidence))
         return out
 
@@ -240,19 +243,17 @@ class LatePredicted:
 
     def _watch(self, table: Table, now: Instant) -> None:
         """Parcels seen under way are time waited."""
-        accepted = table.whole("accepted")
-        under_way = (accepted > 0) & (accepted <= now) & (table.whole("segment") < _FORWARD)
-        if not under_way.any():
+        age = under_way(table.whole("accepted"), table.whole("segment"), now)
+        if np.isnan(age).all():
             return
         carrier, lane = self._transit.rows_of(table.coded("carrier"), table.coded(LANE))
-        age = np.where(under_way, (now - accepted).astype(np.float64), np.nan)
         self._transit.wait(age, carrier, lane, now + offset_of(now, self._timezone), float(self.every))
 
     def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
         near = np.flatnonzero(left <= 10)
         if not len(near):
             return
-        some = near[np.argsort(part.take(near).rank(), kind="stable")[:_KEEP_A_LOOK]]
+        some = near[_first(part.take(near).rank(), _KEEP_A_LOOK)]
         few, known = part.take(some), known.take(some)
         names = _texts(few.labels("tracking_number"))
         segment, age = few.whole("segment"), _age(few, now)
@@ -286,32 +287,6 @@ class LatePredicted:
         local = now + offset_of(now, self._timezone)
         return now + self._transit.remaining(np.maximum(now - accepted, 0.0), carrier, lane, local)
 
-    def _evidence(
-        self, row: Mapping[str, Any], probability: float, left: int, arrival: F64, now: Instant
-    ) -> dict[str, Any]:
-        number, since = row["tracking_number"], row["accepted"] or row["ordered"]
-        quantiles = _named(arrival)
-        promise, likely = stamp(row["promised"], self._timezone), stamp(quantiles["p50"], self._timezone)
-        chance = round(100 * probability)
-        return {
-            "carrier": row["carrier"],
-            "lane": "-".join(str(row[end]) for end in ("origin", "destination") if row[end]) or None,
-            "facility": row["facility"],
-            "region": row["destination"],
-            "feed": row["feed"],
-            "segment": row["segment"],
-            "since": since,
-            "age_hours": round((now - since) / HOUR, 1),
-            "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
-            "limit_hours": round((row["promised"] - since) / HOUR, 1),
-            "cases": self._cases,
-            "promised": row["promised"],
-            "days_left": left,
-            **quantiles,
-            "zh": f"包裹 {number} 有 {chance}% 的可能赶不上 {promise} 的承诺，预计 {likely} 送达",
-            "en": f"parcel {number} will miss its promise of {promise} with {chance} %, expected {likely}",
-        }
-
     def state(self) -> dict[str, Any]:
         return {
             "odds": self._odds.state(),
@@ -334,11 +309,62 @@ class LatePredicted:
         self._over_at = 0
 
 
+@njit(cache=True, nogil=True)
+def under_way(accepted: Any, segment: Any, now: int) -> Any:
+    """For how long each has been on its way to its customer; NaN of those that are not."""
+    out = np.empty(len(accepted))
+    for row in range(len(accepted)):
+        forward = 0 < accepted[row] <= now and segment[row] < _FORWARD
+        out[row] = now - accepted[row] if forward else np.nan
+    return out
+
+
 class Codes:
     """Cells of names in the tables of the odds, by the codes of one vocabulary."""
 
     def __init__(self) -> None:
         self.lane, self.carrier = Rows(), Rows()
+
+
+def _evidence(
+    row: Mapping[str, Any],
+    probability: float,
+    left: int,
+    arrival: F64,
+    now: Instant,
+    cases: int,
+    timezone: str,
+) -> dict[str, Any]:
+    number, since = row["tracking_number"], row["accepted"] or row["ordered"]
+    quantiles = _named(arrival)
+    promise, likely = stamp(row["promised"], timezone), stamp(quantiles["p50"], timezone)
+    chance = round(100 * probability)
+    return {
+        "carrier": row["carrier"],
+        "lane": "-".join(str(row[end]) for end in ("origin", "destination") if row[end]) or None,
+        "facility": row["facility"],
+        "region": row["destination"],
+        "feed": row["feed"],
+        "segment": row["segment"],
+        "since": since,
+        "age_hours": round((now - since) / HOUR, 1),
+        "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
+        "limit_hours": round((row["promised"] - since) / HOUR, 1),
+        "cases": cases,
+        "promised": row["promised"],
+        "days_left": left,
+        **quantiles,
+        "zh": f"包裹 {number} 有 {chance}% 的可能赶不上 {promise} 的承诺，预计 {likely} 送达",
+        "en": f"parcel {number} will miss its promise of {promise} with {chance} %, expected {likely}",
+    }
+
+
+def _first(rank: I64, count: int) -> I64:
+    """The places of the lowest, in their order."""
+    if len(rank) <= count:
+        return np.argsort(rank, kind="stable")
+    lowest = np.argpartition(rank, count)[:count]
+    return lowest[np.argsort(rank[lowest], kind="stable")]
 
 
 def _today(now: Instant, offset: int) -> int:

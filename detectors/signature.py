@@ -76,6 +76,7 @@ class SignatureSuspect:
         self._kept = SignoffsKept(capacity)
         self._mistaken = [1.0, 700.0]  # complaints about sign-offs that looked ordinary, and such sign-offs
         self._forgot_at: Instant | None = None
+        self._unheard_since: Instant = 0  # no open episode was last heard of before
         self._parcels = Episodes(self.name, Kind.SIGNATURE_SUSPECT, limit=100_000)
         self._people = Episodes(self.name, Kind.SIGNATURE_SUSPECT)
 
@@ -213,8 +214,9 @@ class SignatureSuspect:
             return []
         places = [place for _, place in known]
         scores, weights = self._scores(places), self._model.weights.copy()
-        for place, score, courier in zip(places, scores, self._kept.couriers(places), strict=True):
-            self._couriers.correct(courier, score - float(self._kept.counted[place]))
+        more = scores - self._kept.counted[places]
+        for at, courier in self._kept.couriers(places):
+            self._couriers.correct(courier, float(more[at]))
         self._kept.counted[places] = scores
         findings = (
             self._hold(name, place, score, weights, now)
@@ -267,13 +269,18 @@ class SignatureSuspect:
         told = kept.told[due]
         false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
         more = np.where(told == 0.0, false - kept.counted[due], 0.0)
-        for courier, correction in zip(kept.couriers(due), more.tolist(), strict=True):
-            self._couriers.correct(courier, correction)
+        for at, courier in kept.couriers(due):
+            self._couriers.correct(courier, float(more[at]))
 
     def _expire(self, now: Instant) -> list[Finding]:
-        over = [one for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]
-        closed = (self._parcels.close(one.subject, now, CloseReason.EXPIRED) for one in over)
-        return [finding for finding in closed if finding is not None]
+        """Looks through what is open only when the one that was longest not heard of is due."""
+        if now - self._unheard_since <= KEEP_FOR:
+            return []
+        over = [one.subject for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]
+        closed = (self._parcels.close(subject, now, CloseReason.EXPIRED) for subject in over)
+        found = [finding for finding in closed if finding is not None]
+        self._unheard_since = min((one.seen_at for one in self._parcels.all()), default=now)
+        return found
 
     def _pass_time(self, now: Instant) -> None:
         if self._forgot_at is None:
@@ -304,3 +311,4 @@ class SignatureSuspect:
         self._kept.restore(state["kept"])
         self._mistaken = [float(value) for value in state["mistaken"]]
         self._forgot_at = state["forgot_at"]
+        self._unheard_since = 0

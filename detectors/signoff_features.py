@@ -184,11 +184,11 @@ class Usual:
 
     def _clock(self, signed: Signoffs) -> tuple[F64, F64]:
         """How rare this hour is for the carrier, and how much fuller its last minutes are than those around."""
-        everyone = self._day.sum(axis=0)
+        everyone = self._day[: len(self._carriers) + 1].sum(axis=0)
         mine = self._day[signed.carriers]
         total = mine.sum(axis=1, keepdims=True)
         share = (mine + 50.0 * (everyone + 0.02) / (everyone.sum() + 6.0)) / (total + 50.0)
-        around = sum((np.roll(share, shift, axis=1) for shift in range(-6, 7)), np.zeros_like(share))
+        around = _around(share, 6)
         night = np.clip(-np.log10(np.maximum(around * 12 / 13, 1e-6)) - 1.8, 0, 2.5)
         usual = (around - share) / 12
         slots = np.arange(_SLOTS)
@@ -225,6 +225,13 @@ class Usual:
         self._carriers = {str(name): int(row) for name, row in state["carriers"].items()}
         self._rows.forget()
         self.cases = float(state["cases"])
+
+
+def _around(values: F64, far: int) -> F64:
+    """Sums of each with those up to `far` places before and behind it, around the clock."""
+    width = 2 * far + 1
+    round_ = np.concatenate([values[:, -far - 1 :], values, values[:, :far]], axis=1).cumsum(axis=1)
+    return np.asarray(round_[:, width:] - round_[:, :-width], np.float64)
 
 
 class Regions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from detectors.signoff_features import AT, FEATURES
 from detectors.tables import F64, I64, Coded, Texts
 
 _FIRST: Final = 1024
+_SOME: Final = 512
 _COURIER: Final = AT["courier"]
 
 
@@ -86,9 +88,14 @@ class SignoffsKept:
             self._codes[place].copy(),
         )
 
-    def couriers(self, places: Sequence[int]) -> list[str | None]:
-        codes = self._codes[places, _COURIER_NAME].tolist()
-        return [self._texts[place][_COURIER_NAME][code] for place, code in zip(places, codes, strict=True)]
+    def couriers(self, places: Sequence[int]) -> list[tuple[int, str]]:
+        """Which of these have one, and who."""
+        codes = self._codes[places, _COURIER_NAME]
+        named = (
+            (at, self._texts[places[at]][_COURIER_NAME][int(codes[at])])
+            for at in np.flatnonzero(codes).tolist()
+        )
+        return [(at, name) for at, name in named if name is not None]
 
     def put_many(
         self,
@@ -111,7 +118,8 @@ class SignoffsKept:
         room = self._room(len(names))
         self.occurred[room], self.rows[room], self.told[room] = occurred, rows, 0.0
         self.weight[room], self.counted[room] = weight, counted
-        self._codes[room] = np.stack([column.codes for column in places], axis=1)
+        for at, column in enumerate(places):
+            self._codes[room, at] = column.codes
         texts = tuple(column.texts for column in places)
         for name, place in zip(names, room, strict=True):
             self._index[name] = place
@@ -134,7 +142,10 @@ class SignoffsKept:
             )
             self.occurred[place] = self.occurred[place] if opened else occurred
         self.weight[place], self.counted[place] = 1.0, 0.0
-        self._texts[place], self._codes[place] = [(text,) for text in places], 0  # each its own vocabulary
+        self._texts[place], self._codes[place] = (
+            [(None, text) for text in places],
+            1,
+        )  # each its own vocabulary
         self.order[place] = False
         self._index[name] = place
         self._bound()
@@ -142,11 +153,13 @@ class SignoffsKept:
 
     def older(self, than: Instant) -> list[int]:
         """Takes out, oldest first, until one signed at `than` or later; their places stand until the next `put`."""
-        due = []
-        for place in self._index.values():
-            if self.occurred[place] > than:
+        due: list[int] = []
+        places = iter(self._index.values())
+        while some := list(islice(places, _SOME)):
+            young = np.flatnonzero(self.occurred[some] > than)
+            due += some[: young[0]] if len(young) else some
+            if len(young):
                 break
-            due.append(place)
         for _ in due:
             self._index.popitem(last=False)
         self._free += due

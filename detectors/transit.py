@@ -270,7 +270,7 @@ def tally(
     for row in range(len(age)):
         if math.isnan(age[row]):
             continue
-        cell: Any = min(max(np.int64((age[row] + shift) // BIN), 0), BINS - 1)
+        cell: Any = min(max(np.int64((age[row] + shift) / BIN), 0), BINS - 1)
         cells[cell] += 1
         by_carrier[carrier[row]] += np.int64(base[cell] * _ONE + 0.5)
         by_lane[lane[row]] += np.int64(base[cell] * factor[carrier[row]] * _ONE + 0.5)

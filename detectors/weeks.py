@@ -68,6 +68,12 @@ class Weeks:
         """What is usual at this hour has changed."""
         refresh(self.factor, *self._rhythm.curves(), hour, hour + 1, 0, self._keys, OWN_HOUR)
 
+    def usual(self, hour: int) -> F32:
+        """Of each key."""
+        return np.asarray(
+            np.maximum(self.factor[hour, : self._keys] * self.scale() - _ONE, _NONE), np.float32
+        )
+
     def scale(self) -> F32:
         return np.exp(self._rhythm.levels()[: self._keys]).astype(np.float32)
 

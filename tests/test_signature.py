@@ -9,12 +9,13 @@ import pytest
 
 from detectors.clock import DAY, HOUR, MINUTE
 from detectors.findings import Finding, State, SubjectType
+from detectors.gestures import Gestures
 from detectors.logistic import Logistic
 from detectors.peers import Peers
 from detectors.river_adapter import NOT_READY, Drift, OnlineLogistic
 from detectors.signature import SignatureSuspect
 from detectors.signoff_features import INTERCEPT, PRIOR
-from detectors.tables import F64
+from detectors.tables import F64, table_of
 from tests.recordings.signature_suspect import (
     BAD,
     COURIERS,
@@ -214,6 +215,48 @@ def test_a_courier_with_three_parcels_borrows_from_its_peers() -> None:
     assert 0 < excess[0] < excess[1]
     assert excess[2] == 0.0
     assert peers.outstanding(2.5, 4.0) == ["many"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_gestures_are_counted_over_windows_as_one_by_one(*, restarts: bool) -> None:
+    rng = np.random.default_rng(7)
+    gestures, kept = Gestures(), list[dict[str, Any]]()
+    for hour in range(1, 20):
+        now = NOON + hour * HOUR
+        fresh = [
+            signoff(
+                1000 * hour + n,
+                "K",
+                now - int(rng.integers(0, 20 * MINUTE)) // (MINUTE // 2) * (MINUTE // 2),
+                NOON,
+            )
+            | {
+                "received": now - int(rng.integers(0, HOUR)),
+                "courier": None if n % 9 == 0 else f"K{rng.integers(4)}",
+            }
+            for n in range(60)
+        ]
+        if restarts:
+            other = Gestures()
+            other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(gestures.state())))
+            gestures = other
+        count, grown = gestures.together(table_of(rows("signoffs", fresh)), now)
+        everyone = [*kept, *(row for row in fresh if row["courier"])]
+        assert count.tolist() == [others(row, everyone) if row["courier"] else 0 for row in fresh]
+        joined = [row for row in kept if others(row, fresh)]
+        assert grown == {
+            row["tracking_number"]: more for row in joined if (more := others(row, everyone)) >= 2
+        }
+        kept = [row for row in everyone if row["received"] > now - 6 * HOUR]
+
+
+def others(row: dict[str, Any], among: list[dict[str, Any]]) -> int:
+    return sum(
+        one is not row
+        and one["courier"] == row["courier"]
+        and abs(one["occurred"] - row["occurred"]) <= MINUTE
+        for one in among
+    )
 
 
 def test_the_adapter_refuses_what_is_not_finite_and_keeps_plain_numbers() -> None:

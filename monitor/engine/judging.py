@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -172,7 +172,7 @@ class Judge:
         )
 
     def watched(
-        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: dict[str, Any]
+        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: Mapping[str, Any]
     ) -> Finding:
         """A parcel detector's episode, named like the detector."""
         number = self._stage.names.unpack(*slot.key)

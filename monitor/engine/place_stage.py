@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
+from monitor.engine.record_table import RecordTable
 from monitor.engine.rows import RowLog
 from monitor.engine.stage import ParcelStage
-from monitor.engine.windows import Frames, RecordTable
+from monitor.engine.windows import Frames, Totals
 from monitor.vocabulary import Status
 
 TOTALS: Final = {"feeds": FEED, "facilities": FACILITY, "lanes": PASSED, "regions": REGION}
@@ -108,19 +111,15 @@ class PlaceStage:
         change = _Difference(now, before)
         if frame == "feeds":
             codes = np.flatnonzero(now["first"] > 0)
-            codes = codes[codes > 0]
-            return self._frames.feeds(codes, now[codes], change.of("events")[codes])
+            return self._frames.feeds(change.totals(codes[codes > 0]))
         if frame == "facilities":
-            known = self._busy(now)
-            return self._frames.facilities(known, now[known], change.at(known))
+            return self._frames.facilities(change.totals(self._busy(now)))
         if frame == "lanes":
-            lanes, segments = np.nonzero(change.of("finished") > 0)
-            return self._frames.lanes(
-                lanes, world.lanes, segments, now[lanes, segments], change.at((lanes, segments))
-            )
-        moved = np.flatnonzero((change.of("shipped") > 0) | (change.of("delivered") > 0) | (now["live"] > 0))
-        moved = moved[moved > 0]
-        return self._frames.regions(moved, world.regions, now[moved], change.at(moved))
+            lanes, segments = np.nonzero(change.all_of("finished") > 0)
+            return self._frames.lanes(world.lanes, change.totals(lanes, segments))
+        shipped, delivered = change.all_of("shipped"), change.all_of("delivered")
+        moved = np.flatnonzero((shipped > 0) | (delivered > 0) | (now["live"] > 0))
+        return self._frames.regions(world.regions, change.totals(moved[moved > 0]))
 
     def _busy(self, facilities: Records) -> Any:
         """Codes of those that ever held or moved anything: the column of names seldom changes."""
@@ -182,26 +181,25 @@ class _Difference:
     """What was added to each total since an earlier reading, which may have fewer rows."""
 
     def __init__(self, now: Records, before: Records | None) -> None:
-        self._now, self._before = now, before
-        self._known: dict[str, Any] = {}
+        self._now, self._before = now, now[:0] if before is None else before
 
-    def of(self, name: str) -> Any:
-        if name not in self._known:
-            change = np.array(self._now[name])
-            if self._before is not None:
-                change[: len(self._before)] -= self._before[name]
-            self._known[name] = change
-        return self._known[name]
+    def all_of(self, name: str) -> Any:
+        change = np.array(self._now[name])
+        change[: len(self._before)] -= self._before[name]
+        return change
 
-    def at(self, rows: Any) -> dict[str, Any]:
-        """The totals that run on, of some rows."""
-        names = self._now.dtype.names or ()
-        return {name: self.of(name)[rows] for name in names if name not in _LEVELS}
+    def totals(self, *place: npt.NDArray[np.int64]) -> Totals:
+        return Totals(place, partial(self._level, place), partial(self._change, place))
 
+    def _level(self, place: tuple[npt.NDArray[np.int64], ...], name: str) -> Any:
+        return self._now[name][place]
 
-_LEVELS: Final = frozenset(
-    {"newest_occurred", "newest_received", "first", "region", "carrier", "stock", "stalled", "live", "open"}
-)
+    def _change(self, place: tuple[npt.NDArray[np.int64], ...], name: str) -> Any:
+        change, old = self._now[name][place], place[0] < len(self._before)
+        if old.all():
+            return change - self._before[name][place]
+        change[old] -= self._before[name][tuple(rows[old] for rows in place)]
+        return change
 
 
 def _any(rows: Records, *fields: str) -> Any:

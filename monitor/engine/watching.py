@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict
+from monitor.engine.deferred import Deferred
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
@@ -111,12 +112,14 @@ class Watching:
             return self._episodes.close(slot.key, (name,), now, CloseReason.RECOVERED)
         if self._stage.world.hold[slot.source]:
             return []  # nor is what is open made surer by what its feed hides
-        evidence: dict[str, Any] = dict(verdict.evidence)
         if opened:
-            merged = self._judge.evidence(slot) | evidence
+            merged = Deferred(self._merged, slot, verdict.evidence)
             return [self._episodes.update(slot.key, name, round(verdict.score, 6), merged, now)]
         self._stage.set_open(slot.key, bit, on=True)
-        return [self._judge.watched(slot, name, now, verdict.score, evidence)]
+        return [self._judge.watched(slot, name, now, verdict.score, verdict.evidence)]
+
+    def _merged(self, slot: SlotRow, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._judge.evidence(slot), **evidence}
 
     def state(self) -> dict[str, Any]:
         rows = np.concatenate(self._endings) if self._endings else np.zeros(0, ENDING)
