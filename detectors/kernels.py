@@ -123,27 +123,36 @@ def estimate(
     floor: Any,
     default: Any,
     ceiling: Any,
+    stretch: Any,
     margin: Any,
+    onward: Any,
+    onward_share: float,
+    onward_margin: float,
+    alpha: float,
+    jam_margin: float,
     ahead: float,
     by_segment: Any,
     by_carrier: Any,
     limit: Any,
+    quick: Any,
     median: Any,
     cases: Any,
     staying: Any,
 ) -> None:
     """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and carriers, limits, medians, cases.
 
-    `ends`, `still` [lane, segment, bin]; a leg is a stall `margin` after its lane's survival fell below the segment's
-    `shares`. A segment with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is
-    the share of legs that last `ahead` longer than their limit.
+    `ends`, `still` [lane, segment, bin]; a leg is a stall after `stretch` times what all but the segment's share of its
+    lane need, and `margin`; no sooner than `onward_share` of the lane's limit (as of the last time) on the segment that
+    `onward` names (-1: none), and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more
+    than the limit. A segment with fewer than `ready` cases has its default as limit and no median. `staying`, per segment,
+    is the share of legs that last `ahead` longer than their limit.
     """
     segments = ends.shape[1]
     carriers = by_carrier.shape[0]
     nothing = np.zeros(BINS)
     row = np.zeros(BINS)
     seen = np.zeros(lanes + 1, np.bool_)
-    parents = np.zeros((carriers, 2))  # limit and median of a lane that has nothing of its own
+    parents = np.zeros((carriers, 3))  # of a lane that has nothing of its own: by share, median, by alpha
     for segment in range(segments):
         all_ends = np.zeros(BINS)
         all_still = np.zeros(BINS)
@@ -173,22 +182,29 @@ def estimate(
             hazards(nothing, nothing, by_carrier[carrier, segment], weight, row)
             parents[carrier, 0] = when_below(row, shares[segment])
             parents[carrier, 1] = when_below(row, 0.5)
+            parents[carrier, 2] = when_below(row, alpha)
         lasting = 0.0
         for lane in range(lanes + 1):
             carrier = carrier_of[lane]
-            found, middle = parents[carrier, 0], parents[carrier, 1]
+            found, middle, nearly = parents[carrier, 0], parents[carrier, 1], parents[carrier, 2]
             cases[lane, segment] = 0.0
             if seen[lane]:
                 cases[lane, segment] = hazards(
                     ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row
                 )
-                found, middle = when_below(row, shares[segment]), when_below(row, 0.5)
+                middle, nearly = when_below(row, 0.5), when_below(row, alpha)
+                found = middle if shares[segment] == 0.5 else when_below(row, shares[segment])
             if total < ready:
                 limit[lane, segment] = default[segment]
+                quick[lane, segment] = default[segment]
                 median[lane, segment] = 0.0
                 continue
-            found = min(max(found + margin[segment], floor[segment]), ceiling[segment])
+            found = found * stretch[segment] + margin[segment]
+            if onward[segment] >= 0:
+                found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
+            found = min(max(found, floor[segment]), ceiling[segment])
             limit[lane, segment] = np.uint32(found)
+            quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
             if seen[lane]:
                 lasting += cases[lane, segment] * alive_at(row, found + ahead)
             median[lane, segment] = middle if middle < math.inf else 0.0

@@ -6,10 +6,12 @@ so the estimate follows the last weeks. A lane's hazard in each bin is drawn tow
 the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
 a thousand speaks for itself.
 
-A leg is stalled `margin_hours` after the survival of its lane fell below `alpha`; floors and ceilings hold whatever was
-learned, and a leg with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0). What follows
-the bulk is a mixture of slow parcels, which soon move, and stuck ones: a margin in hours parts them where a smaller
-share alone cannot, as lanes differ in how slow their slow ones are, and stuck ones are stuck for days on all of them.
+A leg is stalled `margin_hours` after `stretch` times what all but `share` of its lane needed; floors and ceilings hold
+whatever was learned, and a leg with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0).
+What follows the bulk is a mixture of slow parcels, which soon move, and stuck ones. A margin in hours parts them where
+a smaller share alone cannot, as stuck ones are stuck for days on all lanes; on the road the slow ones are slow in
+proportion to the way. A wait in a facility whose end nobody scanned lasts until the next arrival, so its limit is not
+below a part of the lane's limit on the way onward. Where all stands still (`quick`), being slow is no chance.
 
 *Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
@@ -46,6 +48,10 @@ class Limits(Protocol):
     def ceiling_hours(self) -> float: ...
     @property
     def margin_hours(self) -> float: ...
+    @property
+    def stretch(self) -> float: ...
+    @property
+    def share(self) -> float: ...
 
 
 class Options(Protocol):
@@ -57,6 +63,10 @@ class Options(Protocol):
     def ahead_hours(self) -> float: ...
     @property
     def jam_margin_hours(self) -> float: ...
+    @property
+    def onward_share(self) -> float: ...
+    @property
+    def onward_hours(self) -> float: ...
     @property
     def half_life_days(self) -> float: ...
     @property
@@ -79,13 +89,17 @@ class Usual:
 class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
-    def __init__(self, lanes: int, segments: int, options: Options) -> None:
+    def __init__(
+        self, lanes: int, segments: int, options: Options, onward: Mapping[int, int] | None = None
+    ) -> None:
+        """`onward`: from the legs that end with a departure to those that begin with it."""
         self._options = options
         shape = (lanes, segments)
         self.ends = np.zeros((*shape, BINS), np.float32)
         self.still = np.zeros((*shape, BINS), np.float32)  # the latest whole census
         self.counting = np.zeros((*shape, BINS), np.float32)  # the one under way
         self.limit = np.zeros(shape, np.uint32)
+        self.quick = np.zeros(shape, np.uint32)
         self.median = np.zeros(shape, np.float32)
         self.cases = np.zeros(shape, np.float32)
         self._by_segment = np.zeros((segments, BINS))
@@ -98,10 +112,14 @@ class Durations:
         self._default = np.array([far] + [limit.default_hours * HOUR for limit in limits])
         self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
         self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
+        self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
+        self._share = np.array([0.5] + [limit.share for limit in limits])
+        self._onward = np.full(segments, -1)
+        for leg, then in (onward or {}).items():
+            self._onward[leg] = then
         self.staying = np.zeros(segments)
-        relief = np.maximum(self._margin - options.jam_margin_hours * HOUR, 0.0)
-        self.relief = relief.astype(np.uint32)
         self.limit[:] = self._default.astype(np.uint32)
+        self.quick[:] = self.limit
 
     def finish_census(self, lanes: int) -> None:
         self.still, self.counting = self.counting, self.still
@@ -122,17 +140,24 @@ class Durations:
             self.still,
             self._carriers,
             lanes,
-            np.full(segments, self._options.alpha),
+            self._share,
             float(self._options.shrink_cases),
             float(self._options.ready_cases),
             self._floor,
             self._default,
             self._ceiling,
+            self._stretch,
             self._margin,
+            self._onward,
+            float(self._options.onward_share),
+            float(self._options.onward_hours * HOUR),
+            float(self._options.alpha),
+            float(self._options.jam_margin_hours * HOUR),
             float(self._options.ahead_hours * HOUR),
             self._by_segment,
             self._by_carrier,
             self.limit,
+            self.quick,
             self.median,
             self.cases,
             self.staying,
@@ -197,6 +222,7 @@ class Durations:
             "still": self.still[: lanes + 1].tobytes(),
             "counting": self.counting[: lanes + 1].tobytes(),
             "limit": self.limit[: lanes + 1].tobytes(),
+            "quick": self.quick[: lanes + 1].tobytes(),
             "median": self.median[: lanes + 1].tobytes(),
             "cases": self.cases[: lanes + 1].tobytes(),
             "estimated_at": self.estimated_at,
@@ -209,17 +235,17 @@ class Durations:
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["bins"] != BINS:
             raise ValueError(f"a checkpoint of {state['bins']} duration bins, and this version has {BINS}")
-        if state["legs"] != self.ends.shape[1]:
-            raise ValueError(
-                f"a checkpoint of {state['legs']} legs, and this version has {self.ends.shape[1]}"
-            )
-        rows = state["lanes"] + 1
-        for name in ("ends", "still", "counting", "limit", "median", "cases"):
+        legs, rows = state["legs"], state["lanes"] + 1
+        if legs > self.ends.shape[1]:
+            raise ValueError(f"a checkpoint of {legs} legs, and this version has {self.ends.shape[1]}")
+        for name in ("ends", "still", "counting", "limit", "quick", "median", "cases"):
             array = getattr(self, name)
-            array[:rows] = np.frombuffer(state[name], array.dtype).reshape(rows, *array.shape[1:])
+            saved = state.get(name, state["limit"])  # `quick` is younger than the format
+            array[:rows, :legs] = np.frombuffer(saved, array.dtype).reshape(rows, legs, *array.shape[2:])
         self._carriers[:rows] = np.frombuffer(state["carriers"], np.int64)
-        segments = self.ends.shape[1]
-        self._by_segment = np.frombuffer(state["by_segment"]).reshape(segments, BINS).copy()
-        self._by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, segments, BINS).copy()
-        self.staying = np.frombuffer(state["staying"]).copy()
+        by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, legs, BINS)
+        self._by_segment[:legs] = np.frombuffer(state["by_segment"]).reshape(legs, BINS)
+        self._by_carrier = np.zeros((len(by_carrier), self.ends.shape[1], BINS))
+        self._by_carrier[:, :legs] = by_carrier
+        self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]

@@ -334,6 +334,8 @@ class PlainStage:
         return life.carrier, self.zone(life.region), self.zone(life.destination)
 
     def _worked(self, life: Life, since: int, until: int) -> int:
+        if life.segment == Segment.COLLECTION:
+            return until - since
         return self.business(life.carrier, life.region, until) - self.business(
             life.carrier, life.region, since
         )

@@ -15,9 +15,10 @@ from monitor.engine.kernels.scans import (
     PROMISE,
     RETURN,
     STALL,
-    calendar_of,
+    calendar_for,
     count,
     finish,
+    in_stop,
     leg_of,
     limit_of,
     lost_after,
@@ -41,7 +42,7 @@ BLOCK = 64  # due times looked at together
 @kernel
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silence hid."""
-    calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
+    calendar = calendar_for(world, slot)
     last = whole(slot.last_scan)
     age = worked(world, calendar, now) - worked(world, calendar, last)
     low = max(last, whole(world.outage_from[slot.source]))
@@ -191,7 +192,7 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
             continue
         if slot.segment != NONE:
             age = silent_age(world, slot, now)
-            if age >= 0:
+            if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
                 way, leg = way_of(world, slot), leg_of(slot)
                 still[way, leg, bin_of(age)] += np.float32(1.0)
             if not slot.open & (STALL | LOST):
