@@ -115,7 +115,8 @@ def alive_at(hazard: Any, age: float) -> float:
 def estimate(
     ends: Any,
     still: Any,
-    carrier_of: Any,
+    group_of: Any,
+    groups: Any,
     lanes: int,
     shares: Any,
     weight: float,
@@ -132,34 +133,36 @@ def estimate(
     jam_margin: float,
     ahead: float,
     by_segment: Any,
-    by_carrier: Any,
+    by_group: Any,
     limit: Any,
     quick: Any,
     median: Any,
     cases: Any,
     staying: Any,
 ) -> None:
-    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and carriers, limits, medians, cases.
+    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and groups, limits, medians, cases.
 
-    `ends`, `still` [lane, segment, bin]; a leg is a stall after `stretch` times what all but the segment's share of its
-    lane need, and `margin`; no sooner than `onward_share` of the lane's limit (as of the last time) on the segment that
-    `onward` names (-1: none), and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more
-    than the limit. A segment with fewer than `ready` cases has its default as limit and no median. `staying`, per segment,
-    is the share of legs that last `ahead` longer than their limit.
+    `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
+    from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
+    sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
+    and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
+    with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of legs
+    that last `ahead` longer than their limit.
     """
     segments = ends.shape[1]
-    carriers = by_carrier.shape[0]
     nothing = np.zeros(BINS)
     row = np.zeros(BINS)
     seen = np.zeros(lanes + 1, np.bool_)
-    parents = np.zeros((carriers, 3))  # of a lane that has nothing of its own: by share, median, by alpha
+    parents = np.zeros(
+        (by_group.shape[0], 3)
+    )  # of a lane that has nothing of its own: by share, median, by alpha
     for segment in range(segments):
         all_ends = np.zeros(BINS)
         all_still = np.zeros(BINS)
-        carrier_ends = np.zeros((carriers, BINS))
-        carrier_still = np.zeros((carriers, BINS))
+        group_ends = np.zeros((groups[segment], BINS))
+        group_still = np.zeros((groups[segment], BINS))
         for lane in range(lanes + 1):
-            carrier = carrier_of[lane]
+            group = group_of[segment, lane]
             seen[lane] = _any(ends[lane, segment]) or _any(still[lane, segment])
             if not seen[lane]:
                 continue
@@ -168,29 +171,29 @@ def estimate(
                 opened = still[lane, segment, place]
                 all_ends[place] += ended
                 all_still[place] += opened
-                carrier_ends[carrier, place] += ended
-                carrier_still[carrier, place] += opened
+                group_ends[group, place] += ended
+                group_still[group, place] += opened
         total = hazards(all_ends, all_still, nothing, 0.0, by_segment[segment])
-        for carrier in range(carriers):
+        for group in range(groups[segment]):
             hazards(
-                carrier_ends[carrier],
-                carrier_still[carrier],
+                group_ends[group],
+                group_still[group],
                 by_segment[segment],
                 weight,
-                by_carrier[carrier, segment],
+                by_group[group, segment],
             )
-            hazards(nothing, nothing, by_carrier[carrier, segment], weight, row)
-            parents[carrier, 0] = when_below(row, shares[segment])
-            parents[carrier, 1] = when_below(row, 0.5)
-            parents[carrier, 2] = when_below(row, alpha)
+            hazards(nothing, nothing, by_group[group, segment], weight, row)
+            parents[group, 0] = when_below(row, shares[segment])
+            parents[group, 1] = when_below(row, 0.5)
+            parents[group, 2] = when_below(row, alpha)
         lasting = 0.0
         for lane in range(lanes + 1):
-            carrier = carrier_of[lane]
-            found, middle, nearly = parents[carrier, 0], parents[carrier, 1], parents[carrier, 2]
+            group = group_of[segment, lane]
+            found, middle, nearly = parents[group, 0], parents[group, 1], parents[group, 2]
             cases[lane, segment] = 0.0
             if seen[lane]:
                 cases[lane, segment] = hazards(
-                    ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row
+                    ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row
                 )
                 middle, nearly = when_below(row, 0.5), when_below(row, alpha)
                 found = middle if shares[segment] == 0.5 else when_below(row, shares[segment])
@@ -213,14 +216,14 @@ def estimate(
 
 @njit(cache=True, nogil=True)
 def survivals(
-    ends: Any, still: Any, by_carrier: Any, carriers: Any, weight: float, lanes: Any, segments: Any, ages: Any
+    ends: Any, still: Any, by_group: Any, group_of: Any, weight: float, lanes: Any, segments: Any, ages: Any
 ) -> Any:
     """Of many legs, by lane, segment and age."""
     found = np.ones(len(lanes))
     row = np.zeros(BINS)
     for number in range(len(lanes)):
         lane, segment = lanes[number], segments[number]
-        carrier = min(carriers[lane], len(by_carrier) - 1)
-        hazards(ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row)
+        group = min(group_of[segment, lane], len(by_group) - 1)
+        hazards(ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row)
         found[number] = alive_at(row, float(ages[number]))
     return found

@@ -2,8 +2,8 @@
 
 A *case* is a leg that ended: the time from one scan to the next in a segment. Legs still open are counted by their
 age now and again (the census) and censored there. Cases fade with a half-life, and the census is always the latest,
-so the estimate follows the last weeks. A lane's hazard in each bin is drawn towards its carrier's, and that towards
-the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
+so the estimate follows the last weeks. A lane's hazard in each bin is drawn towards its group's (its carrier; on the
+road all carriers of its way, as distance says more there), and that towards the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
 a thousand speaks for itself.
 
 A leg is stalled `margin_hours` after `stretch` times what all but `share` of its lane needed; floors and ceilings hold
@@ -92,7 +92,7 @@ class Durations:
     def __init__(
         self, lanes: int, segments: int, options: Options, onward: Mapping[int, int] | None = None
     ) -> None:
-        """`onward`: from the legs that end with a departure to those that begin with it."""
+        """`onward`: from the legs that end with a departure to those that begin with it, which are on the road."""
         self._options = options
         shape = (lanes, segments)
         self.ends = np.zeros((*shape, BINS), np.float32)
@@ -103,8 +103,8 @@ class Durations:
         self.median = np.zeros(shape, np.float32)
         self.cases = np.zeros(shape, np.float32)
         self._by_segment = np.zeros((segments, BINS))
-        self._by_carrier = np.zeros((1, segments, BINS))
-        self._carriers = np.zeros(lanes, np.int64)
+        self._by_group = np.zeros((1, segments, BINS))
+        self._group_of = np.zeros((segments, lanes), np.int64)
         self.estimated_at = 0
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
@@ -125,20 +125,25 @@ class Durations:
         self.still, self.counting = self.counting, self.still
         self.counting[: lanes + 1] = 0
 
-    def estimate(self, now: int, carrier_of: npt.NDArray[Any], lanes: int) -> None:
-        """Fade to `now` (milliseconds) and estimate lanes 0..lanes; `carrier_of` gives each lane's carrier."""
+    def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
+        """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
         if self.estimated_at:
             days = (now - self.estimated_at) / _DAY_MS
             self.ends[: lanes + 1] *= np.float32(0.5 ** (days / self._options.half_life_days))
         self.estimated_at = now
-        carriers, compact = np.unique(carrier_of[: lanes + 1], return_inverse=True)
-        self._carriers[: lanes + 1] = compact
         segments = self.ends.shape[1]
-        self._by_carrier = np.zeros((len(carriers), segments, BINS))
+        groups = np.zeros(segments, np.int64)
+        on_the_road = np.isin(np.arange(segments), self._onward)
+        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
+            known, compact = np.unique(names[: lanes + 1], return_inverse=True)
+            groups[legs] = len(known)
+            self._group_of[legs, : lanes + 1] = compact
+        self._by_group = np.zeros((int(groups.max()), segments, BINS))
         kernels.estimate(
             self.ends,
             self.still,
-            self._carriers,
+            self._group_of,
+            groups,
             lanes,
             self._share,
             float(self._options.shrink_cases),
@@ -155,7 +160,7 @@ class Durations:
             float(self._options.jam_margin_hours * HOUR),
             float(self._options.ahead_hours * HOUR),
             self._by_segment,
-            self._by_carrier,
+            self._by_group,
             self.limit,
             self.quick,
             self.median,
@@ -164,9 +169,9 @@ class Durations:
         )
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
-        """Per bin, of one lane as it is now, drawn towards its carrier as last estimated."""
+        """Per bin, of one lane as it is now, drawn towards its group as last estimated."""
         out = np.zeros(BINS)
-        parent = self._by_carrier[min(int(self._carriers[lane]), len(self._by_carrier) - 1), segment]
+        parent = self._by_group[min(int(self._group_of[segment, lane]), len(self._by_group) - 1), segment]
         weight = float(self._options.shrink_cases)
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
@@ -178,8 +183,8 @@ class Durations:
         survival = kernels.survivals(
             self.ends,
             self.still,
-            self._by_carrier,
-            self._carriers,
+            self._by_group,
+            self._group_of,
             float(self._options.shrink_cases),
             lanes,
             segments,
@@ -226,9 +231,9 @@ class Durations:
             "median": self.median[: lanes + 1].tobytes(),
             "cases": self.cases[: lanes + 1].tobytes(),
             "estimated_at": self.estimated_at,
-            "carriers": self._carriers[: lanes + 1].tobytes(),
+            "group_of": self._group_of[:, : lanes + 1].tobytes(),
             "by_segment": self._by_segment.tobytes(),
-            "by_carrier": self._by_carrier.tobytes(),
+            "by_group": self._by_group.tobytes(),
             "staying": self.staying.tobytes(),
         }
 
@@ -242,10 +247,14 @@ class Durations:
             array = getattr(self, name)
             saved = state.get(name, state["limit"])  # `quick` is younger than the format
             array[:rows, :legs] = np.frombuffer(saved, array.dtype).reshape(rows, legs, *array.shape[2:])
-        self._carriers[:rows] = np.frombuffer(state["carriers"], np.int64)
-        by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, legs, BINS)
+        if "group_of" in state:
+            groups = np.frombuffer(state["group_of"], np.int64).reshape(legs, rows)
+        else:  # a checkpoint of lanes that borrowed from carriers only
+            groups = np.tile(np.frombuffer(state["carriers"], np.int64), (legs, 1))
+        self._group_of[:legs, :rows] = groups
+        by_group = np.frombuffer(state.get("by_group", state.get("by_carrier"))).reshape(-1, legs, BINS)
         self._by_segment[:legs] = np.frombuffer(state["by_segment"]).reshape(legs, BINS)
-        self._by_carrier = np.zeros((len(by_carrier), self.ends.shape[1], BINS))
-        self._by_carrier[:, :legs] = by_carrier
+        self._by_group = np.zeros((len(by_group), self.ends.shape[1], BINS))
+        self._by_group[:, :legs] = by_group
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]

@@ -238,7 +238,9 @@ class ParcelStage:
 
     def estimate(self, now: int) -> None:
         """What is usual, anew, for the sweep to come; `now` in milliseconds."""
-        self.learned.estimate(now, self.world.lanes["carrier"], self.lane_count)
+        lanes = self.world.lanes
+        ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
+        self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
 
     # -- asked -------------------------------------------------------------------------------------------------
 
