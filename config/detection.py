@@ -24,6 +24,7 @@ class SegmentLimits(Section):
         1, gt=0, le=10, description="times what all but `share` need: slow roads are slow in proportion"
     )
     margin_hours: float = Field(24, gt=0, description="added to it")
+    sure: float = Field(0.8, gt=0, le=1, description="score of such a stall: the share of them that are true")
 
     @model_validator(mode="after")
     def _ordered(self) -> SegmentLimits:
@@ -40,6 +41,7 @@ def _limits(
     *,
     stretch: float = 1,
     share: float = 0.5,
+    sure: float = 0.8,
 ) -> SegmentLimits:
     return SegmentLimits(
         floor_hours=floor,
@@ -48,6 +50,7 @@ def _limits(
         margin_hours=margin,
         stretch=stretch,
         share=share,
+        sure=sure,
     )
 
 
@@ -62,13 +65,16 @@ class StallSettings(Section):
         8, gt=0, description="in a congested facility or a stopped region, where a slow parcel is no chance"
     )
     onward_share: float = Field(
-        0.5,
+        0.65,
         ge=0,
         le=2,
         description="of the limit on the way onward: waits in a facility are no shorter than that",
     )
     onward_hours: float = Field(
-        8, ge=0, description="added to it: a departure that nobody scanned looks like a wait"
+        6, ge=0, description="added to it: a departure that nobody scanned looks like a wait"
+    )
+    patience_hours: float = Field(
+        34, gt=0, description="a parcel waiting to be fetched for so long is stalled when its promise passes"
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
@@ -78,21 +84,21 @@ class StallSettings(Section):
     )
     ready_cases: float = Field(30, ge=1, description="cases of a segment before anything learned is used")
     ahead_hours: float = Field(
-        24, gt=0, description="a stall's score is the share of such legs that lasted so much longer"
+        24, gt=0, description="a stall is less sure where few legs that reach their limit last so much longer"
     )
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
     fulfilment: SegmentLimits = _limits(24, 72, 240)
-    pickup: SegmentLimits = _limits(24, 48, 72, 36, stretch=1.5)
-    origin: SegmentLimits = _limits(12, 48, 72, 30)
-    facility: SegmentLimits = _limits(12, 48, 72)
-    linehaul: SegmentLimits = _limits(12, 48, 144, 4, stretch=2.5, share=0.2)
-    customs: SegmentLimits = _limits(48, 120, 360, 40, stretch=2.5, share=0.2)
-    cleared: SegmentLimits = _limits(12, 48, 144, 32, share=0.2)
-    station: SegmentLimits = _limits(12, 24, 60, stretch=2)
-    delivery: SegmentLimits = _limits(12, 24, 96, 38, stretch=1.6)
-    again: SegmentLimits = _limits(12, 48, 120, 60, stretch=1.6)
-    collection: SegmentLimits = _limits(24, 48, 96, 46)
-    returns: SegmentLimits = _limits(72, 168, 480)
+    pickup: SegmentLimits = _limits(24, 48, 72, 36, stretch=2.5, sure=0.7)
+    origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
+    facility: SegmentLimits = _limits(12, 48, 96, sure=0.85)
+    linehaul: SegmentLimits = _limits(12, 48, 144, 3, stretch=2.4, share=0.2, sure=0.7)
+    customs: SegmentLimits = _limits(48, 120, 360, 40, stretch=2.5, share=0.2, sure=0.35)
+    cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.35)
+    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.95)
+    delivery: SegmentLimits = _limits(12, 24, 96, 36, stretch=2, share=0.2, sure=0.6)
+    again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.3)
+    collection: SegmentLimits = _limits(24, 48, 96, 53, sure=0.45)
+    returns: SegmentLimits = _limits(72, 168, 480, 72, sure=0.3)
     refund: SegmentLimits = _limits(48, 72, 360)
 
     def by_leg(self) -> tuple[SegmentLimits, ...]:

@@ -15,6 +15,8 @@ from numba import njit
 
 BINS: Final = 104
 FIRST: Final = 900
+USUALLY_STAYING: Final = 0.6  # of what reaches its limit, `ahead` longer; and the cases that this weighs
+FEW: Final = 5.0
 PER_OCTAVE: Final = 8
 # EDGES[b] is the lowest duration of bin b + 1.
 EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
@@ -146,8 +148,8 @@ def estimate(
     from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
     sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
     and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
-    with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of legs
-    that last `ahead` longer than their limit.
+    with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
+    legs that last `ahead` longer, of those that reach their limit.
     """
     segments = ends.shape[1]
     nothing = np.zeros(BINS)
@@ -186,7 +188,7 @@ def estimate(
             parents[group, 0] = when_below(row, shares[segment])
             parents[group, 1] = when_below(row, 0.5)
             parents[group, 2] = when_below(row, alpha)
-        lasting = 0.0
+        reaching, lasting = 0.0, 0.0
         for lane in range(lanes + 1):
             group = group_of[segment, lane]
             found, middle, nearly = parents[group, 0], parents[group, 1], parents[group, 2]
@@ -209,9 +211,14 @@ def estimate(
             limit[lane, segment] = np.uint32(found)
             quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
             if seen[lane]:
-                lasting += cases[lane, segment] * alive_at(row, found + ahead)
+                later = bin_of(int(found + ahead)) + 1
+                for place in range(bin_of(int(found)) + 1, BINS):
+                    reaching += ends[lane, segment, place]
+                    if place >= later:  # of those still open before it, nobody knows yet
+                        reaching += still[lane, segment, place]
+                        lasting += ends[lane, segment, place] + still[lane, segment, place]
             median[lane, segment] = middle if middle < math.inf else 0.0
-        staying[segment] = lasting / total if total >= ready else 0.0
+        staying[segment] = (lasting + USUALLY_STAYING * FEW) / (reaching + FEW)
 
 
 @njit(cache=True, nogil=True)

@@ -32,8 +32,7 @@ from detectors.kernels import BINS
 NAME: Final = "stall"
 WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
 HOUR: Final = 3600.0
-CERTAIN: Final = 0.95
-STUCK_LASTS: Final = 0.6  # of stuck legs, a further day once they are stalled; measured in simulated worlds
+STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _DAY_MS: Final = 86_400_000
 
 
@@ -52,6 +51,8 @@ class Limits(Protocol):
     def stretch(self) -> float: ...
     @property
     def share(self) -> float: ...
+    @property
+    def sure(self) -> float: ...
 
 
 class Options(Protocol):
@@ -114,6 +115,7 @@ class Durations:
         self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
         self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
         self._share = np.array([0.5] + [limit.share for limit in limits])
+        self._sure = np.array([0.0] + [limit.sure for limit in limits])
         self._onward = np.full(segments, -1)
         for leg, then in (onward or {}).items():
             self._onward[leg] = then
@@ -198,11 +200,11 @@ class Durations:
             )
         ]
 
-    def probability_stuck(self, leg: int, survival: float) -> float:
-        """That a leg of this survival is truly stuck: the share of such that last a further `ahead_hours`, against the
-        share of stuck ones that do.
+    def probability_stuck(self, leg: int) -> float:
+        """That a leg at its limit is truly stuck: what such stalls have come to, less where what reaches the limit lasts a
+        further `ahead_hours` more seldom than stuck ones do.
         """
-        return min(float(self.staying[leg]) / max(survival, 1e-9) / STUCK_LASTS, CERTAIN)
+        return float(self._sure[leg] * min(self.staying[leg] / STUCK_LASTS, 1.0))
 
     def ceiling(self, segment: int) -> float:
         """Seconds of business time beyond which a leg is stalled whatever was learned."""

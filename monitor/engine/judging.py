@@ -52,9 +52,6 @@ CERTAIN: Final = (
     0.99  # the promise has passed, or the carrier says so itself: a fact, but for the feed's own errors
 )
 LIKELY_LOST: Final = 0.9
-FORGETFUL: Final = (
-    0.65  # some customers are days late of themselves: of 146 such stalls in worlds 90 were true
-)
 JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
 STOPPED: Final = 0.9  # likewise where nothing moves
 
@@ -144,9 +141,7 @@ class Judge:
 
     def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
         said = partial(wording.stalled, segment=slot.segment, usual=usual, age=age, timezone=self._timezone)
-        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg, usual.survival)
-        if slot.segment == Segment.COLLECTION:
-            score *= FORGETFUL
+        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg)
         if slot.segment == Segment.FACILITY and self._stage.world.jammed[slot.facility]:
             score = max(score, JAMMED)
         if self._in_stop(slot):

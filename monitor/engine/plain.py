@@ -69,6 +69,7 @@ class Rules:
     finished: int
     reuse: int
     too_fast: int
+    patience: int
 
 
 @dataclass(slots=True)
@@ -495,9 +496,10 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        if timed and self._worked(life, life.last_scan, now) >= self.limit(
-            int(LEG[life.segment, life.status])
-        ):
+        limit = self.limit(int(LEG[life.segment, life.status]))
+        if what & What.PROMISE and life.segment == Segment.COLLECTION:
+            limit = min(limit, self.rules.patience)
+        if timed and self._worked(life, life.last_scan, now) >= limit:
             life.open |= Open.STALL
             what |= What.STALL
         return what

@@ -33,6 +33,7 @@ from monitor.engine.layout import (
     FACILITY,
     FAR,
     FEED,
+    HOUR,
     LANE,
     LEGS,
     MARK,
@@ -156,6 +157,7 @@ def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, 
         state.SEEN_LIMIT: max(detection.remembered_events // BUCKETS, 16),
         state.CALENDAR_START: calendars.EPOCH,
         state.HOLD_SECONDS: HOLD_SECONDS,
+        state.PATIENCE_SECONDS: round(detection.stalls.patience_hours * HOUR),
     }
 
 

@@ -10,6 +10,7 @@ from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.compiled import inlined, kernel, whole
 from monitor.engine.kernels.scans import (
+    COLLECTION,
     LOST,
     NONE,
     PROMISE,
@@ -77,6 +78,10 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
         limit = limit_of(world, slot)
+        if (
+            what & DUE_PROMISE and slot.segment == COLLECTION
+        ):  # who could have fetched it, and did not, writes now
+            limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
             wait = now + limit - age
         elif hold:
