@@ -99,7 +99,7 @@ class Both:
         rules = rules_of(self.engine_settings, self.detection)
         limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
-            Rules(*(rules[number] for number in range(8)), rules[state.PATIENCE_SECONDS]),
+            Rules(*(rules[number] for number in (*range(8), state.PATIENCE_SECONDS))),
             lambda region: int(self.stage.world.places[region]["zone"]),
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),
