@@ -57,7 +57,7 @@ class CalendarRule(Section):
 
 CHINA: Final = (
     Season(name="Spring Festival", spring_festival=True, pace=0.25),
-    Season(name="Singles' Day", every_year="11-11/11-16", pace=0.6),
+    Season(name="Singles' Day", every_year="11-11/11-16", pace=0.8),
     Season(name="618", every_year="06-18/06-20", pace=0.75),
 )
 DEFAULT_RULES: Final = (

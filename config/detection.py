@@ -14,7 +14,17 @@ class SegmentLimits(Section):
     floor_hours: float = Field(gt=0)
     default_hours: float = Field(gt=0)
     ceiling_hours: float = Field(gt=0, le=24 * 60)
-    margin_hours: float = Field(24, gt=0, description="beyond what all but the share `alpha` need")
+    share: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="of the lane's parcels that need longer than what is stretched: half is the median",
+    )
+    stretch: float = Field(
+        1, gt=0, le=10, description="times what all but `share` need: slow roads are slow in proportion"
+    )
+    margin_hours: float = Field(24, gt=0, description="added to it")
+    sure: float = Field(0.8, gt=0, le=1, description="score of such a stall: the share of them that are true")
 
     @model_validator(mode="after")
     def _ordered(self) -> SegmentLimits:
@@ -23,8 +33,25 @@ class SegmentLimits(Section):
         return self
 
 
-def _limits(floor: float, default: float, ceiling: float, margin: float = 24) -> SegmentLimits:
-    return SegmentLimits(floor_hours=floor, default_hours=default, ceiling_hours=ceiling, margin_hours=margin)
+def _limits(
+    floor: float,
+    default: float,
+    ceiling: float,
+    margin: float = 24,
+    *,
+    stretch: float = 1,
+    share: float = 0.5,
+    sure: float = 0.8,
+) -> SegmentLimits:
+    return SegmentLimits(
+        floor_hours=floor,
+        default_hours=default,
+        ceiling_hours=ceiling,
+        margin_hours=margin,
+        stretch=stretch,
+        share=share,
+        sure=sure,
+    )
 
 
 class StallSettings(Section):
@@ -32,33 +59,46 @@ class StallSettings(Section):
         0.05,
         gt=0,
         lt=0.5,
-        description="a parcel is stalled `margin_hours` after all but this share of its lane's have moved",
+        description="where all stands still, a parcel is stalled `jam_margin_hours` after all but this share have moved",
     )
     jam_margin_hours: float = Field(
-        8, gt=0, description="the margin in a facility that is congested: there a slow parcel is no chance"
+        8, gt=0, description="in a congested facility or a stopped region, where a slow parcel is no chance"
+    )
+    onward_share: float = Field(
+        0.65,
+        ge=0,
+        le=2,
+        description="of the limit on the way onward: waits in a facility are no shorter than that",
+    )
+    onward_hours: float = Field(
+        6, ge=0, description="added to it: a departure that nobody scanned looks like a wait"
+    )
+    patience_hours: float = Field(
+        34, gt=0, description="a parcel waiting to be fetched for so long is stalled when its promise passes"
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
-        15,
+        5,
         ge=0,
         description="cases a lane needs to weigh as much as its carrier, and a carrier as its segment",
     )
     ready_cases: float = Field(30, ge=1, description="cases of a segment before anything learned is used")
     ahead_hours: float = Field(
-        24, gt=0, description="a stall's score is the share of such legs that lasted so much longer"
+        24, gt=0, description="a stall is less sure where few legs that reach their limit last so much longer"
     )
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
     fulfilment: SegmentLimits = _limits(24, 72, 240)
-    pickup: SegmentLimits = _limits(24, 48, 72, 22)
-    origin: SegmentLimits = _limits(12, 48, 72, 24)
-    facility: SegmentLimits = _limits(12, 48, 72, 23)
-    linehaul: SegmentLimits = _limits(12, 48, 144, 30)
-    customs: SegmentLimits = _limits(48, 120, 360, 60)
-    station: SegmentLimits = _limits(12, 24, 60)
-    delivery: SegmentLimits = _limits(12, 24, 96, 36)
-    again: SegmentLimits = _limits(12, 48, 120, 36)
-    collection: SegmentLimits = _limits(24, 48, 96, 12)
-    returns: SegmentLimits = _limits(72, 168, 480)
+    pickup: SegmentLimits = _limits(24, 48, 72, 36, stretch=2.5, sure=0.7)
+    origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
+    facility: SegmentLimits = _limits(12, 48, 96, sure=0.85)
+    linehaul: SegmentLimits = _limits(12, 48, 144, 3, stretch=2.4, share=0.2, sure=0.7)
+    customs: SegmentLimits = _limits(48, 120, 360, 40, stretch=2.5, share=0.2, sure=0.35)
+    cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.35)
+    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.95)
+    delivery: SegmentLimits = _limits(12, 24, 96, 36, stretch=2, share=0.2, sure=0.6)
+    again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.3)
+    collection: SegmentLimits = _limits(24, 48, 96, 53, sure=0.45)
+    returns: SegmentLimits = _limits(72, 168, 480, 72, sure=0.3)
     refund: SegmentLimits = _limits(48, 72, 360)
 
     def by_leg(self) -> tuple[SegmentLimits, ...]:
@@ -76,6 +116,7 @@ class StallSettings(Section):
             self.station,
             self.again,
             self.origin,
+            self.cleared,
         )
 
 

@@ -15,6 +15,8 @@ from numba import njit
 
 BINS: Final = 104
 FIRST: Final = 900
+USUALLY_STAYING: Final = 0.6  # of what reaches its limit, `ahead` longer; and the cases that this weighs
+FEW: Final = 5.0
 PER_OCTAVE: Final = 8
 # EDGES[b] is the lowest duration of bin b + 1.
 EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
@@ -112,7 +114,8 @@ def alive_at(hazard: Any, age: float) -> float:
 def estimate(
     ends: Any,
     still: Any,
-    carrier_of: Any,
+    group_of: Any,
+    groups: Any,
     lanes: int,
     shares: Any,
     weight: float,
@@ -120,34 +123,45 @@ def estimate(
     floor: Any,
     default: Any,
     ceiling: Any,
+    stretch: Any,
     margin: Any,
+    onward: Any,
+    onward_share: float,
+    onward_margin: float,
+    alpha: float,
+    jam_margin: float,
     ahead: float,
     by_segment: Any,
-    by_carrier: Any,
+    by_group: Any,
     limit: Any,
+    quick: Any,
     median: Any,
     cases: Any,
     staying: Any,
 ) -> None:
-    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and carriers, limits, medians, cases.
+    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and groups, limits, medians, cases.
 
-    `ends`, `still` [lane, segment, bin]; a leg is a stall `margin` after its lane's survival fell below the segment's
-    `shares`. A segment with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is
-    the share of legs that last `ahead` longer than their limit.
+    `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
+    from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
+    sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
+    and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
+    with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
+    legs that last `ahead` longer, of those that reach their limit.
     """
     segments = ends.shape[1]
-    carriers = by_carrier.shape[0]
     nothing = np.zeros(BINS)
     row = np.zeros(BINS)
     seen = np.zeros(lanes + 1, np.bool_)
-    parents = np.zeros((carriers, 2))  # limit and median of a lane that has nothing of its own
+    parents = np.zeros(
+        (by_group.shape[0], 3)
+    )  # of a lane that has nothing of its own: by share, median, by alpha
     for segment in range(segments):
         all_ends = np.zeros(BINS)
         all_still = np.zeros(BINS)
-        carrier_ends = np.zeros((carriers, BINS))
-        carrier_still = np.zeros((carriers, BINS))
+        group_ends = np.zeros((groups[segment], BINS))
+        group_still = np.zeros((groups[segment], BINS))
         for lane in range(lanes + 1):
-            carrier = carrier_of[lane]
+            group = group_of[segment, lane]
             seen[lane] = _any(ends[lane, segment]) or _any(still[lane, segment])
             if not seen[lane]:
                 continue
@@ -156,52 +170,64 @@ def estimate(
                 opened = still[lane, segment, place]
                 all_ends[place] += ended
                 all_still[place] += opened
-                carrier_ends[carrier, place] += ended
-                carrier_still[carrier, place] += opened
+                group_ends[group, place] += ended
+                group_still[group, place] += opened
         total = hazards(all_ends, all_still, nothing, 0.0, by_segment[segment])
-        for carrier in range(carriers):
+        for group in range(groups[segment]):
             hazards(
-                carrier_ends[carrier],
-                carrier_still[carrier],
+                group_ends[group],
+                group_still[group],
                 by_segment[segment],
                 weight,
-                by_carrier[carrier, segment],
+                by_group[group, segment],
             )
-            hazards(nothing, nothing, by_carrier[carrier, segment], weight, row)
-            parents[carrier, 0] = when_below(row, shares[segment])
-            parents[carrier, 1] = when_below(row, 0.5)
-        lasting = 0.0
+            hazards(nothing, nothing, by_group[group, segment], weight, row)
+            parents[group, 0] = when_below(row, shares[segment])
+            parents[group, 1] = when_below(row, 0.5)
+            parents[group, 2] = when_below(row, alpha)
+        reaching, lasting = 0.0, 0.0
         for lane in range(lanes + 1):
-            carrier = carrier_of[lane]
-            found, middle = parents[carrier, 0], parents[carrier, 1]
+            group = group_of[segment, lane]
+            found, middle, nearly = parents[group, 0], parents[group, 1], parents[group, 2]
             cases[lane, segment] = 0.0
             if seen[lane]:
                 cases[lane, segment] = hazards(
-                    ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row
+                    ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row
                 )
-                found, middle = when_below(row, shares[segment]), when_below(row, 0.5)
+                middle, nearly = when_below(row, 0.5), when_below(row, alpha)
+                found = middle if shares[segment] == 0.5 else when_below(row, shares[segment])
             if total < ready:
                 limit[lane, segment] = default[segment]
+                quick[lane, segment] = default[segment]
                 median[lane, segment] = 0.0
                 continue
-            found = min(max(found + margin[segment], floor[segment]), ceiling[segment])
+            found = found * stretch[segment] + margin[segment]
+            if onward[segment] >= 0:
+                found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
+            found = min(max(found, floor[segment]), ceiling[segment])
             limit[lane, segment] = np.uint32(found)
+            quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
             if seen[lane]:
-                lasting += cases[lane, segment] * alive_at(row, found + ahead)
+                later = bin_of(int(found + ahead)) + 1
+                for place in range(bin_of(int(found)) + 1, BINS):
+                    reaching += ends[lane, segment, place]
+                    if place >= later:  # of those still open before it, nobody knows yet
+                        reaching += still[lane, segment, place]
+                        lasting += ends[lane, segment, place] + still[lane, segment, place]
             median[lane, segment] = middle if middle < math.inf else 0.0
-        staying[segment] = lasting / total if total >= ready else 0.0
+        staying[segment] = (lasting + USUALLY_STAYING * FEW) / (reaching + FEW)
 
 
 @njit(cache=True, nogil=True)
 def survivals(
-    ends: Any, still: Any, by_carrier: Any, carriers: Any, weight: float, lanes: Any, segments: Any, ages: Any
+    ends: Any, still: Any, by_group: Any, group_of: Any, weight: float, lanes: Any, segments: Any, ages: Any
 ) -> Any:
     """Of many legs, by lane, segment and age."""
     found = np.ones(len(lanes))
     row = np.zeros(BINS)
     for number in range(len(lanes)):
         lane, segment = lanes[number], segments[number]
-        carrier = min(carriers[lane], len(by_carrier) - 1)
-        hazards(ends[lane, segment], still[lane, segment], by_carrier[carrier, segment], weight, row)
+        group = min(group_of[segment, lane], len(by_group) - 1)
+        hazards(ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row)
         found[number] = alive_at(row, float(ages[number]))
     return found

@@ -2,14 +2,16 @@
 
 A *case* is a leg that ended: the time from one scan to the next in a segment. Legs still open are counted by their
 age now and again (the census) and censored there. Cases fade with a half-life, and the census is always the latest,
-so the estimate follows the last weeks. A lane's hazard in each bin is drawn towards its carrier's, and that towards
-the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
+so the estimate follows the last weeks. A lane's hazard in each bin is drawn towards its group's (its carrier; on the
+road all carriers of its way, as distance says more there), and that towards the segment's, as if `shrink_cases` further cases had behaved like them: a lane with three parcels borrows, a lane with
 a thousand speaks for itself.
 
-A leg is stalled `margin_hours` after the survival of its lane fell below `alpha`; floors and ceilings hold whatever was
-learned, and a leg with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0). What follows
-the bulk is a mixture of slow parcels, which soon move, and stuck ones: a margin in hours parts them where a smaller
-share alone cannot, as lanes differ in how slow their slow ones are, and stuck ones are stuck for days on all of them.
+A leg is stalled `margin_hours` after `stretch` times what all but `share` of its lane needed; floors and ceilings hold
+whatever was learned, and a leg with fewer than `ready_cases` cases uses its default and says so (`Usual.cases` is 0).
+What follows the bulk is a mixture of slow parcels, which soon move, and stuck ones. A margin in hours parts them where
+a smaller share alone cannot, as stuck ones are stuck for days on all lanes; on the road the slow ones are slow in
+proportion to the way. A wait in a facility whose end nobody scanned lasts until the next arrival, so its limit is not
+below a part of the lane's limit on the way onward. Where all stands still (`quick`), being slow is no chance.
 
 *Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
@@ -29,8 +31,7 @@ from detectors.kernels import BINS
 NAME: Final = "stall"
 WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
 HOUR: Final = 3600.0
-CERTAIN: Final = 0.95
-STUCK_LASTS: Final = 0.6  # of stuck legs, a further day once they are stalled; measured in simulated worlds
+STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _DAY_MS: Final = 86_400_000
 
 
@@ -45,6 +46,12 @@ class Limits(Protocol):
     def ceiling_hours(self) -> float: ...
     @property
     def margin_hours(self) -> float: ...
+    @property
+    def stretch(self) -> float: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def sure(self) -> float: ...
 
 
 class Options(Protocol):
@@ -56,6 +63,10 @@ class Options(Protocol):
     def ahead_hours(self) -> float: ...
     @property
     def jam_margin_hours(self) -> float: ...
+    @property
+    def onward_share(self) -> float: ...
+    @property
+    def onward_hours(self) -> float: ...
     @property
     def half_life_days(self) -> float: ...
     @property
@@ -77,18 +88,22 @@ class Usual(NamedTuple):
 class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
-    def __init__(self, lanes: int, segments: int, options: Options) -> None:
+    def __init__(
+        self, lanes: int, segments: int, options: Options, onward: Mapping[int, int] | None = None
+    ) -> None:
+        """`onward`: from the legs that end with a departure to those that begin with it, which are on the road."""
         self._options = options
         shape = (lanes, segments)
         self.ends = np.zeros((*shape, BINS), np.float32)
         self.still = np.zeros((*shape, BINS), np.float32)  # the latest whole census
         self.counting = np.zeros((*shape, BINS), np.float32)  # the one under way
         self.limit = np.zeros(shape, np.uint32)
+        self.quick = np.zeros(shape, np.uint32)
         self.median = np.zeros(shape, np.float32)
         self.cases = np.zeros(shape, np.float32)
         self._by_segment = np.zeros((segments, BINS))
-        self._by_carrier = np.zeros((1, segments, BINS))
-        self._carriers = np.zeros(lanes, np.int64)
+        self._by_group = np.zeros((1, segments, BINS))
+        self._group_of = np.zeros((segments, lanes), np.int64)
         self.estimated_at = 0
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
@@ -96,50 +111,67 @@ class Durations:
         self._default = np.array([far] + [limit.default_hours * HOUR for limit in limits])
         self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
         self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
+        self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
+        self._share = np.array([0.5] + [limit.share for limit in limits])
+        self._sure = np.array([0.0] + [limit.sure for limit in limits])
+        self._onward = np.full(segments, -1)
+        for leg, then in (onward or {}).items():
+            self._onward[leg] = then
         self.staying = np.zeros(segments)
-        relief = np.maximum(self._margin - options.jam_margin_hours * HOUR, 0.0)
-        self.relief = relief.astype(np.uint32)
         self.limit[:] = self._default.astype(np.uint32)
+        self.quick[:] = self.limit
 
     def finish_census(self, lanes: int) -> None:
         self.still, self.counting = self.counting, self.still
         self.counting[: lanes + 1] = 0
 
-    def estimate(self, now: int, carrier_of: npt.NDArray[Any], lanes: int) -> None:
-        """Fade to `now` (milliseconds) and estimate lanes 0..lanes; `carrier_of` gives each lane's carrier."""
+    def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
+        """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
         if self.estimated_at:
             days = (now - self.estimated_at) / _DAY_MS
             self.ends[: lanes + 1] *= np.float32(0.5 ** (days / self._options.half_life_days))
         self.estimated_at = now
-        carriers, compact = np.unique(carrier_of[: lanes + 1], return_inverse=True)
-        self._carriers[: lanes + 1] = compact
         segments = self.ends.shape[1]
-        self._by_carrier = np.zeros((len(carriers), segments, BINS))
+        groups = np.zeros(segments, np.int64)
+        on_the_road = np.isin(np.arange(segments), self._onward)
+        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
+            known, compact = np.unique(names[: lanes + 1], return_inverse=True)
+            groups[legs] = len(known)
+            self._group_of[legs, : lanes + 1] = compact
+        self._by_group = np.zeros((int(groups.max()), segments, BINS))
         kernels.estimate(
             self.ends,
             self.still,
-            self._carriers,
+            self._group_of,
+            groups,
             lanes,
-            np.full(segments, self._options.alpha),
+            self._share,
             float(self._options.shrink_cases),
             float(self._options.ready_cases),
             self._floor,
             self._default,
             self._ceiling,
+            self._stretch,
             self._margin,
+            self._onward,
+            float(self._options.onward_share),
+            float(self._options.onward_hours * HOUR),
+            float(self._options.alpha),
+            float(self._options.jam_margin_hours * HOUR),
             float(self._options.ahead_hours * HOUR),
             self._by_segment,
-            self._by_carrier,
+            self._by_group,
             self.limit,
+            self.quick,
             self.median,
             self.cases,
             self.staying,
         )
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
-        """Per bin, of one lane as it is now, drawn towards its carrier as last estimated."""
+        """Per bin, of one lane as it is now, drawn towards its group as last estimated."""
         out = np.zeros(BINS)
-        parent = self._by_carrier[min(int(self._carriers[lane]), len(self._by_carrier) - 1), segment]
+        parent = self._by_group[min(int(self._group_of[segment, lane]), len(self._by_group) - 1), segment]
         weight = float(self._options.shrink_cases)
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
@@ -151,8 +183,8 @@ class Durations:
         survival = kernels.survivals(
             self.ends,
             self.still,
-            self._by_carrier,
-            self._carriers,
+            self._by_group,
+            self._group_of,
             float(self._options.shrink_cases),
             lanes,
             segments,
@@ -166,11 +198,11 @@ class Durations:
             )
         ]
 
-    def probability_stuck(self, leg: int, survival: float) -> float:
-        """That a leg of this survival is truly stuck: the share of such that last a further `ahead_hours`, against the
-        share of stuck ones that do.
+    def probability_stuck(self, leg: int) -> float:
+        """That a leg at its limit is truly stuck: what such stalls have come to, less where what reaches the limit lasts a
+        further `ahead_hours` more seldom than stuck ones do.
         """
-        return min(float(self.staying[leg]) / max(survival, 1e-9) / STUCK_LASTS, CERTAIN)
+        return float(self._sure[leg] * min(self.staying[leg] / STUCK_LASTS, 1.0))
 
     def ceiling(self, segment: int) -> float:
         """Seconds of business time beyond which a leg is stalled whatever was learned."""
@@ -195,29 +227,34 @@ class Durations:
             "still": self.still[: lanes + 1].tobytes(),
             "counting": self.counting[: lanes + 1].tobytes(),
             "limit": self.limit[: lanes + 1].tobytes(),
+            "quick": self.quick[: lanes + 1].tobytes(),
             "median": self.median[: lanes + 1].tobytes(),
             "cases": self.cases[: lanes + 1].tobytes(),
             "estimated_at": self.estimated_at,
-            "carriers": self._carriers[: lanes + 1].tobytes(),
+            "group_of": self._group_of[:, : lanes + 1].tobytes(),
             "by_segment": self._by_segment.tobytes(),
-            "by_carrier": self._by_carrier.tobytes(),
+            "by_group": self._by_group.tobytes(),
             "staying": self.staying.tobytes(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["bins"] != BINS:
             raise ValueError(f"a checkpoint of {state['bins']} duration bins, and this version has {BINS}")
-        if state["legs"] != self.ends.shape[1]:
-            raise ValueError(
-                f"a checkpoint of {state['legs']} legs, and this version has {self.ends.shape[1]}"
-            )
-        rows = state["lanes"] + 1
-        for name in ("ends", "still", "counting", "limit", "median", "cases"):
+        legs, rows = state["legs"], state["lanes"] + 1
+        if legs > self.ends.shape[1]:
+            raise ValueError(f"a checkpoint of {legs} legs, and this version has {self.ends.shape[1]}")
+        for name in ("ends", "still", "counting", "limit", "quick", "median", "cases"):
             array = getattr(self, name)
-            array[:rows] = np.frombuffer(state[name], array.dtype).reshape(rows, *array.shape[1:])
-        self._carriers[:rows] = np.frombuffer(state["carriers"], np.int64)
-        segments = self.ends.shape[1]
-        self._by_segment = np.frombuffer(state["by_segment"]).reshape(segments, BINS).copy()
-        self._by_carrier = np.frombuffer(state["by_carrier"]).reshape(-1, segments, BINS).copy()
-        self.staying = np.frombuffer(state["staying"]).copy()
+            saved = state.get(name, state["limit"])  # `quick` is younger than the format
+            array[:rows, :legs] = np.frombuffer(saved, array.dtype).reshape(rows, legs, *array.shape[2:])
+        if "group_of" in state:
+            groups = np.frombuffer(state["group_of"], np.int64).reshape(legs, rows)
+        else:  # a checkpoint of lanes that borrowed from carriers only
+            groups = np.tile(np.frombuffer(state["carriers"], np.int64), (legs, 1))
+        self._group_of[:legs, :rows] = groups
+        by_group = np.frombuffer(state.get("by_group", state.get("by_carrier"))).reshape(-1, legs, BINS)
+        self._by_segment[:legs] = np.frombuffer(state["by_segment"]).reshape(legs, BINS)
+        self._by_group = np.zeros((len(by_group), self.ends.shape[1], BINS))
+        self._by_group[:, :legs] = by_group
+        self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]

@@ -30,7 +30,7 @@ CHINA = DEFAULT_RULES[-1]
         (dt.date(2026, 2, 14), 24.0),  # three days before it
         (dt.date(2026, 2, 15), 6.0),
         (dt.date(2026, 2, 24), 24.0),
-        (dt.date(2026, 11, 11), 14.4),  # Singles' Day
+        (dt.date(2026, 11, 11), 19.2),  # Singles' Day
         (dt.date(2026, 6, 18), 18.0),
     ],
 )

@@ -21,7 +21,7 @@ from detectors.facility_congested import FacilityCongested
 from detectors.feed_silent import FeedSilent
 from detectors.findings import Finding
 from monitor.evaluate import Costs, Report, evaluate
-from monitor.evaluate.matching import match
+from monitor.evaluate.matching import FOREVER, match
 from monitor.evaluate.measures import Measures, measure
 from monitor.evaluate.records import ACTION, EPISODE, World, anomalies, family, world
 from monitor.replay import replay_files
@@ -34,11 +34,14 @@ OURS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening."""
+    """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening. `standing` has the
+    same, with complaints that were written while the parcel stood still, instead of all that followed its last scan.
+    """
 
     scenario: str
     seed: int
     stalls: dict[str, list[Measures]]
+    standing: dict[str, list[Measures]]
 
 
 def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick_seconds: int) -> Judged:
@@ -49,15 +52,24 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
     here = world(folder / "truth.ndjson", found)
     gaps = waits(folder / "events.ndjson", here.end)
     ours = found.filter((pl.col("family") == "stall") & (pl.col("subject_type") == "parcel"))
-    rows = {
-        "ours": [
-            _row(f"ours, score > {level:g}", ours.filter(pl.col("score") >= level), truth, here)
-            for level in OURS
-        ],
-        "flat": [_row(f"flat {hours:g} h", flat(gaps, hours), truth, here) for hours in FLAT],
-        "lane": [_row(f"lane, z {z:g}", lognormal(gaps, z), truth, here) for z in LANE_Z],
+    rules = {
+        "ours": [(f"ours, score > {level:g}", ours.filter(pl.col("score") >= level)) for level in OURS],
+        "flat": [(f"flat {hours:g} h", flat(gaps, hours)) for hours in FLAT],
+        "lane": [(f"lane, z {z:g}", lognormal(gaps, z)) for z in LANE_Z],
     }
-    return Judged(scenario, seed, rows)
+    said = truth, while_standing(truth)
+    every, standing = (
+        {kind: [_row(name, found, of, here) for name, found in rows] for kind, rows in rules.items()}
+        for of in said
+    )
+    return Judged(scenario, seed, every, standing)
+
+
+def while_standing(truth: pl.DataFrame) -> pl.DataFrame:
+    """Without complaints from before a parcel was due to move on, or from after it had."""
+    complained = pl.col("complained")
+    inside = (complained >= pl.col("due")) & (complained < pl.col("ends").fill_null(FOREVER))
+    return truth.with_columns(complained=pl.when(inside).then(complained))
 
 
 def whole(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick_seconds: int) -> Report:

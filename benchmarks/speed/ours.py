@@ -30,8 +30,9 @@ def fixed_limits() -> DetectionSettings:
     }
     # Legs within a segment count like it, and a jam shortens nothing.
     limits |= {"origin": limits["facility"], "station": limits["delivery"], "again": limits["delivery"]}
+    limits["cleared"] = limits["facility"]
     return DetectionSettings(
-        stalls=StallSettings(jam_margin_hours=1000, **limits),
+        stalls=StallSettings(jam_margin_hours=1000, onward_share=0, **limits),
         calendars=(CalendarRule(),),
         lost_days=50,
         learning_hours=0,

@@ -185,11 +185,12 @@ def _rest(engine: Engine) -> dict[str, Callable[[], Any]]:
         "outcomes": world.outcomes.tolist,
         "counts": world.counts.tolist,
         "learned": lambda: stage.learned.state(stage.lane_count),
-        "census": lambda: [engine.census_at, sorted(engine.census_left)],
+        "census": lambda: [engine.census_at, sorted(engine.census_left), engine.census_hurries],
         "place": engine.place.state,
         "watching": engine.watching.state,
         "holding": engine.holding.state,
         "jams": engine.jams.state,
+        "stops": engine.stops.state,
         "pacing": engine.pacing.state,
         "complaints": engine.complaints.state,
     }
@@ -210,13 +211,15 @@ def load(engine: Engine, data: bytes) -> str:
     stage.world.counts[:] = content["counts"]
     stage.learned.restore(content["learned"])
     engine.now = content["now"]
-    engine.census_at, left = content["census"]
-    engine.census_left = set(left)
+    engine.census_at, left, *hurries = content["census"]
+    engine.census_left, engine.census_hurries = set(left), hurries == [True]
     engine.place.restore(content["place"])
     engine.watching.restore(content["watching"])
     engine.holding.restore(content["holding"])
     engine.holding.settle(engine.now)
     engine.jams.restore(content["jams"])
+    if "stops" in content:  # younger than the format
+        engine.stops.restore(content["stops"])
     engine.pacing.restore(content["pacing"])
     engine.episodes.restore(content["episodes"])
     engine.complaints.restore(content["complaints"])

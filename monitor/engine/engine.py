@@ -30,6 +30,7 @@ from monitor.engine.order_rows import order_rows
 from monitor.engine.pacing import Pacing
 from monitor.engine.place_stage import PlaceStage
 from monitor.engine.stage import ParcelStage
+from monitor.engine.stops import Stops
 from monitor.engine.watching import Watching
 from monitor.engine.windows import Frames
 from monitor.names import Names
@@ -105,6 +106,7 @@ class Engine:
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
+        self.stops = Stops(self.stage, timezone)
         self.pacing = Pacing(self.stage, detection.calendars)
         self.complaints = Complaints(self.stage)
         self._history_days = settings.history_days
@@ -113,6 +115,7 @@ class Engine:
         self._census_ms = round(detection.stalls.census_hours * HOUR * 1000)
         self.census_at: Instant = 0
         self.census_left: set[int] = set()
+        self.census_hurries = False
 
     # -- in ----------------------------------------------------------------------------------------------------
 
@@ -155,13 +158,16 @@ class Engine:
         found = self.place.run(now)
         self.holding.hear(found, now)
         self.holding.doubt(self.place.doubted(), now)
-        self.jams.hear(found)
+        # Limits that shrink reach waiting parcels at a census: at once, then.
+        if self.jams.hear(found) | self.stops.pass_time(now):
+            self.census_hurries = True
         self.holding.settle(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
             self.pacing.pass_time(now)
             self.stage.estimate(now)
-        if now - self.census_at >= self._census_ms and not self.census_left:
-            self.census_at = now
+        wanted = self.census_hurries or now - self.census_at >= self._census_ms
+        if wanted and not self.census_left:
+            self.census_at, self.census_hurries = now, False
             self.census_left = set(range(BUCKETS))
         buckets = self._buckets_due(before, now)
         found += self.watching.look(buckets, now)

@@ -16,8 +16,9 @@ class Jams:
         self._stage = stage
         self._open: set[int] = set()
 
-    def hear(self, findings: Iterable[Finding]) -> None:
-        jammed = self._stage.world.jammed
+    def hear(self, findings: Iterable[Finding]) -> bool:
+        """Whether a jam began or ended."""
+        jammed, before = self._stage.world.jammed, set(self._open)
         for finding in findings:
             if (
                 finding.kind is not Kind.FACILITY_CONGESTED
@@ -31,6 +32,7 @@ class Jams:
             elif facility:
                 self._open.add(facility)
                 jammed[facility] = 1
+        return self._open != before
 
     def state(self) -> list[int]:
         return sorted(self._open)

@@ -41,6 +41,8 @@ KIND_OF: Final[dict[int, Kind]] = {
     Segment.RETURN: Kind.RETURN_STALLED,
     Segment.REFUND: Kind.REFUND_STALLED,
 }
+# what a storm does not stop: the shop's own work, and customers who fetch their parcels
+_INDOORS: Final = (Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND)
 _REASONS: Final[dict[int, CloseReason]] = {
     Ended.MOVED: CloseReason.MOVED,
     Ended.DELIVERED: CloseReason.DELIVERED,
@@ -50,10 +52,8 @@ CERTAIN: Final = (
     0.99  # the promise has passed, or the carrier says so itself: a fact, but for the feed's own errors
 )
 LIKELY_LOST: Final = 0.9
-FORGETFUL: Final = (
-    0.65  # some customers are days late of themselves: of 146 such stalls in worlds 90 were true
-)
 JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
+STOPPED: Final = 0.9  # likewise where nothing moves
 
 
 # What adds to the evidence what a finding is about, and its arguments after the evidence. No closure: thousands wait.
@@ -148,15 +148,24 @@ class Judge:
         return self._stage.learned.usual(*(rows[name].astype(np.int64) for name in ("way", "leg", "age")))
 
     def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
-        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg, usual.survival)
-        if slot.segment == Segment.COLLECTION:
-            score *= FORGETFUL
+        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg)
         if slot.segment == Segment.FACILITY and self._stage.world.jammed[slot.facility]:
             score = max(score, JAMMED)
+        if self._in_stop(slot):
+            score = max(score, STOPPED)
         if age >= self._stage.learned.ceiling(leg):
             score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
         said = (wording.stalled, slot.segment, usual, age, self._timezone)
         return self._open(slot, number, STALL, KIND_OF[slot.segment], slot.last_scan * 1000, now, score, said)
+
+    def _in_stop(self, slot: SlotRow) -> bool:
+        """As `in_stop` of the kernels."""
+        world = self._stage.world
+        if not world.stopped[0] or slot.segment in _INDOORS:
+            return False
+        ends = (slot.region, slot.destination) if slot.segment == Segment.LINEHAUL else (slot.region,)
+        zones = [int(world.places[end]["zone"]) for end in ends]
+        return any(zone and world.stopped[zone] for zone in zones)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         promised = slot.promised * 1000

@@ -20,8 +20,8 @@ Records: TypeAlias = npt.NDArray[Any]
 BUCKETS: Final = 256
 SEGMENTS: Final = len(Segment)
 # Legs are learned apart: a segment, and within two of them where a parcel stands (see LEG below).
-STATION, AGAIN, ORIGIN = SEGMENTS, SEGMENTS + 1, SEGMENTS + 2
-LEGS: Final = SEGMENTS + 3
+STATION, AGAIN, ORIGIN, CLEARED = SEGMENTS, SEGMENTS + 1, SEGMENTS + 2, SEGMENTS + 3
+LEGS: Final = SEGMENTS + 4
 FAR: Final = 0xFFFF_FFFF  # a due time that never comes
 DAY: Final = 86_400
 HOUR: Final = 3600
@@ -203,6 +203,8 @@ def _leg(segment: Segment, status: Status) -> int:
         return STATION  # at the destination, not out yet
     if segment is Segment.FACILITY and status in (Status.CREATED, Status.ACCEPTED):
         return ORIGIN
+    if segment is Segment.FACILITY and status is Status.CUSTOMS_CLEARED:
+        return CLEARED  # of the border, not of a hub: what follows is the road
     return int(segment)
 
 

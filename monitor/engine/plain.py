@@ -69,6 +69,7 @@ class Rules:
     finished: int
     reuse: int
     too_fast: int
+    patience: int
 
 
 @dataclass(slots=True)
@@ -335,6 +336,8 @@ class PlainStage:
         return life.carrier, self.zone(life.region), self.zone(life.destination)
 
     def _worked(self, life: Life, since: int, until: int) -> int:
+        if life.segment == Segment.COLLECTION:
+            return until - since
         return self.business(life.carrier, life.region, until) - self.business(
             life.carrier, life.region, since
         )
@@ -502,7 +505,10 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        if timed and self._silent(life, now) >= self.limit(int(LEG[life.segment, life.status])):
+        limit = self.limit(int(LEG[life.segment, life.status]))
+        if what & What.PROMISE and life.segment == Segment.COLLECTION:
+            limit = min(limit, self.rules.patience)
+        if timed and self._silent(life, now) >= limit:
             life.open |= Open.STALL
             what |= What.STALL
         return what

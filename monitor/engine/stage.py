@@ -33,6 +33,7 @@ from monitor.engine.layout import (
     FACILITY,
     FAR,
     FEED,
+    HOUR,
     LANE,
     LEGS,
     MARK,
@@ -46,8 +47,9 @@ from monitor.engine.layout import (
     Records,
     SlotRow,
 )
-from monitor.engine.places import Places
+from monitor.engine.places import MAX_ZONES, Places
 from monitor.names import Names
+from monitor.vocabulary import Segment
 
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
@@ -135,12 +137,15 @@ def new_world(
         lane_codes=np.zeros(_power(2 * lanes), np.uint32),
         lanes=np.zeros(lanes, LANE),
         limit=learned.limit,
-        relief=learned.relief,
+        quick=learned.quick,
         median=learned.median,
         ends=learned.ends,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
         facilities=np.zeros(places.facility_limit + 1, FACILITY),
         jammed=np.zeros(places.facility_limit + 1, np.uint8),
+        stopped=np.zeros(MAX_ZONES, np.uint8),
+        stop_from=np.zeros(MAX_ZONES, np.uint32),
+        stop_until=np.zeros(MAX_ZONES, np.uint32),
         feeds=np.zeros(places.source_limit + 1, FEED),
         region_keys=np.zeros(2 * MAX_REGION_PAIRS, np.uint64),
         region_codes=np.zeros(2 * MAX_REGION_PAIRS, np.uint32),
@@ -175,6 +180,7 @@ def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, 
         state.SEEN_LIMIT: max(detection.remembered_events // BUCKETS, 16),
         state.CALENDAR_START: calendars.EPOCH,
         state.HOLD_SECONDS: HOLD_SECONDS,
+        state.PATIENCE_SECONDS: round(detection.stalls.patience_hours * HOUR),
     }
 
 
@@ -183,7 +189,8 @@ class ParcelStage:
         self.names = names
         self.places = Places(names, detection.calendars, detection.lane_level)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
-        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls)
+        onward = {int(Segment.FACILITY): int(Segment.LINEHAUL)}
+        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward)
         self.world = new_world(
             self.places,
             with_room(calendars.compiled(detection.calendars)),
@@ -252,7 +259,9 @@ class ParcelStage:
 
     def estimate(self, now: int) -> None:
         """What is usual, anew, for the sweep to come; `now` in milliseconds."""
-        self.learned.estimate(now, self.world.lanes["carrier"], self.lane_count)
+        lanes = self.world.lanes
+        ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
+        self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
 
     # -- asked -------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from config.settings import EngineSettings
 from detectors.kernels import BINS
 from monitor.columns import Scans
 from monitor.engine import dumping
+from monitor.engine.kernels import state
 from monitor.engine.kernels.scans import business, inside
 from monitor.engine.kernels.state import OUTAGES, USED_SLOTS
 from monitor.engine.layout import (
@@ -99,7 +100,7 @@ class Both:
         rules = rules_of(self.engine_settings, self.detection)
         limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
-            Rules(*(rules[number] for number in range(8))),
+            Rules(*(rules[number] for number in (*range(8), state.PATIENCE_SECONDS))),
             lambda region: int(self.stage.world.places[region]["zone"]),
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),

@@ -50,6 +50,7 @@ from monitor.vocabulary import Segment, Status
 # numba freezes plain integers, not enumerations, into kernels.
 STALL, PROMISE, LOST = int(Open.STALL), int(Open.PROMISE), int(Open.LOST)
 NONE, PICKUP, COLLECTION = int(Segment.NONE), int(Segment.PICKUP), int(Segment.COLLECTION)
+FULFILMENT, REFUND = int(Segment.FULFILMENT), int(Segment.REFUND)
 FACILITY, LINEHAUL, DELIVERY, RETURN, CUSTOMS = (
     int(Segment.FACILITY),
     int(Segment.LINEHAUL),
@@ -97,6 +98,7 @@ HOUR = 3600
 NEAR = 4  # rows by which what depends on the slot is asked for
 AHEAD = 12  # rows by which a slot is asked for before it is worked on
 WINDOW = 16  # rows whose hashes are kept: more than AHEAD, and a power of two
+WALL = -1  # in place of a calendar: every second counts
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
 
 
@@ -126,11 +128,17 @@ def calendar_of(world: World, carrier: int, region: int) -> int:
 
 
 @inlined
+def calendar_for(world: World, slot: Any) -> int:
+    """The calendar on which a slot's leg counts: customers fetch their parcels on any day."""
+    return WALL if slot.segment == COLLECTION else calendar_of(world, whole(slot.carrier), whole(slot.region))
+
+
+@inlined
 def worked(world: World, calendar: int, at: int) -> int:
     """Business seconds of a calendar at a moment; only differences mean anything."""
     since = at - world.rules[s.CALENDAR_START]
     hours = world.worked.shape[1] - 1
-    if since < 0:
+    if since < 0 or calendar == WALL:
         return since
     hour = whole(np.uint64(since) // np.uint64(HOUR))  # a division of unsigned numbers is a multiplication
     if hour >= hours:
@@ -186,11 +194,40 @@ def in_jam(world: World, slot: Any) -> bool:
 
 
 @inlined
+def onward_zone(world: World, slot: Any) -> int:
+    """Where a parcel on the road is heading; 0 for one that is not, or goes back."""
+    return whole(world.places[slot.destination].zone) if slot.segment == LINEHAUL else 0
+
+
+@inlined
+def in_stop(world: World, slot: Any) -> bool:
+    """Whether nothing moves where a parcel is, or where it is heading: a storm, a closed road."""
+    if world.stopped[0] == 0 or slot.segment in (NONE, FULFILMENT, COLLECTION, REFUND):
+        return False
+    here = whole(world.places[slot.region].zone)
+    if here != 0 and world.stopped[here] != 0:
+        return True
+    ahead = onward_zone(world, slot)
+    return ahead != 0 and world.stopped[ahead] != 0
+
+
+@inlined
+def was_stopped(world: World, slot: Any, until: int) -> bool:
+    """Whether the wait from the last scan to `until` saw a stop."""
+    here, ahead = whole(world.places[slot.region].zone), onward_zone(world, slot)
+    last = whole(slot.last_scan)
+    if last < whole(world.stop_until[here]) and whole(world.stop_from[here]) < until:
+        return True
+    return last < whole(world.stop_until[ahead]) and whole(world.stop_from[ahead]) < until
+
+
+@inlined
 def limit_of(world: World, slot: Any) -> int:
     """Business seconds without a scan from which a live parcel stands still."""
-    leg = leg_of(slot)
-    limit = whole(world.limit[way_of(world, slot), leg])
-    return max(limit - whole(world.relief[leg]), 0) if in_jam(world, slot) else limit
+    way, leg = way_of(world, slot), leg_of(slot)
+    if in_jam(world, slot) or in_stop(world, slot):
+        return whole(world.quick[way, leg])
+    return whole(world.limit[way, leg])
 
 
 @kernel
@@ -254,12 +291,12 @@ def learn(world: World, slot: Any, until: int) -> None:
     """The leg from the last scan to `until` ended: one case of its lane and segment."""
     if slot.segment == NONE:
         return
-    calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
+    calendar = calendar_for(world, slot)
     duration = worked(world, calendar, until) - worked(world, calendar, whole(slot.last_scan))
     if duration < 0:
         return
     way, leg = way_of(world, slot), leg_of(slot)
-    if not in_jam(world, slot):  # a jam is not the usual
+    if not in_jam(world, slot) and not was_stopped(world, slot, until):  # neither is the usual
         world.ends[way, leg, bin_of(duration)] += np.float32(1.0)
     passed = world.passed[slot.lane, slot.segment]
     passed.finished += 1

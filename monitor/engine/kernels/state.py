@@ -34,12 +34,15 @@ class World(NamedTuple):
     lane_codes: Any  # u4, beside lane_keys
     lanes: Any  # LANE per lane code; 0 is every other lane
     limit: Any  # u4 [lane, leg]: business seconds without a scan that make a stall
-    relief: Any  # u4 [leg]: by how much a limit is lower in a jammed facility
+    quick: Any  # u4 [lane, leg]: likewise in a jammed facility or a stopped region, where slow is no chance
     median: Any  # f4 [lane, leg]: business seconds; 0 is not known
     ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
     passed: Any  # PASSED [lane, segment]
     facilities: Any  # FACILITY per facility code
     jammed: Any  # u1 per facility code
+    stopped: Any  # u1 per zone: nothing moves there; of zone 0, whether any is
+    stop_from: Any  # u4 per zone: its last stop
+    stop_until: Any  # u4; FAR while it lasts
     feeds: Any  # FEED per source code
     region_keys: Any  # u8, open addressed
     region_codes: Any  # u4
@@ -73,4 +76,5 @@ TOO_FAST_SECONDS = 7
 SEEN_LIMIT = 8
 CALENDAR_START = 9
 HOLD_SECONDS = 10
-RULES = 11
+PATIENCE_SECONDS = 11
+RULES = 12

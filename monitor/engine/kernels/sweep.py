@@ -10,14 +10,16 @@ from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
 from monitor.engine.kernels.scans import (
+    COLLECTION,
     LOST,
     NONE,
     PROMISE,
     RETURN,
     STALL,
-    calendar_of,
+    calendar_for,
     count,
     finish,
+    in_stop,
     leg_of,
     limit_of,
     lost_after,
@@ -41,7 +43,7 @@ BLOCK = 64  # due times looked at together
 @kernel
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silences hid."""
-    calendar = calendar_of(world, whole(slot.carrier), whole(slot.region))
+    calendar = calendar_for(world, slot)
     last = whole(slot.last_scan)
     age = worked(world, calendar, now) - worked(world, calendar, last)
     for number in range(s.OUTAGES):
@@ -77,6 +79,10 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
         limit = limit_of(world, slot)
+        if (
+            what & DUE_PROMISE and slot.segment == COLLECTION
+        ):  # who could have fetched it, and did not, writes now
+            limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
             wait = now + limit - age
         elif hold:
@@ -201,7 +207,7 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
             continue
         if slot.segment != NONE:
             age = silent_age(world, slot, now)
-            if age >= 0:
+            if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
                 way, leg = way_of(world, slot), leg_of(slot)
                 still[way, leg, bin_of(age)] += np.float32(1.0)
             if not slot.open & (STALL | LOST):

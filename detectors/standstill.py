@@ -1,0 +1,89 @@
+"""Regions in which nothing moves any more: a storm, a closed road, a strike.
+
+What is counted is arrivals at facilities, by region and hour of the day. What a region usually sees in this hour, times
+what all other regions see now of their usual (a night, a holiday, a silent feed are nobody's storm), is expected; a
+running sum of log likelihood ratios (CUSUM) asks whether a tenth of it is left. It falls with every arrival, so a
+region that moves again is soon believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.plain import pack, unpack
+
+F64 = npt.NDArray[np.float64]
+
+HOURS: Final = 24
+LEFT: Final = 0.1  # of the usual, in a stop
+OPEN: Final = 10.0  # log likelihood ratio: some eleven arrivals that did not come
+CLOSE: Final = 5.0
+FULL: Final = 15.0  # no surer than this, or the end would be noticed late
+DOUBT: Final = 3.0  # what looks like a stop teaches nothing
+READY_DAYS: Final = 4.0
+MEMORY_DAYS: Final = 7.0
+COMMON_DAYS: Final = 1.0  # days that the hours of all regions weigh in a region's own
+LONGEST_DAYS: Final = 10.0  # afterwards a region that stays still is learned anew
+
+
+class Standstill:
+    """`rows` regions at the most, by the caller's numbers."""
+
+    def __init__(self, rows: int) -> None:
+        self._seen = np.zeros((rows, HOURS))  # arrivals by hour of the day, fading
+        self._days = np.zeros(HOURS)  # how often each hour was learned, fading alike
+        self._evidence = np.zeros(rows)
+        self._since = np.zeros(rows)  # days for which the evidence has been above nothing
+        self._age = 0.0
+        self.stopped = np.zeros(rows, bool)
+
+    def run(self, hour: int, arrived: F64, days: float) -> None:
+        """`arrived`: one element a region, in the `days` that ended in this local hour; scored, then learned."""
+        usual = self._usual(hour) * days * HOURS
+        others = usual.sum() - usual
+        now = np.divide(arrived.sum() - arrived, others, out=np.zeros_like(others), where=others > 0)
+        expected = usual * np.minimum(now, 1.0)
+        if self._age >= READY_DAYS:
+            change = (1 - LEFT) * expected - arrived * math.log(1 / LEFT)
+            self._evidence = np.clip(self._evidence + change, 0.0, FULL)
+        self._since = np.where(self._evidence > 0, self._since + days, 0.0)
+        self.stopped = (self._evidence >= OPEN) | (self.stopped & (self._evidence >= CLOSE))
+        given_up = self._since > LONGEST_DAYS
+        self._evidence[given_up], self.stopped[given_up] = 0.0, False
+        self._learn(hour, arrived, days)
+
+    @property
+    def since_days(self) -> F64:
+        """How long ago each region's evidence began, days; 0 where there is none."""
+        return self._since
+
+    def _usual(self, hour: int) -> F64:
+        """Arrivals an hour of each region."""
+        known = max(float(self._days.sum()) / HOURS, 1e-9)
+        daily = self._seen.sum(axis=1) / known
+        total = float(self._seen.sum())
+        common = daily * (float(self._seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
+        return np.asarray((self._seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
+
+    def _learn(self, hour: int, arrived: F64, days: float) -> None:
+        share = days * HOURS  # of this hour of the day
+        keep = 0.5 ** (share / MEMORY_DAYS)
+        learned = np.where(self._evidence > DOUBT, self._usual(hour) * share, arrived)
+        self._seen[:, hour] = self._seen[:, hour] * keep + learned
+        self._days[hour] = self._days[hour] * keep + share
+        self._age += days
+
+    def state(self) -> dict[str, Any]:
+        names = ("_seen", "_days", "_evidence", "_since", "stopped")
+        return {name.strip("_"): pack(getattr(self, name)) for name in names} | {"age": self._age}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._seen, self._days = unpack(state["seen"]), unpack(state["days"])
+        self._evidence, self._since = unpack(state["evidence"]), unpack(state["since"])
+        self.stopped = unpack(state["stopped"])
+        self._age = float(state["age"])

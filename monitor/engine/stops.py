@@ -1,0 +1,92 @@
+"""Which zones stand still (`detectors.standstill`), and what that changes for the parcels there.
+
+As in a jam, a slow parcel is no chance in a stop: its stall opens after the short margin, and what it took teaches
+nothing, nor does a wait that saw the stop begin or end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.clock import DAY, HOUR, offset_of
+from detectors.findings import Instant
+from detectors.plain import pack, unpack
+from detectors.standstill import Standstill
+from monitor.engine.layout import FAR
+from monitor.engine.places import MAX_ZONES
+from monitor.engine.stage import ParcelStage
+
+EVERY: Final = 30 * 60_000
+WIDEST: Final = 2 * HOUR  # a wider window (the daemon was down) says nothing of any hour
+
+
+class Stops:
+    def __init__(self, stage: ParcelStage, timezone: str) -> None:
+        self._stage = stage
+        self._timezone = timezone
+        self._standstill = Standstill(MAX_ZONES)
+        self._ran_at: Instant = 0
+        self._before = np.zeros(0)
+
+    def pass_time(self, now: Instant) -> bool:
+        """At ticks; whether a stop began or ended."""
+        if now // EVERY == self._ran_at // EVERY:
+            return False
+        arrived = self._arrived()
+        before = np.zeros_like(arrived)
+        before[: len(self._before)] = self._before
+        window, first = now - self._ran_at, self._ran_at == 0
+        self._ran_at, self._before = now, arrived
+        if first or window > WIDEST:
+            return False
+        local = now - window // 2 + offset_of(now, self._timezone)
+        self._standstill.run(int(local % DAY // HOUR), self._by_zone(arrived - before), window / DAY)
+        return self._mark(now)
+
+    def _arrived(self) -> npt.NDArray[np.float64]:
+        """So far, by facility."""
+        facilities = self._stage.world.facilities[: len(self._stage.names.facilities) + 1]
+        return np.asarray(facilities["arrived"], np.float64)
+
+    def _by_zone(self, arrived: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        world = self._stage.world
+        zones = world.places["zone"][world.facilities["region"][: len(arrived)]]
+        found = np.bincount(zones, weights=arrived, minlength=MAX_ZONES).astype(np.float64)
+        found[0] = 0.0
+        return np.asarray(found)
+
+    def _mark(self, now: Instant) -> bool:
+        world, stopped = self._stage.world, self._standstill.stopped
+        begun = np.flatnonzero(stopped & (world.stopped == 0))
+        begun = begun[begun > 0]
+        ended = np.flatnonzero(~stopped & (world.stopped != 0))
+        ended = ended[ended > 0]
+        since = now - self._standstill.since_days[begun] * DAY
+        world.stop_from[begun] = since // 1000
+        world.stop_until[begun] = FAR
+        world.stop_until[ended] = now // 1000
+        world.stopped[:] = stopped
+        world.stopped[0] = stopped.any()
+        return len(begun) + len(ended) > 0
+
+    def state(self) -> dict[str, Any]:
+        world = self._stage.world
+        return {
+            "standstill": self._standstill.state(),
+            "ran_at": self._ran_at,
+            "before": pack(self._before),
+            "from": pack(world.stop_from),
+            "until": pack(world.stop_until),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        world = self._stage.world
+        self._standstill.restore(state["standstill"])
+        self._ran_at, self._before = state["ran_at"], unpack(state["before"])
+        world.stop_from[:], world.stop_until[:] = unpack(state["from"]), unpack(state["until"])
+        world.stopped[:] = self._standstill.stopped
+        world.stopped[0] = self._standstill.stopped.any()
