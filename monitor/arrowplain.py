@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,8 +31,9 @@ _DELIVERED: Final = Words(DELIVERED)
 _NO_NUMBERS: Final = np.zeros(0, np.uint32)
 _ROW: Final = {name: row for row, name in enumerate(TEXTS)}
 _REQUIRED: Final = [_ROW[name] for name in ("kind", "status", "carrier", "event_id", "tracking_number")]
-_pointer: Final[Any] = ctypes.pythonapi.PyCapsule_GetPointer
-_pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+_pointer: Final = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
 
 
 def plain(batch: pa.RecordBatch, names: Names, latest: int | None) -> Batch | None:

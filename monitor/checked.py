@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from msgspec import UNSET
@@ -24,6 +24,8 @@ from monitor.wire import (
     check_numbers,
     check_texts,
 )
+
+_NO_TIMES: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def check_all(events: Sequence[Wire], latest: int | None) -> Checked | None:
 
 def with_others(scans: ScanTexts, others: Sequence[Wire], latest: int | None) -> Checked | None:
     """Tracking events that passed every check, and the rest that has yet to; None where any of these fails."""
+    if not others:
+        return Checked(scans, others, _NO_TIMES, _NO_TIMES, _NO_TIMES)
     occurred = times([event.occurred_at for event in others])
     received = times([event.received_at for event in others])
     promised = times([event.promised_at if type(event) is WireOrder else "" for event in others])

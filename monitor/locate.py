@@ -102,8 +102,7 @@ class Located:
 
 def locate(data: U8, values: int) -> Located | None:
     """`data` holds `values` JSON objects, one a line; None where some line is not plain."""
-    starts = np.empty((len(TEXTS), values), np.int32)
-    ends = np.empty((len(TEXTS), values), np.int32)
+    starts, ends = (np.zeros((len(TEXTS), values), np.int32) for _ in range(2))
     line, others = np.empty(values, np.int32), np.empty(values, np.int32)
     seen = np.empty(values, np.uint32)
     escaped = np.empty((len(TEXTS) * values, 2), np.int32)
@@ -163,11 +162,8 @@ def _nested_end(text: int, size: int, place: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _name_at(text: int, size: int, start: int, expected: int) -> int:
-    """Which of `_NAMES` it is, or -1; asks for `expected` first, as lines of one sender look alike."""
-    low, high = word_at(text, size, start, 8), word_at(text, size, start + 8, 8)
-    if low & _KEYS[expected, 3] == _KEYS[expected, 1] and high & _KEYS[expected, 4] == _KEYS[expected, 2]:
-        return expected
+def _name_at(low: np.uint64, high: np.uint64) -> int:
+    """Which of `_NAMES` begins with these sixteen bytes, or -1."""
     for name in range(len(_KEYS)):
         if low & _KEYS[name, 3] == _KEYS[name, 1] and high & _KEYS[name, 4] == _KEYS[name, 2]:
             return name
@@ -205,11 +201,16 @@ def _line(
     plain, tracking = True, False
     first, before = 0, slashes
     while place < size and byte_at(text, place) == 34:
-        expected = usual[first]
-        name = _name_at(text, size, place + 1, expected)
+        # Lines of one sender look alike: the name that stood here in the line before is asked for first.
+        expected = usual[np.uint64(first)]
+        key = _KEYS[np.uint64(expected)]
+        low, high = word_at(text, size, place + 1, 8), word_at(text, size, place + 9, 8)
+        name = int(expected)
+        if low & key[3] != key[1] or high & key[4] != key[2]:
+            name = _name_at(low, high)
         if name >= 0:
-            place += 1 + int(_KEYS[name, 0])
-            usual[first] = name
+            place += 1 + int(key[0]) if name == expected else 1 + int(_KEYS[name, 0])
+            usual[np.uint64(first)] = name
         else:
             place, slash = _string_end(text, size, place + 1)
             plain = plain and not slash
@@ -237,9 +238,13 @@ def _line(
                     escaped[slashes, 1] = row
                     slashes += 1
                 else:
-                    plain = plain and length <= MOST[name] and (length > 0 or not _FILLED[name])
-                starts[name, row] = begin + 1
-                ends[name, row] = place - 1
+                    plain = (
+                        plain
+                        and length <= MOST[np.uint64(name)]
+                        and (length > 0 or not _FILLED[np.uint64(name)])
+                    )
+                starts[np.uint64(name), np.uint64(row)] = begin + 1
+                ends[np.uint64(name), np.uint64(row)] = place - 1
             elif name == _KIND:
                 tracking = place - begin == 10 and word_at(text, size, begin + 1, 8) == _TRACKING
             elif name == _EXTRA:
@@ -264,7 +269,10 @@ def _line(
 def _locate(
     data: U8, starts: I32, ends: I32, line: I32, seen: U32, others: I32, escaped: I32
 ) -> tuple[int, int, int]:
-    """How many rows, other values and escaped texts; fewer values than there are where a line is not plain."""
+    """How many rows, other values and escaped texts; fewer values than there are where a line is not plain.
+
+    `starts` and `ends` come and stay 0 where a text is absent.
+    """
     text, size = data.ctypes.data, len(data)
     usual = np.zeros(64, np.int64)  # the name in each place of the line before
     values = len(line)
@@ -284,12 +292,11 @@ def _locate(
         if what == 0 or (place < size and byte_at(text, place) != _LINE):
             return 0, 0, 0
         if what == 1:
-            for column in range(len(starts)):
-                if not seen[rows] >> np.uint32(column) & np.uint32(1):
-                    starts[column, rows], ends[column, rows] = 0, 0
             line[rows] = rows + rest
             rows += 1
         else:
             others[rest] = rows + rest
             rest += 1
+            for column in range(len(starts)):
+                starts[column, rows], ends[column, rows] = 0, 0
     return rows, rest, slashes

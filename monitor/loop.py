@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import structlog
 
 from detectors.findings import Instant
@@ -151,12 +152,10 @@ class Loop:
 
 
 def _counts(batch: Batch) -> dict[int, int]:
-    if not len(batch.scans):
-        return {}
-    import numpy as np
-
-    codes, counts = np.unique(batch.scans.source, return_counts=True)
-    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    """Tracking events by the code of their source."""
+    counts = np.bincount(batch.scans.source)
+    codes = np.flatnonzero(counts)
+    return dict(zip(codes.tolist(), counts[codes].tolist(), strict=True))
 
 
 @dataclass(slots=True)

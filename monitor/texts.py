@@ -47,6 +47,8 @@ class Column:
 
     def numbers(self, words: Words) -> U8 | None:
         """None where a text is no word of the list; 0 where there is none."""
+        if not len(self.buffer):
+            return np.zeros(len(self), np.uint8)
         codes, missing = words.known.found_at(self.buffer, self.starts, self.ends)
         return None if missing else words.values[codes]
 

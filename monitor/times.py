@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8
-from monitor.words import AHEAD, byte_at, prefetch
+from monitor.words import AHEAD, byte_at, prefetch, whole_word_at
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000  # 2100-01-01, excluded
@@ -128,17 +128,41 @@ def _moment(text: int, at: int, end: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
+def _within_minute(text: int, at: int, end: int) -> np.int64:
+    """Milliseconds since the minute, of a text that ends with `:SSZ` or `:SS.mmmZ`; -1 where it has another form."""
+    length = end - at
+    if length not in {20, 24} or byte_at(text, end - 1) != 90 or byte_at(text, at + 16) != 58:
+        return np.int64(BAD)
+    second, thousandths = _two(text, at + 17), np.int64(0)
+    if length == 24:
+        last = byte_at(text, at + 22) - 48
+        thousandths = _two(text, at + 20) * 10 + last
+        if byte_at(text, at + 19) != 46 or last < 0 or last > 9 or thousandths > 999:
+            return np.int64(BAD)
+    return second * 1000 + thousandths if second <= 60 else np.int64(BAD)
+
+
+@njit(cache=True, nogil=True)
 def parse_times(buffer: U8, starts: I32, ends: I32, out: I64) -> bool:
     """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
     text = buffer.ctypes.data
     rows = len(out)
+    # Neighbours mostly lie in one minute: its text is read once for all of them.
+    date, clock, minute = np.uint64(0), np.uint64(0), np.int64(BAD)
     for row in range(rows):
         prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
         start, end = int(starts[row]), int(ends[row])
         if start == end:
             out[row] = 0
             continue
-        moment = _moment(text, start, end)
+        rest = _within_minute(text, start, end)
+        if rest >= 0 and whole_word_at(text, start) == date and whole_word_at(text, start + 8) == clock:
+            moment = minute + rest
+        else:
+            moment = _moment(text, start, end)
+            if rest >= 0 and moment != BAD:
+                date, clock = whole_word_at(text, start), whole_word_at(text, start + 8)
+                minute = moment - rest
         if moment < EARLIEST or moment >= LATEST:
             return False
         out[row] = moment

@@ -60,6 +60,24 @@ _zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the 
 
 
 _store8: Final[Any] = intrinsic(_write)
+_WIDE: Final = 32  # bytes that are compared at once
+
+
+def _quotes(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        octets = ir.VectorType(ir.IntType(8), _WIDE)
+        loaded = builder.load(builder.inttoptr(arguments[0], octets.as_pointer()))
+        loaded.align = 1
+        quotes, slashes = (
+            builder.icmp_unsigned("==", loaded, ir.Constant(octets, [character] * _WIDE))
+            for character in b'"\\'
+        )
+        return builder.bitcast(builder.or_(quotes, slashes), ir.IntType(_WIDE))
+
+    return types.uint32(types.intp), code
+
+
+_quotes_in: Final[Any] = intrinsic(_quotes)  # a bit for each of the next bytes that is a quote or a backslash
 
 
 def _ask_for(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
@@ -124,6 +142,11 @@ def word_at(address: int, size: int, place: int, count: int) -> np.uint64:
 @njit(cache=True, nogil=True)
 def quote_or_slash(address: int, place: int, end: int) -> int:
     """The first `"` or backslash from `place` on, or `end`."""
+    while place + _WIDE <= end:
+        bits = np.uint64(_quotes_in(address + place))
+        if bits != 0:
+            return place + int(_zeros_below(bits))
+        place += _WIDE
     while place + 8 <= end:
         word = _load8(address + place)
         quotes, slashes = word ^ _QUOTES, word ^ _SLASHES

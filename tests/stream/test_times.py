@@ -88,3 +88,21 @@ def test_an_empty_column_is_no_trouble() -> None:
     column = times([])
     assert column is not None
     assert column.dtype == np.int64
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["2026-02-28T23:59", "2026-02-28T23:58", "2026-02-30T23:59", "2026-02-28t23:59"]),
+            st.sampled_from([":00", ":59", ":60", ":61", ";00", ":0a", ":5"]),
+            st.sampled_from(
+                ["Z", ".5Z", ".123Z", ".12aZ", "x123Z", ".123z", ".1239Z", "+08:00", "", "ZZZZZ"]
+            ),
+        ).map("".join),
+        max_size=6,
+    )
+)
+def test_neighbours_in_one_minute_are_read_as_if_alone(texts: list[str]) -> None:
+    column = times(texts)
+    alone = [parse_time(text) for text in texts]
+    assert (None if column is None else column.tolist()) == (None if None in alone else alone)
