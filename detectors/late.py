@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from numba import njit
 
@@ -359,7 +360,7 @@ def _evidence(
     }
 
 
-def _first(rank: I64, count: int) -> I64:
+def _first(rank: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
     """The places of the lowest, in their order."""
     if len(rank) <= count:
         return np.argsort(rank, kind="stable")

@@ -59,8 +59,10 @@ class Table(Protocol):
         """The texts of some rows of any column of texts."""
         ...
 
-    def rank(self) -> I64:
-        """An order of the rows that does not hang on where the engine keeps them."""
+    def rank(self) -> npt.NDArray[Any]:
+        """An order of the rows that does not hang on where the engine keeps them: of parcels in the table, numbers that
+        follow from their keys; of others, their place.
+        """
         ...
 
     def take(self, rows: npt.NDArray[Any]) -> Table:
@@ -124,7 +126,7 @@ class FrameTable:
         column = self._frame[name]
         return column.to_list() if rows is None else column.gather(rows).to_list()
 
-    def rank(self) -> I64:
+    def rank(self) -> npt.NDArray[Any]:
         return np.arange(self._frame.height)
 
     def take(self, rows: npt.NDArray[Any]) -> FrameTable:
