@@ -21,7 +21,7 @@ def warm() -> None:
     window = Window(_MOMENT - HOUR, _MOMENT, facilities=_frame("facilities", facility))
     BacklogForecast(limits=BacklogLimits(ready_days=0.0)).run(window)
     late = LatePredicted(ready_cases=0)
-    known = {"tracking_number": "W", "carrier": "w", "accepted": _MOMENT - HOUR, "promised": _MOMENT + DAY}
+    known = {"tracking_number": "W", "carrier": "w", "accepted": _MOMENT - 2 * DAY, "promised": _MOMENT + DAY}
     late.look(_frame("parcels", known | {"segment": 4, "open": False}), _MOMENT)
     late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
