@@ -7,7 +7,7 @@ column of names is codes into a vocabulary that only grows, and a detector's own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -167,12 +167,3 @@ class Rows:
                 self._known[code] = absent if text is None else number(text)
             found = self._known[column.codes]
         return found
-
-
-def together(columns: Sequence[Coded], size: int) -> tuple[I64, I64]:
-    """Rows that agree in all these columns: the first row of each group, and each row's group."""
-    key = np.zeros(size, np.int64)
-    for column in columns:
-        key = key * len(column.texts) + column.codes
-    _, first, group = np.unique(key, return_index=True, return_inverse=True)
-    return first, group
