@@ -11,18 +11,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from numba import njit
 
 from detectors.calibration import Calibration
-from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
+from detectors.clock import DAY, HOUR, offset_of, promise_ends
 from detectors.deferred import Deferred
 from detectors.findings import Instant
 from detectors.interfaces import SCHEMAS, Verdict, empty
+from detectors.late_words import late_evidence, named_quantiles
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
 from detectors.progress import Progress
 from detectors.tables import F64, I64, LANE, FrameTable, Rows, Table, table_of
-from detectors.transit import QUANTILES, Transit
+from detectors.transit import Transit
 
 EVENING: Final = 20 * HOUR  # by then nearly all that arrives on a day has arrived
 _COLLECTED: Final = 12  # monitor.vocabulary.Status, which detectors do not import
@@ -125,7 +127,7 @@ class LatePredicted:
             row = rows[index]
             chance = float(probability[row])
             told = (values, chance, int(left[row]), quantiles[index], now, self._cases, self._timezone)
-            evidence, score = Deferred(_evidence, *told), round(chance, 6)
+            evidence, score = Deferred(late_evidence, *told), round(chance, 6)
             out.append(Verdict(int(judged[row]), not bool(ended[row]), score, evidence))
         return out
 
@@ -147,7 +149,9 @@ class LatePredicted:
         carrier, *ends = (row.get(name) or "" for name in ("carrier", "origin", "destination"))
         rows = self._transit.names([carrier], ["|".join((carrier, *ends))])
         age = np.array([float(now - row["accepted"])])
-        return _named(now + self._transit.remaining(age, *rows, now + offset_of(now, self._timezone))[0])
+        return named_quantiles(
+            now + self._transit.remaining(age, *rows, now + offset_of(now, self._timezone))[0]
+        )
 
     def probability(self, parcels: Table | pl.DataFrame, now: Instant) -> F64:
         """P(late) by row, NaN where nothing can be said: for benchmarks and the parcel page."""
@@ -326,40 +330,7 @@ class Codes:
         self.lane, self.carrier = Rows(), Rows()
 
 
-def _evidence(
-    row: Mapping[str, Any],
-    probability: float,
-    left: int,
-    arrival: F64,
-    now: Instant,
-    cases: int,
-    timezone: str,
-) -> dict[str, Any]:
-    number, since = row["tracking_number"], row["accepted"] or row["ordered"]
-    quantiles = _named(arrival)
-    promise, likely = stamp(row["promised"], timezone), stamp(quantiles["p50"], timezone)
-    chance = round(100 * probability)
-    return {
-        "carrier": row["carrier"],
-        "lane": "-".join(str(row[end]) for end in ("origin", "destination") if row[end]) or None,
-        "facility": row["facility"],
-        "region": row["destination"],
-        "feed": row["feed"],
-        "segment": row["segment"],
-        "since": since,
-        "age_hours": round((now - since) / HOUR, 1),
-        "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
-        "limit_hours": round((row["promised"] - since) / HOUR, 1),
-        "cases": cases,
-        "promised": row["promised"],
-        "days_left": left,
-        **quantiles,
-        "zh": f"包裹 {number} 有 {chance}% 的可能赶不上 {promise} 的承诺，预计 {likely} 送达",
-        "en": f"parcel {number} will miss its promise of {promise} with {chance} %, expected {likely}",
-    }
-
-
-def _first(rank: I64, count: int) -> I64:
+def _first(rank: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
     """The places of the lowest, in their order."""
     if len(rank) <= count:
         return np.argsort(rank, kind="stable")
@@ -392,7 +363,3 @@ def _texts(labels: Sequence[str | None]) -> list[str]:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     return FrameTable(pl.DataFrame(rows, schema=dict(SCHEMAS["finished"])) if rows else empty("finished"))
-
-
-def _named(times: F64) -> dict[str, Instant]:
-    return {f"p{round(100 * q)}": int(at) for q, at in zip(QUANTILES, times, strict=True)}

@@ -8,6 +8,7 @@ delivery or when the promise has passed; the days before are then taught as they
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from detectors.plain import pack, unpack
 
@@ -41,6 +43,11 @@ _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "near_lane": (9, _LANES),
     "near_carrier": (9, _CARRIERS),
 }
+_TABLES: Final = len(_SHAPES)
+_SIZES: Final = [math.prod(shape) for shape in _SHAPES.values()]
+_STARTS: Final = dict(zip(_SHAPES, np.cumsum([0, *_SIZES[:-1]]).tolist(), strict=True))
+_CELLS: Final = sum(_SIZES)
+_S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = _STARTS.values()
 _STEP: Final = 0.15
 _CURVATURE: Final = 0.15  # of the logistic loss, about p(1 - p)
 _FORGET: Final = 0.999  # a day, of how settled the cells are
@@ -68,7 +75,7 @@ class Known:
     def all_of(cls, parts: Sequence[Known]) -> Known:
         return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in cls.__slots__))
 
-    def take(self, rows: npt.NDArray[Any]) -> Known:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Known:
         return Known(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
@@ -88,72 +95,48 @@ class WorkingDays:
         works = (days + 3) % 7 < 5
         off = np.array(sorted(day for day in days_off if 0 <= day < len(days)), dtype=np.int64)
         works[off] = False
-        self._count = np.cumsum(works)
+        self.count = np.cumsum(works)  # working days up to each day
 
     def between(self, first: I64, last: I64) -> I64:
-        limit = len(self._count) - 1
-        return np.asarray(self._count[np.clip(last, 0, limit)] - self._count[np.clip(first, 0, limit)])
+        limit = len(self.count) - 1
+        return np.asarray(self.count[np.clip(last, 0, limit)] - self.count[np.clip(first, 0, limit)])
 
 
 class Lateness:
     def __init__(self, working: WorkingDays) -> None:
         self._working = working
-        self._weights = {name: np.zeros(shape) for name, shape in _SHAPES.items()}
-        self._settled = {name: np.ones(shape) for name, shape in _SHAPES.items()}
+        # One array for all tables; those by name are views of it.
+        self._all_weights, self._all_settled = np.zeros(_CELLS), np.ones(_CELLS)
+        self._weights = {name: _part(self._all_weights, name) for name in _SHAPES}
+        self._settled = {name: _part(self._all_settled, name) for name in _SHAPES}
         # lanes and carriers borrow from the rest until they have many cases of their own
         self._settled["near_lane"] += 2.0
         self._settled["near_carrier"] += 2.0
 
     def logit(self, known: Known) -> F64:
-        total = np.zeros(len(known))
-        for name, cells in self._cells(known).items():
-            total += self._weights[name][cells]
-        return total
+        return np.asarray(logits(self._cells(known), self._all_weights), np.float64)
 
     def learn(self, known: Known, late: npt.NDArray[np.bool_]) -> None:
         for start in range(0, len(known), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(known)))
-            part = known.take(rows)
-            cells = self._cells(part)
-            logit = np.zeros(len(part))
-            for name, at in cells.items():
-                logit += self._weights[name][at]
-            miss = late[rows] - 1.0 / (1.0 + np.exp(-logit))
-            for name, at in cells.items():
-                settled, weights = self._settled[name], self._weights[name]
-                np.add.at(settled, at, _CURVATURE)
-                np.add.at(weights, at, _STEP * miss / settled[at] ** 0.75)
+            rows = slice(start, start + _CHUNK)
+            teach(self._cells(known.take(rows)), late[rows], self._all_weights, self._all_settled)
 
     def forget(self, days: float) -> None:
-        for settled in self._settled.values():
-            np.maximum(settled * _FORGET**days, 1.0, out=settled)
+        np.maximum(self._all_settled * _FORGET**days, 1.0, out=self._all_settled)
 
-    def _cells(self, known: Known) -> dict[str, tuple[I64, ...]]:
-        left = np.clip(known.promised - known.today, 0, FAR)
-        near = np.searchsorted(_NEAR, left, side="right")
-        handed = known.handed >= 0
-        start = np.where(handed, known.handed, known.ordered)
-        since = np.maximum(known.today - start, 0)
-        age = np.where(handed, np.minimum(since, _AGES - 1), _AGES + np.minimum(since, _WAITS - 1))
-        horizon = np.searchsorted(_HORIZON, known.promised - known.ordered, side="right")
-        wait = np.where(handed, np.clip(known.handed - known.ordered, 0, 14), 15)
-        work_left = np.clip(self._working.between(known.today, known.promised), 0, 15)
-        work_left = np.where(handed, work_left, 16)
-        worked = np.clip(self._working.between(start, known.today), 0, 30)
-        weekday = (known.today + 3) % 7
-        return {
-            "left_age": (left, age),
-            "left": (left,),
-            "age": (age,),
-            "near_horizon": (near, horizon),
-            "near_wait": (near, wait),
-            "working": (work_left, worked),
-            "working_left": (work_left,),
-            "left_weekday": (left, weekday),
-            "lane": (known.lane,),
-            "near_lane": (near, known.lane),
-            "near_carrier": (near, known.carrier),
-        }
+    def _cells(self, known: Known) -> npt.NDArray[np.int32]:
+        return np.asarray(
+            cells(
+                known.today,
+                known.ordered,
+                known.handed,
+                known.promised,
+                known.lane,
+                known.carrier,
+                self._working.count,
+            ),
+            np.int32,
+        )
 
     def state(self) -> dict[str, Any]:
         """Cells that were never taught are left out: most lanes of the table are empty."""
@@ -184,3 +167,72 @@ def days_out(known: Known, last: I64) -> tuple[Known, I64]:
     rows = known.take(parcel)
     handed = np.where(rows.handed <= today, rows.handed, -1)
     return Known(today, rows.ordered, handed, rows.promised, rows.lane, rows.carrier), parcel
+
+
+def _part(whole: F64, name: str) -> F64:
+    start, shape = _STARTS[name], _SHAPES[name]
+    return whole[start : start + math.prod(shape)].reshape(shape)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _place(edges: Any, value: int) -> int:
+    """How many edges the value has reached."""
+    place = 0
+    while place < len(edges) and edges[place] <= value:
+        place += 1
+    return place
+
+
+@njit(cache=True, nogil=True)
+def cells(today: Any, ordered: Any, handed: Any, promised: Any, lane: Any, carrier: Any, working: Any) -> Any:
+    """Where each parcel's cells lie, one row a parcel, one column a table. `working`: working days up to each day."""
+    out = np.empty((len(today), _TABLES), np.int32)
+    last = len(working) - 1
+    for row in range(len(today)):
+        left = min(max(promised[row] - today[row], 0), FAR)
+        near = _place(_NEAR, left)
+        out_of_house = handed[row] >= 0
+        start = handed[row] if out_of_house else ordered[row]
+        since = max(today[row] - start, 0)
+        age = min(since, _AGES - 1) if out_of_house else _AGES + min(since, _WAITS - 1)
+        horizon = _place(_HORIZON, promised[row] - ordered[row])
+        wait = min(max(handed[row] - ordered[row], 0), 14) if out_of_house else 15
+        first, now = min(max(start, 0), last), min(max(today[row], 0), last)
+        due = min(max(promised[row], 0), last)
+        work_left = min(max(working[due] - working[now], 0), 15) if out_of_house else 16
+        worked = min(max(working[now] - working[first], 0), 30)
+        weekday = (today[row] + 3) % 7
+        out[row, 0] = _S0 + left * (_AGES + _WAITS) + age
+        out[row, 1] = _S1 + left
+        out[row, 2] = _S2 + age
+        out[row, 3] = _S3 + near * 14 + horizon
+        out[row, 4] = _S4 + near * 16 + wait
+        out[row, 5] = _S5 + work_left * 32 + worked
+        out[row, 6] = _S6 + work_left
+        out[row, 7] = _S7 + left * 7 + weekday
+        out[row, 8] = _S8 + lane[row]
+        out[row, 9] = _S9 + near * _LANES + lane[row]
+        out[row, 10] = _S10 + near * _CARRIERS + carrier[row]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def logits(at: Any, weights: Any) -> Any:
+    out = np.zeros(len(at))
+    for row in range(len(at)):
+        for table in range(_TABLES):
+            out[row] += weights[at[row, table]]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def teach(at: Any, late: Any, weights: Any, settled: Any) -> None:
+    """One step for all: judged before any of them has taught, each cell as settled as after all of them."""
+    odds = logits(at, weights)
+    for row in range(len(at)):
+        for table in range(_TABLES):
+            settled[at[row, table]] += _CURVATURE
+    for row in range(len(at)):
+        miss = (1.0 if late[row] else 0.0) - 1.0 / (1.0 + math.exp(-odds[row]))
+        for table in range(_TABLES):
+            weights[at[row, table]] += _STEP * miss / settled[at[row, table]] ** 0.75

@@ -7,7 +7,7 @@ column of names is codes into a vocabulary that only grows, and a detector's own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -59,8 +59,10 @@ class Table(Protocol):
         """The texts of some rows of any column of texts."""
         ...
 
-    def rank(self) -> I64:
-        """An order of the rows that does not hang on where the engine keeps them."""
+    def rank(self) -> npt.NDArray[Any]:
+        """An order of the rows that does not hang on where the engine keeps them: of parcels in the table, numbers that
+        follow from their keys; of others, their place.
+        """
         ...
 
     def take(self, rows: npt.NDArray[Any]) -> Table:
@@ -124,7 +126,7 @@ class FrameTable:
         column = self._frame[name]
         return column.to_list() if rows is None else column.gather(rows).to_list()
 
-    def rank(self) -> I64:
+    def rank(self) -> npt.NDArray[Any]:
         return np.arange(self._frame.height)
 
     def take(self, rows: npt.NDArray[Any]) -> FrameTable:
@@ -165,12 +167,3 @@ class Rows:
                 self._known[code] = absent if text is None else number(text)
             found = self._known[column.codes]
         return found
-
-
-def together(columns: Sequence[Coded], size: int) -> tuple[I64, I64]:
-    """Rows that agree in all these columns: the first row of each group, and each row's group."""
-    key = np.zeros(size, np.int64)
-    for column in columns:
-        key = key * len(column.texts) + column.codes
-    _, first, group = np.unique(key, return_index=True, return_inverse=True)
-    return first, group

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from detectors.backlog import BacklogForecast, BacklogLimits
-from detectors.clock import HOUR
+from detectors.clock import DAY, HOUR
 from detectors.interfaces import SCHEMAS, Window
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
@@ -20,8 +20,10 @@ def warm() -> None:
     facility = {"facility": "H", "arrived": 1, "departed": 1, "delivered": 0, "stock": 1, "stalled": 0}
     window = Window(_MOMENT - HOUR, _MOMENT, facilities=_frame("facilities", facility))
     BacklogForecast(limits=BacklogLimits(ready_days=0.0)).run(window)
-    parcel = {"tracking_number": "W", "carrier": "w", "segment": 4, "accepted": _MOMENT - HOUR, "open": False}
-    LatePredicted().look(_frame("parcels", parcel), _MOMENT)
+    late = LatePredicted(ready_cases=0)
+    known = {"tracking_number": "W", "carrier": "w", "accepted": _MOMENT - 2 * DAY, "promised": _MOMENT + DAY}
+    late.look(_frame("parcels", known | {"segment": 4, "open": False}), _MOMENT)
+    late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec.structs import replace
 
-from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
+from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
 from detectors.survival import Usual
 from monitor.engine import wording
 from monitor.engine.deferred import Deferred
@@ -181,7 +181,7 @@ class Judge:
         )
 
     def watched(
-        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: Mapping[str, Any]
+        self, slot: SlotRow, detector: str, now: Instant, score: float, evidence: Evidence
     ) -> Finding:
         """A parcel detector's episode, named like the detector."""
         number = self._stage.names.unpack(*slot.key)

@@ -68,6 +68,7 @@ class Live(NamedTuple):
     lane: Any
     carrier: Any
     segment: Any
+    rank: Any  # an order of them that does not hang on where they lie
 
 
 class Notices(NamedTuple):
@@ -252,7 +253,7 @@ class ParcelStage:
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""
         used = int(self.table.used[list(buckets)].sum())
-        kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint8)
+        kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint8, np.uint64)
         columns = [np.empty(used, kind) for kind in kinds]
         rows = sweep.find_live(self.table, np.array(buckets, np.int64), *columns)
         return Live(*(column[:rows] for column in columns))

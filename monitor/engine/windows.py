@@ -167,6 +167,7 @@ class Frames:
                 "destination": lambda: Coded(lanes["destination"][live.lane], self._zones),
                 "facility": named("facility", self._facilities),
                 "feed": named("source", self._sources),
+                "rank": live.rank,
                 "segment": live.segment,
                 "status": Gathered(slots, "status", live.places),
                 "ordered": behind("ordered"),

@@ -38,6 +38,7 @@ from monitor.packing import HASHED
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
 LEAVE = int(What.LEAVE)
 BLOCK = 64  # due times looked at together
+MIXED = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -227,8 +228,12 @@ def find_live(
     lane: Any,
     carrier: Any,
     segment: Any,
+    rank: Any,
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many."""
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many.
+
+    `rank` is a mixture of both words of the key: an order that does not hang on where a slot lies.
+    """
     row = 0
     for bucket in buckets:
         base = bucket * table.room
@@ -241,6 +246,7 @@ def find_live(
                 lane[row] = slot.lane
                 carrier[row] = slot.carrier
                 segment[row] = slot.segment
+                rank[row] = slot.key0 * MIXED + slot.key1
                 row += 1
     return row
 
