@@ -74,7 +74,7 @@ class StallSettings(Section):
         6, ge=0, description="added to it: a departure that nobody scanned looks like a wait"
     )
     patience_hours: float = Field(
-        34, gt=0, description="a parcel waiting to be fetched for so long is stalled when its promise passes"
+        33, gt=0, description="a parcel waiting to be fetched for so long is stalled when its promise passes"
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(

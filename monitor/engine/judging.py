@@ -149,13 +149,21 @@ class Judge:
 
     def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
         score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg)
+        sooner = wording.PATIENCE if age < usual.limit else ""
         if slot.segment == Segment.FACILITY and self._stage.world.jammed[slot.facility]:
-            score = max(score, JAMMED)
+            score, sooner = max(score, JAMMED), wording.STILL
         if self._in_stop(slot):
-            score = max(score, STOPPED)
+            score, sooner = max(score, STOPPED), wording.STILL
         if age >= self._stage.learned.ceiling(leg):
             score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
-        said = (wording.stalled, slot.segment, usual, age, self._timezone)
+        said = (
+            wording.stalled,
+            slot.segment,
+            usual,
+            age,
+            sooner if age < usual.limit else "",
+            self._timezone,
+        )
         return self._open(slot, number, STALL, KIND_OF[slot.segment], slot.last_scan * 1000, now, score, said)
 
     def _in_stop(self, slot: SlotRow) -> bool:

@@ -35,8 +35,19 @@ _EN: Final[dict[int, str]] = {
 }
 
 
-def stalled(evidence: dict[str, Any], segment: int, usual: Usual, age: float, timezone: str) -> None:
-    """Adds what was expected and seen, and the sentences."""
+STILL: Final = "still"
+PATIENCE: Final = "patience"
+_SOONER_ZH: Final = {STILL: "；该处整体停滞，故提前判断", PATIENCE: "；承诺时间已过，故提前判断"}
+_SOONER_EN: Final = {
+    STILL: "; told sooner, as all stands still there",
+    PATIENCE: "; told sooner, as its promise has passed",
+}
+
+
+def stalled(
+    evidence: dict[str, Any], segment: int, usual: Usual, age: float, sooner: str, timezone: str
+) -> None:
+    """Adds what was expected and seen, and the sentences; `sooner` is why it did not wait for its limit, or empty."""
     hours, limit = age / HOUR, usual.limit / HOUR
     since = stamp(evidence["since"], timezone)
     place = evidence.get("facility") or evidence.get("lane") or ""
@@ -58,6 +69,9 @@ def stalled(evidence: dict[str, Any], segment: int, usual: Usual, age: float, ti
             f"usually some {usual.expected / HOUR:.1f} hours, and seldom over {limit:.1f}"
             f" (from {usual.cases} cases of this lane)"
         )
+    if sooner:
+        evidence["sooner"] = sooner
+    zh, en = zh + _SOONER_ZH.get(sooner, ""), en + _SOONER_EN.get(sooner, "")
     where_zh, where_en = (f"（{place}）", f" ({place})") if place else ("", "")
     evidence["zh"] = f"自 {since} 起{_ZH[segment]}{where_zh}已 {hours:.0f} 小时（工作时间）没有新的记录；{zh}"
     evidence["en"] = (

@@ -192,6 +192,7 @@ def test_who_has_not_fetched_a_parcel_is_told_when_its_promise_passes(promised: 
     found = shop.until(START + 3 * DAY, step=STEP)
     (one,) = [one for one in found if one.kind is Kind.COLLECTION_STALLED]
     assert (one.opened_at - START) / HOUR == pytest.approx(told, abs=0.2)
+    assert one.evidence.get("sooner") == ("patience" if told == promised else None)
 
 
 def rested() -> Shop:

@@ -90,6 +90,9 @@ def test_where_nothing_moves_a_parcel_is_told_of_after_the_short_margin_and_sure
     hours, score = waits(shop, STORM, STORM)
     assert hours == pytest.approx(9 + settings.jam_margin_hours, abs=2)
     assert score >= 0.9
+    (one,) = stalls(shop.found, "SF1")
+    assert one.evidence["sooner"] == "still"
+    assert "all stands still there" in one.evidence["en"]
 
 
 def test_elsewhere_nothing_changes(shop: Shop) -> None:
