@@ -204,6 +204,7 @@ async def _remembering(
         round(on.settings.store.keep_stream_hours * HOUR_MS),
     )
     core.pipeline.facts.memory = remembered
+    core.pipeline.recovering = True
     checkpoints.restore()
     await remembered.recall(core.pipeline.now)
     await doubts()

@@ -81,6 +81,7 @@ class Loop:
             ends = ends or await self.pipeline.ask(self.stream.ends)
             if reached(self.taken, ends):
                 self.caught_up.set()
+                self.pipeline.recovering = False
             step = await self.pipeline.ask(lambda: self.reader.next(seconds=WAIT_SECONDS))
             if step.frames or step.tick is not None:
                 self._taking = asyncio.create_task(self.take(step), name="step")

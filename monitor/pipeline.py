@@ -51,6 +51,10 @@ class Sink(Protocol):
 
     async def findings(self, findings: Sequence[Finding]) -> None: ...
     async def decisions(self, decisions: Sequence[Decided]) -> None: ...
+    async def retell(self, decisions: Sequence[Decided]) -> None:
+        """Decisions of before a crash, which may have come before they were told."""
+        ...
+
     async def transitions(self, transitions: Sequence[Transition]) -> None: ...
 
 
@@ -66,6 +70,7 @@ class Pipeline:
     sink: Sink
     now: Instant = 0
     ask: Asking = once
+    recovering: bool = False  # what is taken was taken before: claims may be there, and their stories not
 
     async def take(self, batch: Batch) -> None:
         await self.ask(lambda: self.directory.remember(batch))
@@ -134,6 +139,8 @@ class Pipeline:
         # After a lost reply our own claims come back as repeated.
         fresh = [one for one in decided if not one.repeated or (tries > 1 and one.decided_at == now)]
         await self.ask(lambda: self.sink.decisions(fresh))
+        if self.recovering:
+            await self.ask(lambda: self.sink.retell([one for one in decided if one.repeated]))
         return decided
 
 

@@ -53,6 +53,10 @@ class LiveSink:
                 self._metrics.counter("spent_minor_units").labels(currency=currency).inc(amount)
                 self._metrics.counter("spent").labels(currency=currency).inc(to_major(amount, currency))
 
+    async def retell(self, decisions: Sequence[Decided]) -> None:
+        """Not counted again: the counters of before the crash died with it."""
+        await self._story.decisions(decisions)
+
     async def transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:
             self._metrics.counter("incident_transitions").labels(reason=change.reason).inc()
@@ -91,6 +95,9 @@ class FileSink:
         for decided in decisions:
             self.counts["actions"][f"{decided.proposal.kind}:{decided.outcome}:{decided.reason}"] += 1
             self._add("actions", decided.decided_at, action_record(decided))
+
+    async def retell(self, decisions: Sequence[Decided]) -> None:
+        """A replay has no crash behind it."""
 
     async def transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:

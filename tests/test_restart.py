@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from monitor.app import Daemon, open_daemon
 from monitor.standin import Standin
 from monitor.stream import Step
+from notifier.actions import Decided
 from notifier.outbox import FencedError, Outbox
 from notifier.store import StoreUnreachableError
 from tests.doomed import ONE_IS_ENOUGH, doomed, kill_store, late, tick
@@ -53,6 +55,32 @@ async def test_an_alert_that_was_given_up_before_a_crash_is_said_again_after_it(
             await shop.pass_time(0.5, step_minutes=10)
             await shop.daemon.delivery.idle()
         await until(lambda: standin.counts.alerts == 1)
+
+
+async def test_what_was_claimed_and_not_told_before_a_crash_can_be_explained_after_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """The claim is there, and why it was made is nowhere: taken again it is told, though it was decided before."""
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        await daemon.checkpoints.write(clock.now)
+
+        crashed = asyncio.Event()
+
+        async def crash(decisions: Sequence[Decided]) -> None:
+            crashed.set()
+            raise ZeroDivisionError(len(decisions))
+
+        daemon.sink.decisions = crash  # type: ignore[method-assign]
+        for _ in range(56):
+            clock.now += HOUR // 2
+            await daemon.tick(clock.now)
+        await until(crashed.is_set)
+        assert (await daemon.ledger.counts())["pending"] >= 1
+    async with running(tmp_path, standin, clock) as shop:
+        await until(lambda: standin.counts.coupons == 1)
+        told = json.loads((await shop.ask("GET", "/v1/explain/SF1")).body)["records"]
+        assert "coupon" in {one["kind"] for one in told if one["what"] == "action"}
 
 
 async def test_a_store_that_dies_in_the_middle_of_a_step_is_waited_for(tmp_path: Path, clock: Clock) -> None:
