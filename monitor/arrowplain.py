@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitor import arrowrows
-from monitor.arrow import Columns
+from monitor.arrow import BROKEN, Columns
 from monitor.arrowcolumns import OddError
 from monitor.arrowlayout import TEXTS, Layout, layout_of
 from monitor.columns import F32, I64, U32, U64, Batch, Scans
@@ -38,12 +38,10 @@ _pointer: Final = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_
 
 def plain(batch: pa.RecordBatch, names: Names, latest: int | None) -> Batch | None:
     """All events of the batch, or None."""
-    layout = layout_of(batch.schema)
-    if not batch.num_rows or not layout.ours:
-        return None
     try:
-        return _Plain(batch, layout, names).events(latest)
-    except OddError:
+        layout = layout_of(batch.schema)
+        return _Plain(batch, layout, names).events(latest) if batch.num_rows and layout.ours else None
+    except (OddError, *BROKEN):
         return None
 
 

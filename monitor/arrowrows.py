@@ -113,6 +113,14 @@ def _signed(half: np.uint64) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
+def _is_padded(low: np.uint64, high: np.uint64, length: int) -> bool:
+    """Whether there are zeros behind a text that stands in its view; the closer look decides about anything else."""
+    if length >= 4:
+        return length == _INLINE or high >> np.uint64(8 * (length - 4)) == 0
+    return length >= 0 and high == 0 and low >> np.uint64(32 + 8 * length) == 0
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _text(
     form: int, places: int, last: int, data: int, size: int, sizes: int, entry: int
 ) -> tuple[int, int, int, int]:
@@ -125,7 +133,7 @@ def _text(
         length = _signed(low & _HALF)
         if length <= _INLINE:
             start = 16 * entry + 4
-            return places, 16 * last, start if length >= 0 else -1, start + length
+            return places, 16 * last, start if _is_padded(low, high, length) else -1, start + length
         buffer, start = _signed(high & _HALF), _signed(high >> np.uint64(32))
         if buffer < 0 or buffer >= size or start < 0:
             return data, 0, -1, -1
@@ -165,12 +173,13 @@ def _entry_codes(column: I64, most: int, slots: U64, arena: U8, name_ends: I64, 
     mask = np.uint64(len(slots) // 2 - 1)
     for entry in range(len(codes)):
         codes[entry] = 0
-        if not _is_set(valid, offset + entry):
+        given = _is_set(valid, offset + entry)
+        if not given and form == VIEWS:
             continue
         text, room, start, end = _text(form, places, every, data, size, sizes, offset + entry)
         if start < 0 or end - start > most:
             return False
-        if start == end:
+        if start == end or not given:
             continue
         code = find_name(text, room, start, end, table, mask, known, known_size, bounds)
         if code == 0:

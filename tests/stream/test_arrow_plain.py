@@ -15,8 +15,10 @@ from monitor import arrow, arrowplain
 from monitor.columns import Batch
 from monitor.names import Names
 from monitor.scancolumns import links_of, to_scans
+from monitor.stream import Frame
 from monitor.wire import DeadEventError
 from tests.stream.test_arrow import TEXT_TYPES, decoded, ipc, scans, table
+from tests.stream.test_decode import SCAN, lines
 
 PLACE_TYPES = (
     pa.int8(),
@@ -194,3 +196,19 @@ def test_a_frame_of_many_batches_comes_in_its_order() -> None:
     expected = closely(zoned(table(events, pa.string_view())), Names())
     assert expected is not None
     same(found.batch, expected)
+
+
+def test_a_zone_that_is_no_text_breaks_nothing() -> None:
+    data = PLAIN[0].replace(b"UTC", b"\x80TC")
+    assert data != PLAIN[0]
+    *_, after = decoded(data, Frame("e", lines(SCAN)))
+    assert after.events == 1
+
+
+def test_bytes_behind_a_short_text_are_looked_at_closely() -> None:
+    """They are no part of any event, but a frame with such is damaged; what it is worth is decided in one place."""
+    data = ipc(zoned(table(scans(4), pa.string_view())))
+    place = data.index(b"440300\0\0\0\0\0\0") + 8
+    damaged = data[:place] + b"\xff" + data[place + 1 :]
+    (batch,) = arrow.load(damaged, 1000)
+    assert arrowplain.plain(batch, Names(), None) is None
