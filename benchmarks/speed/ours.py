@@ -32,7 +32,7 @@ def fixed_limits() -> DetectionSettings:
     limits |= {"origin": limits["facility"], "station": limits["delivery"], "again": limits["delivery"]}
     limits["cleared"] = limits["facility"]
     return DetectionSettings(
-        stalls=StallSettings(jam_margin_hours=1000, onward_share=0, **limits),
+        stalls=StallSettings(jam_margin_hours=1000, onward_share=0, patience_hours=1440, **limits),
         calendars=(CalendarRule(),),
         lost_days=50,
         learning_hours=0,

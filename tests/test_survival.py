@@ -1,0 +1,75 @@
+"""Learned durations: what a lane borrows, and states of older versions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from config.detection import SegmentLimits, StallSettings
+from detectors.kernels import bin_of
+from detectors.survival import Durations
+
+HOUR = 3600
+LEGS = len(StallSettings().by_leg()) + 1
+FACILITY, LINEHAUL = 3, 4
+ONWARD = {FACILITY: LINEHAUL}
+
+
+class Older(StallSettings):
+    """As of a version that did not know the last leg."""
+
+    def by_leg(self) -> tuple[SegmentLimits, ...]:
+        return super().by_leg()[:-1]
+
+
+def learned(settings: StallSettings | None = None) -> Durations:
+    """Lanes 1 and 2 are one way of two carriers, lane 3 another way of the first; each leg of 1 and 3 has 100 cases."""
+    settings = settings or StallSettings()
+    durations = Durations(8, len(settings.by_leg()) + 1, settings, ONWARD)
+    for lane, hours in ((1, 30), (3, 8)):
+        durations.ends[lane, FACILITY, bin_of(4 * HOUR)] = 100
+        durations.ends[lane, LINEHAUL, bin_of(hours * HOUR)] = 100
+    again(durations)
+    return durations
+
+
+def again(durations: Durations) -> None:
+    carriers, ways = np.array([0, 1, 2, 1]), np.array([0, 7, 7, 9])
+    for now in (1_000, 2_000):  # the second knows the limit of the way onward
+        durations.estimate(now, carriers, ways, 3)
+
+
+def test_on_the_road_a_lane_without_cases_is_as_slow_as_its_way_and_not_as_its_carrier() -> None:
+    median = learned().median / HOUR
+    assert median[2, LINEHAUL] == pytest.approx(30, rel=0.1)
+    assert median[2, LINEHAUL] == pytest.approx(median[1, LINEHAUL], rel=0.1)
+    assert median[3, LINEHAUL] == pytest.approx(8, rel=0.1)
+
+
+def test_where_a_departure_may_have_been_missed_the_way_onward_counts() -> None:
+    settings, limit = StallSettings(), learned().limit / HOUR
+    assert limit[1, FACILITY] == pytest.approx(
+        settings.onward_share * limit[1, LINEHAUL] + settings.onward_hours, abs=0.1
+    )
+    assert limit[3, FACILITY] == pytest.approx(4 + settings.facility.margin_hours, abs=1)
+
+
+def test_a_state_that_knows_one_leg_less_and_borrows_from_carriers_is_taken_over() -> None:
+    old = learned(Older())
+    state = old.state(3)
+    del state["quick"], state["group_of"]
+    state["carriers"] = np.array([0, 1, 2, 1]).tobytes()
+    state["by_carrier"] = state.pop("by_group")
+    new = Durations(8, LEGS, StallSettings(), ONWARD)
+    new.restore(state)
+    assert (new.limit[:4, : LEGS - 1] == old.limit[:4]).all()
+    assert (new.quick[:4, : LEGS - 1] == old.limit[:4]).all()
+    assert (new.limit[:, -1] == StallSettings().cleared.default_hours * HOUR).all()
+    again(new)
+    again(old)
+    assert (new.limit[:4, : LEGS - 1] == old.limit[:4]).all()
+
+
+def test_a_state_of_more_legs_is_refused() -> None:
+    with pytest.raises(ValueError, match="legs"):
+        Durations(8, LEGS - 1, Older(), ONWARD).restore(learned().state(3))
