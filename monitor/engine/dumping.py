@@ -17,7 +17,8 @@ import numpy as np
 import zstandard
 
 from monitor.engine.kernels import state as fields
-from monitor.engine.kernels.scans import lane_of, region_pair
+from monitor.engine.kernels.totals import region_pair
+from monitor.engine.kernels.waiting import lane_of
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,

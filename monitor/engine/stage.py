@@ -22,8 +22,8 @@ from monitor.columns import Scans
 from monitor.engine.kernels import orders as order_kernels
 from monitor.engine.kernels import scans as scan_kernels
 from monitor.engine.kernels import state, sweep
-from monitor.engine.kernels.scans import ScanColumns
 from monitor.engine.kernels.table import ABSENT, bucket_of_key, find
+from monitor.engine.kernels.told import ScanColumns
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.compiled import kernel, whole
-from monitor.engine.kernels.scans import (
+from monitor.engine.kernels.codes import (
     AFTER_END,
     APPLIED,
     BEFORE_ORDER,
-    CLOCKS,
     DUPLICATE,
     MOVED,
     NONE,
@@ -24,19 +22,14 @@ from monitor.engine.kernels.scans import (
     RETURN,
     TABLE_FULL,
     UNKNOWN,
-    count,
-    count_region,
-    finish,
-    learn,
-    new_slot,
-    place_lane,
-    region_pair,
-    roomy,
-    rouse,
-    write_mark,
 )
+from monitor.engine.kernels.compiled import kernel, whole
+from monitor.engine.kernels.scans import CLOCKS, new_slot, place_lane
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated
+from monitor.engine.kernels.told import write_mark
+from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
+from monitor.engine.kernels.waiting import roomy, rouse
 from monitor.engine.layout import FINISHED, HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
 from monitor.vocabulary import Segment
 

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from detectors.kernels import bin_of, log_of
+from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
+from monitor.engine.kernels.codes import (
+    ACCEPTED,
+    AFTER_END,
+    APPLIED,
+    ARRIVED,
+    BEFORE_ORDER,
+    CLAMPED,
+    COLLECTED,
+    COLLECTION,
+    CREATED,
+    CUSTOMS,
+    DELIVERED,
+    DELIVERY,
+    DUPLICATE,
+    EARLIER_STAGE,
+    FIRST_SEEN_ENDED,
+    LOST,
+    LOST_STATUS,
+    MOVED,
+    NO_KEY,
+    NONE,
+    OLD,
+    OUT_FOR_DELIVERY,
+    OUT_OF_ORDER,
+    PICKUP,
+    REASON_DELIVERED,
+    REASON_FINISHED,
+    RETURN,
+    RETURNED,
+    SCAN_AFTER_END,
+    STALL,
+    TABLE_FULL,
+    TOO_FAST,
+    UNKNOWN,
+    UNKNOWN_STATUS,
+)
 from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import (
@@ -18,229 +54,31 @@ from monitor.engine.kernels.table import (
     find_mixed,
     home,
     mix,
-    pair_code,
     repeated,
     seen_place,
     wake,
 )
+from monitor.engine.kernels.told import ScanColumns, write_ending, write_mark, write_oddity
+from monitor.engine.kernels.totals import count, count_region, finish, learn, move_place, region_pair
+from monitor.engine.kernels.waiting import lane_of, leg_of, next_due, roomy, rouse
 from monitor.engine.layout import (
     ABROAD,
     END,
-    FAR,
     FINISHED,
     GOES,
     HISTORY,
     IN_PLACE,
     JOINED,
     KEEP,
-    LEG,
     LIFE,
     LIVE,
-    ORDER,
     PLACED,
-    PROMISE_TOLD,
-    Ended,
-    Oddity,
-    Open,
-    OrderStatus,
-    Outcome,
 )
-from monitor.vocabulary import Segment, Status
 
-# numba freezes plain integers, not enumerations, into kernels.
-STALL, PROMISE, LOST = int(Open.STALL), int(Open.PROMISE), int(Open.LOST)
-NONE, PICKUP, COLLECTION = int(Segment.NONE), int(Segment.PICKUP), int(Segment.COLLECTION)
-FULFILMENT, REFUND = int(Segment.FULFILMENT), int(Segment.REFUND)
-FACILITY, LINEHAUL, DELIVERY, RETURN, CUSTOMS = (
-    int(Segment.FACILITY),
-    int(Segment.LINEHAUL),
-    int(Segment.DELIVERY),
-    int(Segment.RETURN),
-    int(Segment.CUSTOMS),
-)
-UNKNOWN, CREATED, ACCEPTED, ARRIVED = (
-    int(Status.UNKNOWN),
-    int(Status.CREATED),
-    int(Status.ACCEPTED),
-    int(Status.ARRIVED),
-)
-OUT_FOR_DELIVERY, DELIVERED, COLLECTED, LOST_STATUS, RETURNED = (
-    int(Status.OUT_FOR_DELIVERY),
-    int(Status.DELIVERED),
-    int(Status.COLLECTED),
-    int(Status.LOST),
-    int(Status.RETURNED),
-)
-HELD_FOR_PICKUP = int(Status.HELD_FOR_PICKUP)
-ORDER_SHIPPED = int(OrderStatus.SHIPPED)
-MOVED, REASON_DELIVERED, REASON_FINISHED = int(Ended.MOVED), int(Ended.DELIVERED), int(Ended.FINISHED)
-BEFORE_ORDER, EARLIER_STAGE, SCAN_AFTER_END, TOO_FAST = (
-    int(Oddity.BEFORE_ORDER),
-    int(Oddity.EARLIER_STAGE),
-    int(Oddity.AFTER_END),
-    int(Oddity.TOO_FAST),
-)
-APPLIED, DUPLICATE, OUT_OF_ORDER, AFTER_END = (
-    int(Outcome.APPLIED),
-    int(Outcome.DUPLICATE),
-    int(Outcome.OUT_OF_ORDER),
-    int(Outcome.AFTER_END),
-)
-FIRST_SEEN_ENDED, TABLE_FULL, NO_KEY, CLAMPED, OLD, UNKNOWN_STATUS = (
-    int(Outcome.FIRST_SEEN_ENDED),
-    int(Outcome.TABLE_FULL),
-    int(Outcome.NO_KEY),
-    int(Outcome.CLAMPED),
-    int(Outcome.HISTORY),
-    int(Outcome.UNKNOWN_STATUS),
-)
-HOUR = 3600
 NEAR = 4  # rows by which what depends on the slot is asked for
 AHEAD = 12  # rows by which a slot is asked for before it is worked on
 WINDOW = 16  # rows whose hashes are kept: more than AHEAD, and a power of two
-WALL = -1  # in place of a calendar: every second counts
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
-
-
-class ScanColumns(NamedTuple):
-    """`monitor.columns.Scans` for the kernel."""
-
-    key0: Any
-    key1: Any
-    event: Any
-    occurred: Any
-    received: Any
-    status: Any
-    delivered_to: Any
-    carrier: Any
-    source: Any
-    region: Any
-    facility: Any
-    courier: Any
-    estimated: Any
-    latitude: Any
-    longitude: Any
-
-
-@inlined
-def calendar_of(world: World, carrier: int, region: int) -> int:
-    return whole(world.calendar[carrier, world.places[region].zone])
-
-
-@inlined
-def calendar_for(world: World, slot: Any) -> int:
-    """The calendar on which a slot's leg counts: customers fetch their parcels on any day."""
-    return WALL if slot.segment == COLLECTION else calendar_of(world, whole(slot.carrier), whole(slot.region))
-
-
-@inlined
-def worked(world: World, calendar: int, at: int) -> int:
-    """Business seconds of a calendar at a moment; only differences mean anything."""
-    since = at - world.rules[s.CALENDAR_START]
-    hours = world.worked.shape[1] - 1
-    if since < 0 or calendar == WALL:
-        return since
-    hour = whole(np.uint64(since) // np.uint64(HOUR))  # a division of unsigned numbers is a multiplication
-    if hour >= hours:
-        return whole(world.worked[calendar, hours]) + since - hours * HOUR
-    low = whole(world.worked[calendar, hour])
-    all_of_it = whole(world.worked[calendar, hour + 1]) - low
-    part = since - hour * HOUR
-    if all_of_it == HOUR:
-        return low + part
-    return low + all_of_it * part // HOUR
-
-
-@inlined
-def business(world: World, carrier: int, region: int, at: int) -> int:
-    """As `worked`, on the calendar of a carrier in a region."""
-    return worked(world, calendar_of(world, carrier, region), at)
-
-
-@kernel
-def lane_of(world: World, carrier: int, origin: int, destination: int) -> int:
-    """The code of a lane between two zones; 0, the common one, when there is no room for another."""
-    key = np.uint64(1) + (
-        (np.uint64(carrier) << np.uint64(32)) | (np.uint64(origin) << np.uint64(16)) | np.uint64(destination)
-    )
-    count = world.counts[s.LANES]
-    code = pair_code(world.lane_keys, world.lane_codes, key, count, len(world.lanes))
-    if code > count:
-        world.counts[s.LANES] = code
-        lane = world.lanes[code]
-        lane.carrier = carrier
-        lane.origin = origin
-        lane.destination = destination
-    return natural(code)
-
-
-@inlined
-def leg_of(slot: Any) -> int:
-    return whole(LEG[slot.segment, slot.status])
-
-
-@inlined
-def way_of(world: World, slot: Any) -> int:
-    """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
-    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
-        return whole(slot.lane)
-    here = whole(world.places[slot.region].zone)
-    return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
-
-
-@inlined
-def in_jam(world: World, slot: Any) -> bool:
-    return slot.segment == FACILITY and world.jammed[slot.facility] != 0
-
-
-@inlined
-def onward_zone(world: World, slot: Any) -> int:
-    """Where a parcel on the road is heading; 0 for one that is not, or goes back."""
-    return whole(world.places[slot.destination].zone) if slot.segment == LINEHAUL else 0
-
-
-@inlined
-def in_stop(world: World, slot: Any) -> bool:
-    """Whether nothing moves where a parcel is, or where it is heading: a storm, a closed road."""
-    if world.stopped[0] == 0 or slot.segment in (NONE, FULFILMENT, COLLECTION, REFUND):
-        return False
-    here = whole(world.places[slot.region].zone)
-    if here != 0 and world.stopped[here] != 0:
-        return True
-    ahead = onward_zone(world, slot)
-    return ahead != 0 and world.stopped[ahead] != 0
-
-
-@inlined
-def was_stopped(world: World, slot: Any, until: int) -> bool:
-    """Whether the wait from the last scan to `until` saw a stop."""
-    here, ahead = whole(world.places[slot.region].zone), onward_zone(world, slot)
-    last = whole(slot.last_scan)
-    if last < whole(world.stop_until[here]) and whole(world.stop_from[here]) < until:
-        return True
-    return last < whole(world.stop_until[ahead]) and whole(world.stop_from[ahead]) < until
-
-
-@inlined
-def limit_of(world: World, slot: Any) -> int:
-    """Business seconds without a scan from which a live parcel stands still."""
-    way, leg = way_of(world, slot), leg_of(slot)
-    if in_jam(world, slot) or in_stop(world, slot):
-        return whole(world.quick[way, leg])
-    return whole(world.limit[way, leg])
-
-
-@kernel
-def region_pair(world: World, region: int, carrier: int) -> int:
-    key = np.uint64(1) + ((np.uint64(carrier) << np.uint64(32)) | np.uint64(region))
-    count = world.counts[s.REGION_PAIRS]
-    code = pair_code(world.region_keys, world.region_codes, key, count, len(world.regions))
-    if code > count:
-        world.counts[s.REGION_PAIRS] = code
-        pair = world.regions[code]
-        pair.region = region
-        pair.carrier = carrier
-    return natural(code)
 
 
 @inlined
@@ -250,117 +88,6 @@ def inside(world: World, region: int, destination: int) -> bool:
         return False
     place = world.places[destination]
     return (world.places[region].prefix & place.mask) == (place.prefix & place.mask)
-
-
-@inlined
-def count(world: World, slot: Any, sign: int) -> None:
-    """A live slot enters (1) or leaves (-1) the running totals of its lane, feed and facility."""
-    passed = world.passed[slot.lane, slot.segment]
-    passed.open += sign
-    world.feeds[slot.source].live += sign
-    if slot.open & STALL:
-        passed.stalled += sign
-        world.facilities[slot.facility].stalled += sign
-
-
-@kernel
-def count_region(world: World, slot: Any, sign: int) -> None:
-    if slot.destination != 0 and not slot.state & ORDER:
-        world.regions[region_pair(world, slot.destination, slot.carrier)].live += sign
-
-
-@inlined
-def move_place(world: World, slot: Any, before: int, after: int) -> None:
-    """From one facility to another; 0 is nowhere."""
-    if before == after:
-        return
-    if before != 0:
-        facility = world.facilities[before]
-        facility.departed += 1
-        facility.stock -= 1
-    if after != 0:
-        facility = world.facilities[after]
-        facility.arrived += 1
-        facility.stock += 1
-        facility.region = slot.region
-        facility.carrier = slot.carrier
-
-
-@inlined
-def learn(world: World, slot: Any, until: int) -> None:
-    """The leg from the last scan to `until` ended: one case of its lane and segment."""
-    if slot.segment == NONE:
-        return
-    calendar = calendar_for(world, slot)
-    duration = worked(world, calendar, until) - worked(world, calendar, whole(slot.last_scan))
-    if duration < 0:
-        return
-    way, leg = way_of(world, slot), leg_of(slot)
-    if not in_jam(world, slot) and not was_stopped(world, slot, until):  # neither is the usual
-        world.ends[way, leg, bin_of(duration)] += np.float32(1.0)
-    passed = world.passed[slot.lane, slot.segment]
-    passed.finished += 1
-    usual = world.median[way, leg]
-    if usual > 0 and duration > 0:
-        residual = log_of(duration) - log_of(whole(usual))
-        passed.residual += residual
-        passed.squared += residual * residual
-
-
-@inlined
-def may_be_lost(slot: Any) -> bool:
-    """Nobody has a parcel yet that was never accepted; one that waits in a locker is not lost."""
-    if slot.state & ORDER or slot.open & LOST:
-        return False
-    return slot.segment not in (PICKUP, COLLECTION)
-
-
-@inlined
-def lost_after(world: World, slot: Any) -> int:
-    return world.rules[s.LOST_ABROAD_SECONDS] if slot.state & ABROAD else world.rules[s.LOST_SECONDS]
-
-
-@inlined
-def stays_for(world: World, slot: Any) -> int:
-    """Seconds for which a finished slot stays: longer where its beginning is still unheard of, while there is room."""
-    unpaid = slot.state & ORDER and slot.status == ORDER_SHIPPED
-    if slot.segment_since == 0 and (unpaid or not slot.state & ORDER) and roomy(world):
-        return world.rules[s.REUSE_SECONDS]
-    return world.rules[s.FINISHED_SECONDS]
-
-
-@inlined
-def roomy(world: World) -> bool:
-    return 2 * world.counts[s.USED_SLOTS] <= world.rules[s.MAX_SLOTS]
-
-
-@inlined
-def other_due(world: World, slot: Any) -> int:
-    """When the sweep may next have something to say about a slot, stalls apart."""
-    last = whole(slot.last_scan)
-    if slot.state & LIFE == FINISHED:
-        return min(last + stays_for(world, slot), FAR)
-    due = last + world.rules[s.FORGET_SECONDS]
-    if slot.promised != 0 and not slot.state & PROMISE_TOLD:
-        due = min(due, whole(slot.promised))
-    if may_be_lost(slot):
-        due = min(due, last + lost_after(world, slot))
-    return min(due, FAR)
-
-
-@inlined
-def next_due(world: World, slot: Any) -> int:
-    """As `other_due`, and not later than a stall: business time never runs faster than the wall's."""
-    due = other_due(world, slot)
-    if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
-        due = min(due, whole(slot.last_scan) + limit_of(world, slot))
-    return due
-
-
-@kernel
-def rouse(table: Table, world: World, bucket: int, index: int) -> None:
-    """`wake` at its `next_due`, as a call: for what does not happen at every scan."""
-    wake(table, bucket, index, next_due(world, table.slots[index]))
 
 
 @kernel
@@ -373,83 +100,6 @@ def new_slot(table: Table, world: World, key0: Any, key1: Any) -> int:
         world.counts[s.USED_SLOTS] += 1
         world.counts[s.LIVE_PARCELS] += 1
     return index
-
-
-@kernel
-def finish(world: World, slot: Any, at: int) -> None:
-    """A live slot is over; it stays for a while, for scans after the end."""
-    count(world, slot, -1)
-    count_region(world, slot, -1)
-    if slot.state & IN_PLACE:
-        move_place(world, slot, whole(slot.facility), 0)
-    slot.state = (slot.state & ~np.uint8(LIFE | IN_PLACE)) | np.uint8(FINISHED)
-    slot.open = 0
-    slot.segment = NONE
-    slot.last_scan = max(whole(slot.last_scan), at)
-    world.counts[s.LIVE_PARCELS] -= 1
-
-
-@kernel
-def write_mark(marks: Any, number: int, slot: Any, at: int, closed: int, reason: int, lost: int) -> int:
-    mark = marks[number]
-    mark.key0 = slot.key0
-    mark.key1 = slot.key1
-    mark.at = at
-    mark.closed = closed
-    mark.reason = reason
-    mark.lost = lost
-    return number + 1
-
-
-@kernel
-def write_oddity(oddities: Any, number: int, slot: Any, scans: ScanColumns, row: int, oddity: int) -> int:
-    odd = oddities[number]
-    odd.key0 = slot.key0
-    odd.key1 = slot.key1
-    odd.occurred = scans.occurred[row]
-    odd.received = scans.received[row]
-    odd.previous_occurred = slot.last_scan
-    odd.region = scans.region[row]
-    odd.previous_region = slot.region
-    odd.facility = scans.facility[row]
-    odd.courier = scans.courier[row]
-    odd.carrier = scans.carrier[row] if scans.carrier[row] != 0 else slot.carrier
-    odd.source = scans.source[row]
-    odd.status = scans.status[row]
-    odd.previous_status = slot.status
-    odd.oddity = oddity
-    return number + 1
-
-
-@kernel
-def write_ending(endings: Any, number: int, slot: Any, background: Any, scans: ScanColumns, row: int) -> int:
-    """Before the scan changes the slot."""
-    ending = endings[number]
-    ending.key0 = slot.key0
-    ending.key1 = slot.key1
-    ending.occurred = scans.occurred[row]
-    ending.received = scans.received[row]
-    ending.previous_occurred = slot.last_scan
-    ending.out_for_delivery = slot.out_for_delivery
-    ending.accepted = slot.accepted
-    ending.ordered = background.ordered
-    ending.promised = slot.promised
-    ending.destination = slot.destination
-    ending.region = scans.region[row]
-    ending.previous_region = slot.region
-    ending.facility = scans.facility[row] if scans.facility[row] != 0 else slot.facility
-    ending.courier = scans.courier[row] if scans.courier[row] != 0 else background.courier
-    ending.lane = slot.lane
-    ending.carrier = slot.carrier
-    ending.source = scans.source[row]
-    ending.status = scans.status[row]
-    ending.previous_status = slot.status
-    ending.delivered_to = scans.delivered_to[row]
-    ending.scan_latitude = scans.latitude[row]
-    ending.scan_longitude = scans.longitude[row]
-    ending.latitude = background.latitude
-    ending.longitude = background.longitude
-    return number + 1
 
 
 @inlined

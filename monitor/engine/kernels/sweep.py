@@ -8,17 +8,13 @@ import numpy as np
 
 from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
+from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
-from monitor.engine.kernels.scans import (
-    COLLECTION,
-    LOST,
-    NONE,
-    PROMISE,
-    RETURN,
-    STALL,
+from monitor.engine.kernels.state import Table, World
+from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
+from monitor.engine.kernels.totals import count, finish
+from monitor.engine.kernels.waiting import (
     calendar_for,
-    count,
-    finish,
     in_stop,
     leg_of,
     limit_of,
@@ -30,8 +26,6 @@ from monitor.engine.kernels.scans import (
     way_of,
     worked,
 )
-from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
 from monitor.engine.layout import FAR, FINISHED, LIFE, LIVE, ORDER, PROMISE_TOLD, What
 from monitor.packing import HASHED
 

@@ -1,0 +1,90 @@
+"""Rows that the kernels hand up: marks, oddities and endings."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from monitor.engine.kernels.compiled import kernel
+
+
+class ScanColumns(NamedTuple):
+    """`monitor.columns.Scans` for the kernel."""
+
+    key0: Any
+    key1: Any
+    event: Any
+    occurred: Any
+    received: Any
+    status: Any
+    delivered_to: Any
+    carrier: Any
+    source: Any
+    region: Any
+    facility: Any
+    courier: Any
+    estimated: Any
+    latitude: Any
+    longitude: Any
+
+
+@kernel
+def write_mark(marks: Any, number: int, slot: Any, at: int, closed: int, reason: int, lost: int) -> int:
+    mark = marks[number]
+    mark.key0 = slot.key0
+    mark.key1 = slot.key1
+    mark.at = at
+    mark.closed = closed
+    mark.reason = reason
+    mark.lost = lost
+    return number + 1
+
+
+@kernel
+def write_oddity(oddities: Any, number: int, slot: Any, scans: ScanColumns, row: int, oddity: int) -> int:
+    odd = oddities[number]
+    odd.key0 = slot.key0
+    odd.key1 = slot.key1
+    odd.occurred = scans.occurred[row]
+    odd.received = scans.received[row]
+    odd.previous_occurred = slot.last_scan
+    odd.region = scans.region[row]
+    odd.previous_region = slot.region
+    odd.facility = scans.facility[row]
+    odd.courier = scans.courier[row]
+    odd.carrier = scans.carrier[row] if scans.carrier[row] != 0 else slot.carrier
+    odd.source = scans.source[row]
+    odd.status = scans.status[row]
+    odd.previous_status = slot.status
+    odd.oddity = oddity
+    return number + 1
+
+
+@kernel
+def write_ending(endings: Any, number: int, slot: Any, background: Any, scans: ScanColumns, row: int) -> int:
+    """Before the scan changes the slot."""
+    ending = endings[number]
+    ending.key0 = slot.key0
+    ending.key1 = slot.key1
+    ending.occurred = scans.occurred[row]
+    ending.received = scans.received[row]
+    ending.previous_occurred = slot.last_scan
+    ending.out_for_delivery = slot.out_for_delivery
+    ending.accepted = slot.accepted
+    ending.ordered = background.ordered
+    ending.promised = slot.promised
+    ending.destination = slot.destination
+    ending.region = scans.region[row]
+    ending.previous_region = slot.region
+    ending.facility = scans.facility[row] if scans.facility[row] != 0 else slot.facility
+    ending.courier = scans.courier[row] if scans.courier[row] != 0 else background.courier
+    ending.lane = slot.lane
+    ending.carrier = slot.carrier
+    ending.source = scans.source[row]
+    ending.status = scans.status[row]
+    ending.previous_status = slot.status
+    ending.delivered_to = scans.delivered_to[row]
+    ending.scan_latitude = scans.latitude[row]
+    ending.scan_longitude = scans.longitude[row]
+    ending.latitude = background.latitude
+    ending.longitude = background.longitude
+    return number + 1

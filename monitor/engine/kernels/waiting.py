@@ -1,0 +1,191 @@
+"""How long a parcel may wait where it is: its calendar, its lane and leg, and when the sweep has to look at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from monitor.engine.kernels import state as s
+from monitor.engine.kernels.codes import (
+    COLLECTION,
+    FACILITY,
+    FULFILMENT,
+    HOUR,
+    LINEHAUL,
+    LOST,
+    NONE,
+    ORDER_SHIPPED,
+    PICKUP,
+    REFUND,
+    STALL,
+    WALL,
+)
+from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
+from monitor.engine.kernels.state import Table, World
+from monitor.engine.kernels.table import pair_code, wake
+from monitor.engine.layout import ABROAD, FAR, FINISHED, LEG, LIFE, LIVE, ORDER, PROMISE_TOLD
+
+
+@inlined
+def calendar_of(world: World, carrier: int, region: int) -> int:
+    return whole(world.calendar[carrier, world.places[region].zone])
+
+
+@inlined
+def calendar_for(world: World, slot: Any) -> int:
+    """The calendar on which a slot's leg counts: customers fetch their parcels on any day."""
+    return WALL if slot.segment == COLLECTION else calendar_of(world, whole(slot.carrier), whole(slot.region))
+
+
+@inlined
+def worked(world: World, calendar: int, at: int) -> int:
+    """Business seconds of a calendar at a moment; only differences mean anything."""
+    since = at - world.rules[s.CALENDAR_START]
+    hours = world.worked.shape[1] - 1
+    if since < 0 or calendar == WALL:
+        return since
+    hour = whole(np.uint64(since) // np.uint64(HOUR))  # a division of unsigned numbers is a multiplication
+    if hour >= hours:
+        return whole(world.worked[calendar, hours]) + since - hours * HOUR
+    low = whole(world.worked[calendar, hour])
+    all_of_it = whole(world.worked[calendar, hour + 1]) - low
+    part = since - hour * HOUR
+    if all_of_it == HOUR:
+        return low + part
+    return low + all_of_it * part // HOUR
+
+
+@inlined
+def business(world: World, carrier: int, region: int, at: int) -> int:
+    """As `worked`, on the calendar of a carrier in a region."""
+    return worked(world, calendar_of(world, carrier, region), at)
+
+
+@kernel
+def lane_of(world: World, carrier: int, origin: int, destination: int) -> int:
+    """The code of a lane between two zones; 0, the common one, when there is no room for another."""
+    key = np.uint64(1) + (
+        (np.uint64(carrier) << np.uint64(32)) | (np.uint64(origin) << np.uint64(16)) | np.uint64(destination)
+    )
+    count = world.counts[s.LANES]
+    code = pair_code(world.lane_keys, world.lane_codes, key, count, len(world.lanes))
+    if code > count:
+        world.counts[s.LANES] = code
+        lane = world.lanes[code]
+        lane.carrier = carrier
+        lane.origin = origin
+        lane.destination = destination
+    return natural(code)
+
+
+@inlined
+def leg_of(slot: Any) -> int:
+    return whole(LEG[slot.segment, slot.status])
+
+
+@inlined
+def way_of(world: World, slot: Any) -> int:
+    """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
+    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
+        return whole(slot.lane)
+    here = whole(world.places[slot.region].zone)
+    return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
+
+
+@inlined
+def in_jam(world: World, slot: Any) -> bool:
+    return slot.segment == FACILITY and world.jammed[slot.facility] != 0
+
+
+@inlined
+def onward_zone(world: World, slot: Any) -> int:
+    """Where a parcel on the road is heading; 0 for one that is not, or goes back."""
+    return whole(world.places[slot.destination].zone) if slot.segment == LINEHAUL else 0
+
+
+@inlined
+def in_stop(world: World, slot: Any) -> bool:
+    """Whether nothing moves where a parcel is, or where it is heading: a storm, a closed road."""
+    if world.stopped[0] == 0 or slot.segment in (NONE, FULFILMENT, COLLECTION, REFUND):
+        return False
+    here = whole(world.places[slot.region].zone)
+    if here != 0 and world.stopped[here] != 0:
+        return True
+    ahead = onward_zone(world, slot)
+    return ahead != 0 and world.stopped[ahead] != 0
+
+
+@inlined
+def was_stopped(world: World, slot: Any, until: int) -> bool:
+    """Whether the wait from the last scan to `until` saw a stop."""
+    here, ahead = whole(world.places[slot.region].zone), onward_zone(world, slot)
+    last = whole(slot.last_scan)
+    if last < whole(world.stop_until[here]) and whole(world.stop_from[here]) < until:
+        return True
+    return last < whole(world.stop_until[ahead]) and whole(world.stop_from[ahead]) < until
+
+
+@inlined
+def limit_of(world: World, slot: Any) -> int:
+    """Business seconds without a scan from which a live parcel stands still."""
+    way, leg = way_of(world, slot), leg_of(slot)
+    if in_jam(world, slot) or in_stop(world, slot):
+        return whole(world.quick[way, leg])
+    return whole(world.limit[way, leg])
+
+
+@inlined
+def may_be_lost(slot: Any) -> bool:
+    """Nobody has a parcel yet that was never accepted; one that waits in a locker is not lost."""
+    if slot.state & ORDER or slot.open & LOST:
+        return False
+    return slot.segment not in (PICKUP, COLLECTION)
+
+
+@inlined
+def lost_after(world: World, slot: Any) -> int:
+    return world.rules[s.LOST_ABROAD_SECONDS] if slot.state & ABROAD else world.rules[s.LOST_SECONDS]
+
+
+@inlined
+def stays_for(world: World, slot: Any) -> int:
+    """Seconds for which a finished slot stays: longer where its beginning is still unheard of, while there is room."""
+    unpaid = slot.state & ORDER and slot.status == ORDER_SHIPPED
+    if slot.segment_since == 0 and (unpaid or not slot.state & ORDER) and roomy(world):
+        return world.rules[s.REUSE_SECONDS]
+    return world.rules[s.FINISHED_SECONDS]
+
+
+@inlined
+def roomy(world: World) -> bool:
+    return 2 * world.counts[s.USED_SLOTS] <= world.rules[s.MAX_SLOTS]
+
+
+@inlined
+def other_due(world: World, slot: Any) -> int:
+    """When the sweep may next have something to say about a slot, stalls apart."""
+    last = whole(slot.last_scan)
+    if slot.state & LIFE == FINISHED:
+        return min(last + stays_for(world, slot), FAR)
+    due = last + world.rules[s.FORGET_SECONDS]
+    if slot.promised != 0 and not slot.state & PROMISE_TOLD:
+        due = min(due, whole(slot.promised))
+    if may_be_lost(slot):
+        due = min(due, last + lost_after(world, slot))
+    return min(due, FAR)
+
+
+@inlined
+def next_due(world: World, slot: Any) -> int:
+    """As `other_due`, and not later than a stall: business time never runs faster than the wall's."""
+    due = other_due(world, slot)
+    if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
+        due = min(due, whole(slot.last_scan) + limit_of(world, slot))
+    return due
+
+
+@kernel
+def rouse(table: Table, world: World, bucket: int, index: int) -> None:
+    """`wake` at its `next_due`, as a call: for what does not happen at every scan."""
+    wake(table, bucket, index, next_due(world, table.slots[index]))
