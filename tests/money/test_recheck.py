@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
@@ -82,7 +83,9 @@ def test_a_doubted_sign_off_is_still_asked_about(tmp_path: Path) -> None:
             (question,) = decide(opened, facts, core.pipeline.pack, NOW).proposals
             core.incidents.advance([opened], NOW, {})
             assert core.is_open(question) is True
-            over = replace(opened, state=State.CLOSED, close_reason=CloseReason.RECOVERED, as_of=NOW + 1)
+            over = structs.replace(
+                opened, state=State.CLOSED, close_reason=CloseReason.RECOVERED, as_of=NOW + 1
+            )
             core.incidents.advance([over], NOW + 1, {})
             assert core.is_open(question) is False
 
