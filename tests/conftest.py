@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from monitor.embedded import EmbeddedStore
-from monitor.engine import warming as every_kernel  # noqa: F401 - they are to be loaded
-from monitor.engine.stale import forget_stale
 from monitor.standin import Standin
 from notifier.store import Store
 from tests.clock import SECRET, Clock
@@ -21,12 +19,6 @@ from tests.clock import SECRET, Clock
 # Tests never assert a time: the first call of a kernel compiles it.
 settings.register_profile("forestall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forestall")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Once, before any worker begins."""
-    if not hasattr(config, "workerinput"):
-        forget_stale()
 
 
 @pytest.fixture

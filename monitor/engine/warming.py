@@ -18,7 +18,6 @@ from monitor.columns import Batch
 from monitor.decode import Decoder, warm
 from monitor.engine.engine import Engine
 from monitor.engine.kernels.scans import apply_scans
-from monitor.engine.stale import forget_stale
 from monitor.names import Names
 from monitor.stream import Frame
 
@@ -29,7 +28,6 @@ _MOMENT = 1_767_571_200_000
 def warm_kernels(uptime: Callable[[], float]) -> float:
     """Seconds it took: some tenths where the compiled kernels were cached, half a minute where not."""
     began = uptime()
-    forget_stale()
     helper = _helper() if _cold() else None
     names = Names(places=1000, sides=1000)
     engine = _engine(names)
