@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,6 +125,8 @@ class Store:
         self._client: Any = self._connect(url, 32, health_check=15)
         self._waiting: Any = self._connect(url, 64, health_check=0)  # for commands that block
         self._plain: Any = self._connect_plainly(url, timeout)
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
+        self._taking: set[Future[Any]] = set()
 
     @staticmethod
     def _connect(url: str, connections: int, health_check: int) -> Redis:
@@ -182,6 +185,9 @@ class Store:
         await self._client.aclose()
         await self._waiting.aclose()
         self._plain.connection_pool.disconnect()  # a thread that still waits for an answer ends with it
+        while self._taking:  # one that was about to connect had nothing yet to disconnect
+            await asyncio.sleep(0.01)
+            self._plain.connection_pool.disconnect()
 
     # Commands
 
@@ -335,7 +341,10 @@ class Store:
     async def stream_take(self, positions: Mapping[str, str], *, count: int) -> dict[str, list[Entry]]:
         """As `stream_read` without waiting, for megabytes at once: half the processor time, and a change of thread."""
         command = ("XREAD", "COUNT", count, "STREAMS", *positions, *positions.values())
-        return _streams(await self._ask(asyncio.to_thread(self._plain.execute_command, *command)))
+        taking = self._threads.submit(self._plain.execute_command, *command)
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        return _streams(await self._ask(asyncio.wrap_future(taking)))
 
     async def stream_range(
         self, stream: str, start: str = "-", end: str = "+", count: int = 1000
