@@ -17,7 +17,7 @@ class Jams:
         self._open: set[int] = set()
 
     def hear(self, findings: Iterable[Finding]) -> bool:
-        """Whether a jam began or ended."""
+        """Whether a jam began: limits are lower there now. When one ends they are higher, which waiting parcels find out."""
         jammed, before = self._stage.world.jammed, set(self._open)
         for finding in findings:
             if (
@@ -32,7 +32,7 @@ class Jams:
             elif facility:
                 self._open.add(facility)
                 jammed[facility] = 1
-        return self._open != before
+        return not self._open <= before
 
     def state(self) -> list[int]:
         return sorted(self._open)

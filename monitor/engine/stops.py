@@ -33,7 +33,7 @@ class Stops:
         self._before = np.zeros(0)
 
     def pass_time(self, now: Instant) -> bool:
-        """At ticks; whether a stop began or ended."""
+        """At ticks; whether a stop began."""
         if now // EVERY == self._ran_at // EVERY:
             return False
         arrived = self._arrived()
@@ -71,7 +71,7 @@ class Stops:
         world.stop_until[ended] = now // 1000
         world.stopped[:] = stopped
         world.stopped[0] = stopped.any()
-        return len(begun) + len(ended) > 0
+        return len(begun) > 0
 
     def state(self) -> dict[str, Any]:
         world = self._stage.world
