@@ -216,18 +216,3 @@ def estimate(
                         lasting += ends[lane, segment, place] + still[lane, segment, place]
             median[lane, segment] = middle if middle < math.inf else 0.0
         staying[segment] = (lasting + USUALLY_STAYING * FEW) / (reaching + FEW)
-
-
-@njit(cache=True, nogil=True)
-def survivals(
-    ends: Any, still: Any, by_group: Any, group_of: Any, weight: float, lanes: Any, segments: Any, ages: Any
-) -> Any:
-    """Of many legs, by lane, segment and age."""
-    found = np.ones(len(lanes))
-    row = np.zeros(BINS)
-    for number in range(len(lanes)):
-        lane, segment = lanes[number], segments[number]
-        group = min(group_of[segment, lane], len(by_group) - 1)
-        hazards(ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row)
-        found[number] = alive_at(row, float(ages[number]))
-    return found

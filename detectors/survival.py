@@ -82,7 +82,6 @@ class Usual(NamedTuple):
     expected: float | None
     limit: float
     cases: int
-    survival: float  # of the age that was asked about
 
 
 class Durations:
@@ -176,26 +175,12 @@ class Durations:
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
 
-    def usual(
-        self, lanes: npt.NDArray[np.int64], segments: npt.NDArray[np.int64], ages: npt.NDArray[np.int64]
-    ) -> list[Usual]:
+    def usual(self, lanes: npt.NDArray[np.int64], segments: npt.NDArray[np.int64]) -> list[Usual]:
         """Of many legs at once."""
-        survival = kernels.survivals(
-            self.ends,
-            self.still,
-            self._by_group,
-            self._group_of,
-            float(self._options.shrink_cases),
-            lanes,
-            segments,
-            ages,
-        )
         columns = (self.median[lanes, segments], self.limit[lanes, segments], self.cases[lanes, segments])
         return [
-            Usual(middle, limit, round(cases), alive) if middle > 0 else Usual(None, limit, 0, 1.0)
-            for middle, limit, cases, alive in zip(
-                *(column.tolist() for column in columns), survival.tolist(), strict=True
-            )
+            Usual(middle, limit, round(cases)) if middle > 0 else Usual(None, limit, 0)
+            for middle, limit, cases in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
     def probability_stuck(self, leg: int) -> float:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
-from monitor.engine.deferred import Deferred
 
 STALL: Final = "stall"
 PROMISE: Final = "promise"

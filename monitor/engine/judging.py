@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from msgspec.structs import replace
 
+from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
 from detectors.survival import Usual
 from monitor.engine import wording
-from monitor.engine.deferred import Deferred
 from monitor.engine.episodes import LOST, PROMISE, STALL, Key, ParcelEpisodes
 from monitor.engine.kernels import state
 from monitor.engine.layout import (
@@ -145,7 +145,7 @@ class Judge:
     def _usual(self, rows: Records) -> list[Usual]:
         if not len(rows):
             return []
-        return self._stage.learned.usual(*(rows[name].astype(np.int64) for name in ("way", "leg", "age")))
+        return self._stage.learned.usual(*(rows[name].astype(np.int64) for name in ("way", "leg")))
 
     def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
         score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg)

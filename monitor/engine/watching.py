@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict
-from monitor.engine.deferred import Deferred
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.engine.deferred import Deferred
+from detectors.deferred import Deferred
 
 
 def test_it_is_written_once_and_only_when_it_is_read() -> None:
