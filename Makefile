@@ -26,6 +26,7 @@ run: $(VENV)/run.stamp  ## the daemon with a simulated shop beside it
 	$(BIN)/forestall demo $(ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests
+	$(BIN)/forestall doctor --warm
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style and types

@@ -82,7 +82,8 @@ def requires() -> Callable[[str], str]:
     return program
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    # Long enough for a daemon that compiles its kernels first, on a busy machine.
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 (other processes set no event)
             await asyncio.sleep(0.005)

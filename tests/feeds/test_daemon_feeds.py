@@ -52,6 +52,7 @@ def daemon(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+        sys.stdout.write((folder / "log").read_text(encoding="utf-8"))  # shown where the test fails
 
 
 def pushed(number: int) -> Push:
