@@ -75,7 +75,7 @@ async def run_demo(
         )
         await _learn(daemon, world, start)
         service = asyncio.create_task(daemon.run())
-        _greet(port, speed)
+        _greet(port, speed, folder)
         stage = Stage(daemon, world, clock, shop, http, port, speed)
         watching = asyncio.create_task(_report(stage))
         living = asyncio.create_task(_live(stage))
@@ -161,7 +161,7 @@ def _summary(stage: Stage) -> str:
     )
 
 
-def _greet(port: int, speed: float) -> None:
+def _greet(port: int, speed: float, folder: Path) -> None:
     me = Path(sys.argv[0]).name if shutil.which("forestall") else sys.argv[0]
     say(
         f"""
@@ -171,6 +171,7 @@ def _greet(port: int, speed: float) -> None:
     http://127.0.0.1:{port + 1}/            what customers and the ops team receive
     http://127.0.0.1:{port}/metrics     what Prometheus scrapes
     {me} status, {me} incidents, {me} explain PARCEL
+    export FORESTALL_DATA_DIR={folder}    before verbs that act; the console's token is in it
 """
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import http
 import http.client
 import json
 from pathlib import Path
@@ -20,6 +21,7 @@ class Daemon:
         self._host = settings.http.host if settings.http.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
         self._port = settings.http.port
         self._token = token(settings)
+        self._data_dir = settings.data_dir
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path, None)
@@ -58,9 +60,18 @@ class Daemon:
             raise Failed(
                 f"{self._host}:{self._port} is not Forestall: it answered {answer.status} without JSON"
             ) from None
-        if answer.status >= 400 and not (isinstance(value, dict) and "error" not in value):
+        if answer.status == http.HTTPStatus.UNAUTHORIZED:
+            raise Failed(self._refused())
+        if answer.status >= http.HTTPStatus.BAD_REQUEST and isinstance(value, dict) and "error" in value:
             raise Failed(str(value["error"]))
         return value
+
+    def _refused(self) -> str:
+        why = "is not the one that is tried" if self._token else f"is not in {token_path(self._data_dir)}"
+        return (
+            f"the token of the daemon on {self._host}:{self._port} {why}; name its config with --config, "
+            "its folder with FORESTALL_DATA_DIR, or its token with FORESTALL_HTTP__TOKEN"
+        )
 
 
 def token(settings: Settings) -> str | None:

@@ -1,0 +1,48 @@
+"""How a verb reaches the running daemon, and what it says where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from monitor.cli.client import Daemon, token_path
+from monitor.cli.output import Failed
+from monitor.standin import Standin
+from tests.whole import Clock, Shop, running
+
+pytestmark = pytest.mark.anyio
+
+
+def client(shop: Shop, data_dir: Path, token: str | None = None) -> Daemon:
+    http = {"port": int(shop.url.rpartition(":")[2]), "token": token}
+    return Daemon(Settings.model_validate({"data_dir": data_dir, "http": http}))
+
+
+async def test_a_verb_acts_with_the_token_that_the_daemon_left_in_its_folder(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        daemon = client(shop, shop.daemon.settings.data_dir)
+        assert (await asyncio.to_thread(daemon.get, "/v1/status"))["live_parcels"] == 0
+        await asyncio.to_thread(daemon.command, "kill", reason="drill")
+        assert (await asyncio.to_thread(daemon.get, "/v1/status"))["switches"] == ["kill"]
+
+
+async def test_a_verb_without_the_token_says_where_it_is_looked_for(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    async with running(tmp_path / "here", standin, clock) as shop:
+        with pytest.raises(Failed, match=r"is not in .*elsewhere/token; .*FORESTALL_DATA_DIR"):
+            await asyncio.to_thread(client(shop, elsewhere).command, "kill", reason="drill")
+        with pytest.raises(Failed, match=r"is not the one that is tried; .*--config") as wrong:
+            await asyncio.to_thread(
+                client(shop, elsewhere, "of another daemon").command, "kill", reason="drill"
+            )
+        assert "of another daemon" not in str(wrong.value)
+        daemon = client(shop, token_path(shop.daemon.settings.data_dir).parent)
+        with pytest.raises(Failed, match="no such command"):
+            await asyncio.to_thread(daemon.command, "dance")
