@@ -48,6 +48,9 @@ class CalendarRule(Section):
     timezone: str = "Asia/Shanghai"
     weekend: tuple[int, ...] = Field((), description="days of rest, Monday is 0; empty: works all seven")
     country: str | None = Field(None, description="rests on this country's public holidays")
+    slow_holidays: str | None = Field(
+        None, description="a country on whose public holidays who is slow on a day of the week is as slow"
+    )
     seasons: tuple[Season, ...] = ()
 
     def fits(self, carrier: str | None, region: str | None) -> bool:
@@ -64,7 +67,7 @@ DEFAULT_RULES: Final = (
     CalendarRule(regions=("US",), timezone="America/New_York", weekend=(6,), country="US"),
     CalendarRule(regions=("BR",), timezone="America/Sao_Paulo", weekend=(5, 6), country="BR"),
     CalendarRule(regions=("DE",), timezone="Europe/Berlin", weekend=(6,), country="DE"),
-    CalendarRule(seasons=CHINA),
+    CalendarRule(seasons=CHINA, slow_holidays="CN"),
 )
 
 
@@ -100,13 +103,16 @@ def worked(rule: CalendarRule) -> Worked:
 
 
 def paced(rule: CalendarRule, weekdays: Sequence[float]) -> Worked:
-    """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first)."""
-    hourly = np.diff(worked(rule)) * np.array(weekdays)[_weekday_of_hours(rule.timezone)]
+    """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first), a public holiday to the least."""
+    pace = np.array(weekdays)[_weekdays()]
+    pace[_holidays(rule.slow_holidays)] = min(weekdays)
+    hourly = np.diff(worked(rule)) * pace[_local_day_of_hours(rule.timezone)]
     seconds = np.zeros(HOURS + 1, np.uint32)
     np.cumsum(np.rint(hourly).astype(np.uint32), out=seconds[1:])
     return seconds
 
 
+@cache
 def _days() -> list[dt.date]:
     """From the day before the first to the day after the last: local days at the edges."""
     first = dt.date(FIRST_YEAR - 1, 12, 31)
@@ -128,11 +134,25 @@ def _local_day_of_hours(timezone: str) -> npt.NDArray[np.int64]:
     return days
 
 
+def is_holiday(rule: CalendarRule, day: int) -> bool:
+    """A local day, since 1970."""
+    index = day - (_days()[0] - dt.date(1970, 1, 1)).days
+    found = _holidays(rule.slow_holidays)
+    return bool(0 <= index < len(found) and found[index])
+
+
 @cache
-def _weekday_of_hours(timezone: str) -> npt.NDArray[np.uint8]:
-    weekdays = np.array([day.weekday() for day in _days()], np.uint8)
-    found: npt.NDArray[np.uint8] = weekdays[_local_day_of_hours(timezone)]
-    return found
+def _weekdays() -> npt.NDArray[np.uint8]:
+    return np.array([day.weekday() for day in _days()], np.uint8)
+
+
+@cache
+def _holidays(country: str | None) -> npt.NDArray[np.bool_]:
+    """Which of `_days()` are public holidays."""
+    if country is None:
+        return np.zeros(len(_days()), np.bool_)
+    free = holidays.country_holidays(country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
+    return np.array([day in free for day in _days()])
 
 
 @cache

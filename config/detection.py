@@ -87,7 +87,7 @@ class StallSettings(Section):
         24, gt=0, description="a stall is less sure where few legs that reach their limit last so much longer"
     )
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
-    fulfilment: SegmentLimits = _limits(24, 72, 240)
+    fulfilment: SegmentLimits = _limits(24, 72, 240, 36, share=0.05, sure=0.2)
     pickup: SegmentLimits = _limits(24, 48, 72, 36, stretch=2.5, sure=0.7)
     origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
     facility: SegmentLimits = _limits(12, 48, 96, sure=0.85)
@@ -98,8 +98,8 @@ class StallSettings(Section):
     delivery: SegmentLimits = _limits(12, 24, 96, 36, stretch=2, share=0.2, sure=0.6)
     again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.3)
     collection: SegmentLimits = _limits(24, 48, 96, 53, sure=0.45)
-    returns: SegmentLimits = _limits(72, 168, 480, 72, sure=0.3)
-    refund: SegmentLimits = _limits(48, 72, 360)
+    returns: SegmentLimits = _limits(72, 168, 480, 96, sure=0.6)
+    refund: SegmentLimits = _limits(48, 72, 360, 48, sure=0.65)
 
     def by_leg(self) -> tuple[SegmentLimits, ...]:
         """In the order of `monitor.vocabulary.Segment`, from its second member on, then the legs within segments."""

@@ -222,8 +222,8 @@ def test_what_ended_otherwise_than_delivered_has_not_arrived(reason: CloseReason
     [
         (('amount = "5.00"', "amount = 5.00"), "rules.0.actions.0.amount: value error, write money as text"),
         (('amount = "5.00"', 'amount = "5.001"'), "finer than the smallest unit of CNY"),
-        (("min_score = 0.7", "min_scor = 0.7"), "rules.2.min_scor: no such key; did you mean 'min_score'?"),
-        (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.1.kinds.0"),
+        (("min_score = 0.7", "min_scor = 0.7"), "rules.3.min_scor: no such key; did you mean 'min_score'?"),
+        (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.2.kinds.0"),
         (('kinds = ["customs_stalled"]', 'kinds = ["promise_broken"]'), "both speak of promise_broken"),
         (('version = "1"', 'version = "1'), "not valid TOML"),
         (

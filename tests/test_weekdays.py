@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from config.calendars import EPOCH, CalendarRule, paced, worked
+from config.calendars import EPOCH, CalendarRule, is_holiday, paced, worked
 from detectors.weekdays import Weekdays
 
 SUNDAY = 6
@@ -61,6 +62,21 @@ def test_a_slowed_calendar_counts_slow_days_by_their_pace() -> None:
     assert int(worked(rule)[sunday + 24]) - int(worked(rule)[sunday]) == 86_400
     assert int(slow[sunday + 24]) - int(slow[sunday]) == 43_200
     assert int(slow[sunday]) - int(slow[sunday - 24]) == 86_400
+
+
+def test_who_is_slow_on_sundays_is_as_slow_on_public_holidays() -> None:
+    week = (1, 1, 1, 1, 1, 1, 0.25)
+    china = CalendarRule(slow_holidays="CN")
+    dragon_boat = (dt.date(2025, 6, 2) - dt.date(1970, 1, 1)).days  # a Monday
+    assert [is_holiday(china, day) for day in (dragon_boat, dragon_boat + 1)] == [True, False]
+    assert not is_holiday(CalendarRule(), dragon_boat)
+    assert not is_holiday(china, 10**6)
+    midnight = (dragon_boat * 86_400 - EPOCH) // 3600 - 8  # in Shanghai
+    for rule, seconds in ((china, 21_600), (CalendarRule(), 86_400)):
+        slow = paced(rule, week)
+        assert int(slow[midnight + 24]) - int(slow[midnight]) == seconds
+    as_usual = paced(china, (1,) * 7)
+    assert int(as_usual[midnight + 24]) - int(as_usual[midnight]) == 86_400
 
 
 def test_a_day_without_any_data_teaches_nothing() -> None:

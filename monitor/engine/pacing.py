@@ -1,7 +1,8 @@
 """Calendars that learn: a carrier that does little on Sundays gets a calendar of its own, from what it did.
 
-Once a local day the legs that ended on it are counted per carrier. Where a carrier's week has slow days, its calendar
-is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
+Once a local day the legs that ended on it are counted per carrier, and the orders that were shipped for the shop itself
+(carrier 0: what no carrier has yet). Where a week has slow days, its calendar is the last rule's (the one for all that
+no other rule names) slowed on them. Carriers with a rule of their own keep it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from monitor.vocabulary import Segment
 STEP: Final = 0.05  # a pace is stated so coarsely that most days change no calendar
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
+_SHOP: Final = 0
 _EPOCH_WEEKDAY: Final = 3
 
 
@@ -42,15 +44,17 @@ class Pacing:
             return
         ended = self._ended()
         if self._day:
-            self._week.learn((day - 1 + _EPOCH_WEEKDAY) % 7, ended - self._before)
+            if not calendars.is_holiday(self._rule, day - 1):
+                self._week.learn((day - 1 + _EPOCH_WEEKDAY) % 7, ended - self._before)
             self._adopt()
         self._day, self._before = day, ended
 
     def _ended(self) -> Any:
         """Legs so far, by carrier."""
         world, lanes = self._stage.world, self._stage.lane_count + 1
-        finished = world.passed["finished"][:lanes][:, _MOVING].sum(axis=1)
         carrier = world.lanes["carrier"][:lanes].astype(np.int64)
+        passed = world.passed["finished"][:lanes]
+        finished = np.where(carrier == _SHOP, passed[:, Segment.FULFILMENT], passed[:, _MOVING].sum(axis=1))
         return np.bincount(np.minimum(carrier, PACED - 1), weights=finished, minlength=PACED)
 
     def _adopt(self) -> None:
@@ -61,7 +65,7 @@ class Pacing:
             known = self._rows.get(carrier)
             row = known[0] if known else self._first + len(self._rows)
             week = tuple(pace[carrier].tolist())
-            if 0 < carrier < PACED - 1 and row < len(self._stage.world.worked) and (row, week) != known:
+            if carrier < PACED - 1 and row < len(self._stage.world.worked) and (row, week) != known:
                 self._rows[carrier] = row, week
                 self._fill(row, week)
         self._assign()
