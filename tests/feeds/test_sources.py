@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from config.regions import regions
 from config.settings import FeedSettings, IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.registry import FeedConfigError
 from monitor.feeds.sources.base import Source
+from monitor.feeds.sources.kafka import Kafka
 from monitor.feeds.sources.registry import build_sources
 from monitor.intake import Intake
 from monitor.stream import EventStream
@@ -182,6 +184,39 @@ async def test_kafka_is_read_from_the_positions_that_the_checkpoint_holds(
     after.close()
     ids = [event["event_id"] for event in await taken(store)]
     assert ids == ["E0", "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E5", "E6", "E7"]
+
+
+async def test_a_topic_that_ends_before_our_position_is_read_from_its_beginning(
+    intake: Intake, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
+) -> None:
+    await eventually(lambda: listens(broker))
+    admin_client = importlib.import_module("confluent_kafka.admin")
+    admin = admin_client.AdminClient({"bootstrap.servers": broker})
+    admin.create_topics([admin_client.NewTopic("young", 1, 1)])["young"].result(30)
+    produce(broker, "young", range(8))
+    one = source(intake, type="kafka", brokers=broker, topics=["young"])
+    one.restore({"positions": [["young", 0, 50]]})
+    with structlog.testing.capture_logs() as logs:
+        assert await _drained(one, 8) == 8
+    one.close()
+    assert [(line["event"], line["topic"]) for line in logs] == [("kafka.started_over", "young")]
+
+
+class Shortened:
+    """A consumer of a topic whose oldest messages have been deleted, as the broker of these tests deletes none."""
+
+    def get_watermark_offsets(self, _partition: object, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
+        return 5, 8
+
+
+async def test_messages_deleted_before_we_read_them_are_counted(intake: Intake) -> None:
+    partition = pytest.importorskip("confluent_kafka").TopicPartition("short", 0)
+    one = source(intake, type="kafka", brokers="127.0.0.1:1", topics=["short"])
+    assert isinstance(one, Kafka)
+    with structlog.testing.capture_logs() as logs:
+        assert [one._kept(Shortened(), partition, position) for position in (2, 5, 8)] == [5, 5, 8]
+    assert [(line["event"], line["messages"]) for line in logs] == [("kafka.lost", 3)]
 
 
 async def _drained(one: Source, least: int) -> int:

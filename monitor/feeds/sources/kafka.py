@@ -102,9 +102,21 @@ class Kafka:
         for topic in self._options.topics:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             for number in sorted(partitions):
-                offset = self._positions.get((topic, number), BEGINNING)
-                found.append(self._library.TopicPartition(topic, number, offset))
+                partition = self._library.TopicPartition(topic, number, BEGINNING)
+                if (topic, number) in self._positions:
+                    partition.offset = self._kept(consumer, partition, self._positions[topic, number])
+                found.append(partition)
         return found
+
+    def _kept(self, consumer: Any, partition: Any, position: int) -> int:
+        """Where to go on: at the oldest message that the broker still has, where it has none of ours."""
+        oldest, end = consumer.get_watermark_offsets(partition, timeout=10)
+        place = {"source": self.name, "topic": partition.topic, "partition": partition.partition}
+        if position < oldest:
+            log.error("kafka.lost", **place, messages=oldest - position, why="the broker has deleted them")
+        if position > end:
+            log.error("kafka.started_over", **place, why="the topic ends before the position that we knew")
+        return position if oldest <= position <= end else int(oldest)
 
     def state(self) -> Mapping[str, Any]:
         return {"positions": [[topic, number, offset] for (topic, number), offset in self._positions.items()]}
