@@ -57,6 +57,8 @@ def replay(
     with told_to_operator(), progress("events", None) as advance:
         summary = asyncio.run(replay_files(files, out, loaded.settings, until=moment, advance=advance))
     say(f"{summary['events']['taken']} events, {summary['findings']['total']} changes of findings: {out}")
+    for reason, count in sorted(summary["events"]["dead"].items()):
+        say(f"  {count} more could not be taken: {reason}")
 
 
 def simulate(
@@ -100,7 +102,7 @@ def evaluate(
     costs = judging.Costs(complaint, message, redeemed, alert, effect)
     try:
         report = judging.evaluate(folder, truth, costs)
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise Failed(str(error)) from None
     for path in judging.curves(report, curves) if curves else ():
         say(str(path))

@@ -5,6 +5,7 @@ Verbs import what they need when they run: `forestall --help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -13,6 +14,8 @@ import typer
 from monitor import __version__
 from monitor.cli import daemon, feeds, files, money, people, setup
 from monitor.cli.output import Failed, say
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="forestall",
@@ -46,3 +49,8 @@ def main() -> None:
         # The reader of a pipe went away (`| head`): not our failure, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:
+            raise
+        say(f"forestall: {error.filename or 'a file'}: {error.strerror}")
+        sys.exit(1)

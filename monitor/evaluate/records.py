@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
 
+Row = TypeVar("Row")
 STALLS = tuple(
     f"{segment}_stalled"
     for segment in (
@@ -48,86 +49,88 @@ def moment(text: str | int | None) -> int | None:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def objects(path: Path) -> Iterator[dict[str, Any]]:
-    """ValueError names the file and the line that is no JSON object."""
+def read(path: Path, of: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
+    """ValueError names the file and the line that is not what it should be."""
     decoder = msgspec.json.Decoder(dict[str, Any])
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
+                yield of(decoder.decode(line))
+            except KeyError as error:
+                raise ValueError(f"{path}, line {number}: lacks {error}") from None
+            except (msgspec.MsgspecError, TypeError, ValueError) as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
 
 
 def episodes(path: Path) -> pl.DataFrame:
     """`score` is the score at opening, which is what was acted on; `best` the highest of the episode."""
     found: dict[str, dict[str, Any]] = {}
-    for one in objects(path):
-        subject = one["subject"]
-        row = found.setdefault(
-            one["finding_id"],
-            {
-                "finding_id": one["finding_id"],
-                "detector": one["detector"],
-                "kind": one["kind"],
-                "family": family(one["kind"], subject["type"]),
-                "key": f"{subject['type']}:{subject['id']}",
-                "subject_type": subject["type"],
-                "subject_id": subject["id"],
-                "opened": moment(one["opened_at"]),
-                "closed": None,
-                "score": float(one["score"]),
-                "best": 0.0,
-                "close_reason": None,
-                "feed": one.get("evidence", {}).get("feed"),
-            },
-        )
-        row["best"] = max(row["best"], float(one["score"]))
-        if one["state"] == "closed":
-            row["closed"], row["close_reason"] = moment(one["as_of"]), one.get("close_reason")
+    for change in read(path, _change):
+        row = found.setdefault(change["finding_id"], change)
+        row["best"] = max(row["best"], change["score"])
+        if change["closed"] is not None:
+            row["closed"], row["close_reason"] = change["closed"], change["close_reason"]
     return pl.DataFrame(list(found.values()), schema=EPISODE)
 
 
+def _change(one: dict[str, Any]) -> dict[str, Any]:
+    subject = one["subject"]
+    closed = one["state"] == "closed"
+    return {
+        "finding_id": one["finding_id"],
+        "detector": one["detector"],
+        "kind": one["kind"],
+        "family": family(one["kind"], subject["type"]),
+        "key": f"{subject['type']}:{subject['id']}",
+        "subject_type": subject["type"],
+        "subject_id": subject["id"],
+        "opened": moment(one["opened_at"]),
+        "closed": moment(one["as_of"]) if closed else None,
+        "score": float(one["score"]),
+        "best": 0.0,
+        "close_reason": one.get("close_reason") if closed else None,
+        "feed": one.get("evidence", {}).get("feed"),
+    }
+
+
 def anomalies(path: Path) -> pl.DataFrame:
-    rows = [
-        {
-            "anomaly": number,
-            "kind": one["kind"],
-            "family": family(one["kind"], one["subject"]["type"]),
-            "subject_type": one["subject"]["type"],
-            "subject_id": one["subject"]["id"],
-            "starts": moment(one["starts_at"]),
-            "due": moment(one.get("due_at") or one["starts_at"]),
-            "ends": moment(one.get("ends_at")),
-            "cause": one.get("cause") or one["kind"],
-            "minor": bool(one.get("minor")),
-            "order_id": one.get("order_id"),
-            "tracking_number": one.get("tracking_number"),
-            "complained": moment(one.get("complained_at")),
-            "cost": float(one.get("cost") or 0.0),
-        }
-        for number, one in enumerate(objects(path))
-    ]
+    rows = [{"anomaly": number, **one} for number, one in enumerate(read(path, _anomaly))]
     return pl.DataFrame(rows, schema=ANOMALY)
+
+
+def _anomaly(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": one["kind"],
+        "family": family(one["kind"], one["subject"]["type"]),
+        "subject_type": one["subject"]["type"],
+        "subject_id": one["subject"]["id"],
+        "starts": moment(one["starts_at"]),
+        "due": moment(one.get("due_at") or one["starts_at"]),
+        "ends": moment(one.get("ends_at")),
+        "cause": one.get("cause") or one["kind"],
+        "minor": bool(one.get("minor")),
+        "order_id": one.get("order_id"),
+        "tracking_number": one.get("tracking_number"),
+        "complained": moment(one.get("complained_at")),
+        "cost": float(one.get("cost") or 0.0),
+    }
 
 
 def actions(path: Path) -> pl.DataFrame:
     """`would`: sent, or only kept back by shadow mode, the hour or a person; not the holdout."""
-    if not path.exists():
-        return pl.DataFrame(schema=ACTION)
-    rows = [
-        {
-            "finding_id": one["finding_id"],
-            "kind": one["kind"],
-            "rule": one.get("rule", ""),
-            "decided": moment(one["decided_at"]),
-            "would": one["reason"] in WOULD_SEND and one.get("arm") != "holdout",
-            "amount": float(one.get("amount") or 0.0),
-            "customer": bool(one.get("customer_id")) and one["kind"] in {"message", "coupon"},
-        }
-        for one in objects(path)
-    ]
-    return pl.DataFrame(rows, schema=ACTION)
+    return pl.DataFrame(list(read(path, _action)) if path.exists() else [], schema=ACTION)
+
+
+def _action(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "finding_id": one["finding_id"],
+        "kind": one["kind"],
+        "rule": one.get("rule", ""),
+        "decided": moment(one["decided_at"]),
+        "would": one["reason"] in WOULD_SEND and one.get("arm") != "holdout",
+        "amount": float(one.get("amount") or 0.0),
+        "customer": bool(one.get("customer_id")) and one["kind"] in {"message", "coupon"},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""What the verbs over files say of files that are not what they should be: one line, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.cli.main import main
+
+SCAN = {
+    "kind": "tracking", "event_id": "1", "source": "s", "occurred_at": "2026-03-05T08:00:00Z",
+    "tracking_number": "SF1", "carrier": "sf", "status": "accepted",
+}  # fmt: skip
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int, str]:
+    """Exit code, and what a person read."""
+    monkeypatch.setattr(sys, "argv", ["forestall", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), capsys.readouterr().err.strip()
+
+
+def test_a_replay_says_how_many_lines_it_could_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = tmp_path / "events.ndjson"
+    events.write_text(f'{json.dumps(SCAN)}\n{{"kind": "tracking"}}\n{{\n', encoding="utf-8")
+    code, text = said(monkeypatch, capsys, "replay", "--out", tmp_path / "out", events)
+    assert code == 0
+    assert "1 events, 0 changes of findings" in text
+    assert "1 more could not be taken: malformed_json" in text
+    assert "1 more could not be taken: missing_field" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "line 2: "),
+        ('{"a": 1}', "line 2: lacks 'kind'"),
+        ('{"kind": "late", "subject": 7}', "line 2: "),
+        ('{"kind": "late", "subject": {"type": "parcel", "id": "1"}, "starts_at": "soon"}', "line 2: "),
+    ],
+)
+def test_a_truth_that_is_none_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, why: str
+) -> None:
+    good = {"kind": "late", "subject": {"type": "parcel", "id": "1"}, "starts_at": "2026-03-05T08:00:00Z"}
+    (tmp_path / "findings.ndjson").touch()
+    truth = tmp_path / "truth.ndjson"
+    truth.write_text(f"{json.dumps(good)}\n{line}\n", encoding="utf-8")
+    code, text = said(monkeypatch, capsys, "evaluate", tmp_path, "--truth", truth)
+    assert code == 1
+    assert text.startswith(f"forestall: {truth}, {why}")
+    assert "\n" not in text
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    code, text = said(
+        monkeypatch, capsys, "simulate", "--out", file / "world", "--parcels", "100", "--days", "2"
+    )
+    assert (code, text) == (1, f"forestall: {file / 'world'}: Not a directory")
