@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
@@ -36,6 +36,13 @@ class StoreSettings(Section):
     allow_unsafe_folder: bool = Field(
         default=False, description="keep the embedded store on tmpfs or a network file system all the same"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_store(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
 
 
 class HttpSettings(Section):

@@ -34,6 +34,13 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert any("http.port" in line and "65535" in line for line in lines)
 
 
+def test_a_store_of_another_kind_is_refused_without_a_word_of_its_password(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, '[store]\nurl = "http://me:hush@store:1/0"\n')
+    assert line.startswith("FILE: store.url: ")
+    assert line.endswith("must begin with redis://, rediss:// or unix://")
+    assert "hush" not in line
+
+
 def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "shadow = = true")
     assert line.startswith("FILE: not valid TOML")

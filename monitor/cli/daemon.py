@@ -48,7 +48,9 @@ def demo(
     speed: float = typer.Option(1200.0, min=1, max=7200, help="Simulated seconds a second."),
     seed: int = typer.Option(1, help="Of the simulated world."),
     minutes: float | None = typer.Option(None, min=0.1, help="Stop by itself after so many minutes."),
-    port: int = typer.Option(8787, help="Of the daemon; the stand-in shop takes the next one."),
+    port: int = typer.Option(
+        8787, min=1, max=65534, help="Of the daemon; the stand-in shop takes the next one."
+    ),
     data_dir: Path | None = typer.Option(
         None, help="Keep the data; without it a new folder that goes away again."
     ),
