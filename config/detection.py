@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from config.calendars import DEFAULT_RULES, CalendarRule
@@ -100,6 +103,19 @@ class StallSettings(Section):
     collection: SegmentLimits = _limits(24, 48, 96, 53, sure=0.45)
     returns: SegmentLimits = _limits(72, 168, 480, 96, sure=0.6)
     refund: SegmentLimits = _limits(48, 72, 360, 48, sure=0.65)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_rest_as_usual(cls, given: Any) -> Any:
+        """A leg of which some keys are given keeps the others of its own defaults."""
+        if not isinstance(given, Mapping):
+            return given
+        filled = dict(given)
+        for name, value in given.items():
+            field = cls.model_fields.get(name)
+            if field is not None and isinstance(field.default, SegmentLimits) and isinstance(value, Mapping):
+                filled[name] = {**field.default.model_dump(), **value}
+        return filled
 
     def by_leg(self) -> tuple[SegmentLimits, ...]:
         """In the order of `monitor.vocabulary.Segment`, from its second member on, then the legs within segments."""

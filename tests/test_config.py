@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.detection import StallSettings
 from config.loading import ConfigError, load, shown
 
 
@@ -32,6 +33,15 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     lines = problems(tmp_path, 'shadow = "perhaps"\n[http]\nport = 70000\nhots = "x"\n')
     assert len(lines) == 3
     assert any("http.port" in line and "65535" in line for line in lines)
+
+
+def test_a_leg_of_which_one_key_is_given_keeps_its_other_limits(tmp_path: Path) -> None:
+    path = tmp_path / "forestall.toml"
+    path.write_text("[detection.stalls.linehaul]\nmargin_hours = 9\n", encoding="utf-8")
+    usual, given = StallSettings().linehaul, load(path, {}).settings.detection.stalls.linehaul
+    assert given == usual.model_copy(update={"margin_hours": 9})
+    lines = problems(tmp_path, "[detection.stalls.linehaul]\nmargn_hours = 9\nfloor_hours = 5000\n")
+    assert "FILE: detection.stalls.linehaul.margn_hours: no such key; did you mean 'margin_hours'?" in lines
 
 
 def test_a_store_of_another_kind_is_refused_without_a_word_of_its_password(tmp_path: Path) -> None:
