@@ -69,3 +69,16 @@ def test_a_folder_that_cannot_be_made_is_one_line(
         monkeypatch, capsys, "simulate", "--out", file / "world", "--parcels", "100", "--days", "2"
     )
     assert (code, text) == (1, f"forestall: {file / 'world'}: Not a directory")
+
+
+def test_a_pipe_gets_a_row_a_line_with_every_key_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / ("long" * 20) / "forestall.toml"
+    config.parent.mkdir()
+    config.write_text("[detection.stalls.facility]\nmargin_hours = 30\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["forestall", "config", "show", "--config", str(config)])
+    with pytest.raises(SystemExit):
+        main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["detection.stalls.facility.margin_hours", "30.0", str(config)] in rows

@@ -14,6 +14,7 @@ from config.loading import ConfigError, Loaded, load
 
 FAILED = 1
 USAGE = 2
+_PIPE = 10_000  # columns
 
 
 class Failed(Exception):  # noqa: N818 - the verb failed, the program did not
@@ -51,14 +52,14 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, json: bo
             data(as_json(row))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    drawn = Table(
-        *[column.replace("_", " ") for column in columns], box=None, header_style="bold", pad_edge=False
-    )
+    # A terminal folds what is too long for it; a pipe gets a row a line, however long.
+    titles = [Column(column.replace("_", " "), overflow="fold") for column in columns]
+    drawn = Table(*titles, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         drawn.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
-    Console(soft_wrap=not sys.stdout.isatty()).print(drawn, markup=False)
+    Console(width=None if sys.stdout.isatty() else _PIPE).print(drawn, markup=False)
 
 
 @contextmanager
