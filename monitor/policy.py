@@ -193,6 +193,7 @@ class _Draft:
             fallback=action.fallback,
             capped=capped and not place,
             holdout=action.holdout and not place,
+            despite_ticket=not rule.skip_open_ticket,
             not_before=patience if patience > self.now else None,
             coupon_days=action.coupon_days,
             minimum_order=minor(action.minimum_order, self.pack.currency),

@@ -39,7 +39,8 @@ class Recheck:
             order = (await self.directory.orders([proposal.order_id])).get(proposal.order_id)
             if order is not None and order.status in DEAD_ORDERS:
                 return Reason.RECOVERED
-            if order is not None and order.open_tickets and entry.kind in APOLOGIES:
+            talking = order is not None and order.open_tickets and not proposal.despite_ticket
+            if talking and entry.kind in APOLOGIES:
                 return Reason.TICKET_OPEN
         if proposal.variables.get("state") == "closed":  # a word about the end itself
             return None

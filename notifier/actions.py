@@ -114,6 +114,7 @@ class Proposal:
     fallback: str | None = None  # template where that coupon does not come: words without an offer
     capped: bool = True  # counts as an apology: one a customer in 90 days
     holdout: bool = True  # the holdout arm is kept silent
+    despite_ticket: bool = False  # said also where a person of the shop is talking already
     not_before: Instant | None = None  # the rule's own patience: customs over 7 days
     coupon_days: int = 30
     minimum_order: int = 0

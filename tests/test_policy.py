@@ -186,6 +186,24 @@ def test_every_no_has_its_name(facts: OrderFacts | None, changes: dict[str, Any]
     assert reason in {step.reason for step in steps if not step.passed}
 
 
+def test_a_rule_that_speaks_despite_an_open_ticket_is_not_stopped_by_it_at_sending_either() -> None:
+    facts = replace(FACTS, open_ticket=True)
+    repeated = Subject(SubjectType.CUSTOMER, "c-1")
+    care = decide(finding(Kind.REPEAT_COMPLAINER, subject=repeated), facts, PACK, NOW)
+    assert care
+    assert {(proposal.suppressed, proposal.despite_ticket) for proposal in care} == {(None, True)}
+    assert not any(proposal.despite_ticket for proposal in decide(finding(), FACTS, PACK, NOW))
+
+
+def test_an_order_that_waits_to_be_shipped_brings_a_task_and_a_word_and_no_money() -> None:
+    waiting = finding(Kind.FULFILMENT_STALLED, subject=Subject(SubjectType.ORDER, "1001"), score=0.2)
+    proposals = by_kind(decide(waiting, FACTS, PACK, NOW))
+    assert set(proposals) == {ActionKind.TICKET, ActionKind.MESSAGE}
+    assert {proposal.suppressed for proposal in proposals.values()} == {None}
+    late = by_kind(decide(finding(), FACTS, PACK, NOW))[ActionKind.MESSAGE]
+    assert late.action_id != proposals[ActionKind.MESSAGE].action_id
+
+
 @pytest.mark.parametrize("reason", [Reason.HISTORY, Reason.LEARNING, Reason.FEED_SILENT, Reason.INHIBITED])
 def test_what_is_held_back_is_recorded_with_the_reason(reason: Reason) -> None:
     proposals = decide(finding(), FACTS, PACK, NOW, held_back=reason)

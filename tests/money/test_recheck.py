@@ -58,6 +58,7 @@ def entry_of(proposal: Any) -> Entry:
         (OrderEntry("1001", status="shipped", open_tickets=1), True, message(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, coupon(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, upgrade(), None),
+        (OrderEntry("1001", status="shipped", open_tickets=1), True, message(despite_ticket=True), None),
         (OrderEntry("1001", status="shipped"), False, message(variables={"state": "closed"}), None),
     ],
 )
