@@ -247,6 +247,10 @@ class ParcelStage:
                 parts.append(self._dues[:written].copy())
         return np.concatenate(parts) if parts else self._dues[:0]
 
+    def hasten(self, buckets: Sequence[int], now: int) -> None:
+        """Before a sweep: a jam or a stop began, and what waits there is to be looked at; `now` in seconds."""
+        sweep.hasten(self.table, self.world, np.array(buckets, np.int64), now)
+
     def census(self, buckets: Sequence[int], now: int) -> None:
         sweep.census(self.table, self.world, np.array(buckets, np.int64), now, self.learned.counting)
 

@@ -15,13 +15,15 @@ from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_plac
 from monitor.engine.kernels.totals import count, finish
 from monitor.engine.kernels.waiting import (
     calendar_for,
+    early,
+    in_jam,
     in_stop,
     leg_of,
-    limit_of,
     lost_after,
     may_be_lost,
     next_due,
     other_due,
+    outlasting,
     rouse,
     way_of,
     worked,
@@ -71,24 +73,29 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
         what |= DUE_LOST
     wait = FAR
+    outlasts = False
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
-        limit = limit_of(world, slot)
+        way, leg = way_of(world, slot), leg_of(slot)
+        quick = whole(world.quick[way, leg])
+        limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
         if (
             what & DUE_PROMISE and slot.segment == COLLECTION
         ):  # who could have fetched it, and did not, writes now
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
-            wait = now + limit - age
+            outlasts = age >= quick
+            wait = now + (limit if outlasts else quick) - age
         elif hold:
             wait = retry
         else:
             slot.open |= np.uint8(STALL)
             due.age = age
-            due.way = way_of(world, slot)
-            due.leg = leg_of(slot)
+            due.way = way
+            due.leg = leg
             what |= DUE_STALL
-    slot.due = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    wait = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    slot.due = outlasting(wait) if outlasts else early(wait)
     count(world, slot, 1)
     return what
 
@@ -151,14 +158,15 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) 
             continue
         slot = table.slots[base + place]
         waits = next_due(world, slot)
-        if waits > now:  # it moved since its due time was said
+        over = slot.state & LIFE == FINISHED
+        if waits > now or (over and other_due(world, slot) > now):  # it moved since its due time was said
             slot.due = waits
             table.due[base + place] = waits
             soonest = min(soonest, waits)
             place += 1
             continue
         due = dues[written]
-        what = LEAVE if slot.state & LIFE == FINISHED else _judge(world, slot, now, due)
+        what = LEAVE if over else _judge(world, slot, now, due)
         if what & LEAVE:
             if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
                 due.slot = slot
@@ -178,6 +186,20 @@ def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) 
         place += 1
     table.soonest[bucket] = soonest
     return written
+
+
+@kernel
+def hasten(table: Table, world: World, buckets: Any, now: int) -> None:
+    """A jam or a stop began: what waits there for longer than the `quick` limit is due at once."""
+    for number in range(len(buckets)):
+        bucket = buckets[number]
+        base = bucket * table.room
+        for place in range(base, base + table.size[bucket]):
+            due = whole(table.due[place])
+            if due & 1 and now < due < FAR:
+                slot = table.slots[place]
+                if in_jam(world, slot) or in_stop(world, slot):
+                    wake(table, bucket, place, now)
 
 
 @kernel
@@ -206,10 +228,23 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
                 way, leg = way_of(world, slot), leg_of(slot)
                 still[way, leg, bin_of(age)] += np.float32(1.0)
             if not slot.open & (STALL | LOST):
-                wake(table, bucket, base + place, now + max(limit_of(world, slot) - age, 0))
+                _say_anew(table, world, bucket, base + place, now, age)
         accepted = whole(slot.accepted)
         if accepted != 0 and accepted <= now and not slot.state & ORDER:
             still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+
+
+@inlined
+def _say_anew(table: Table, world: World, bucket: int, index: int, now: int, age: int) -> None:
+    """When a live slot of this age is due, by the limits of today, if that is earlier than was said."""
+    slot = table.slots[index]
+    way, leg = way_of(world, slot), leg_of(slot)
+    quick = whole(world.quick[way, leg])
+    if age < quick:
+        wake(table, bucket, index, early(now + quick - age))
+        return
+    limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
+    wake(table, bucket, index, outlasting(min(whole(slot.due), now + max(limit - age, 0))))
 
 
 @kernel
