@@ -36,6 +36,7 @@ from monitor.engine.windows import Frames
 from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
+_SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
 _QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -183,6 +184,8 @@ class Engine:
     def _sweep(self, buckets: Sequence[int], now: int) -> list[Finding]:
         seconds = now // 1000
         counting = [bucket for bucket in buckets if bucket in self.census_left]
+        if len(buckets) < BUCKETS:  # a slice, which must not take long
+            counting = counting[: -(-len(buckets) // _SWEEPS_A_CENSUS)]
         if counting:
             self.stage.census(counting, seconds)
             self.census_left.difference_update(counting)

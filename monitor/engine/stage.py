@@ -198,6 +198,8 @@ class ParcelStage:
             self.learned,
             rules_of(engine, detection),
         )
+        self._clocks = np.zeros(len(self.world.worked), np.int64)
+        self._places = np.zeros(sweep.BLOCK + 1, np.int64)
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
         self._endings = np.zeros(CHUNK, ENDING)
@@ -252,7 +254,8 @@ class ParcelStage:
         sweep.hasten(self.table, self.world, np.array(buckets, np.int64), now)
 
     def census(self, buckets: Sequence[int], now: int) -> None:
-        sweep.census(self.table, self.world, np.array(buckets, np.int64), now, self.learned.counting)
+        numbers = np.array(buckets, np.int64)
+        sweep.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
 
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""
@@ -264,7 +267,7 @@ class ParcelStage:
 
     def estimate(self, now: int) -> None:
         """What is usual, anew, for the sweep to come; `now` in milliseconds."""
-        lanes = self.world.lanes
+        lanes = self.world.lanes[: self.lane_count + 1]
         ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
         self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
 

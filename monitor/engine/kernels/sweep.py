@@ -24,6 +24,7 @@ from monitor.engine.kernels.waiting import (
     next_due,
     other_due,
     outlasting,
+    roomy,
     rouse,
     way_of,
     worked,
@@ -41,8 +42,13 @@ MIXED = np.uint64(0x9E3779B97F4A7C15)
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silences hid."""
     calendar = calendar_for(world, slot)
+    return _silent_since(world, slot, calendar, now, worked(world, calendar, now))
+
+
+@inlined
+def _silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: int) -> int:
     last = whole(slot.last_scan)
-    age = worked(world, calendar, now) - worked(world, calendar, last)
+    age = worked_now - worked(world, calendar, last)
     for number in range(s.OUTAGES):
         high = min(now, whole(world.outage_until[slot.source, number]))
         low = max(last, whole(world.outage_from[slot.source, number]))
@@ -203,35 +209,55 @@ def hasten(table: Table, world: World, buckets: Any, now: int) -> None:
 
 
 @kernel
-def census(table: Table, world: World, buckets: Any, now: int, still: Any) -> None:
+def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, places: Any, still: Any) -> None:
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew.
+    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1) are scratch.
     """
+    for calendar in range(len(clocks)):
+        clocks[calendar] = worked(world, calendar, now)
     for number in range(len(buckets)):
-        _count_bucket(table, world, buckets[number], now, still)
+        bucket = buckets[number]
+        if not roomy(world):
+            _rouse_ended(table, world, bucket)
+        for start in range(0, table.size[bucket], BLOCK):
+            for one in range(_live_of(table, bucket, start, places)):
+                _count(table, world, bucket, places[one], now, clocks, still)
 
 
 @kernel
-def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any) -> None:
+def _rouse_ended(table: Table, world: World, bucket: int) -> None:
     base = bucket * table.room
-    for place in range(table.size[bucket]):
-        slot = table.slots[base + place]
-        if slot.state & LIFE != LIVE:
-            if slot.state != 0:
-                rouse(table, world, bucket, base + place)
-            continue
-        if slot.segment != NONE:
-            age = silent_age(world, slot, now)
-            if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
-                way, leg = way_of(world, slot), leg_of(slot)
-                still[way, leg, bin_of(age)] += np.float32(1.0)
-            if not slot.open & (STALL | LOST):
-                _say_anew(table, world, bucket, base + place, now, age)
-        accepted = whole(slot.accepted)
-        if accepted != 0 and accepted <= now and not slot.state & ORDER:
-            still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+    for place in range(base, base + table.size[bucket]):
+        if table.slots[place].state & LIFE == FINISHED:
+            rouse(table, world, bucket, place)
+
+
+@inlined
+def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
+    """How many slots of a block are live, and where they lie. Without a branch: which of them are cannot be foretold."""
+    base = bucket * table.room
+    found = 0
+    for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
+        places[found] = place
+        found += np.int64(table.slots[place].state & LIFE == LIVE)
+    return found
+
+
+@inlined
+def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks: Any, still: Any) -> None:
+    slot = table.slots[index]
+    if slot.segment != NONE:
+        calendar = calendar_for(world, slot)
+        age = _silent_since(world, slot, calendar, now, clocks[calendar])
+        if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
+            still[way_of(world, slot), leg_of(slot), bin_of(age)] += np.float32(1.0)
+        if not slot.open & (STALL | LOST):
+            _say_anew(table, world, bucket, index, now, age)
+    accepted = whole(slot.accepted)
+    if accepted != 0 and accepted <= now and not slot.state & ORDER:
+        still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
 
 
 @inlined
