@@ -241,7 +241,7 @@ def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
     found = 0
     for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
         places[found] = place
-        found += np.int64(table.slots[place].state & LIFE == LIVE)
+        found += whole(table.slots[place].state & LIFE == LIVE)
     return found
 
 
