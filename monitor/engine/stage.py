@@ -199,7 +199,7 @@ class ParcelStage:
             rules_of(engine, detection),
         )
         self._clocks = np.zeros(len(self.world.worked), np.int64)
-        self._places = np.zeros(sweep.BLOCK + 1, np.int64)
+        self._places = np.zeros(self.table.room + 1, np.int64)
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
         self._endings = np.zeros(CHUNK, ENDING)
@@ -244,7 +244,9 @@ class ParcelStage:
         parts: list[Records] = []
         start = 0
         while start < len(numbers):
-            start, written = sweep.sweep_buckets(self.table, self.world, numbers, start, now, self._dues)
+            start, written = sweep.sweep_buckets(
+                self.table, self.world, numbers, start, now, self._places, self._dues
+            )
             if written:
                 parts.append(self._dues[:written].copy())
         return np.concatenate(parts) if parts else self._dues[:0]

@@ -9,7 +9,7 @@ import numpy as np
 from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
-from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
 from monitor.engine.kernels.totals import count, finish
@@ -107,16 +107,20 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
 
 
 @kernel
-def sweep_buckets(table: Table, world: World, buckets: Any, start: int, now: int, dues: Any) -> Any:
-    """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written."""
+def sweep_buckets(
+    table: Table, world: World, buckets: Any, start: int, now: int, places: Any, dues: Any
+) -> Any:
+    """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written.
+    `places` is scratch, one more than a bucket has room for.
+    """
     written = 0
     for number in range(start, len(buckets)):
         bucket = buckets[number]
         if whole(table.soonest[bucket]) > now:
             continue
-        if written + table.used[bucket] > len(dues):
+        if written + table.used[bucket] >= len(dues):  # one more to work in
             return number, written
-        written += _sweep_bucket(table, world, bucket, now, dues[written:])
+        written += _sweep_bucket(table, world, bucket, now, places, dues[written:])
     return len(buckets), written
 
 
@@ -124,74 +128,99 @@ def sweep_buckets(table: Table, world: World, buckets: Any, start: int, now: int
 def lowest(due: Any, start: int) -> Any:
     """Of the block that begins at `start`. Unsigned throughout, so that it compiles to vector instructions."""
     found = np.uint32(FAR)
-    for place in range(start, start + BLOCK):
-        found = min(found, due[place])
+    for place in range(BLOCK):
+        found = min(found, due[natural(start + place)])
     return found
 
 
 @inlined
-def ask_due(table: Table, start: int, now: int) -> None:
-    """For the slots of a block that are due, all at once: they lie apart in memory."""
-    for place in range(start, start + BLOCK):
-        if whole(table.due[place]) <= now:
-            prefetch(table.slots, (place,))
+def _find_due(table: Table, bucket: int, now: int, places: Any) -> Any:
+    """Which places of a bucket are due, asking for their slots all at once, as they lie apart in memory. Returns how many,
+    and when the first of the others is due.
+    """
+    base, size = natural(bucket * table.room), natural(table.size[bucket])
+    found = 0
+    soonest = np.uint32(FAR)
+    for start in range(0, size, BLOCK):
+        if start + BLOCK <= size:
+            first = lowest(table.due, base + start)
+            if whole(first) > now:
+                soonest = min(soonest, first)
+                continue
+        for place in range(start, min(start + BLOCK, size)):
+            waits = table.due[natural(base + place)]
+            places[natural(found)] = place
+            late = whole(waits) <= now
+            found += whole(late)
+            soonest = min(soonest, np.uint32(FAR) if late else waits)
+    for one in range(found):
+        prefetch(table.slots, (natural(base + places[one]),))
+    return found, whole(soonest)
 
 
 @kernel
-def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) -> int:
+def _sweep_bucket(table: Table, world: World, bucket: int, now: int, places: Any, dues: Any) -> int:
     """Judges every slot of a bucket that is due at `now` (seconds). Returns the rows written to `dues`.
 
     A row is written for each finding, for each slot that leaves with episodes open, and for each that leaves with a
     hashed key (its text is to be released).
     """
-    base = bucket * table.room
-    size = table.size[bucket]
-    soonest = FAR
     written = 0
-    place = 0
-    while place < size:
-        if place % BLOCK == 0 and place + BLOCK <= size:
-            first = whole(lowest(table.due, base + place))
-            if first > now:
-                soonest = min(soonest, first)
-                place += BLOCK
+    left = True
+    while left:  # who moves into a gap from the bucket's other end is looked at in the next turn
+        left = False
+        found, soonest = _find_due(table, bucket, now, places)
+        for one in range(
+            found - 1, -1, -1
+        ):  # backwards: who moves into a gap comes from places that are done
+            place = places[one]
+            index = natural(bucket * table.room + place)
+            if whole(table.due[index]) > now:
                 continue
-            ask_due(table, base + place, now)
-        waits = whole(table.due[base + place])
-        if waits > now:
-            soonest = min(soonest, waits)
-            place += 1
-            continue
-        slot = table.slots[base + place]
-        waits = next_due(world, slot)
-        over = slot.state & LIFE == FINISHED
-        if waits > now or (over and other_due(world, slot) > now):  # it moved since its due time was said
-            slot.due = waits
-            table.due[base + place] = waits
-            soonest = min(soonest, waits)
-            place += 1
-            continue
-        due = dues[written]
-        what = LEAVE if over else _judge(world, slot, now, due)
-        if what & LEAVE:
-            if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
-                due.slot = slot
-                due.what = LEAVE
+            due = dues[written]
+            what = _look(table, world, index, now, due)
+            if what & LEAVE:
+                slot = table.slots[index]
+                if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
+                    due.slot = slot
+                    due.what = LEAVE
+                    written += 1
+                if slot.state & LIFE == LIVE:
+                    finish(world, slot, whole(slot.last_scan))
+                world.counts[s.USED_SLOTS] -= 1
+                remove(table, bucket, place)
+                left = True
+                continue
+            if what:
+                due.slot = table.slots[index]
+                due.what = what
                 written += 1
-            if slot.state & LIFE == LIVE:
-                finish(world, slot, whole(slot.last_scan))
-            world.counts[s.USED_SLOTS] -= 1
-            remove(table, bucket, place)
-            continue
-        if what:
-            due.slot = slot
-            due.what = what
-            written += 1
-        table.due[base + place] = slot.due
-        soonest = min(soonest, whole(slot.due))
-        place += 1
+            table.due[index] = table.slots[index].due
+            soonest = min(soonest, whole(table.slots[index].due))
     table.soonest[bucket] = soonest
     return written
+
+
+@inlined
+def _look(table: Table, world: World, index: int, now: int, due: Any) -> int:
+    """At a slot whose due time has come, and says the next; returns What bits."""
+    slot = table.slots[index]
+    waits = next_due(world, slot)
+    if waits > now:  # it moved since its due time was said
+        slot.due = waits
+        return 0
+    if slot.state & LIFE == LIVE:
+        return _judge(world, slot, now, due)
+    if other_due(world, slot) > now:
+        slot.due = waits
+        return 0
+    return LEAVE
+
+
+@inlined
+def _outlasted(due: Any) -> Any:
+    """1 for a due time that was said by `outlasting`, else 0. Unsigned and without a branch, as in `lowest`."""
+    return due & np.uint32(due != np.uint32(FAR))
 
 
 @kernel
@@ -200,12 +229,22 @@ def hasten(table: Table, world: World, buckets: Any, now: int) -> None:
     for number in range(len(buckets)):
         bucket = buckets[number]
         base = bucket * table.room
-        for place in range(base, base + table.size[bucket]):
-            due = whole(table.due[place])
-            if due & 1 and now < due < FAR:
-                slot = table.slots[place]
-                if in_jam(world, slot) or in_stop(world, slot):
-                    wake(table, bucket, place, now)
+        for start in range(base, base + table.size[bucket], BLOCK):
+            stop = min(start + BLOCK, base + table.size[bucket])
+            found = np.uint32(0)
+            for place in range(start, stop):
+                found |= _outlasted(table.due[natural(place)])
+            if found != 0:
+                _hasten_block(table, world, bucket, start, stop, now)
+
+
+@kernel
+def _hasten_block(table: Table, world: World, bucket: int, start: int, stop: int, now: int) -> None:
+    for place in range(start, stop):
+        if _outlasted(table.due[place]) != 0:
+            slot = table.slots[place]
+            if in_jam(world, slot) or in_stop(world, slot):
+                wake(table, bucket, place, now)
 
 
 @kernel
@@ -240,8 +279,8 @@ def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
     base = bucket * table.room
     found = 0
     for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
-        places[found] = place
-        found += whole(table.slots[place].state & LIFE == LIVE)
+        places[natural(found)] = place
+        found += whole(table.slots[natural(place)].state & LIFE == LIVE)
     return found
 
 
