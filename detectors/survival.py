@@ -103,6 +103,8 @@ class Durations:
         self._by_segment = np.zeros((segments, BINS))
         self._by_group = np.zeros((1, segments, BINS))
         self._group_of = np.zeros((segments, lanes), np.int64)
+        self._groups = np.zeros(segments, np.int64)  # how many there are
+        self._grouped = 0  # lanes whose groups are known
         self.estimated_at = 0
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
@@ -126,23 +128,16 @@ class Durations:
 
     def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
-        if self.estimated_at:
-            days = (now - self.estimated_at) / _DAY_MS
-            self.ends[: lanes + 1] *= np.float32(0.5 ** (days / self._options.half_life_days))
+        days = (now - self.estimated_at) / _DAY_MS if self.estimated_at else 0.0
         self.estimated_at = now
-        segments = self.ends.shape[1]
-        groups = np.zeros(segments, np.int64)
-        on_the_road = np.isin(np.arange(segments), self._onward)
-        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
-            known, compact = np.unique(names[: lanes + 1], return_inverse=True)
-            groups[legs] = len(known)
-            self._group_of[legs, : lanes + 1] = compact
-        self._by_group = np.zeros((int(groups.max()), segments, BINS))
+        if lanes + 1 != self._grouped:
+            self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
         kernels.estimate(
             self.ends,
             self.still,
+            np.float32(0.5 ** (days / self._options.half_life_days)),
             self._group_of,
-            groups,
+            self._groups,
             lanes,
             self._share,
             float(self._options.shrink_cases),
@@ -166,6 +161,17 @@ class Durations:
             self.cases,
             self.staying,
         )
+
+    def _group(self, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any]) -> None:
+        """What each lane borrows from. What a lane stands for never changes, so only new ones are news."""
+        lanes, segments = len(carrier_of), self.ends.shape[1]
+        on_the_road = np.isin(np.arange(segments), self._onward)
+        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
+            known, compact = np.unique(names, return_inverse=True)
+            self._groups[legs] = len(known)
+            self._group_of[legs, :lanes] = compact
+        self._by_group = np.zeros((int(self._groups.max()), segments, BINS))
+        self._grouped = lanes
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
         """Per bin, of one lane as it is now, drawn towards its group as last estimated."""
@@ -241,5 +247,6 @@ class Durations:
         self._by_segment[:legs] = np.frombuffer(state["by_segment"]).reshape(legs, BINS)
         self._by_group = np.zeros((len(by_group), self.ends.shape[1], BINS))
         self._by_group[:, :legs] = by_group
+        self._grouped = 0
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]

@@ -146,14 +146,18 @@ class Rows:
     def __init__(self) -> None:
         self._texts: Texts | None = None
         self._known = np.zeros(0, np.int64)
+        self._asked: npt.NDArray[Any] | None = None
+        self._answer = self._known
 
     def forget(self) -> None:
         """The detector's numbers changed."""
-        self._texts = None
+        self._texts = self._asked = None
 
     def of(self, column: Coded, number: Callable[[str], int], absent: int = -1) -> I64:
-        """`number` may enter a name that is new; it is asked in the order of the rows."""
+        """`number` may enter a name that is new; it is asked in the order of the rows. Not to be written to."""
         texts = column.texts
+        if texts is self._texts and column.codes is self._asked:
+            return self._answer
         if texts is not self._texts:
             self._texts, self._known = texts, np.array([absent], np.int64)
         if len(self._known) < len(texts):
@@ -166,4 +170,5 @@ class Rows:
                 text = texts[code]
                 self._known[code] = absent if text is None else number(text)
             found = self._known[column.codes]
+        self._asked, self._answer = column.codes, found
         return found

@@ -116,8 +116,8 @@ def refresh(
 ) -> None:
     for hour in range(first_hour, last_hour):
         for key in range(first, last):
-            trust = days[key, hour] / (days[key, hour] + own_hour)
-            factor[hour, key] = math.exp(shared[hour] + trust * (own[key, hour] - shared[hour]))
+            trust = days[hour, key] / (days[hour, key] + own_hour)
+            factor[hour, key] = math.exp(shared[hour] + trust * (own[hour, key] - shared[hour]))
 
 
 @njit(inline="always", fastmath=True)

@@ -19,6 +19,7 @@ import polars as pl
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
+from monitor.engine.kernels.places import changes_of_facilities
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.record_table import RecordTable
 from monitor.engine.rows import RowLog
@@ -27,6 +28,8 @@ from monitor.engine.windows import Frames, Totals
 from monitor.vocabulary import Status
 
 TOTALS: Final = {"feeds": FEED, "facilities": FACILITY, "lanes": PASSED, "regions": REGION}
+_CHANGING: Final = ("arrived", "departed", "delivered")
+_STANDING: Final = ("stock", "stalled")
 _SIGNED: Final = np.array([status in {Status.DELIVERED, Status.COLLECTED} for status in Status])
 
 
@@ -45,7 +48,8 @@ class PlaceStage:
         self._frames = frames
         self._due = {detector.name: _Due(detector) for detector in detectors}
         self._doubting = [detector for detector in detectors if isinstance(detector, Doubts)]
-        self._ever_busy = np.zeros(1, bool)
+        self._ever_busy = np.zeros(1, bool)  # by code, with room for more
+        self._busy = np.zeros(0, np.int64)  # codes
         self._readings: dict[str, Records] = {}  # of this moment
         self._tables: dict[tuple[str, int], tuple[Records | None, RecordTable]] = {}
         self._signoffs = RowLog(ENDING, self._readers("signoffs"))
@@ -113,7 +117,7 @@ class PlaceStage:
             codes = np.flatnonzero(now["first"] > 0)
             return self._frames.feeds(change.totals(codes[codes > 0]))
         if frame == "facilities":
-            return self._frames.facilities(change.totals(self._busy(now)))
+            return self._frames.facilities(self._facilities(now, before))
         if frame == "lanes":
             lanes, segments = np.nonzero(change.all_of("finished") > 0)
             return self._frames.lanes(world.lanes, change.totals(lanes, segments))
@@ -121,13 +125,26 @@ class PlaceStage:
         moved = np.flatnonzero((shipped > 0) | (delivered > 0) | (now["live"] > 0))
         return self._frames.regions(world.regions, change.totals(moved[moved > 0]))
 
-    def _busy(self, facilities: Records) -> Any:
-        """Codes of those that ever held or moved anything: the column of names seldom changes."""
-        busy = _any(facilities, "arrived", "delivered", "stalled")
-        busy[: len(self._ever_busy)] |= self._ever_busy
-        busy[0] = False
-        self._ever_busy = busy
-        return np.flatnonzero(busy)
+    def _facilities(self, now: Records, before: Records | None) -> Totals:
+        """Of those that ever held or moved anything: the column of names seldom changes, and is the same array then."""
+        if len(self._ever_busy) < len(now):
+            more = np.zeros(2 * len(now) - len(self._ever_busy), np.bool_)
+            self._ever_busy = np.concatenate([self._ever_busy, more])
+        codes, columns = (
+            np.empty(len(now), np.int64),
+            np.empty((len(_CHANGING) + len(_STANDING), len(now)), np.int64),
+        )
+        found = changes_of_facilities(
+            now, now[:0] if before is None else before, self._ever_busy, codes, columns
+        )
+        if not np.array_equal(codes[:found], self._busy):
+            self._busy = codes[:found]
+        busy = self._busy
+        changes = dict(zip(_CHANGING, columns[:, :found], strict=False))
+        levels = dict(zip(_STANDING, columns[len(_CHANGING) :, :found], strict=True))
+        return Totals(
+            (busy,), lambda name: levels[name] if name in levels else now[name][busy], changes.__getitem__
+        )
 
     def _reading(self, frame: str) -> Records:
         """A copy of the running totals, as far as they are in use."""
@@ -200,10 +217,3 @@ class _Difference:
             return change - self._before[name][place]
         change[old] -= self._before[name][tuple(rows[old] for rows in place)]
         return change
-
-
-def _any(rows: Records, *fields: str) -> Any:
-    found = rows[fields[0]] > 0
-    for name in fields[1:]:
-        found = found | (rows[name] > 0)
-    return found

@@ -198,6 +198,8 @@ class ParcelStage:
             self.learned,
             rules_of(engine, detection),
         )
+        self._clocks = np.zeros(len(self.world.worked), np.int64)
+        self._places = np.zeros(self.table.room + 1, np.int64)
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
         self._endings = np.zeros(CHUNK, ENDING)
@@ -242,13 +244,20 @@ class ParcelStage:
         parts: list[Records] = []
         start = 0
         while start < len(numbers):
-            start, written = sweep.sweep_buckets(self.table, self.world, numbers, start, now, self._dues)
+            start, written = sweep.sweep_buckets(
+                self.table, self.world, numbers, start, now, self._places, self._dues
+            )
             if written:
                 parts.append(self._dues[:written].copy())
         return np.concatenate(parts) if parts else self._dues[:0]
 
+    def hasten(self, buckets: Sequence[int], now: int) -> None:
+        """Before a sweep: a jam or a stop began, and what waits there is to be looked at; `now` in seconds."""
+        sweep.hasten(self.table, self.world, np.array(buckets, np.int64), now)
+
     def census(self, buckets: Sequence[int], now: int) -> None:
-        sweep.census(self.table, self.world, np.array(buckets, np.int64), now, self.learned.counting)
+        numbers = np.array(buckets, np.int64)
+        sweep.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
 
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""
@@ -260,7 +269,7 @@ class ParcelStage:
 
     def estimate(self, now: int) -> None:
         """What is usual, anew, for the sweep to come; `now` in milliseconds."""
-        lanes = self.world.lanes
+        lanes = self.world.lanes[: self.lane_count + 1]
         ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
         self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
 

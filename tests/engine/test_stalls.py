@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from config.settings import EngineSettings
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -46,9 +47,13 @@ class Says:
         self._episodes.restore(state["episodes"])
 
 
-def taught(place: Says | None = None, road_hours: int = 0, **stalls: object) -> Shop:
+def taught(place: Says | None = None, road_hours: int = 0, sweep_seconds: int = 60, **stalls: object) -> Shop:
     """A hub whose parcels leave after 2 to 12 hours, half of them after 7, and are signed at 20 or `road_hours` later."""
-    shop = Shop(detection_settings=detection(stalls=stalls), place=[place] if place else [])
+    shop = Shop(
+        EngineSettings(max_live_parcels=10_000, sweep_seconds=sweep_seconds),
+        detection(stalls=stalls),
+        place=[place] if place else [],
+    )
     shop.until(START)
     for number in range(400):
         name, at = f"T{number}", START + number * HOUR // 8
@@ -62,6 +67,10 @@ def taught(place: Says | None = None, road_hours: int = 0, **stalls: object) -> 
 def opened(found: list[Finding], number: str) -> Finding:
     (one,) = [one for one in found if one.subject.id == number and one.kind is Kind.FACILITY_STALLED]
     return one
+
+
+def stalled(found: list[Finding]) -> set[str]:
+    return {one.subject.id for one in found if one.kind is Kind.FACILITY_STALLED}
 
 
 def waits(shop: Shop, number: str = "SF1") -> float:
@@ -125,6 +134,21 @@ def test_a_jam_reaches_at_once_what_waits_already() -> None:
     shop.until(at + 25 * HOUR, step=STEP)
     says.congested = True
     assert opened(shop.until(at + 26 * HOUR, step=STEP), "SF1").score > 0.8
+
+
+def test_a_jam_reaches_all_that_waits_though_the_daemon_stops_before_it_has_swept_them() -> None:
+    says = Says()
+    shop = taught(says, onward_share=0, census_hours=24 * 30, sweep_seconds=3600)
+    at = shop.engine.now
+    numbers = [f"SF{number}" for number in range(20)]
+    shop.scan(*(Scan(name, Status.ARRIVED, at, region="440305", facility="hub-1") for name in numbers))
+    shop.until(at + 25 * HOUR, step=STEP)
+    says.congested = True
+    found = shop.until(at + 25 * HOUR + STEP, step=STEP)
+    assert len(stalled(found)) < 10
+    shop.restart()
+    found += shop.until(at + 26 * HOUR + STEP, step=STEP)
+    assert stalled(found) == set(numbers)
 
 
 def test_what_a_jam_took_is_not_the_usual() -> None:
