@@ -158,7 +158,9 @@ class SignatureSuspect:
         return changed
 
     def _complain(self, frame: pl.DataFrame) -> set[str]:
-        changed = set()
+        changed = set[str]()
+        if not frame.height:
+            return changed
         kept = self._kept
         for row in frame.iter_rows(named=True):
             name, signed = row["tracking_number"], row["delivered_at"]

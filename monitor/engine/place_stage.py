@@ -21,6 +21,7 @@ from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.record_table import RecordTable
+from monitor.engine.records import chosen, copied
 from monitor.engine.rows import RowLog
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames, Totals
@@ -61,7 +62,7 @@ class PlaceStage:
 
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
         if len(endings) and self._signoffs.is_read:
-            self._signoffs.append(endings[_SIGNED[endings["status"]]])
+            self._signoffs.append(chosen(endings, _SIGNED[endings["status"]]))
         self._oddities.append(oddities)
         self._complaints.append(complaints)
 
@@ -133,12 +134,12 @@ class PlaceStage:
         """A copy of the running totals, as far as they are in use."""
         world, names = self._stage.world, self._stage.names
         if frame == "feeds":
-            return np.array(world.feeds[: len(names.sources) + 1])
+            return copied(world.feeds[: len(names.sources) + 1])
         if frame == "facilities":
-            return np.array(world.facilities[: len(names.facilities) + 1])
+            return copied(world.facilities[: len(names.facilities) + 1])
         if frame == "lanes":
-            return np.array(world.passed[: self._stage.lane_count + 1])
-        return np.array(world.regions[: self._stage.region_pairs + 1])
+            return copied(world.passed[: self._stage.lane_count + 1])
+        return copied(world.regions[: self._stage.region_pairs + 1])
 
     def state(self) -> dict[str, Any]:
         return {

@@ -32,7 +32,6 @@ from monitor.packing import HASHED
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
 LEAVE = int(What.LEAVE)
 BLOCK = 64  # due times looked at together
-MIXED = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -214,33 +213,21 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
 
 @kernel
 def find_live(
-    table: Table,
-    buckets: Any,
-    places: Any,
-    accepted: Any,
-    promised: Any,
-    lane: Any,
-    carrier: Any,
-    segment: Any,
-    rank: Any,
+    table: Table, buckets: Any, places: Any, accepted: Any, promised: Any, lane: Any, carrier: Any, segment: Any
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many.
-
-    `rank` is a mixture of both words of the key: an order that does not hang on where a slot lies.
-    """
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many."""
     row = 0
     for bucket in buckets:
         base = bucket * table.room
         for place in range(base, base + table.size[bucket]):
             slot = table.slots[place]
-            if slot.state & LIFE == LIVE and not slot.state & ORDER:
+            if slot.state & (LIFE | ORDER) == LIVE:
                 places[row] = place
                 accepted[row] = slot.accepted
                 promised[row] = slot.promised
                 lane[row] = slot.lane
                 carrier[row] = slot.carrier
                 segment[row] = slot.segment
-                rank[row] = slot.key0 * MIXED + slot.key1
                 row += 1
     return row
 
