@@ -54,6 +54,10 @@ class Table(Protocol):
         """Times in whole seconds, 0 where absent: a quarter of the bytes where the engine keeps them so."""
         ...
 
+    def narrow(self, name: str) -> npt.NDArray[Any]:
+        """Whole numbers as `whole`, in as many bytes as they are kept in."""
+        ...
+
     def number(self, name: str) -> F64:
         """NaN where absent."""
         ...
@@ -105,6 +109,9 @@ class FrameTable:
 
     def seconds(self, name: str) -> I64:
         return self.whole(name) // SECOND
+
+    def narrow(self, name: str) -> I64:
+        return self.whole(name)
 
     def number(self, name: str) -> F64:
         return self._frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()

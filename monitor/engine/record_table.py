@@ -139,6 +139,9 @@ class RecordTable:
             return column.seconds
         return self.whole(name) // SECOND
 
+    def narrow(self, name: str) -> npt.NDArray[Any]:
+        return _array(self._column(name))
+
     def number(self, name: str) -> F64:
         column = self._column(name)
         if isinstance(column, Seconds):

@@ -258,7 +258,7 @@ class ParcelStage:
 
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""
-        used = int(self.table.used[list(buckets)].sum())
+        used = int(self.table.used[list(buckets)].sum()) + 1
         if len(self._live.places) < used:  # kept: fresh memory costs more than to fill it
             room = used + used // 4
             self._live = Live(*(np.empty(room, kind) for kind in _LIVE))

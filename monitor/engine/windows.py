@@ -52,7 +52,7 @@ class Lanes:
     def coded(self, lanes: npt.NDArray[Any], carriers: npt.NDArray[Any]) -> Coded:
         if lanes.all():
             return Coded(lanes, self)
-        return Coded(np.where(lanes == 0, len(self._lanes) + carriers.astype(np.int64), lanes), self)
+        return Coded(np.where(lanes == 0, np.uint32(len(self._lanes)) + carriers, lanes), self)
 
 
 class Pairs:

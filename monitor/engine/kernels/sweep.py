@@ -213,22 +213,32 @@ def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any)
 
 @kernel
 def find_live(
-    table: Table, buckets: Any, places: Any, accepted: Any, promised: Any, lane: Any, carrier: Any, segment: Any
+    table: Table,
+    buckets: Any,
+    places: Any,
+    accepted: Any,
+    promised: Any,
+    lane: Any,
+    carrier: Any,
+    segment: Any,
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many."""
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns, which have room for
+    all slots in use and one more; returns how many.
+
+    Every slot is written and most are overwritten by the next: what a slot holds is no branch that could be foretold.
+    """
     row = 0
     for bucket in buckets:
         base = bucket * table.room
         for place in range(base, base + table.size[bucket]):
             slot = table.slots[place]
-            if slot.state & (LIFE | ORDER) == LIVE:
-                places[row] = place
-                accepted[row] = slot.accepted
-                promised[row] = slot.promised
-                lane[row] = slot.lane
-                carrier[row] = slot.carrier
-                segment[row] = slot.segment
-                row += 1
+            places[row] = place
+            accepted[row] = slot.accepted
+            promised[row] = slot.promised
+            lane[row] = slot.lane
+            carrier[row] = slot.carrier
+            segment[row] = slot.segment
+            row += whole(slot.state & (LIFE | ORDER) == LIVE)
     return row
 
 
