@@ -108,9 +108,17 @@ class RecordTable:
         return self._rows
 
     def _column(self, name: str) -> Column:
+        """Made when it is first asked for, and laid side by side: fields of records lie apart, and often askew."""
         column = self._columns[name]
         if callable(column):
-            column = self._columns[name] = column()
+            column = column()
+        if isinstance(column, np.ndarray):
+            column = np.ascontiguousarray(column)
+        elif isinstance(column, Coded):
+            column = Coded(np.ascontiguousarray(column.codes), column.texts)
+        elif isinstance(column, Seconds):
+            column = type(column)(np.ascontiguousarray(column.seconds))
+        self._columns[name] = column
         return column
 
     def take(self, rows: npt.NDArray[Any]) -> RecordTable:
