@@ -26,7 +26,7 @@ from detectors.peers import Peers
 from detectors.signature_words import courier_evidence, parcel_evidence
 from detectors.signoff_features import AT, INTERCEPT, PRIOR, Signoffs, Usual
 from detectors.signoff_kernels import FEATURES
-from detectors.signoffs_kept import Places, SignoffsKept
+from detectors.signoffs_kept import Kept, Places, SignoffsKept
 from detectors.tables import F64, I64, Coded, Table
 
 LABEL_AFTER: Final = 48 * HOUR
@@ -214,24 +214,24 @@ class SignatureSuspect:
         for at, courier in self._kept.couriers(places):
             self._couriers.correct(courier, float(more[at]))
         self._kept.counted[places] = scores
-        found = []
-        for at, score in enumerate(scores.tolist()):
-            if score >= self._open or known[at][0] in self._spoken:
-                found.append(self._hold(*known[at], score, weights, now))
+        spoken = [
+            at
+            for at, score in enumerate(scores.tolist())
+            if score >= self._open or known[at][0] in self._spoken
+        ]
+        held = zip(spoken, scores[spoken].tolist(), self._kept.kept(places[spoken]), strict=True)
+        found = (self._hold(known[at][0], kept, score, weights, now) for at, score, kept in held)
         return [finding for finding in found if finding is not None]
 
-    def _hold(self, name: str, place: int, score: float, weights: F64, now: Instant) -> Finding | None:
-        kept = self._kept
-        subject = Subject(SubjectType.ORDER if kept.order[place] else SubjectType.PARCEL, name)
+    def _hold(self, name: str, kept: Kept, score: float, weights: F64, now: Instant) -> Finding | None:
+        subject = Subject(SubjectType.ORDER if kept.order else SubjectType.PARCEL, name)
         episode = self._parcels.get(subject)
         if score < self._open:
             if episode is not None and score < self._open / 2:
                 return self._close(subject, now, CloseReason.ANSWERED)
             return None
-        started = episode.started_at if episode is not None else min(int(kept.occurred[place]), now)
-        evidence = Deferred(
-            parcel_evidence, name, kept.kept(place), score, weights, self._usual.cases, self._timezone
-        )
+        started = episode.started_at if episode is not None else min(kept.occurred, now)
+        evidence = Deferred(parcel_evidence, name, kept, score, weights, self._usual.cases, self._timezone)
         found = self._parcels.hold(subject, started_at=started, now=now, score=score, evidence=evidence)
         if subject in self._parcels:
             self._spoken.add(name)

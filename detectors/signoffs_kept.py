@@ -91,15 +91,11 @@ class SignoffsKept:
     def place(self, name: str) -> int | None:
         return self._index.get(name)
 
-    def kept(self, place: int) -> Kept:
-        return Kept(
-            int(self.occurred[place]),
-            self.rows[place].copy(),
-            float(self.told[place]),
-            bool(self.order[place]),
-            self._texts[place],
-            self._codes[place].copy(),
-        )
+    def kept(self, places: I64) -> list[Kept]:
+        columns = (self.occurred, self.rows, self.told, self.order, self._texts, self._codes)
+        occurred, rows, told, order, texts, codes = (column[places] for column in columns)
+        plain = occurred.tolist(), rows, told.tolist(), order.tolist(), texts.tolist(), codes
+        return [Kept(*one) for one in zip(*plain, strict=True)]
 
     def couriers(self, places: I64) -> list[tuple[int, str]]:
         """Which of these have one, and who."""
@@ -224,18 +220,12 @@ class SignoffsKept:
             self._drop(oldest)
 
     def state(self) -> list[list[Any]]:
+        places = self._queued(self._head, self._tail)
+        columns = (self._names, self.weight, self.counted)
+        more = zip(*(column[places].tolist() for column in columns), strict=True)
         return [
-            [
-                self._names[place],
-                int(self.occurred[place]),
-                self.rows[place].tolist(),
-                float(self.told[place]),
-                float(self.weight[place]),
-                float(self.counted[place]),
-                *self.kept(place).places,
-                bool(self.order[place]),
-            ]
-            for place in self._queued(self._head, self._tail).tolist()
+            [name, one.occurred, one.row.tolist(), one.told, weight, counted, *one.places, one.order]
+            for one, (name, weight, counted) in zip(self.kept(places), more, strict=True)
         ]
 
     def restore(self, rows: Iterable[Sequence[Any]]) -> None:

@@ -101,7 +101,8 @@ class RecordTable:
     def __init__(self, name: str, rows: int, columns: Columns) -> None:
         self._name = name
         self._rows = rows
-        self._columns = dict(columns)
+        self._columns = columns
+        self._made: dict[str, Column] = {}
         self._frame: pl.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -109,6 +110,9 @@ class RecordTable:
 
     def _column(self, name: str) -> Column:
         """Made when it is first asked for, and laid side by side: fields of records lie apart, and often askew."""
+        made = self._made.get(name)
+        if made is not None:
+            return made
         column = self._columns[name]
         if callable(column):
             column = column()
@@ -118,7 +122,7 @@ class RecordTable:
             column = Coded(np.ascontiguousarray(column.codes), column.texts)
         elif isinstance(column, Seconds):
             column = type(column)(np.ascontiguousarray(column.seconds))
-        self._columns[name] = column
+        self._made[name] = column
         return column
 
     def take(self, rows: npt.NDArray[Any]) -> RecordTable:
