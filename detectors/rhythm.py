@@ -56,7 +56,8 @@ class Rhythm:
         if row < 0 and len(self._keys) < self._capacity:
             row = self._rows[key] = len(self._keys)
             self._keys.append(key)
-            self._grow(len(self._keys))
+            if row == len(self._level):
+                self._grow(row + 1)
         return row
 
     def rows(self, keys: Iterable[str]) -> I64:
@@ -64,8 +65,12 @@ class Rhythm:
 
     def follow(self, other: Rhythm) -> None:
         """The same keys in the same rows."""
-        for key in other._keys[len(self._keys) :]:
-            self.row(key)
+        first = len(self._keys)
+        if len(other._keys) > first:
+            new = other._keys[first : self._capacity]
+            self._keys += new
+            self._rows.update(zip(new, range(first, first + len(new)), strict=True))
+            self._grow(len(self._keys))
 
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""

@@ -80,11 +80,11 @@ class Weeks:
 
 def forecast(weeks: Sequence[Weeks], stock: F64, deviation: F32, hour: int) -> F32:
     """The stock of each key at each horizon, one row a horizon. `weeks`: of arrivals, of departures and of the stock;
-    `deviation`: logarithms of today's arrivals and departures over the usual, between -3 and 3, one row a key; `hour`
-    of the week is the one that is over.
+    `deviation`: logarithms of today's arrivals and departures over the usual, between -3 and 3, one row each; `hour` of
+    the week is the one that is over.
     """
     arrivals, departures, stands = weeks
-    more, faster = np.ascontiguousarray(deviation.T)
+    more, faster = deviation
     return np.asarray(
         stocks(
             arrivals.factor,

@@ -22,6 +22,7 @@ from monitor.engine.complaints import COMPLAINT, ComplaintLog
 from monitor.engine.kernels.places import changes_of_facilities
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.record_table import RecordTable
+from monitor.engine.records import chosen, copied
 from monitor.engine.rows import RowLog
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames, Totals
@@ -65,7 +66,7 @@ class PlaceStage:
 
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
         if len(endings) and self._signoffs.is_read:
-            self._signoffs.append(endings[_SIGNED[endings["status"]]])
+            self._signoffs.append(chosen(endings, _SIGNED[endings["status"]]))
         self._oddities.append(oddities)
         self._complaints.append(complaints)
 
@@ -150,12 +151,12 @@ class PlaceStage:
         """A copy of the running totals, as far as they are in use."""
         world, names = self._stage.world, self._stage.names
         if frame == "feeds":
-            return np.array(world.feeds[: len(names.sources) + 1])
+            return copied(world.feeds[: len(names.sources) + 1])
         if frame == "facilities":
-            return np.array(world.facilities[: len(names.facilities) + 1])
+            return copied(world.facilities[: len(names.facilities) + 1])
         if frame == "lanes":
-            return np.array(world.passed[: self._stage.lane_count + 1])
-        return np.array(world.regions[: self._stage.region_pairs + 1])
+            return copied(world.passed[: self._stage.lane_count + 1])
+        return copied(world.regions[: self._stage.region_pairs + 1])
 
     def state(self) -> dict[str, Any]:
         return {
@@ -195,25 +196,28 @@ class PlaceStage:
 
 
 class _Difference:
-    """What was added to each total since an earlier reading, which may have fewer rows."""
+    """What was added to each total since an earlier reading, which may have fewer rows.
+
+    A field is taken out of the records whole before some of it is chosen: fields lie apart and askew, and to choose among
+    them costs eight times as much.
+    """
 
     def __init__(self, now: Records, before: Records | None) -> None:
         self._now, self._before = now, now[:0] if before is None else before
+        self._changes: dict[str, npt.NDArray[Any]] = {}
 
-    def all_of(self, name: str) -> Any:
-        change = np.array(self._now[name])
-        change[: len(self._before)] -= self._before[name]
+    def all_of(self, name: str) -> npt.NDArray[Any]:
+        change = self._changes.get(name)
+        if change is None:
+            change = self._changes[name] = np.array(self._now[name])
+            change[: len(self._before)] -= self._before[name]
         return change
 
     def totals(self, *place: npt.NDArray[np.int64]) -> Totals:
         return Totals(place, partial(self._level, place), partial(self._change, place))
 
     def _level(self, place: tuple[npt.NDArray[np.int64], ...], name: str) -> Any:
-        return self._now[name][place]
+        return np.array(self._now[name])[place]
 
     def _change(self, place: tuple[npt.NDArray[np.int64], ...], name: str) -> Any:
-        change, old = self._now[name][place], place[0] < len(self._before)
-        if old.all():
-            return change - self._before[name][place]
-        change[old] -= self._before[name][tuple(rows[old] for rows in place)]
-        return change
+        return self.all_of(name)[place]

@@ -35,7 +35,6 @@ from monitor.packing import HASHED
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
 LEAVE = int(What.LEAVE)
 BLOCK = 64  # due times looked at together
-MIXED = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -322,26 +321,24 @@ def find_live(
     lane: Any,
     carrier: Any,
     segment: Any,
-    rank: Any,
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many.
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns, which have room for
+    all slots in use and one more; returns how many.
 
-    `rank` is a mixture of both words of the key: an order that does not hang on where a slot lies.
+    Every slot is written and most are overwritten by the next: what a slot holds is no branch that could be foretold.
     """
     row = 0
     for bucket in buckets:
         base = bucket * table.room
         for place in range(base, base + table.size[bucket]):
             slot = table.slots[place]
-            if slot.state & LIFE == LIVE and not slot.state & ORDER:
-                places[row] = place
-                accepted[row] = slot.accepted
-                promised[row] = slot.promised
-                lane[row] = slot.lane
-                carrier[row] = slot.carrier
-                segment[row] = slot.segment
-                rank[row] = slot.key0 * MIXED + slot.key1
-                row += 1
+            places[row] = place
+            accepted[row] = slot.accepted
+            promised[row] = slot.promised
+            lane[row] = slot.lane
+            carrier[row] = slot.carrier
+            segment[row] = slot.segment
+            row += whole(slot.state & (LIFE | ORDER) == LIVE)
     return row
 
 
