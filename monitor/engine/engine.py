@@ -200,8 +200,9 @@ class Engine:
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
         self.watching.passed(dues)
         found = self.judge.dues(dues, now)
-        leaving = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
-        for key0, key1 in zip(leaving["key0"].tolist(), leaving["key1"].tolist(), strict=True):
+        gone = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
+        hashed = gone[gone["key0"] >= np.uint64(packing.HASHED)]
+        for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
             self.names.release(key0, key1)
         return found
 
