@@ -22,6 +22,7 @@ from config.section import Section
 FIRST_YEAR: Final = 2015
 LAST_YEAR: Final = 2039
 HOUR: Final = 3600
+SUNDAY: Final = 6
 EPOCH: Final = int(dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
 HOURS: Final = int((dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp() - EPOCH) // HOUR)
 _SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers stop or thin out
@@ -48,6 +49,10 @@ class CalendarRule(Section):
     timezone: str = "Asia/Shanghai"
     weekend: tuple[int, ...] = Field((), description="days of rest, Monday is 0; empty: works all seven")
     country: str | None = Field(None, description="rests on this country's public holidays")
+    sundays_of: str | None = Field(
+        None,
+        description="country on whose public holidays a carrier does what it is learned to do on Sundays",
+    )
     seasons: tuple[Season, ...] = ()
 
     def fits(self, carrier: str | None, region: str | None) -> bool:
@@ -64,7 +69,7 @@ DEFAULT_RULES: Final = (
     CalendarRule(regions=("US",), timezone="America/New_York", weekend=(6,), country="US"),
     CalendarRule(regions=("BR",), timezone="America/Sao_Paulo", weekend=(5, 6), country="BR"),
     CalendarRule(regions=("DE",), timezone="Europe/Berlin", weekend=(6,), country="DE"),
-    CalendarRule(seasons=CHINA),
+    CalendarRule(sundays_of="CN", seasons=CHINA),
 )
 
 
@@ -88,8 +93,7 @@ def worked(rule: CalendarRule) -> Worked:
     weekday = np.array([day.weekday() for day in days])
     pace[np.isin(weekday, rule.weekend)] = 0.0
     if rule.country:
-        rest = holidays.country_holidays(rule.country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
-        pace[np.array([day in rest for day in days])] = 0.0
+        pace[_public_holidays(rule.country)] = 0.0
     for season in rule.seasons:
         inside = np.array([_in_season(season, day) for day in days])
         pace[inside] = np.minimum(pace[inside], season.pace)
@@ -101,12 +105,14 @@ def worked(rule: CalendarRule) -> Worked:
 
 def paced(rule: CalendarRule, weekdays: Sequence[float]) -> Worked:
     """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first)."""
-    hourly = np.diff(worked(rule)) * np.array(weekdays)[_weekday_of_hours(rule.timezone)]
+    days = _weekdays(rule.sundays_of)[_local_day_of_hours(rule.timezone)]
+    hourly = np.diff(worked(rule)) * np.array(weekdays)[days]
     seconds = np.zeros(HOURS + 1, np.uint32)
     np.cumsum(np.rint(hourly).astype(np.uint32), out=seconds[1:])
     return seconds
 
 
+@cache
 def _days() -> list[dt.date]:
     """From the day before the first to the day after the last: local days at the edges."""
     first = dt.date(FIRST_YEAR - 1, 12, 31)
@@ -129,10 +135,27 @@ def _local_day_of_hours(timezone: str) -> npt.NDArray[np.int64]:
 
 
 @cache
-def _weekday_of_hours(timezone: str) -> npt.NDArray[np.uint8]:
+def _public_holidays(country: str) -> npt.NDArray[np.bool_]:
+    """Of `_days()`."""
+    rest = holidays.country_holidays(country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
+    return np.array([day in rest for day in _days()])
+
+
+@cache
+def _weekdays(sundays_of: str | None) -> npt.NDArray[np.uint8]:
+    """Of `_days()`; a public holiday of that country is a Sunday."""
     weekdays = np.array([day.weekday() for day in _days()], np.uint8)
-    found: npt.NDArray[np.uint8] = weekdays[_local_day_of_hours(timezone)]
-    return found
+    if sundays_of:
+        weekdays[_public_holidays(sundays_of)] = SUNDAY
+    return weekdays
+
+
+def weekday_worked(rule: CalendarRule, day: int) -> int:
+    """Of a local day, in days since 1970: Monday is 0, and a holiday that is worked like a Sunday is one."""
+    date = dt.date(1970, 1, 1) + dt.timedelta(days=day)
+    number = (date - _days()[0]).days
+    weekdays = _weekdays(rule.sundays_of)
+    return int(weekdays[number]) if 0 <= number < len(weekdays) else date.weekday()
 
 
 @cache

@@ -128,8 +128,8 @@ def estimate(
     onward: Any,
     onward_share: float,
     onward_margin: float,
-    alpha: float,
-    jam_margin: float,
+    alpha: Any,
+    quick_margin: Any,
     ahead: float,
     by_segment: Any,
     by_group: Any,
@@ -144,7 +144,7 @@ def estimate(
     `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
     from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
     sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
-    and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
+    and `onward_margin`. `quick` is `quick_margin` after what all but `alpha` need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
     legs that last `ahead` longer, of those that reach their limit.
     """
@@ -184,7 +184,7 @@ def estimate(
             hazards(nothing, nothing, by_group[group, segment], weight, row)
             parents[group, 0] = when_below(row, shares[segment])
             parents[group, 1] = when_below(row, 0.5)
-            parents[group, 2] = when_below(row, alpha)
+            parents[group, 2] = when_below(row, alpha[segment])
         reaching, lasting = 0.0, 0.0
         for lane in range(lanes + 1):
             group = group_of[segment, lane]
@@ -194,7 +194,7 @@ def estimate(
                 cases[lane, segment] = hazards(
                     ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row
                 )
-                middle, nearly = when_below(row, 0.5), when_below(row, alpha)
+                middle, nearly = when_below(row, 0.5), when_below(row, alpha[segment])
                 found = middle if shares[segment] == 0.5 else when_below(row, shares[segment])
             if total < ready:
                 limit[lane, segment] = default[segment]
@@ -206,7 +206,7 @@ def estimate(
                 found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
             found = min(max(found, floor[segment]), ceiling[segment])
             limit[lane, segment] = np.uint32(found)
-            quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
+            quick[lane, segment] = np.uint32(min(max(nearly + quick_margin[segment], floor[segment]), found))
             if seen[lane]:
                 later = bin_of(int(found + ahead)) + 1
                 for place in range(bin_of(int(found)) + 1, BINS):
