@@ -189,8 +189,8 @@ def estimate(
     onward: Any,
     onward_share: float,
     onward_margin: float,
-    alpha: float,
-    jam_margin: float,
+    alpha: Any,
+    quick_margin: Any,
     ahead: float,
     by_segment: Any,
     by_group: Any,
@@ -205,7 +205,7 @@ def estimate(
     `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
     from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
     sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
-    and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
+    and `onward_margin`. `quick` is `quick_margin` after what all but `alpha` need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
     legs that last `ahead` longer, of those that reach their limit.
     """
@@ -217,7 +217,7 @@ def estimate(
     at_risk, alive = np.zeros(BINS), np.zeros(BINS)
     for segment in range(ends.shape[1]):
         share = shares[segment]
-        lowest = min(share, alpha, 0.5)
+        lowest = min(share, alpha[segment], 0.5)
         group_ends = np.zeros((groups[segment], BINS))
         group_still = np.zeros((groups[segment], BINS))
         for lane in range(lanes + 1):
@@ -242,7 +242,7 @@ def estimate(
             bins, _ = _survival(nothing, nothing, own, weight, lowest, at_risk, alive)
             parents[group, 0] = _first_below(alive, bins, share)
             parents[group, 1] = _first_below(alive, bins, 0.5)
-            parents[group, 2] = _first_below(alive, bins, alpha)
+            parents[group, 2] = _first_below(alive, bins, alpha[segment])
         reaching, lasting = 0.0, 0.0
         for lane in range(lanes + 1):
             group = group_of[segment, lane]
@@ -254,7 +254,7 @@ def estimate(
                     mine, open_ones, by_group[group, segment], weight, lowest, at_risk, alive
                 )
                 cases[lane, segment] = ended
-                middle, nearly = _first_below(alive, bins, 0.5), _first_below(alive, bins, alpha)
+                middle, nearly = _first_below(alive, bins, 0.5), _first_below(alive, bins, alpha[segment])
                 found = middle if share == 0.5 else _first_below(alive, bins, share)
             if total < ready:
                 limit[lane, segment] = default[segment]
@@ -266,7 +266,7 @@ def estimate(
                 found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
             found = min(max(found, floor[segment]), ceiling[segment])
             limit[lane, segment] = np.uint32(found)
-            quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
+            quick[lane, segment] = np.uint32(min(max(nearly + quick_margin[segment], floor[segment]), found))
             if seen[lane]:
                 more, longer = _reaching(ends[lane, segment], at_risk, found, ahead)
                 reaching += more

@@ -27,6 +27,7 @@ from monitor.engine.kernels.told import ScanColumns
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,
+    CLEARED,
     DAY,
     DUE,
     ENDING,
@@ -38,6 +39,7 @@ from monitor.engine.layout import (
     LEGS,
     MARK,
     ODDITY,
+    ORIGIN,
     PASSED,
     REGION,
     SEGMENTS,
@@ -196,7 +198,8 @@ class ParcelStage:
         self.places = Places(names, detection.calendars, detection.lane_level)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
         onward = {int(Segment.FACILITY): int(Segment.LINEHAUL)}
-        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward)
+        jammed = (int(Segment.FACILITY), ORIGIN, CLEARED)
+        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward, jammed)
         self.world = new_world(
             self.places,
             with_room(calendars.compiled(detection.calendars)),
