@@ -22,6 +22,7 @@ from config.section import Section
 FIRST_YEAR: Final = 2015
 LAST_YEAR: Final = 2039
 HOUR: Final = 3600
+SUNDAY: Final = 6
 EPOCH: Final = int(dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
 HOURS: Final = int((dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp() - EPOCH) // HOUR)
 _SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers stop or thin out
@@ -48,8 +49,9 @@ class CalendarRule(Section):
     timezone: str = "Asia/Shanghai"
     weekend: tuple[int, ...] = Field((), description="days of rest, Monday is 0; empty: works all seven")
     country: str | None = Field(None, description="rests on this country's public holidays")
-    slow_holidays: str | None = Field(
-        None, description="a country on whose public holidays who is slow on a day of the week is as slow"
+    sundays_of: str | None = Field(
+        None,
+        description="country on whose public holidays a carrier does what it is learned to do on Sundays",
     )
     seasons: tuple[Season, ...] = ()
 
@@ -67,7 +69,7 @@ DEFAULT_RULES: Final = (
     CalendarRule(regions=("US",), timezone="America/New_York", weekend=(6,), country="US"),
     CalendarRule(regions=("BR",), timezone="America/Sao_Paulo", weekend=(5, 6), country="BR"),
     CalendarRule(regions=("DE",), timezone="Europe/Berlin", weekend=(6,), country="DE"),
-    CalendarRule(seasons=CHINA, slow_holidays="CN"),
+    CalendarRule(sundays_of="CN", seasons=CHINA),
 )
 
 
@@ -91,8 +93,7 @@ def worked(rule: CalendarRule) -> Worked:
     weekday = np.array([day.weekday() for day in days])
     pace[np.isin(weekday, rule.weekend)] = 0.0
     if rule.country:
-        rest = holidays.country_holidays(rule.country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
-        pace[np.array([day in rest for day in days])] = 0.0
+        pace[_public_holidays(rule.country)] = 0.0
     for season in rule.seasons:
         inside = np.array([_in_season(season, day) for day in days])
         pace[inside] = np.minimum(pace[inside], season.pace)
@@ -103,10 +104,9 @@ def worked(rule: CalendarRule) -> Worked:
 
 
 def paced(rule: CalendarRule, weekdays: Sequence[float]) -> Worked:
-    """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first), a public holiday to the least."""
-    pace = np.array(weekdays)[_weekdays()]
-    pace[_holidays(rule.slow_holidays)] = min(weekdays)
-    hourly = np.diff(worked(rule)) * pace[_local_day_of_hours(rule.timezone)]
+    """As `worked`, each local day slowed to its weekday's pace (0 to 1, Monday first)."""
+    days = _weekdays(rule.sundays_of)[_local_day_of_hours(rule.timezone)]
+    hourly = np.diff(worked(rule)) * np.array(weekdays)[days]
     seconds = np.zeros(HOURS + 1, np.uint32)
     np.cumsum(np.rint(hourly).astype(np.uint32), out=seconds[1:])
     return seconds
@@ -134,25 +134,28 @@ def _local_day_of_hours(timezone: str) -> npt.NDArray[np.int64]:
     return days
 
 
-def is_holiday(rule: CalendarRule, day: int) -> bool:
-    """A local day, since 1970."""
-    index = day - (_days()[0] - dt.date(1970, 1, 1)).days
-    found = _holidays(rule.slow_holidays)
-    return bool(0 <= index < len(found) and found[index])
+@cache
+def _public_holidays(country: str) -> npt.NDArray[np.bool_]:
+    """Of `_days()`."""
+    rest = holidays.country_holidays(country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
+    return np.array([day in rest for day in _days()])
 
 
 @cache
-def _weekdays() -> npt.NDArray[np.uint8]:
-    return np.array([day.weekday() for day in _days()], np.uint8)
+def _weekdays(sundays_of: str | None) -> npt.NDArray[np.uint8]:
+    """Of `_days()`; a public holiday of that country is a Sunday."""
+    weekdays = np.array([day.weekday() for day in _days()], np.uint8)
+    if sundays_of:
+        weekdays[_public_holidays(sundays_of)] = SUNDAY
+    return weekdays
 
 
-@cache
-def _holidays(country: str | None) -> npt.NDArray[np.bool_]:
-    """Which of `_days()` are public holidays."""
-    if country is None:
-        return np.zeros(len(_days()), np.bool_)
-    free = holidays.country_holidays(country, years=range(FIRST_YEAR - 1, LAST_YEAR + 2))
-    return np.array([day in free for day in _days()])
+def weekday_worked(rule: CalendarRule, day: int) -> int:
+    """Of a local day, in days since 1970: Monday is 0, and a holiday that is worked like a Sunday is one."""
+    date = dt.date(1970, 1, 1) + dt.timedelta(days=day)
+    number = (date - _days()[0]).days
+    weekdays = _weekdays(rule.sundays_of)
+    return int(weekdays[number]) if 0 <= number < len(weekdays) else date.weekday()
 
 
 @cache

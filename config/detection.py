@@ -62,10 +62,15 @@ class StallSettings(Section):
         0.05,
         gt=0,
         lt=0.5,
-        description="where all stands still, a parcel is stalled `jam_margin_hours` after all but this share have moved",
+        description="in a congested facility a parcel is stalled `jam_margin_hours` after all but this share have moved",
     )
     jam_margin_hours: float = Field(
-        8, gt=0, description="in a congested facility or a stopped region, where a slow parcel is no chance"
+        8, gt=0, description="in a congested facility, where a slow parcel is no chance"
+    )
+    stop_margin_hours: float = Field(
+        6,
+        gt=0,
+        description="where nothing moves in a region, outside facilities: stalled so long after half of its lane have moved",
     )
     onward_share: float = Field(
         0.65,

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors import backlog_kernels as kernels
 from detectors.clock import HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
 from detectors.facilities import Facilities
@@ -30,7 +31,7 @@ I64 = npt.NDArray[np.int64]
 
 _RECENT: Final = 24.0  # hours over which that deviation is taken: lorries come by the hour
 _Z90: Final = 1.645
-
+_ERRORS: Final = 1.2533  # standard deviations in a mean absolute error of a normal one
 
 _RECORD_DAYS: Final = 6.0  # of forecasts that have come true or not, before one is told
 
@@ -60,10 +61,11 @@ class BacklogForecast:
         self._stock = Rhythm(capacity)
         self._numbers = Rows()
         self._weeks = [Weeks(one) for one in (self._arrivals, self._departures, self._stock)]
-        self._sums = np.zeros((0, 4))  # decayed arrivals and departures: as they came, and as usual
-        self._error = np.zeros((0, 2))  # mean absolute error of past forecasts, by horizon
-        # A ring of forecasts by the hour they were made, then by facility and horizon.
-        self._told: F32 = np.full((HORIZONS[-1], 0, 2), np.nan, dtype=np.float32)
+        # One column a facility. Decayed arrivals and departures: as they came, and as usual.
+        self._sums = np.zeros((4, 0))
+        self._error = np.zeros((2, 0))  # mean absolute error of past forecasts, by horizon
+        # A ring of forecasts by the hour they were made and horizon.
+        self._told: F32 = np.full((HORIZONS[-1], 2, 0), np.nan, dtype=np.float32)
         self._hours = 0
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
 
@@ -79,104 +81,95 @@ class BacklogForecast:
         for week in self._weeks:
             week.follow()
         hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
-        flows = np.stack([facilities.arrived, facilities.out], axis=1) / hours
-        self._deviate(rows, flows, hour, hours)
-        told = self._forecast(rows, stock, hour)
-        self._check(rows, stock, told, hours)
-        found = self._speak(facilities, told, flows, now)
-        self._learn(rows, stock, flows, hour, hours)
+        deviation = self._deviate(facilities, hour, hours)
+        told = self._forecast(rows, stock, deviation, hour)
+        self._check(stock, told, hours)
+        found = self._speak(facilities, told, hours, now)
+        self._learn(facilities, hour, hours)
         return found
 
-    def _deviate(self, rows: I64, flows: F64, hour: int, hours: float) -> None:
-        usual = [week.usual(hour) for week in self._weeks[:2]]
-        keep = float(np.exp(-hours / _RECENT))
-        self._sums[rows] = keep * self._sums[rows] + hours * np.column_stack([flows, *usual])
-
-    def _deviation(self, rows: I64) -> F64:
+    def _deviate(self, facilities: Facilities, hour: int, hours: float) -> F32:
         """Log of arrivals and of departures over their usual, in the last day."""
-        came, usual = self._sums[rows, :2], self._sums[rows, 2:]
-        return np.asarray(np.clip(np.log((came + 10.0) / (usual + 10.0)), -3.0, 3.0))
+        come, go = (week.usual(hour) for week in self._weeks[:2])
+        keep = float(np.exp(-hours / _RECENT))
+        return np.asarray(
+            kernels.deviate(facilities.arrived, facilities.out, come, go, hours, keep, self._sums), np.float32
+        )
 
-    def _forecast(self, rows: I64, stock: F64, hour: int) -> F64:
-        """Stock at each horizon, one column a horizon; NaN for a facility that nothing could be said of in time."""
-        out = np.full((len(rows), len(HORIZONS)), np.nan)
+    def _forecast(self, rows: I64, stock: F64, deviation: F32, hour: int) -> F32:
+        """Stock by horizon and facility; NaN of a facility that nothing could be said of in time."""
         some = self._stock.days(rows) >= self._limits.ready_days - _RECORD_DAYS
         if not some.any():
-            return out
-        deviation = self._deviation(rows).astype(np.float32)
-        out[some] = forecast(self._weeks, stock, deviation, hour).T[some]
-        return out
+            return np.full((len(HORIZONS), len(rows)), np.nan, np.float32)
+        told = forecast(self._weeks, stock, deviation, hour)
+        if not some.all():
+            told[:, ~some] = np.nan
+        return told
 
-    def _check(self, rows: I64, stock: F64, forecast: F64, hours: float) -> None:
+    def _check(self, stock: F64, forecast: F32, hours: float) -> None:
         """Compare with what was forecast for now; keep what is forecast now. A gap in time breaks the record."""
         if hours > 1.5:
             self._told[:] = np.nan
-        ring = len(self._told)
-        for column, horizon in enumerate(HORIZONS):
-            told = self._told[(self._hours - horizon) % ring, rows, column]
-            miss = np.abs(stock - told)
-            fresh = self._error[rows, column] == 0
-            gain = np.where(fresh, 1.0, 0.03)
-            better = self._error[rows, column] + gain * (miss - self._error[rows, column])
-            self._error[rows, column] = np.where(
-                np.isnan(told), self._error[rows, column], np.maximum(better, 1e-9)
-            )
+        ring, size = len(self._told), len(stock)
+        for row, horizon in enumerate(HORIZONS):
+            kernels.check(stock, self._told[(self._hours - horizon) % ring, row, :size], self._error[row])
         self._told[self._hours % ring] = np.nan
-        self._told[self._hours % ring, rows] = forecast
+        self._told[self._hours % ring, :, :size] = forecast
         self._hours += 1
 
-    def _speak(
-        self,
-        facilities: Facilities,
-        forecast: F64,
-        flows: F64,
-        now: Instant,
-    ) -> list[Finding]:
-        limits, found, rows = self._limits, [], facilities.rows
-        ready = self._stock.days(rows) >= limits.ready_days
+    def _speak(self, facilities: Facilities, forecast: F32, hours: float, now: Instant) -> list[Finding]:
+        limits, found = self._limits, list[Finding]()
+        ready = self._stock.days(facilities.rows) >= limits.ready_days
         if not ready.any():
-            return []
+            return found
         usual = self._peaks(hour_of_week(now, self._timezone))
-        margin = self._margin(rows, forecast)
-        excess = forecast - usual
-        ready &= (self._error[rows] > 0).all(axis=1)
-        over = ready & ((excess >= limits.min_parcels) & (forecast >= limits.ratio * (usual + 1))).any(axis=1)
-        # and even the low end of the interval is more than usual
-        over &= (forecast - margin > usual).any(axis=1)
+        over = np.asarray(
+            kernels.too_much(
+                forecast,
+                usual,
+                self._error[:, : len(ready)],
+                ready,
+                limits.min_parcels,
+                limits.ratio,
+                _ERRORS * _Z90,
+            )
+        )
         spoken = over.copy()
         spoken[self._stock.rows([episode.subject.id for episode in self._episodes.all()])] = True
         for at in np.flatnonzero(spoken).tolist():
             name = self._stock.key(at)
             subject = Subject(SubjectType.FACILITY, name)
             place = (name, *facilities.place(at))
-            evidence = self._evidence(
-                place, facilities.stock[at], forecast[at], margin[at], usual[at], flows[at], now
-            )
+            told, usually = forecast[:, at].astype(np.float64), usual[:, at].astype(np.float64)
+            margin = self._margin(at, told)
+            flows = np.array([facilities.arrived[at], facilities.out[at]]) / hours
+            evidence = self._evidence(place, facilities.stock[at], told, margin, usually, flows, now)
             episode = self._episodes.get(subject)
             finding = None
             if over[at]:
-                chance = float(_above(forecast[at], usual[at] + limits.min_parcels, margin[at]))
+                chance = float(_above(told, usually + limits.min_parcels, margin))
                 old = None if episode is None else float(episode.evidence["forecast_24"])
                 news = old is not None and abs(evidence["forecast_24"] - old) > 0.25 * max(old, 1.0)
                 started = now if episode is None else episode.started_at
                 finding = self._episodes.hold(
                     subject, started_at=started, now=now, score=chance, evidence=evidence, news=news
                 )
-            elif (forecast[at] < limits.calm_ratio * (usual[at] + 1)).all() and episode is not None:
+            elif (told < limits.calm_ratio * (usually + 1)).all() and episode is not None:
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
             if finding is not None:
                 found.append(finding)
         return found
 
-    def _peaks(self, hour: int) -> F64:
+    def _peaks(self, hour: int) -> F32:
+        """The fullest usual hour about each horizon, by horizon and facility."""
         week = self._weeks[-1]
-        return np.asarray(fullest(week.factor, week.scale(), hour).T, np.float64)
+        return np.asarray(fullest(week.factor, week.scale(), hour), np.float32)
 
-    def _margin(self, rows: I64, forecast: F64) -> F64:
-        """Half of a 90 % interval: from past errors, or, before there are any, from the size of the stock."""
-        known = self._error[rows]
+    def _margin(self, rows: int | I64, forecast: F64) -> F64:
+        """By horizon, half of a 90 % interval: from past errors, or, before there are any, from the size of the stock."""
+        known = self._error[:, rows]
         guess = np.sqrt(forecast + 1.0) + 0.3 * forecast
-        return np.asarray(np.where(known > 0, 1.2533 * known * _Z90, guess * _Z90))
+        return np.asarray(np.where(known > 0, _ERRORS * known * _Z90, guess * _Z90))
 
     def _evidence(
         self,
@@ -222,27 +215,27 @@ class BacklogForecast:
             ),
         }
 
-    def _learn(self, rows: I64, stock: F64, flows: F64, hour: int, hours: float) -> None:
+    def _learn(self, facilities: Facilities, hour: int, hours: float) -> None:
         if hours > 6.0:  # what an outage hid cannot be told by hours
             return
-        days = hours / 24
+        days, rows, stock = hours / 24, facilities.rows, facilities.stock
         jammed = stock > 3.0 * (self._stock.usual(rows, hour) + 10)
         weight = np.where(jammed & (self._stock.days(rows) > self._limits.ready_days), 0.2, 1.0)
-        self._arrivals.learn(rows, hour, flows[:, 0], days)
-        self._departures.learn(rows, hour, flows[:, 1], days, weight)
+        self._arrivals.learn(rows, hour, facilities.arrived / hours, days)
+        self._departures.learn(rows, hour, facilities.out / hours, days, weight)
         self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
         for week, learned in zip(self._weeks, (hour, hour, (hour + 1) % HOURS_A_WEEK), strict=True):
             week.learned(learned)
 
     def _grow(self, size: int) -> None:
         """Twice the room at a time: a ring of three days is much to copy for one more hub."""
-        room = len(self._sums)
+        room = self._sums.shape[1]
         more = max(size - room, room) if size > room else 0
         if more:
-            self._sums = np.concatenate([self._sums, np.zeros((more, 4))])
-            self._error = np.concatenate([self._error, np.zeros((more, 2))])
-            blank = np.full((HORIZONS[-1], more, 2), np.nan, dtype=np.float32)
-            self._told = np.concatenate([self._told, blank], axis=1)
+            self._sums = np.concatenate([self._sums, np.zeros((4, more))], axis=1)
+            self._error = np.concatenate([self._error, np.zeros((2, more))], axis=1)
+            blank = np.full((HORIZONS[-1], 2, more), np.nan, dtype=np.float32)
+            self._told = np.concatenate([self._told, blank], axis=2)
 
     def state(self) -> dict[str, Any]:
         size = len(self._stock)
@@ -250,9 +243,9 @@ class BacklogForecast:
             "arrivals": self._arrivals.state(),
             "departures": self._departures.state(),
             "stock": self._stock.state(),
-            "sums": pack(self._sums[:size]),
-            "error": pack(self._error[:size]),
-            "told": pack(self._told[:, :size].swapaxes(0, 1)),
+            "sums": pack(self._sums[:, :size].T),
+            "error": pack(self._error[:, :size].T),
+            "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
             "hours": self._hours,
             "episodes": self._episodes.state(),
         }
@@ -261,8 +254,8 @@ class BacklogForecast:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
         self._numbers.forget()
-        self._sums, self._error = unpack(state["sums"]), unpack(state["error"])
-        self._told = np.ascontiguousarray(unpack(state["told"]).swapaxes(0, 1))
+        self._sums, self._error = (np.ascontiguousarray(unpack(state[name]).T) for name in ("sums", "error"))
+        self._told = np.ascontiguousarray(unpack(state["told"]).transpose(1, 2, 0))
         for week in self._weeks:
             week.forget()
         self._hours = int(state["hours"])

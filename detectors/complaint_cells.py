@@ -73,6 +73,7 @@ class Cells:
     def _forget_rows(self) -> None:
         self._pair_rows, self._facility_rows = Rows(), Rows()
         self._pairs: dict[str, int] = {}
+        self._of_region: dict[str, tuple[tuple[str, ...], list[int]]] = {}  # its chain, and exposure rows
         self._above: I64 = np.full((16, 1), -1, np.int64)
 
     # --- time ---------------------------------------------------------------
@@ -130,11 +131,12 @@ class Cells:
         if len(regions):
             pairs = self._pair_rows.of(regions.coded(PAIR), self._pair)
             delivered, shipped = regions.whole("delivered"), regions.whole("shipped")
-            self.exposures.add(self._above[pairs], delivered, shipped, share, hour)
+            self.exposures.add(pairs, self._above, delivered, shipped, share, hour)
         if len(facilities):
             rows = self._facility_rows.of(facilities.coded("facility"), self._facility)
             through = facilities.whole("delivered") + facilities.whole("departed")
-            self.exposures.add(rows[:, None], through, facilities.whole("arrived"), share, hour)
+            each = np.arange(len(self.exposures))[:, None]
+            self.exposures.add(rows, each, through, facilities.whole("arrived"), share, hour)
 
     def _pair(self, name: str) -> int:
         """The number of a region and a carrier: exposure rows of the region, its ancestors, and the carrier in each."""
@@ -143,14 +145,20 @@ class Cells:
             return known
         known = self._pairs[name] = len(self._pairs)
         region, _, carrier = name.partition(JOINT)
-        chain = self.chain(region) if region else ()
-        keys = [(one, "") for one in chain] + [(one, carrier) for one in chain if carrier]
+        chain, rows = self._of_region.get(region) or self._enter_region(region)
+        if carrier:
+            rows = [*rows, *(self.exposures.row((one, carrier)) for one in chain)]
         # The last row is nobody's: it stays that of no region.
         more = len(self._above) if len(self._pairs) >= len(self._above) else 0
-        wider = max(len(keys) - self._above.shape[1], 0)
+        wider = max(len(rows) - self._above.shape[1], 0)
         if more or wider:
             self._above = np.pad(self._above, ((0, more), (0, wider)), constant_values=-1)
-        self._above[known, : len(keys)] = [self.exposures.row(key) for key in keys]
+        self._above[known, : len(rows)] = rows
+        return known
+
+    def _enter_region(self, region: str) -> tuple[tuple[str, ...], list[int]]:
+        chain = self.chain(region) if region else ()
+        known = self._of_region[region] = chain, [self.exposures.row((one, "")) for one in chain]
         return known
 
     def _facility(self, name: str) -> int:

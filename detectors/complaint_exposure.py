@@ -34,24 +34,25 @@ class Exposures:
         self._hours = 0.0
 
     def row(self, key: tuple[str, str]) -> int:
-        row = self._rows.setdefault(key, len(self._rows))
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = len(self._rows)
         if row >= len(self._sums):
             more = np.zeros((max(256, len(self._sums)), 2))
             for name in ("_sums", "_recent", "_expected"):
                 setattr(self, name, np.concatenate([getattr(self, name), more]))
         return row
 
-    def add(self, rows: I64, delivered: I64, shipped: I64, share: float, hour: int) -> None:
-        """A share of each amount to all rows of its line, as far as they are not negative; `hour` of the day."""
-        add(rows, delivered, shipped, share, self._sums, self._recent, self._profile[hour])
+    def add(self, lines: I64, rows: I64, delivered: I64, shipped: I64, share: float, hour: int) -> None:
+        """A share of each amount to all `rows` of its line, as far as neither is negative; `hour` of the day."""
+        add(lines, rows, delivered, shipped, share, self._sums, self._recent, self._profile[hour])
 
     def advance(self, hour: int) -> None:
         """The running hour of the day is over."""
-        shares = self._profile / self._profile.sum(axis=0)
-        a_day = self._sums * (24 * (1 - self._decay) / max(self._norm, 1 - self._decay))
-        self._expected = (self._expected + a_day * shares[hour]) * _RECENT
-        self._recent *= _RECENT
-        self._sums *= self._decay
+        share = self._profile[hour] / self._profile.sum(axis=0)
+        a_day = 24 * (1 - self._decay) / max(self._norm, 1 - self._decay)
+        used = slice(0, len(self._rows))
+        fade(self._sums[used], self._recent[used], self._expected[used], a_day * share, self._decay, _RECENT)
         self._norm = 1 - (1 - self._norm) * self._decay
         self._hours += 1
         if hour == 23:
@@ -89,10 +90,13 @@ class Exposures:
 
 
 @njit(cache=True, nogil=True)
-def add(rows: Any, delivered: Any, shipped: Any, share: float, sums: Any, recent: Any, profile: Any) -> None:
-    for line in range(len(rows)):
-        came, went = delivered[line] * share, shipped[line] * share
-        if came == 0 and went == 0:
+def add(
+    lines: Any, rows: Any, delivered: Any, shipped: Any, share: float, sums: Any, recent: Any, profile: Any
+) -> None:
+    for number in range(len(lines)):
+        line = lines[number]
+        came, went = delivered[number] * share, shipped[number] * share
+        if line < 0 or (came == 0 and went == 0):
             continue
         for column in range(rows.shape[1]):
             row = rows[line, column]
@@ -103,3 +107,13 @@ def add(rows: Any, delivered: Any, shipped: Any, share: float, sums: Any, recent
                 recent[row, 1] += went
                 profile[0] += came
                 profile[1] += went
+
+
+@njit(cache=True, nogil=True)
+def fade(sums: Any, recent: Any, expected: Any, rate: Any, decay: float, shortly: float) -> None:
+    """An hour later; `rate` of the sums was expected in it."""
+    for row in range(len(sums)):
+        for kind in range(2):
+            expected[row, kind] = (expected[row, kind] + sums[row, kind] * rate[kind]) * shortly
+            recent[row, kind] *= shortly
+            sums[row, kind] *= decay

@@ -127,10 +127,12 @@ class ComplaintSpike:
             cells.advance(cells.hour + piece)
 
     def _count(self, window: Window, offset: int) -> None:
-        told = window.complaints.iter_rows(named=True)
+        told = window.complaints
+        if not told.height:
+            return
         counted = [
             (row, (min(row["occurred"], window.until) + offset) // HOUR)
-            for row in told
+            for row in told.iter_rows(named=True)
             if row["status"] in COUNTED
         ]
         self._cells.count(counted)

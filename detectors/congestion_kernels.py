@@ -14,7 +14,7 @@ class Signs(NamedTuple):
 
     ratio: Any  # parcels held against the usual
     traffic: Any  # what more traffic explains of it
-    stock_z: Any
+    stock_z: Any  # this one and the next only where hot or watched
     stalled_z: Any
     stalled_usual: Any
     hot: Any  # a sign of a jam
@@ -38,7 +38,7 @@ def signs(size: int) -> Signs:
     return Signs(*numbers, *flags)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def flow(arrived: Any, out: Any, hours: float, gain: float, averages: Any) -> None:
     """Moves the averages [facility, arrivals and departures an hour] towards the window's."""
     for row in range(len(arrived)):
@@ -46,7 +46,7 @@ def flow(arrived: Any, out: Any, hours: float, gain: float, averages: Any) -> No
         averages[row, 1] += gain * (out[row] / hours - averages[row, 1])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     stock: Any,
     stalled: Any,
@@ -58,10 +58,13 @@ def judge(
     flow_usual: Any,
     share: Any,
     standing_counts: bool,
+    watched: Any,
     limits: Thresholds,
     out: Signs,
 ) -> None:
-    """`network`: the median of all facilities' ratios; `share`: decayed parcels stalled and parcels held."""
+    """`network`: the median of all facilities' ratios; `share`: decayed parcels stalled and parcels held; `watched`: those
+    of which more is to be known even where they are not hot.
+    """
     all_stalled, all_held = 0.0, 0.0
     for row in range(len(share)):
         all_stalled += share[row, 0]
@@ -72,26 +75,24 @@ def judge(
         own = (averages[row, 1] + 1) / (flow_usual[row] + 1)
         traffic = max(1.0, network, own)
         adjusted = ratio / traffic
-        stock_z = math.log(adjusted) / max(scale[row], 0.15)
         excess = stock[row] - usual[row] * traffic
-        full = (
-            ready[row]
-            and adjusted >= limits.ratio
-            and stock_z >= limits.deviations
-            and excess >= limits.min_parcels
-        )
+        full = ready[row] and adjusted >= limits.ratio and excess >= limits.min_parcels
         usual_share = (share[row, 0] + 200 * common) / (share[row, 1] + 200)
         expected = usual_share * stock[row]
-        # counts within a facility move together: the variance is taken at three times a binomial's
-        stalled_z = (stalled[row] - expected) / math.sqrt(3 * max(expected * (1 - usual_share), 0.5))
         standing = (
             standing_counts
             and stalled[row] >= limits.min_stalled
             and stalled[row] >= limits.stalled_ratio * expected
-            and stalled_z >= limits.deviations
         )
-        out.ratio[row], out.traffic[row] = ratio, traffic
-        out.stock_z[row], out.stalled_z[row], out.stalled_usual[row] = stock_z, stalled_z, expected
+        if full or standing or watched[row]:
+            stock_z = math.log(adjusted) / max(scale[row], 0.15)
+            # counts within a facility move together: the variance is taken at three times a binomial's
+            variance = 3 * max(expected * (1 - usual_share), 0.5)
+            stalled_z = (stalled[row] - expected) / math.sqrt(variance)
+            full = full and stock_z >= limits.deviations
+            standing = standing and stalled_z >= limits.deviations
+            out.stock_z[row], out.stalled_z[row] = stock_z, stalled_z
+        out.ratio[row], out.traffic[row], out.stalled_usual[row] = ratio, traffic, expected
         out.hot[row] = full or standing
         still_full = ready[row] and adjusted >= limits.calm_ratio and excess >= limits.min_parcels / 2
         still_standing = (
@@ -100,7 +101,7 @@ def judge(
         out.warm[row] = still_full or still_standing
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def learn(
     stock: Any,
     stalled: Any,

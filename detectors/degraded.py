@@ -21,7 +21,7 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.river_adapter import Drift
 from detectors.tables import I64, Table
-from detectors.watches import LEVELS, NOBODY, Watches, sums
+from detectors.watches import LEVELS, NOBODY, Watches, count
 
 SHORTEST: Final = DAY
 BATCH: Final = 20.0  # legs
@@ -72,41 +72,30 @@ class CarrierDegraded:
         return found + self._expire(now)
 
     def _moved(self, table: Table, now: Instant) -> _Moved:
-        finished, residual = table.whole("finished"), table.number("residual")
-        rows = np.flatnonzero((finished > 0) & np.isfinite(residual))
-        watches = self._watches.of(table.take(rows), now) if len(rows) else np.zeros((0, LEVELS), np.int64)
+        known = (table.narrow("finished") > 0) & np.isfinite(table.number("residual"))
+        rows = np.flatnonzero(known)
+        if not len(rows):
+            return _Moved(table, rows, np.zeros((0, LEVELS), np.int64))
+        watches = self._watches.of(table if known.all() else table.take(rows), now)
         named = watches[:, 0] != NOBODY
-        return _Moved(table, rows[named], watches[named])
+        return _Moved(table, rows, watches) if named.all() else _Moved(table, rows[named], watches[named])
 
     def _count(self, moved: _Moved, now: Instant) -> list[int]:
         """Adds to the batches, and names those that are full: carriers first, then by name."""
         if not len(moved.rows):
             return []
-        size, rows = len(self._watches), self._watches.rows
         finished = moved.table.whole("finished")[moved.rows].astype(np.float64)
         residual = moved.table.number("residual")[moved.rows]
-        all_legs, all_total = np.full(size, finished.sum()), np.full(size, residual.sum())
-        full: list[int] = []
-        for level in range(LEVELS):
-            watches = moved.watches[:, level]
-            legs, total = sums(watches, finished, size), sums(watches, residual, size)
-            some = np.flatnonzero(legs > 0)
-            rows["began"][some] = np.where(rows["legs"][some] == 0, now, rows["began"][some])
-            rows["legs"][some] += legs[some]
-            rows["total"][some] += total[some]
-            rows["peer_legs"][some] += all_legs[some] - legs[some]
-            rows["peer_total"][some] += all_total[some] - total[some]
-            rows["seen"][some] = now
-            waited = now - rows["began"][some]
-            need = np.where(waited < LONGEST, BATCH, FEWEST)
-            ready = some[(waited >= SHORTEST) & (rows["legs"][some] >= need)]
-            full += sorted(ready.tolist(), key=lambda watch: self._watches.keys[watch].split("|"))
-            if level + 1 < LEVELS:  # the next are measured against what stands above them
-                below = moved.watches[moved.watches[:, level + 1] != NOBODY]
-                parent = np.zeros(size, np.int64)
-                parent[below[:, level + 1]] = below[:, level]
-                all_legs, all_total = legs[parent], total[parent]
-        return full
+        size, rows = len(self._watches), self._watches.rows
+        count(
+            moved.watches, finished, residual, float(finished.sum()), float(residual.sum()), rows[:size], now
+        )
+        waited = now - rows["began"][:size]
+        need = np.where(waited < LONGEST, BATCH, FEWEST)
+        legs, seen = rows["legs"][:size], rows["seen"][:size]
+        full = np.flatnonzero((seen == now) & (waited >= SHORTEST) & (legs >= need)).tolist()
+        keys, level = self._watches.keys, self._watches.level
+        return sorted(full, key=lambda watch: (level[watch], keys[watch].split("|")))
 
     def _judge(self, watch: int, moved: _Moved, now: Instant) -> Finding | None:
         row, drift = self._watches.rows[watch], self._watches.drift(watch)

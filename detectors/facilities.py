@@ -20,10 +20,9 @@ class Facilities:
         rows = numbers.of(table.coded("facility"), known.row)
         self._table = table
         self._size = len(known)
-        self._lines = np.flatnonzero(rows >= 0)
-        self._rows = rows[self._lines]
+        self._lines = None if len(rows) and rows.min() >= 0 else np.flatnonzero(rows >= 0)
+        self._rows = rows if self._lines is None else rows[self._lines]
         self.rows = np.arange(self._size, dtype=np.int64)
-        self._whole = len(self._rows) == len(rows) == self._size and bool((self._rows == self.rows).all())
         self._line: I64 | None = None
         self.arrived, self.stock, self.stalled = map(self._dense, ("arrived", "stock", "stalled"))
         self.out = self._dense("departed") + self._dense("delivered")
@@ -32,18 +31,15 @@ class Facilities:
         return self._size
 
     def _dense(self, name: str) -> F64:
-        values = self._table.whole(name)
-        if self._whole:
-            return np.maximum(values, 0.0)
-        found = np.zeros(self._size)
-        found[self._rows] = values[self._lines]
+        values, found = self._table.whole(name), np.zeros(self._size)
+        found[self._rows] = values if self._lines is None else values[self._lines]
         return np.maximum(found, 0.0, out=found)
 
     def place(self, row: int) -> tuple[str | None, str | None]:
         """Region and carrier, where the table names them."""
         if self._line is None:
             self._line = np.full(self._size, -1, np.int64)
-            self._line[self._rows] = self._lines
+            self._line[self._rows] = np.arange(len(self._rows)) if self._lines is None else self._lines
         line = self._line[row : row + 1]
         if line[0] < 0:
             return None, None

@@ -53,6 +53,7 @@ class _Judged:
     facilities: Facilities
     usual: F64
     signs: Signs
+    watched: list[int]  # rows: hot now, or lately
 
 
 class FacilityCongested:
@@ -76,7 +77,7 @@ class FacilityCongested:
         self._flow_usual = np.zeros(0)  # departures an hour, slowly averaged
         self._stalled_share = np.zeros((0, 2))  # decayed parcels stalled, parcels held
         self._network_days = 0.0
-        self._hot_since: dict[str, Instant] = {}
+        self._hot_since: dict[int, Instant] = {}  # by row of the stock's usual
         self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
 
     def run(self, window: Window) -> list[Finding]:
@@ -93,41 +94,41 @@ class FacilityCongested:
         return found
 
     def _judge(self, facilities: Facilities, now: Instant) -> _Judged:
-        hour, rows, stock = hour_of_week(now, self._timezone), facilities.rows, facilities.stock
+        hour, stock = hour_of_week(now, self._timezone), facilities.stock
         # lorries come an hour or two off their time: the fullest of the hours around is the usual
         around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
-        usual = self._stock.usual(rows, *around)
-        ready = (self._stock.days(rows) >= self._limits.ready_days) & self._stock.seen(rows, *around)
-        known = np.flatnonzero(ready)
-        network = float(np.median((stock[known] + 1) / (usual[known] + 1))) if len(known) >= 5 else 1.0
-        signs = kernels.signs(len(rows))
+        usual, ready = self._stock.around(around, self._limits.ready_days)
+        known = ((stock + 1) / (usual + 1))[ready]
+        network = float(np.median(known)) if len(known) >= 5 else 1.0
+        watched = np.zeros(len(facilities), np.bool_)
+        watched[list(self._hot_since)] = True
+        signs = kernels.signs(len(facilities))
         kernels.judge(
             stock,
             facilities.stalled,
             usual,
-            self._stock.scale(rows),
+            self._stock.scale(facilities.rows),
             ready,
             network,
             self._flow,
             self._flow_usual,
             self._stalled_share,
             self._network_days >= self._limits.ready_network_days,
+            watched,
             self._thresholds,
             signs,
         )
-        return _Judged(facilities, usual, signs)
+        watched |= signs.hot
+        return _Judged(facilities, usual, signs, np.flatnonzero(watched).tolist())
 
     def _speak(self, judged: _Judged, now: Instant) -> list[Finding]:
         limits, signs, found = self._limits, judged.signs, []
-        watched = signs.hot | signs.warm
-        watched[self._stock.rows(self._hot_since)] = True
-        for at in np.flatnonzero(watched).tolist():
-            name = self._stock.key(at)
-            subject = Subject(SubjectType.FACILITY, name)
+        for at in judged.watched:
+            subject = Subject(SubjectType.FACILITY, self._stock.key(at))
             episode = self._episodes.get(subject)
             finding = None
             if signs.hot[at] or (episode is not None and signs.warm[at]):
-                since = self._hot_since.setdefault(name, now)
+                since = self._hot_since.setdefault(at, now)
                 if episode is not None or now - since >= limits.hold_minutes * 60_000:
                     score = float(_score(max(signs.stock_z[at], signs.stalled_z[at])))
                     write = partial(self._evidence, judged, at, since)
@@ -138,9 +139,9 @@ class FacilityCongested:
                         subject, started_at=since, now=now, score=score, evidence=write, news=news
                     )
             elif episode is None:
-                self._hot_since.pop(name, None)
+                self._hot_since.pop(at, None)
             elif now - episode.seen_at >= limits.calm_minutes * 60_000:
-                since = self._hot_since.pop(name, episode.started_at)
+                since = self._hot_since.pop(at, episode.started_at)
                 evidence = self._evidence(judged, at, since)
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
             if finding is not None:
@@ -153,7 +154,7 @@ class FacilityCongested:
         facilities, signs = judged.facilities, judged.signs
         weight = np.where(signs.hot | signs.warm, 0.1, 1.0)
         accepted = self._limits.accept_days * DAY
-        weight[self._stock.rows(n for n, since in self._hot_since.items() if now - since > accepted)] = 1.0
+        weight[[at for at, since in self._hot_since.items() if now - since > accepted]] = 1.0
         hour = hour_of_week(now, self._timezone)
         self._stock.learn(facilities.rows, hour, facilities.stock / signs.traffic, days, weight)
         gain = 1.0 - float(np.exp(-days / 7.0))
@@ -221,7 +222,7 @@ class FacilityCongested:
             "flow_usual": pack(self._flow_usual),
             "stalled_share": pack(self._stalled_share),
             "network_days": self._network_days,
-            "hot_since": dict(self._hot_since),
+            "hot_since": {self._stock.key(at): since for at, since in self._hot_since.items()},
             "episodes": self._episodes.state(),
         }
 
@@ -232,7 +233,9 @@ class FacilityCongested:
         self._flow_usual = unpack(state["flow_usual"])
         self._stalled_share = unpack(state["stalled_share"])
         self._network_days = float(state["network_days"])
-        self._hot_since = {str(name): int(since) for name, since in state["hot_since"].items()}
+        self._hot_since = {
+            self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
+        }
         self._episodes.restore(state["episodes"])
 
 

@@ -76,25 +76,21 @@ def when_below(hazard: Any, share: float) -> float:
     for place in range(BINS):
         after = alive * (1.0 - hazard[place])
         if after < share:
-            low = 0.0 if place == 0 else float(EDGES[place - 1])
-            if place == BINS - 1:
-                return low
-            high = float(EDGES[place])
-            if after <= 0.0:
-                part = (alive - share) / alive
-            else:
-                part = math.log(alive / share) / math.log(alive / after)
-            return low + part * (high - low)
+            return _within(place, alive, after, share)
         alive = after
     return math.inf
 
 
-@njit(cache=True, nogil=True)
-def _any(counts: Any) -> Any:
-    total = np.float32(0.0)
-    for place in range(BINS):
-        total += counts[place]
-    return total > 0
+@njit(cache=True, nogil=True, inline="always")
+def _within(place: int, before: float, after: float, share: float) -> float:
+    """Where in a bin the survival passes `share`, which lies between what it is before the bin and after it."""
+    low = 0.0 if place == 0 else float(EDGES[place - 1])
+    if place == BINS - 1:
+        return low
+    high = float(EDGES[place])
+    if after <= 0.0:
+        return low + (before - share) / before * (high - low)
+    return low + math.log(before / share) / math.log(before / after) * (high - low)
 
 
 @njit(cache=True, nogil=True)
@@ -110,10 +106,75 @@ def alive_at(hazard: Any, age: float) -> float:
     return alive * (1.0 - hazard[place]) ** ((age - low) / (float(EDGES[place]) - low))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _any(counts: Any) -> Any:
+    """Whether a cell is not empty: as whole numbers, which are looked at several at a time."""
+    bits = counts.view(np.int32)
+    found = np.int32(0)
+    for place in range(BINS):
+        found |= bits[place]
+    return found != 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _survival(
+    ends: Any, still: Any, prior: Any, weight: float, lowest: float, at_risk: Any, alive: Any
+) -> Any:
+    """Of one cell, with the hazards of `hazards`: those that reached each bin, and the share alive after it, down to the
+    first below `lowest`. Returns how many bins that are, and the cases that ended.
+    """
+    reached, cases = 0.0, 0.0
+    for place in range(BINS - 1, -1, -1):
+        reached += ends[place] + still[place]
+        cases += ends[place]
+        at_risk[place] = reached
+    left = 1.0
+    for place in range(BINS):
+        denominator = at_risk[place] + weight
+        if denominator > 0:
+            left *= 1.0 - min((ends[place] + weight * prior[place]) / denominator, 1.0)
+        alive[place] = left
+        if left < lowest:
+            return place + 1, cases
+    return BINS, cases
+
+
+@njit(cache=True, nogil=True)
+def _first_below(alive: Any, bins: int, share: float) -> float:
+    """As `when_below`, of the survival."""
+    for place in range(bins):
+        if alive[place] < share:
+            return _within(place, 1.0 if place == 0 else alive[place - 1], alive[place], share)
+    return math.inf
+
+
+@njit(cache=True, nogil=True)
+def _reaching(ends: Any, at_risk: Any, limit: float, ahead: float) -> Any:
+    """Cases that reached the limit, and of them those that lasted `ahead` longer; of those still open before that,
+    nobody knows yet.
+    """
+    first, later = bin_of(int(limit)) + 1, bin_of(int(limit + ahead)) + 1
+    reaching = 0.0
+    for place in range(first, min(later, BINS)):
+        reaching += ends[place]
+    lasting = at_risk[later] if later < BINS else 0.0
+    return reaching + lasting, lasting
+
+
+@njit(cache=True, nogil=True)
+def _gather(ends: Any, still: Any, fade: Any, all_ends: Any, all_still: Any) -> None:
+    """Fades a cell, and adds it to its group's."""
+    for place in range(BINS):
+        ends[place] *= fade
+        all_ends[place] += ends[place]
+        all_still[place] += still[place]
+
+
 @njit(cache=True, nogil=True)
 def estimate(
     ends: Any,
     still: Any,
+    fade: Any,
     group_of: Any,
     groups: Any,
     lanes: int,
@@ -128,8 +189,8 @@ def estimate(
     onward: Any,
     onward_share: float,
     onward_margin: float,
-    alpha: float,
-    jam_margin: float,
+    alpha: Any,
+    quick_margin: Any,
     ahead: float,
     by_segment: Any,
     by_group: Any,
@@ -139,63 +200,62 @@ def estimate(
     cases: Any,
     staying: Any,
 ) -> None:
-    """What is usual, for lanes 0..lanes of each segment: fills hazards of segments and groups, limits, medians, cases.
+    """What is usual, for lanes 0..lanes of each segment: fades `ends`, fills hazards of segments and groups, limits, medians, cases.
 
     `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
     from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
     sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
-    and `onward_margin`. `quick` is `jam_margin` after what all but `alpha` need, never more than the limit. A segment
+    and `onward_margin`. `quick` is `quick_margin` after what all but `alpha` need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
     legs that last `ahead` longer, of those that reach their limit.
     """
-    segments = ends.shape[1]
-    nothing = np.zeros(BINS)
-    row = np.zeros(BINS)
+    nothing = np.zeros(BINS, np.float32)
     seen = np.zeros(lanes + 1, np.bool_)
     parents = np.zeros(
         (by_group.shape[0], 3)
     )  # of a lane that has nothing of its own: by share, median, by alpha
-    for segment in range(segments):
-        all_ends = np.zeros(BINS)
-        all_still = np.zeros(BINS)
+    at_risk, alive = np.zeros(BINS), np.zeros(BINS)
+    for segment in range(ends.shape[1]):
+        share = shares[segment]
+        lowest = min(share, alpha[segment], 0.5)
         group_ends = np.zeros((groups[segment], BINS))
         group_still = np.zeros((groups[segment], BINS))
         for lane in range(lanes + 1):
-            group = group_of[segment, lane]
-            seen[lane] = _any(ends[lane, segment]) or _any(still[lane, segment])
-            if not seen[lane]:
-                continue
-            for place in range(BINS):
-                ended = ends[lane, segment, place]
-                opened = still[lane, segment, place]
-                all_ends[place] += ended
-                all_still[place] += opened
-                group_ends[group, place] += ended
-                group_still[group, place] += opened
+            mine, open_ones = ends[lane, segment], still[lane, segment]
+            seen[lane] = _any(mine) or _any(open_ones)
+            if seen[lane]:
+                _gather(
+                    mine,
+                    open_ones,
+                    fade,
+                    group_ends[group_of[segment, lane]],
+                    group_still[group_of[segment, lane]],
+                )
+        all_ends, all_still = np.zeros(BINS), np.zeros(BINS)
+        for group in range(groups[segment]):
+            all_ends += group_ends[group]
+            all_still += group_still[group]
         total = hazards(all_ends, all_still, nothing, 0.0, by_segment[segment])
         for group in range(groups[segment]):
-            hazards(
-                group_ends[group],
-                group_still[group],
-                by_segment[segment],
-                weight,
-                by_group[group, segment],
-            )
-            hazards(nothing, nothing, by_group[group, segment], weight, row)
-            parents[group, 0] = when_below(row, shares[segment])
-            parents[group, 1] = when_below(row, 0.5)
-            parents[group, 2] = when_below(row, alpha)
+            own = by_group[group, segment]
+            hazards(group_ends[group], group_still[group], by_segment[segment], weight, own)
+            bins, _ = _survival(nothing, nothing, own, weight, lowest, at_risk, alive)
+            parents[group, 0] = _first_below(alive, bins, share)
+            parents[group, 1] = _first_below(alive, bins, 0.5)
+            parents[group, 2] = _first_below(alive, bins, alpha[segment])
         reaching, lasting = 0.0, 0.0
         for lane in range(lanes + 1):
             group = group_of[segment, lane]
             found, middle, nearly = parents[group, 0], parents[group, 1], parents[group, 2]
             cases[lane, segment] = 0.0
             if seen[lane]:
-                cases[lane, segment] = hazards(
-                    ends[lane, segment], still[lane, segment], by_group[group, segment], weight, row
+                mine, open_ones = ends[lane, segment], still[lane, segment]
+                bins, ended = _survival(
+                    mine, open_ones, by_group[group, segment], weight, lowest, at_risk, alive
                 )
-                middle, nearly = when_below(row, 0.5), when_below(row, alpha)
-                found = middle if shares[segment] == 0.5 else when_below(row, shares[segment])
+                cases[lane, segment] = ended
+                middle, nearly = _first_below(alive, bins, 0.5), _first_below(alive, bins, alpha[segment])
+                found = middle if share == 0.5 else _first_below(alive, bins, share)
             if total < ready:
                 limit[lane, segment] = default[segment]
                 quick[lane, segment] = default[segment]
@@ -206,13 +266,10 @@ def estimate(
                 found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
             found = min(max(found, floor[segment]), ceiling[segment])
             limit[lane, segment] = np.uint32(found)
-            quick[lane, segment] = np.uint32(min(max(nearly + jam_margin, floor[segment]), found))
+            quick[lane, segment] = np.uint32(min(max(nearly + quick_margin[segment], floor[segment]), found))
             if seen[lane]:
-                later = bin_of(int(found + ahead)) + 1
-                for place in range(bin_of(int(found)) + 1, BINS):
-                    reaching += ends[lane, segment, place]
-                    if place >= later:  # of those still open before it, nobody knows yet
-                        reaching += still[lane, segment, place]
-                        lasting += ends[lane, segment, place] + still[lane, segment, place]
+                more, longer = _reaching(ends[lane, segment], at_risk, found, ahead)
+                reaching += more
+                lasting += longer
             median[lane, segment] = middle if middle < math.inf else 0.0
         staying[segment] = (lasting + USUALLY_STAYING * FEW) / (reaching + FEW)

@@ -13,23 +13,21 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from numba import njit
 
 from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends
 from detectors.deferred import Deferred
 from detectors.findings import Instant
-from detectors.interfaces import SCHEMAS, Verdict, empty
+from detectors.interfaces import SCHEMAS, Verdict
 from detectors.late_words import late_evidence, named_quantiles
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
 from detectors.progress import Progress
-from detectors.tables import F64, I64, LANE, FrameTable, Rows, Table, table_of
-from detectors.transit import Transit
+from detectors.tables import F64, I64, LANE, SECOND, FrameTable, Rows, Table, table_of
+from detectors.transit import FORWARD, Transit, Waiting
 
 EVENING: Final = 20 * HOUR  # by then nearly all that arrives on a day has arrived
 _COLLECTED: Final = 12  # monitor.vocabulary.Status, which detectors do not import
 _DELIVERED: Final = 13
-_FORWARD: Final = 7  # segments below it lead up to delivery
 _NOT_HANDED: Final = -1
 _PENDING: Final = 200_000
 _NEVER: Final = 2**52
@@ -90,14 +88,14 @@ class LatePredicted:
 
     def _promised(self, table: Table, now: Instant, offset: int) -> I64:
         """Rows under way whose promise is ahead and near enough to be judged."""
-        promised = table.whole("promised")
-        rows = np.flatnonzero(promised > 0)
+        promised = table.seconds("promised")
+        rows = np.flatnonzero(promised)
         if not len(rows):
             return rows
-        left = _day_of(promised[rows], offset) - _today(now, offset)
-        rows = rows[(left >= 0) & (left <= FAR) & (table.whole("segment")[rows] < _FORWARD)]
+        left = _day_of(promised[rows] * np.int64(SECOND), offset) - _today(now, offset)
+        rows = rows[(left >= 0) & (left <= FAR) & (table.narrow("segment")[rows] < FORWARD)]
         part = table.take(rows)
-        return rows[(part.whole("accepted") > 0) | (part.whole("ordered") > 0)]
+        return rows[(part.seconds("accepted") > 0) | (part.seconds("ordered") > 0)]
 
     def _keep(self, part: Table, logit: F64, left: I64) -> None:
         """Of those spoken of soon, what is said now, to be held against what comes."""
@@ -175,17 +173,16 @@ class LatePredicted:
         table = table_of(finished)
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
-        ended, status = table.whole("ended"), table.whole("status")
+        ended, status = table.whole("ended"), table.narrow("status")
         over = ended > 0
-        arrived = np.flatnonzero(over & ((status == _DELIVERED) | (status == _COLLECTED)))
-        part = table.take(arrived)
+        arrived = over & ((status == _DELIVERED) | (status == _COLLECTED))
+        part = _chosen(table, arrived)
         self._learn_durations(part, offset)
         if self._pending:
             for name in table.labels("tracking_number", np.flatnonzero(over)):
                 self._pending.pop(name or "", None)
-        passed = np.flatnonzero(~over & (table.whole("promised") > 0))
-        if len(passed):
-            self._wait_for(table.take(passed).frame(), offset)
+        if not over.all() and (passed := ~over & (table.seconds("promised") > 0)).any():
+            self._wait_for(_chosen(table, passed).frame(), offset)
         self._learn_labels(part, self._missed(now, offset), offset)
 
     def _wait_for(self, passed: pl.DataFrame, offset: int) -> None:
@@ -206,21 +203,21 @@ class LatePredicted:
 
     def _learn_durations(self, ended: Table, offset: int) -> None:
         ends, accepted = ended.whole("ended"), ended.whole("accepted")
-        rows = np.flatnonzero((accepted > 0) & (ends > accepted))
-        if not len(rows):
+        known = (accepted > 0) & (ends > accepted)
+        if not known.any():
             return
-        part, ends = ended.take(rows), ends[rows]
+        part, ends, accepted = _chosen(ended, known), ends[known], accepted[known]
         carrier, lane = self._transit.rows_of(part.coded("carrier"), part.coded(LANE))
-        age = (ends - accepted[rows]).astype(np.float64)
-        self._transit.end(age, carrier, lane, (ends + offset).astype(np.float64))
+        self._transit.end(ends - accepted, carrier, lane, ends + offset)
 
     def _learn_labels(self, ended: Table, missed: list[dict[str, Any]], offset: int) -> None:
-        promised, ends = ended.whole("promised"), ended.whole("ended")
-        told = (ended.whole("ordered") > 0) | (ended.whole("accepted") > 0)
-        on_time = np.flatnonzero((promised > 0) & told & (_ends_of(promised, offset) >= ends))
+        on_time = self._on_time(ended, offset)
+        if not len(on_time) and not missed:
+            return
         late = [row for row in missed if row["ordered"] is not None or row["accepted"] is not None]
-        parts = [(ended.take(on_time), self._codes), (_table(late), self._late_codes)]
-        parts = [(part, codes) for part, codes in parts if len(part)]
+        parts: list[tuple[Table, Codes]] = [(ended.take(on_time), self._codes)] if len(on_time) else []
+        if late:
+            parts.append((_table(late), self._late_codes))
         if not parts:
             return
         names = [name for part, _ in parts for name in _texts(part.labels("tracking_number"))]
@@ -233,6 +230,14 @@ class LatePredicted:
         self._progress.learn(names, label.tolist())
         self._record.learn(names, label.tolist())
         self._cases += len(names)
+
+    def _on_time(self, ended: Table, offset: int) -> npt.NDArray[np.intp]:
+        promised = ended.seconds("promised")
+        if not promised.any():
+            return np.zeros(0, np.intp)
+        told = (ended.seconds("ordered") > 0) | (ended.seconds("accepted") > 0)
+        in_time = _ends_of(ended.whole("promised"), offset) >= ended.whole("ended")
+        return np.flatnonzero((promised > 0) & told & in_time)
 
     def _pass_time(self, now: Instant, offset: int) -> None:
         self._transit.pass_time(now, offset)
@@ -247,11 +252,14 @@ class LatePredicted:
 
     def _watch(self, table: Table, now: Instant) -> None:
         """Parcels seen under way are time waited."""
-        age = under_way(table.whole("accepted"), table.whole("segment"), now)
-        if np.isnan(age).all():
-            return
-        carrier, lane = self._transit.rows_of(table.coded("carrier"), table.coded(LANE))
-        self._transit.wait(age, carrier, lane, now + offset_of(now, self._timezone), float(self.every))
+        seen = Waiting(
+            table.seconds("accepted"),
+            table.narrow("segment"),
+            table.coded("carrier"),
+            table.coded(LANE),
+            now // SECOND,
+        )
+        self._transit.wait(seen, now + offset_of(now, self._timezone), float(self.every))
 
     def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
         near = np.flatnonzero(left <= 10)
@@ -313,21 +321,15 @@ class LatePredicted:
         self._over_at = 0
 
 
-@njit(cache=True, nogil=True)
-def under_way(accepted: Any, segment: Any, now: int) -> Any:
-    """For how long each has been on its way to its customer; NaN of those that are not."""
-    out = np.empty(len(accepted))
-    for row in range(len(accepted)):
-        forward = 0 < accepted[row] <= now and segment[row] < _FORWARD
-        out[row] = now - accepted[row] if forward else np.nan
-    return out
-
-
 class Codes:
     """Cells of names in the tables of the odds, by the codes of one vocabulary."""
 
     def __init__(self) -> None:
         self.lane, self.carrier = Rows(), Rows()
+
+
+def _chosen(table: Table, wanted: npt.NDArray[np.bool_]) -> Table:
+    return table if wanted.all() else table.take(np.flatnonzero(wanted))
 
 
 def _first(rank: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
@@ -362,4 +364,4 @@ def _texts(labels: Sequence[str | None]) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    return FrameTable(pl.DataFrame(rows, schema=dict(SCHEMAS["finished"])) if rows else empty("finished"))
+    return FrameTable(pl.DataFrame(rows, schema=dict(SCHEMAS["finished"])))

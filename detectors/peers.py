@@ -90,6 +90,8 @@ class Peers:
         return bad, signed, (bad - expected) / float(np.sqrt(expected + 0.5))
 
     def outstanding(self, least: float, deviations: float) -> list[str]:
+        if not (self._bad >= least).any():
+            return []
         expected = self._all * self.rate()
         far = (self._bad >= least) & ((self._bad - expected) / np.sqrt(expected + 0.5) >= deviations)
         rows = set(np.flatnonzero(far).tolist())

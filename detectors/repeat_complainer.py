@@ -58,7 +58,8 @@ class RepeatComplainer:
 
     def run(self, window: Window) -> list[Finding]:
         found: list[Finding] = []
-        for row in window.complaints.iter_rows(named=True):
+        told = window.complaints
+        for row in told.iter_rows(named=True) if told.height else ():
             customer, thing = row["customer_id"], row["order_id"] or row["tracking_number"]
             if customer is None or thing is None:
                 continue

@@ -7,7 +7,7 @@ little, yet a lasting change is learned within some weeks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,7 @@ CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
 _CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
+SEEN_DAYS: Final = 0.5 / 24  # an hour of the week that was there for half an hour was seen
 OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
 
 
@@ -38,8 +39,8 @@ class Rhythm:
         self._level = np.zeros(0)
         self._scale = np.zeros(0)
         self._days = np.zeros(0)
-        self._own = np.zeros((0, HOURS_A_WEEK), dtype=np.float32)
-        self._own_days = np.zeros((0, HOURS_A_WEEK), dtype=np.float32)
+        self._own = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
+        self._own_days = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
         self._shared = np.zeros(HOURS_A_WEEK)
         self._shared_days = np.zeros(HOURS_A_WEEK)
 
@@ -55,7 +56,8 @@ class Rhythm:
         if row < 0 and len(self._keys) < self._capacity:
             row = self._rows[key] = len(self._keys)
             self._keys.append(key)
-            self._grow(len(self._keys))
+            if row == len(self._level):
+                self._grow(row + 1)
         return row
 
     def rows(self, keys: Iterable[str]) -> I64:
@@ -63,8 +65,12 @@ class Rhythm:
 
     def follow(self, other: Rhythm) -> None:
         """The same keys in the same rows."""
-        for key in other._keys[len(self._keys) :]:
-            self.row(key)
+        first = len(self._keys)
+        if len(other._keys) > first:
+            new = other._keys[first : self._capacity]
+            self._keys += new
+            self._rows.update(zip(new, range(first, first + len(new)), strict=True))
+            self._grow(len(self._keys))
 
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
@@ -79,13 +85,31 @@ class Rhythm:
 
     def seen(self, rows: I64, *hours: int) -> npt.NDArray[np.bool_]:
         """Whether these hours of the week were there before: until then a Monday evening looks like a jam."""
-        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, 0.5 / 24))
+        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, SEEN_DAYS))
+
+    def around(self, hours: Sequence[int], ready_days: float) -> tuple[F64, npt.NDArray[np.bool_]]:
+        """Of every key the largest usual of these hours, and whether all of them were seen and so many days learned."""
+        size = len(self._keys)
+        log, ready = np.empty(size), np.empty(size, np.bool_)
+        kernels.around(
+            size,
+            np.array(hours),
+            self._level,
+            self._own,
+            self._own_days,
+            self._shared,
+            OWN_HOUR,
+            SEEN_DAYS,
+            log,
+            ready,
+        )
+        return np.maximum(np.expm1(log), 0.0), ready & (self._days[:size] >= ready_days)
 
     def week(self, rows: I64) -> F64:
         """The usual of every hour of the week, one row a key."""
-        own = self._own_days[rows].astype(np.float64)
+        own = self._own_days[:, rows].T.astype(np.float64)
         trust = own / (own + OWN_HOUR)
-        log = self._level[rows][:, None] + self._shared + trust * (self._own[rows] - self._shared)
+        log = self._level[rows][:, None] + self._shared + trust * (self._own[:, rows].T - self._shared)
         return np.maximum(np.expm1(log), 0.0)
 
     def levels(self) -> F64:
@@ -93,7 +117,7 @@ class Rhythm:
         return self._level
 
     def curves(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], F64]:
-        """Each key's own by hour of the week, how long each hour was learned (days), and the curve of all."""
+        """By hour of the week, then key: each key's own, how long it was learned (days), and the curve of all."""
         return self._own, self._own_days, self._shared
 
     def scale(self, rows: I64) -> F64:
@@ -101,11 +125,12 @@ class Rhythm:
 
     def learn(self, rows: I64, hour: int, values: F64, days: float, weight: F64 | None = None) -> None:
         """`days`: how much time the values stand for; `weight` below 1 for what looks wrong."""
-        good = (rows >= 0) & np.isfinite(values) & (values >= 0)
-        rows, values = rows[good], values[good]
+        share = np.ones(len(rows)) if weight is None else weight
+        good = (rows >= 0) & (values >= 0) & (values < np.inf)
+        if not good.all():
+            rows, values, share = rows[good], values[good], share[good]
         if not len(rows) or not days > 0:
             return
-        share = np.ones(len(rows)) if weight is None else weight[good]
         miss = kernels.learn(
             rows,
             hour,
@@ -137,13 +162,13 @@ class Rhythm:
         self._level = np.concatenate([self._level, np.zeros(more)])
         self._scale = np.concatenate([self._scale, np.zeros(more)])
         self._days = np.concatenate([self._days, np.zeros(more)])
-        blank = np.zeros((more, HOURS_A_WEEK), dtype=np.float32)
-        self._own = np.concatenate([self._own, blank])
-        self._own_days = np.concatenate([self._own_days, blank])
+        blank = np.zeros((HOURS_A_WEEK, more), dtype=np.float32)
+        self._own = np.concatenate([self._own, blank], axis=1)
+        self._own_days = np.concatenate([self._own_days, blank], axis=1)
 
     def state(self) -> dict[str, Any]:
         size = len(self._keys)
-        arrays = {name: pack(getattr(self, f"_{name}")[:size]) for name in _PER_KEY}
+        arrays = {name: pack(getattr(self, f"_{name}")[..., :size].T) for name in _PER_KEY}
         return {
             "keys": list(self._keys),
             "shared": pack(self._shared),
@@ -157,7 +182,7 @@ class Rhythm:
         self._shared = unpack(state["shared"])
         self._shared_days = unpack(state["shared_days"])
         for name in _PER_KEY:
-            setattr(self, f"_{name}", unpack(state[name]))
+            setattr(self, f"_{name}", np.ascontiguousarray(unpack(state[name]).T))
 
 
-_PER_KEY: Final = ("level", "scale", "days", "own", "own_days")
+_PER_KEY: Final = ("level", "scale", "days", "own", "own_days")  # in checkpoints by key, then hour

@@ -9,34 +9,56 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_usual(
     rows: Any, hours: Any, level: Any, own: Any, own_days: Any, shared: Any, own_hour: float
 ) -> Any:
     """The logarithm of 1 + the usual, per row the largest of these hours of the week."""
     found = np.full(len(rows), -math.inf)
-    for number in range(len(rows)):
-        row = rows[number]
-        for hour in hours:
-            days = np.float64(own_days[row, hour])
-            trust = days / (days + own_hour)
-            found[number] = max(
-                found[number], level[row] + shared[hour] + trust * (own[row, hour] - shared[hour])
-            )
+    for hour in hours:
+        for number in range(len(rows)):
+            row = rows[number]
+            trust = own_days[hour, row] / (own_days[hour, row] + own_hour)
+            departs = trust * (own[hour, row] - shared[hour])
+            found[number] = max(found[number], level[row] + shared[hour] + departs)
     return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def around(
+    size: int,
+    hours: Any,
+    level: Any,
+    own: Any,
+    own_days: Any,
+    shared: Any,
+    own_hour: float,
+    least: float,
+    largest: Any,
+    there: Any,
+) -> None:
+    """As `log_usual` and `seen` of the first `size` rows, several rows at a time."""
+    largest[:] = -math.inf
+    there[:] = True
+    for hour in hours:
+        common, curve, days = shared[hour], own[hour], own_days[hour]
+        for row in range(size):
+            trust = days[row] / (days[row] + own_hour)
+            largest[row] = max(largest[row], level[row] + common + trust * (curve[row] - common))
+            there[row] &= days[row] >= least
 
 
 @njit(cache=True, nogil=True)
 def seen(rows: Any, hours: Any, own_days: Any, least: float) -> Any:
     """Whether every one of these hours was there for so long."""
     found = np.ones(len(rows), np.bool_)
-    for number in range(len(rows)):
-        for hour in hours:
-            found[number] &= own_days[rows[number], hour] >= least
+    for hour in hours:
+        for number in range(len(rows)):
+            found[number] &= own_days[hour, rows[number]] >= least
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def learn(
     rows: Any,
     hour: int,
@@ -63,18 +85,18 @@ def learn(
         if learned[row] == 0:
             level[row] = value - shared
         spread = max(scale[row], floor)
-        before = np.float64(own_days[row, hour])
+        before = np.float64(own_days[hour, row])
         # the first day, and an hour's first two weeks, find their place nearly without a clip
         young = 1.0 if learned[row] < 1.0 or before < 2.0 / 24 else spread
-        usual = level[row] + shared + before / (before + own_hour) * (own[row, hour] - shared)
+        usual = level[row] + shared + before / (before + own_hour) * (own[hour, row] - shared)
         miss = min(max(value - usual, -clip * young), clip * young)
         step = share[number] * days
         learned[row] += days
         gain = min(1.0, step / min(learned[row], level_days))
         level[row] += miss * gain
         scale[row] += (1.25 * abs(miss) - scale[row]) * gain
-        own_days[row, hour] += np.float32(days)
-        own_gain = min(1.0, step / min(np.float64(own_days[row, hour]), curve_days))
-        own[row, hour] += np.float32(own_gain * miss)
+        own_days[hour, row] += np.float32(days)
+        own_gain = min(1.0, step / min(np.float64(own_days[hour, row]), curve_days))
+        own[hour, row] += np.float32(own_gain * miss)
         misses[number] = miss
     return misses

@@ -24,9 +24,10 @@ from detectors.interfaces import Window
 from detectors.logistic import FURTHEST, Logistic
 from detectors.peers import Peers
 from detectors.signature_words import courier_evidence, parcel_evidence
-from detectors.signoff_features import AT, FEATURES, INTERCEPT, PRIOR, Signoffs, Usual
-from detectors.signoffs_kept import Places, SignoffsKept
-from detectors.tables import F64, Coded, Table
+from detectors.signoff_features import AT, INTERCEPT, PRIOR, Signoffs, Usual
+from detectors.signoff_kernels import FEATURES
+from detectors.signoffs_kept import Kept, Places, SignoffsKept
+from detectors.tables import F64, I64, Coded, Table
 
 LABEL_AFTER: Final = 48 * HOUR
 KEEP_FOR: Final = 14 * DAY  # an episode nobody answered
@@ -79,6 +80,7 @@ class SignatureSuspect:
         self._unheard_since: Instant = 0  # no open episode was last heard of before
         self._parcels = Episodes(self.name, Kind.SIGNATURE_SUSPECT, limit=100_000)
         self._people = Episodes(self.name, Kind.SIGNATURE_SUSPECT)
+        self._spoken: set[str] = set()  # names of which an episode is open
 
     def run(self, window: Window) -> list[Finding]:
         now = window.until
@@ -99,7 +101,6 @@ class SignatureSuspect:
         together, grown = self._gestures.together(table, now)
         couriers = self._couriers.rows_of(table.coded("courier"))
         rows = self._usual.features(signed, together, self._couriers.excess(couriers), self._digits)
-        rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
         logits = self._model.logits(rows)
         own = rows[:, AT["courier"]] * self._model.weights[AT["courier"]]
         blame = 1.0 / (1.0 + np.exp(-(logits - own)))
@@ -132,7 +133,7 @@ class SignatureSuspect:
             np.where(suspect[some], 1.0, float(stride)),
             blame[some],
             [Coded(column.codes[some], column.texts) for column in columns],
-            self._parcels_has,
+            self._spoken.__contains__,
         )
         return set(names[: len(odd)])
 
@@ -158,7 +159,9 @@ class SignatureSuspect:
         return changed
 
     def _complain(self, frame: pl.DataFrame) -> set[str]:
-        changed = set()
+        changed = set[str]()
+        if not frame.height:
+            return changed
         kept = self._kept
         for row in frame.iter_rows(named=True):
             name, signed = row["tracking_number"], row["delivered_at"]
@@ -169,7 +172,7 @@ class SignatureSuspect:
                 or not 0 <= row["occurred"] - signed <= LABEL_AFTER
             ):
                 continue
-            ordinary = name not in kept or not self._parcels_has(name)
+            ordinary = name not in kept or name not in self._spoken
             place = self._known(name, row, signed)
             if place is None:
                 continue
@@ -177,7 +180,7 @@ class SignatureSuspect:
                 kept.told[place] = 0.0
             elif kept.told[place] == 0.0:
                 kept.told[place] = math.log(min(max(WRITES / self._mistaken_rate(), 5.0), 500.0))
-                self._mistaken[0] += 1.0 - self._scores([place])[0] if ordinary else 0.0
+                self._mistaken[0] += 1.0 - float(self._scores(np.array([place]))[0]) if ordinary else 0.0
             changed.add(name)
         return changed
 
@@ -197,46 +200,50 @@ class SignatureSuspect:
 
     # -- what to say
 
-    def _parcels_has(self, name: str) -> bool:
-        return (
-            Subject(SubjectType.PARCEL, name) in self._parcels
-            or Subject(SubjectType.ORDER, name) in self._parcels
-        )
-
-    def _scores(self, places: list[int]) -> list[float]:
+    def _scores(self, places: I64) -> F64:
         logits = self._model.logits(self._kept.rows[places]) + self._kept.told[places]
-        scores: list[float] = (1.0 / (1.0 + np.exp(-np.clip(logits, -FURTHEST, FURTHEST)))).tolist()
-        return scores
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -FURTHEST, FURTHEST))), np.float64)
 
     def _judge(self, changed: set[str], now: Instant) -> list[Finding]:
         known = [(name, place) for name in sorted(changed) if (place := self._kept.place(name)) is not None]
         if not known:
             return []
-        places = [place for _, place in known]
+        places = np.array([place for _, place in known])
         scores, weights = self._scores(places), self._model.weights.copy()
         more = scores - self._kept.counted[places]
         for at, courier in self._kept.couriers(places):
             self._couriers.correct(courier, float(more[at]))
         self._kept.counted[places] = scores
-        findings = (
-            self._hold(name, place, score, weights, now)
-            for (name, place), score in zip(known, scores, strict=True)
-        )
-        return [finding for finding in findings if finding is not None]
+        spoken = [
+            at
+            for at, score in enumerate(scores.tolist())
+            if score >= self._open or known[at][0] in self._spoken
+        ]
+        held = zip(spoken, scores[spoken].tolist(), self._kept.kept(places[spoken]), strict=True)
+        found = (self._hold(known[at][0], kept, score, weights, now) for at, score, kept in held)
+        return [finding for finding in found if finding is not None]
 
-    def _hold(self, name: str, place: int, score: float, weights: F64, now: Instant) -> Finding | None:
-        kept = self._kept
-        subject = Subject(SubjectType.ORDER if kept.order[place] else SubjectType.PARCEL, name)
+    def _hold(self, name: str, kept: Kept, score: float, weights: F64, now: Instant) -> Finding | None:
+        subject = Subject(SubjectType.ORDER if kept.order else SubjectType.PARCEL, name)
         episode = self._parcels.get(subject)
         if score < self._open:
             if episode is not None and score < self._open / 2:
-                return self._parcels.close(subject, now, CloseReason.ANSWERED)
+                return self._close(subject, now, CloseReason.ANSWERED)
             return None
-        started = episode.started_at if episode is not None else min(int(kept.occurred[place]), now)
-        evidence = Deferred(
-            parcel_evidence, name, kept.kept(place), score, weights, self._usual.cases, self._timezone
-        )
-        return self._parcels.hold(subject, started_at=started, now=now, score=score, evidence=evidence)
+        started = episode.started_at if episode is not None else min(kept.occurred, now)
+        evidence = Deferred(parcel_evidence, name, kept, score, weights, self._usual.cases, self._timezone)
+        found = self._parcels.hold(subject, started_at=started, now=now, score=score, evidence=evidence)
+        if subject in self._parcels:
+            self._spoken.add(name)
+        return found
+
+    def _close(self, subject: Subject, now: Instant, reason: CloseReason) -> Finding | None:
+        found = self._parcels.close(subject, now, reason)
+        if not any(
+            Subject(one, subject.id) in self._parcels for one in (SubjectType.PARCEL, SubjectType.ORDER)
+        ):
+            self._spoken.discard(subject.id)
+        return found
 
     def _judge_couriers(self, now: Instant) -> list[Finding]:
         found = []
@@ -264,7 +271,7 @@ class SignatureSuspect:
     def _label(self, now: Instant) -> None:
         """Silence of 48 hours speaks for a sign-off, but only as far as the cheated do write."""
         kept, due = self._kept, self._kept.older(now - LABEL_AFTER)
-        if not due:
+        if not len(due):
             return
         told = kept.told[due]
         false = self._model.learn_silence(kept.rows[due], told, kept.weight[due], WRITES)
@@ -277,7 +284,7 @@ class SignatureSuspect:
         if now - self._unheard_since <= KEEP_FOR:
             return []
         over = [one.subject for one in self._parcels.all() if now - one.seen_at > KEEP_FOR]
-        closed = (self._parcels.close(subject, now, CloseReason.EXPIRED) for subject in over)
+        closed = (self._close(subject, now, CloseReason.EXPIRED) for subject in over)
         found = [finding for finding in closed if finding is not None]
         self._unheard_since = min((one.seen_at for one in self._parcels.all()), default=now)
         return found
@@ -310,5 +317,6 @@ class SignatureSuspect:
             getattr(self, f"_{name}").restore(state[name])
         self._kept.restore(state["kept"])
         self._mistaken = [float(value) for value in state["mistaken"]]
+        self._spoken = {episode.subject.id for episode in self._parcels.all()}
         self._forgot_at = state["forgot_at"]
         self._unheard_since = 0

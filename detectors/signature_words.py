@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.clock import stamp
-from detectors.signoff_features import FEATURES
+from detectors.signoff_kernels import FEATURES
 
 if TYPE_CHECKING:
     from detectors.signoffs_kept import Kept

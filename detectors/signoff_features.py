@@ -13,18 +13,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.clock import DAY, MINUTE
+from detectors import signoff_kernels as kernels
+from detectors.clock import DAY
 from detectors.plain import pack, unpack
-from detectors.tables import F64, I64, Rows, Table
+from detectors.signoff_kernels import DELIVERED, FEATURES, SLOT, SLOTS, Columns
+from detectors.tables import F64, I64, SECOND, Rows, Table
 
-Bools = npt.NDArray[np.bool_]
-
-DELIVERED, HELD = 13, 11  # monitor.vocabulary.Status
-PROXY, LOCKER, STATION, SAFE_PLACE = 2, 3, 4, 5  # monitor.vocabulary.DeliveredTo
 NEAR: Final = 60_000  # sign-offs of one courier this close are one gesture
 _WAITS: Final = np.geomspace(5.0, 3 * 86_400.0, 40)  # seconds
 _KM: Final = np.geomspace(0.05, 2_000.0, 40)
-_SLOTS: Final = 288  # five minutes of the day
 _CARRIERS: Final = 512
 _CITIES: Final = 100_000  # numbered anew beyond it
 _CLOCK_CASES: Final = 300  # sign-offs before an hour is called unusual
@@ -50,7 +47,6 @@ PRIOR: Final[Mapping[str, float]] = {
     "rescanned": 7.0,
 }
 INTERCEPT: Final = -6.0
-FEATURES: Final = tuple(PRIOR)
 AT: Final[Mapping[str, int]] = {name: index for index, name in enumerate(FEATURES)}
 
 
@@ -61,29 +57,16 @@ class Tails:
         self._edges, self._low = edges, low
         self._counts = np.zeros((_CARRIERS, len(edges) + 1))
 
-    def rarity(self, group: I64, carriers: I64, values: F64) -> F64:
-        """-log10 of the share that is at least as extreme; 0 where the value is absent.
+    def cells(self, values: F64) -> I64:
+        """-1 where a value is absent."""
+        return np.asarray(kernels.cells(values, self._edges), np.int64)
 
-        `carriers` are the rows that occur, `group` says for each value which of them is its own.
-        """
-        known = np.isfinite(values)
-        if not known.any():
-            return np.zeros(len(values))
-        cells = np.searchsorted(self._edges, np.where(known, values, self._edges[0]))
-        total = self._counts.sum(axis=0)
-        order = slice(None) if self._low else slice(None, None, -1)
-        whole = np.cumsum(total[order])[order]
-        share_all = np.minimum((whole + 1.0) / (total.sum() + 30.0), 1.0)
-        mine = self._counts[carriers]
-        own = np.cumsum(mine[:, order], axis=1)[:, order]
-        share = (own + _TRUST * share_all) / (mine.sum(axis=1, keepdims=True) + _TRUST)
-        rare = -np.log10(np.clip(share, 1e-6, 1.0))
-        return np.where(known, rare[group, cells], 0.0)
+    def rarities(self, present: npt.NDArray[np.bool_]) -> F64:
+        """By carrier and cell, of the carriers that occur; the first ones are all there are."""
+        return np.asarray(kernels.rarities(self._counts, present, self._low, _TRUST), np.float64)
 
-    def learn(self, carrier: I64, values: F64) -> None:
-        known = np.isfinite(values)
-        if known.any():
-            np.add.at(self._counts, (carrier[known], np.searchsorted(self._edges, values[known])), 1.0)
+    def learn(self, carrier: I64, cells: I64) -> None:
+        kernels.add_one(self._counts, carrier, cells)
 
     def forget(self, keep: float) -> None:
         self._counts *= keep
@@ -97,18 +80,15 @@ class Tails:
 
 @dataclass(slots=True)
 class Signoffs:
-    """A window's sign-offs as arrays, one element each; NaN where a number is absent, 0 where a time is."""
+    """A window's sign-offs as arrays, one element each; NaN where a number is absent."""
 
     table: Table
     carrier: I64  # a row of the histograms
-    carriers: I64  # the rows that occur
-    group: I64  # which of them is its own
     occurred: I64
-    out: I64
     wait: F64  # seconds
-    km: F64
+    wait_cell: I64
+    km_cell: I64
     slot: I64
-    direct: Bools
 
     def __len__(self) -> int:
         return len(self.occurred)
@@ -120,7 +100,7 @@ class Usual:
     def __init__(self) -> None:
         self._waits = Tails(_WAITS, low=True)
         self._distances = Tails(_KM, low=False)
-        self._day = np.zeros((_CARRIERS, _SLOTS))
+        self._day = np.zeros((_CARRIERS, SLOTS))
         self._carriers: dict[str, int] = {}
         self._rows = Rows()
         self._where = Regions()
@@ -128,21 +108,17 @@ class Usual:
 
     def read(self, table: Table, offset: int) -> Signoffs:
         carrier = self._rows.of(table.coded("carrier"), self._row, absent=0)
-        carriers, group = np.unique(carrier, return_inverse=True)
         occurred, out = table.whole("occurred"), table.whole("out_for_delivery")
-        direct = table.whole("status") == DELIVERED
-        timed = direct & (out > 0) & (occurred >= out)
+        timed = (table.narrow("status") == DELIVERED) & (out > 0) & (occurred >= out)
+        wait = np.where(timed, (occurred - out) / SECOND, np.nan)
         return Signoffs(
             table=table,
             carrier=carrier,
-            carriers=carriers,
-            group=group,
             occurred=occurred,
-            out=out,
-            wait=np.where(timed, (occurred - out) / 1000, np.nan),
-            km=_kilometres(table),
-            slot=(occurred + offset) % DAY // (5 * MINUTE),
-            direct=direct,
+            wait=wait,
+            wait_cell=self._waits.cells(wait),
+            km_cell=self._distances.cells(_kilometres(table)),
+            slot=(occurred + offset) % DAY // SLOT,
         )
 
     def _row(self, carrier: str) -> int:
@@ -153,54 +129,34 @@ class Usual:
 
     def features(self, signed: Signoffs, together: F64, excess: F64, digits: int) -> F64:
         """One row a sign-off. `together`: others of the courier within the minute; `excess`: log of its courier's."""
-        table = signed.table
-        to, before = table.whole("delivered_to"), table.whole("previous_status")
-        found = np.zeros((len(signed), len(FEATURES)))
-
-        def put(name: str, values: npt.NDArray[Any]) -> None:
-            found[:, AT[name]] = values
-
-        put("impossible", _impossible(signed))
-        put("instant", signed.wait < 75)
-        put("fast", np.clip(self._waits.rarity(signed.group, signed.carriers, signed.wait) - 1.5, 0, 3))
-        put("no_way", signed.direct & (signed.out == 0) & (before != HELD))
-        crowd = np.where((to == STATION) | ~signed.direct, 0.0, together)
-        put("burst", np.where(crowd >= 2, np.log2(1 + np.minimum(crowd, 7)), 0.0))
+        table, carrier = signed.table, signed.carrier
+        present = np.zeros(len(self._carriers) + 1, np.bool_)
+        present[carrier] = True
+        columns = Columns(
+            signed.occurred,
+            table.seconds("out_for_delivery"),
+            table.seconds("accepted"),
+            table.seconds("ordered"),
+            table.narrow("status"),
+            table.narrow("previous_status"),
+            table.narrow("delivered_to"),
+            *self._where.read(table, digits),
+            carrier,
+            together,
+            excess,
+        )
         if self.cases >= _CLOCK_CASES:
-            night, heaped = self._clock(signed)
-            put("night", night)
-            put("heaped", heaped)
-        elsewhere, district = self._where.elsewhere(table, digits)
-        put("other_city", elsewhere)
-        put("other_district", district & ~elsewhere)
-        put("far", np.clip(self._distances.rarity(signed.group, signed.carriers, signed.km) - 1.0, 0, 3))
-        unheld = signed.direct & (before != HELD)
-        put("locker", (to == LOCKER) & unheld)
-        put("station", (to == STATION) & unheld)
-        put("proxy", to == PROXY)
-        put("safe_place", to == SAFE_PLACE)
-        put("courier", np.clip(excess, -1.5, 3.0))
-        return found
-
-    def _clock(self, signed: Signoffs) -> tuple[F64, F64]:
-        """How rare this hour is for the carrier, and how much fuller its last minutes are than those around."""
-        everyone = self._day[: len(self._carriers) + 1].sum(axis=0)
-        mine = self._day[signed.carriers]
-        total = mine.sum(axis=1, keepdims=True)
-        share = (mine + 50.0 * (everyone + 0.02) / (everyone.sum() + 6.0)) / (total + 50.0)
-        around = _around(share, 6)
-        night = np.clip(-np.log10(np.maximum(around * 12 / 13, 1e-6)) - 1.8, 0, 2.5)
-        usual = (around - share) / 12
-        slots = np.arange(_SLOTS)
-        last_minutes = (slots % 12 == 11) & (slots // 12 >= 17)
-        fuller = np.log2((share + 1e-5) / (usual + 1e-5))
-        heaped = np.where(last_minutes, 0.6 + np.clip(fuller, 0, 2), 0.0)
-        return night[signed.group, signed.slot], heaped[signed.group, signed.slot]
+            clock = kernels.by_the_clock(self._day, present, signed.slot, carrier)
+        else:
+            clock = (np.zeros((len(present), SLOTS)),) * 2
+        tails = self._waits.rarities(present), self._distances.rarities(present)
+        cells = signed.wait, signed.wait_cell, signed.km_cell, signed.slot
+        return np.asarray(kernels.features(columns, *cells, *tails, *clock), np.float64)
 
     def learn(self, signed: Signoffs) -> None:
-        self._waits.learn(signed.carrier, signed.wait)
-        self._distances.learn(signed.carrier, signed.km)
-        np.add.at(self._day, (signed.carrier, signed.slot), 1.0)
+        self._waits.learn(signed.carrier, signed.wait_cell)
+        self._distances.learn(signed.carrier, signed.km_cell)
+        kernels.add_one(self._day, signed.carrier, signed.slot)
         self.cases += len(signed)
 
     def forget(self, days: float) -> None:
@@ -227,15 +183,8 @@ class Usual:
         self.cases = float(state["cases"])
 
 
-def _around(values: F64, far: int) -> F64:
-    """Sums of each with those up to `far` places before and behind it, around the clock."""
-    width = 2 * far + 1
-    round_ = np.concatenate([values[:, -far - 1 :], values, values[:, :far]], axis=1).cumsum(axis=1)
-    return np.asarray(round_[:, width:] - round_[:, :-width], np.float64)
-
-
 class Regions:
-    """Whether two regions are the same city, the same district."""
+    """Cities by number, and which regions name no district."""
 
     def __init__(self) -> None:
         self._digits = 0
@@ -243,33 +192,23 @@ class Regions:
 
     def _begin(self) -> None:
         self._cities: dict[str, int] = {}
-        self._city, self._whole = Rows(), Rows()
+        self._rows = Rows()
 
-    def elsewhere(self, table: Table, digits: int) -> tuple[Bools, Bools]:
-        """Signed in another city, in another district, than the parcel is for; absent codes are no mismatch."""
+    def read(self, table: Table, digits: int) -> tuple[I64, I64, npt.NDArray[np.bool_]]:
+        """`here`, `there` and `same` of `Columns`: where it was signed, and where the parcel is for."""
         if digits != self._digits or len(self._cities) > _CITIES:
             self._digits = digits
             self._begin()
         here, there = table.coded("region"), table.coded("destination")
-        city = self._city.of(here, self._number), self._city.of(there, self._number)
-        known = (city[0] >= 0) & (city[1] >= 0)
-        whole = self._whole.of(here, _no_district, 1), self._whole.of(there, _no_district, 1)
-        district = (here.codes != there.codes) & (whole[0] == 0) & (whole[1] == 0)
-        return known & (city[0] != city[1]), known & district
+        return (
+            self._rows.of(here, self._number),
+            self._rows.of(there, self._number),
+            here.codes == there.codes,
+        )
 
     def _number(self, region: str) -> int:
-        return self._cities.setdefault(region[: self._digits], len(self._cities))
-
-
-def _no_district(region: str) -> int:
-    return int(region.endswith("00"))
-
-
-def _impossible(signed: Signoffs) -> Bools:
-    """Handed over before it was ordered, signed before it was handed over: clocks may differ by a minute."""
-    at, accepted, ordered = signed.occurred, signed.table.whole("accepted"), signed.table.whole("ordered")
-    early = ((accepted > 0) & (at + MINUTE < accepted)) | ((ordered > 0) & (at + MINUTE < ordered))
-    return np.asarray(early | ((accepted > 0) & (ordered > 0) & (accepted + MINUTE < ordered)))
+        city = self._cities.setdefault(region[: self._digits], len(self._cities))
+        return 2 * city + region.endswith("00")
 
 
 def _kilometres(table: Table) -> F64:

@@ -25,6 +25,9 @@ OPEN: Final = 10.0  # log likelihood ratio: some eleven arrivals that did not co
 CLOSE: Final = 5.0
 FULL: Final = 15.0  # no surer than this, or the end would be noticed late
 DOUBT: Final = 3.0  # what looks like a stop teaches nothing
+MOST: Final = (
+    3.0  # times its usual, beyond what all see more: the backlog after a stop is not what comes in that hour
+)
 READY_DAYS: Final = 4.0
 MEMORY_DAYS: Final = 7.0
 COMMON_DAYS: Final = 1.0  # days that the hours of all regions weigh in a region's own
@@ -55,7 +58,7 @@ class Standstill:
         self.stopped = (self._evidence >= OPEN) | (self.stopped & (self._evidence >= CLOSE))
         given_up = self._since > LONGEST_DAYS
         self._evidence[given_up], self.stopped[given_up] = 0.0, False
-        self._learn(hour, arrived, days)
+        self._learn(hour, arrived, days, now)
 
     @property
     def since_days(self) -> F64:
@@ -70,10 +73,13 @@ class Standstill:
         common = daily * (float(self._seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
         return np.asarray((self._seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
 
-    def _learn(self, hour: int, arrived: F64, days: float) -> None:
+    def _learn(self, hour: int, arrived: F64, days: float, now: F64) -> None:
+        """`now`: what all other regions see of their usual."""
         share = days * HOURS  # of this hour of the day
         keep = 0.5 ** (share / MEMORY_DAYS)
-        learned = np.where(self._evidence > DOUBT, self._usual(hour) * share, arrived)
+        usual = self._usual(hour) * share
+        most = MOST * (usual * np.maximum(now, 1.0) + 1.0) if self._age >= READY_DAYS else np.inf
+        learned = np.where(self._evidence > DOUBT, usual, np.minimum(arrived, most))
         self._seen[:, hour] = self._seen[:, hour] * keep + learned
         self._days[hour] = self._days[hour] * keep + share
         self._age += days

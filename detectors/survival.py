@@ -11,7 +11,9 @@ whatever was learned, and a leg with fewer than `ready_cases` cases uses its def
 What follows the bulk is a mixture of slow parcels, which soon move, and stuck ones. A margin in hours parts them where
 a smaller share alone cannot, as stuck ones are stuck for days on all lanes; on the road the slow ones are slow in
 proportion to the way. A wait in a facility whose end nobody scanned lasts until the next arrival, so its limit is not
-below a part of the lane's limit on the way onward. Where all stands still (`quick`), being slow is no chance.
+below a part of the lane's limit on the way onward. Where all stands still (`quick`), being slow is no chance: in a
+facility, which may be jammed and still send some on, soon after nearly all of the lane would have moved; elsewhere only
+a stopped region is meant, and half of the lane is enough.
 
 *Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
@@ -19,7 +21,7 @@ below a part of the lane's limit on the way onward. Where all stands still (`qui
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -64,6 +66,8 @@ class Options(Protocol):
     @property
     def jam_margin_hours(self) -> float: ...
     @property
+    def stop_margin_hours(self) -> float: ...
+    @property
     def onward_share(self) -> float: ...
     @property
     def onward_hours(self) -> float: ...
@@ -88,9 +92,16 @@ class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
     def __init__(
-        self, lanes: int, segments: int, options: Options, onward: Mapping[int, int] | None = None
+        self,
+        lanes: int,
+        segments: int,
+        options: Options,
+        onward: Mapping[int, int] | None = None,
+        jammed: Collection[int] = (),
     ) -> None:
-        """`onward`: from the legs that end with a departure to those that begin with it, which are on the road."""
+        """`onward`: from the legs that end with a departure to those that begin with it, which are on the road.
+        `jammed`: the legs that a jam slows.
+        """
         self._options = options
         shape = (lanes, segments)
         self.ends = np.zeros((*shape, BINS), np.float32)
@@ -103,6 +114,8 @@ class Durations:
         self._by_segment = np.zeros((segments, BINS))
         self._by_group = np.zeros((1, segments, BINS))
         self._group_of = np.zeros((segments, lanes), np.int64)
+        self._groups = np.zeros(segments, np.int64)  # how many there are
+        self._grouped = 0  # lanes whose groups are known
         self.estimated_at = 0
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
@@ -113,6 +126,9 @@ class Durations:
         self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
         self._share = np.array([0.5] + [limit.share for limit in limits])
         self._sure = np.array([0.0] + [limit.sure for limit in limits])
+        in_jams = np.isin(np.arange(segments), list(jammed))
+        self._alpha = np.where(in_jams, options.alpha, 0.5)
+        self._quick_margin = np.where(in_jams, options.jam_margin_hours, options.stop_margin_hours) * HOUR
         self._onward = np.full(segments, -1)
         for leg, then in (onward or {}).items():
             self._onward[leg] = then
@@ -126,23 +142,16 @@ class Durations:
 
     def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
-        if self.estimated_at:
-            days = (now - self.estimated_at) / _DAY_MS
-            self.ends[: lanes + 1] *= np.float32(0.5 ** (days / self._options.half_life_days))
+        days = (now - self.estimated_at) / _DAY_MS if self.estimated_at else 0.0
         self.estimated_at = now
-        segments = self.ends.shape[1]
-        groups = np.zeros(segments, np.int64)
-        on_the_road = np.isin(np.arange(segments), self._onward)
-        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
-            known, compact = np.unique(names[: lanes + 1], return_inverse=True)
-            groups[legs] = len(known)
-            self._group_of[legs, : lanes + 1] = compact
-        self._by_group = np.zeros((int(groups.max()), segments, BINS))
+        if lanes + 1 != self._grouped:
+            self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
         kernels.estimate(
             self.ends,
             self.still,
+            np.float32(0.5 ** (days / self._options.half_life_days)),
             self._group_of,
-            groups,
+            self._groups,
             lanes,
             self._share,
             float(self._options.shrink_cases),
@@ -155,8 +164,8 @@ class Durations:
             self._onward,
             float(self._options.onward_share),
             float(self._options.onward_hours * HOUR),
-            float(self._options.alpha),
-            float(self._options.jam_margin_hours * HOUR),
+            self._alpha,
+            self._quick_margin,
             float(self._options.ahead_hours * HOUR),
             self._by_segment,
             self._by_group,
@@ -166,6 +175,17 @@ class Durations:
             self.cases,
             self.staying,
         )
+
+    def _group(self, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any]) -> None:
+        """What each lane borrows from. What a lane stands for never changes, so only new ones are news."""
+        lanes, segments = len(carrier_of), self.ends.shape[1]
+        on_the_road = np.isin(np.arange(segments), self._onward)
+        for legs, names in ((~on_the_road, carrier_of), (on_the_road, way_of)):
+            known, compact = np.unique(names, return_inverse=True)
+            self._groups[legs] = len(known)
+            self._group_of[legs, :lanes] = compact
+        self._by_group = np.zeros((int(self._groups.max()), segments, BINS))
+        self._grouped = lanes
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:
         """Per bin, of one lane as it is now, drawn towards its group as last estimated."""
@@ -241,5 +261,6 @@ class Durations:
         self._by_segment[:legs] = np.frombuffer(state["by_segment"]).reshape(legs, BINS)
         self._by_group = np.zeros((len(by_group), self.ends.shape[1], BINS))
         self._by_group[:, :legs] = by_group
+        self._grouped = 0
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]

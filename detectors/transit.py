@@ -8,25 +8,28 @@ towards what stands above it, say how the present differs; a weekly curve says w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from detectors.clock import DAY, HOUR
 from detectors.findings import Instant
 from detectors.plain import pack, unpack
-from detectors.tables import F64, I64, Coded, Rows
+from detectors.tables import F64, I64, SECOND, Coded, Rows
 
 BIN: Final = 12 * HOUR
 BINS: Final = 180  # ninety days
+FORWARD: Final = 7  # segments below it lead up to delivery
 SHAPE_DAYS: Final = 60.0  # half-lives
 SPEED_DAYS: Final = 5.0
 CARRIER_DAYS: Final = 30.0
 LANE_DAYS: Final = 45.0
 _SLOTS: Final = 14  # half days of a week
+_SECONDS: Final = BIN // SECOND
 _ONE: Final = 2.0**36
 QUANTILES: Final = (0.05, 0.1, 0.5, 0.9, 0.95)
 
@@ -94,13 +97,9 @@ class Ratios:
         """One more of each."""
         self._seen += np.bincount(rows, minlength=len(self._seen))
 
-    def expect(self, expected: F64) -> None:
-        """By row, for all of them."""
-        self._expected[: len(expected)] += expected
-
-    @property
-    def factors(self) -> F64:
-        return self._factor
+    def expect(self, rows: I64, expected: F64) -> None:
+        """So much more of each."""
+        self._expected += np.bincount(rows, expected, minlength=len(self._expected))
 
     def decay(self, days: float) -> None:
         keep = 0.5 ** (days / self._half_life)
@@ -121,6 +120,17 @@ class Ratios:
         self._known.forget()
         self._seen, self._expected = unpack(state["seen"]), unpack(state["expected"])
         self._factor = unpack(state["factor"])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Parcels at one moment, one element each; those that nobody has, or that are past delivery, wait for nothing."""
+
+    accepted: npt.NDArray[Any]  # seconds, 0 where not handed over
+    segment: npt.NDArray[Any]
+    carrier: Coded
+    lane: Coded
+    until: int  # seconds
 
 
 class Transit:
@@ -161,32 +171,43 @@ class Transit:
         for ratios in (self._week, self._carriers, self._lanes):
             ratios.decay(days)
 
-    def wait(self, age: F64, carrier: I64, lane: I64, local: Instant, span: float) -> None:
-        """Parcels seen out at these ages by a look that comes every `span`: an unbiased count of the time waited. An age
-        that is no number is that of a parcel that waits for nothing.
-        """
+    def wait(self, parcels: Waiting, local: Instant, span: float) -> None:
+        """Parcels seen out by a look that comes every `span`: an unbiased count of the time waited."""
+        lanes, carriers = parcels.lane.codes, parcels.carrier.codes
+        if not len(lanes):
+            return
+        room = int(lanes.max()) + 1
         pieces = max(1, int(np.ceil(span / BIN)))
         bins = span / pieces / BIN
         for piece in range(pieces):
             shift = ((piece + 0.5) / pieces - 0.5) * span
             slot = self._slot(np.array([local + shift]))
-            base, carriers = self.base(), self._carriers.factors
-            cells, by_carrier, by_lane = tally(
-                age, shift, carrier, lane, base, carriers, len(self._lanes.factors)
+            base = self.base()
+            cells, carrier_of, by_code = tally(
+                parcels.accepted,
+                parcels.segment,
+                carriers,
+                lanes,
+                room,
+                parcels.until,
+                round(shift / SECOND),
+                base,
             )
-            week = float(self._week.factor(slot)[0])
+            seen = np.flatnonzero(by_code)
+            carrier, lane = self.rows_of(
+                Coded(carrier_of[seen], parcels.carrier.texts), Coded(seen, parcels.lane.texts)
+            )
+            week, expected = float(self._week.factor(slot)[0]), by_code[seen] / _ONE
             # from above down, each against what stands above it only: factors that knew of each other would swing
-            expected = np.zeros(len(self._week.factors))
-            expected[slot] = bins * float(cells @ base)
-            self._week.expect(expected)
-            usual = bins * week * self.speed() / _ONE
-            self._carriers.expect(usual * by_carrier)
-            self._lanes.expect(usual * by_lane)
+            self._week.expect(slot, np.array([bins * float(cells @ base)]))
+            usual = bins * week * self.speed() * expected
+            self._carriers.expect(carrier, usual)
+            self._lanes.expect(lane, usual * self._carriers.factor(carrier))
             self._exposure += bins * week * cells
             self._recent[1] += bins * week * cells
 
-    def end(self, age: F64, carrier: I64, lane: I64, local_ends: F64) -> None:
-        cells = np.clip(age // BIN, 0, BINS - 1).astype(np.int64)
+    def end(self, age: I64, carrier: I64, lane: I64, local_ends: I64) -> None:
+        cells = np.clip(age // BIN, 0, BINS - 1)
         self._week.came(self._slot(local_ends))
         self._carriers.came(carrier)
         self._lanes.came(lane)
@@ -207,7 +228,7 @@ class Transit:
     def _speed(self, carrier: I64, lane: I64) -> F64:
         return self.speed() * self._carriers.factor(carrier) * self._lanes.factor(lane)
 
-    def _slot(self, local: F64) -> I64:
+    def _slot(self, local: F64 | I64) -> I64:
         return ((local // (12 * HOUR)).astype(np.int64) + 6) % _SLOTS  # 1970-01-01 was a Thursday
 
     def names(self, carriers: Sequence[str], lanes: Sequence[str]) -> tuple[I64, I64]:
@@ -259,19 +280,21 @@ class Transit:
 
 @njit(cache=True, nogil=True)
 def tally(
-    age: Any, shift: float, carrier: Any, lane: Any, base: Any, factor: Any, lanes: int
+    accepted: Any, segment: Any, carrier: Any, lane: Any, lanes: int, now: int, shift: int, base: Any
 ) -> tuple[Any, Any, Any]:
-    """Parcels by cell of the table; the deliveries a bin that it expects of them, by carrier and, at the carrier's
-    speed, by lane, in units of 1/_ONE. Whole numbers: their sums do not hang on the order of the parcels.
+    """Of what waits: parcels by cell of the table; by lane its carrier, and the deliveries a bin that the table expects, in
+    units of 1/_ONE. Whole numbers: their sums do not hang on the order of the parcels. Times in seconds.
     """
     cells = np.zeros(BINS, np.int64)
-    by_carrier = np.zeros(len(factor), np.int64)
-    by_lane = np.zeros(lanes, np.int64)
-    for row in range(len(age)):
-        if math.isnan(age[row]):
-            continue
-        cell: Any = min(max(np.int64((age[row] + shift) / BIN), 0), BINS - 1)
-        cells[cell] += 1
-        by_carrier[carrier[row]] += np.int64(base[cell] * _ONE + 0.5)
-        by_lane[lane[row]] += np.int64(base[cell] * factor[carrier[row]] * _ONE + 0.5)
-    return cells, by_carrier, by_lane
+    carriers = np.zeros(lanes, np.int64)
+    expected = np.zeros(lanes, np.int64)
+    units = (base * _ONE + 0.5).astype(np.int64)
+    for row in range(len(accepted)):
+        since = np.int64(accepted[row])
+        waits = np.int64((since > 0) & (since <= now) & (segment[row] < FORWARD))
+        waited: Any = max(now - since + shift, 0)
+        cell: Any = min(waited // _SECONDS, BINS - 1)
+        cells[cell] += waits
+        carriers[lane[row]] = carrier[row]
+        expected[lane[row]] += waits * units[cell]
+    return cells, carriers, expected

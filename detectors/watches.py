@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from numba import njit
 
 from detectors.findings import Instant
 from detectors.river_adapter import Drift
-from detectors.tables import F64, I64, LANE, Rows, Table
+from detectors.tables import I64, LANE, Rows, Table
 
 WATCH: Final = np.dtype(
     [
@@ -134,7 +135,30 @@ class Watches:
                 self.drift(watch).restore(tested)
 
 
-def sums(watches: I64, values: F64, size: int) -> F64:
-    """By watch, of rows that have one."""
-    known = watches >= 0
-    return np.bincount(watches[known], values[known], minlength=size).astype(np.float64, copy=False)
+@njit(cache=True, nogil=True)
+def count(
+    watches: Any, finished: Any, residual: Any, all_legs: float, all_total: float, rows: Any, now: int
+) -> None:
+    """Adds what ended to the batches of WATCH `rows`: of each line, to its watches of each level. What stands above a
+    watch, less its own, are its peers.
+    """
+    legs, total = np.zeros(len(rows)), np.zeros(len(rows))
+    above = np.full(len(rows), NOBODY, np.int64)
+    for line in range(len(watches)):
+        for level in range(LEVELS):
+            watch = watches[line, level]
+            if watch != NOBODY:
+                legs[watch] += finished[line]
+                total[watch] += residual[line]
+                if level > 0:
+                    above[watch] = watches[line, level - 1]
+    for watch in range(len(rows)):
+        if legs[watch] > 0:
+            row, upper = rows[watch], above[watch]
+            if row.legs == 0:
+                row.began = now
+            row.legs += legs[watch]
+            row.total += total[watch]
+            row.peer_legs += (all_legs if upper == NOBODY else legs[upper]) - legs[watch]
+            row.peer_total += (all_total if upper == NOBODY else total[upper]) - total[watch]
+            row.seen = now

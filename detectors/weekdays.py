@@ -1,7 +1,8 @@
 """How much work a carrier does on each day of the week, learned from how many legs end: Sundays that are half days.
 
-A carrier's pace on a weekday is its legs ended on such days against those on its busy ones, at most 1. Days fade with
-a half-life; a few imagined busy legs a day keep a small carrier's luck from looking like a day of rest.
+A slow day is one on which fewer legs end than on busy days, and a smaller share of those that wait: a shop that ships
+less on Sundays makes no day of rest, nor does a jam in which more wait. A carrier's pace on a weekday is the larger of
+these two against its busy days, at most 1. Days fade with a half-life; a few imagined legs at the busy pace keep a small carrier's luck from looking like a rest.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ F64 = npt.NDArray[np.float64]
 
 DAYS: Final = 7
 HALF_LIFE_WEEKS: Final = 4.0
-FEW: Final = 30.0  # legs a day, added to every day
-RAMP: Final = 5  # first days of a carrier, on which its parcels are only coming in
+FEW: Final = 20.0  # legs, added to each weekday's
+WITHIN: Final = (
+    1 / 48
+)  # of a day that a leg is open at the least: one that ends on its day is not there at midnight
+RAMP: Final = 2  # first days of a carrier, on which its parcels are only coming in
 LEAST: Final = 0.1  # a day on which nothing at all ended may be a broken feed
 
 
@@ -28,30 +32,46 @@ class Weekdays:
 
     def __init__(self, rows: int) -> None:
         self._legs = np.zeros((rows, DAYS))
+        self._waiting = np.zeros((rows, DAYS))
         self._days = np.zeros((rows, DAYS))
         self._age = np.zeros(rows)
 
-    def learn(self, weekday: int, legs: F64) -> None:
-        """A whole day is over: legs that ended on it, one element a carrier. A day without any is no data."""
+    def learn(self, weekday: int, legs: F64, waiting: F64) -> None:
+        """A whole day is over: legs that ended on it, and how many were open at its midnights, one element a carrier.
+
+        A day without any is no data.
+        """
         if not legs.any():
             return
         self._age += (self._age > 0) | (legs > 0)
         rows = np.flatnonzero(self._age > RAMP)
         keep = 0.5 ** (1.0 / HALF_LIFE_WEEKS)
-        self._legs[rows, weekday] = self._legs[rows, weekday] * keep + legs[rows]
-        self._days[rows, weekday] = self._days[rows, weekday] * keep + 1.0
+        for sums, new in (
+            (self._legs, legs[rows]),
+            (self._waiting, (waiting + WITHIN * legs)[rows]),
+            (self._days, 1.0),
+        ):
+            sums[rows, weekday] = sums[rows, weekday] * keep + new
 
     def pace(self) -> F64:
         """[carrier, weekday], Monday first; 1 on days not yet seen, and for carriers not seen for five of the seven."""
         seen = self._days > 0
-        mean = np.divide(self._legs, self._days, out=np.zeros_like(self._legs), where=seen)
-        busy = np.median(np.sort(mean, axis=1)[:, 2:], axis=1, keepdims=True)
-        pace = np.clip((mean + FEW) / (busy + FEW), LEAST, 1.0)
+        pace = np.maximum(self._against_busy(self._waiting), self._against_busy(self._days))
+        pace = np.clip(pace, LEAST, 1.0)
         return np.where(seen & (seen.sum(axis=1, keepdims=True) >= DAYS - 2), pace, 1.0)
 
+    def _against_busy(self, measure: F64) -> F64:
+        """Legs of each weekday against what its measure comes to at the rate of busy days."""
+        rate = np.divide(self._legs, measure, out=np.zeros_like(self._legs), where=measure > 0)
+        busy = np.median(np.sort(rate, axis=1)[:, 2:], axis=1, keepdims=True)
+        return np.asarray((self._legs + FEW) / (busy * measure + FEW))
+
     def state(self) -> dict[str, Any]:
-        return {"legs": pack(self._legs), "days": pack(self._days), "age": pack(self._age)}
+        names = ("legs", "waiting", "days", "age")
+        return {name: pack(getattr(self, f"_{name}")) for name in names}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        if "waiting" not in state:  # counted otherwise: begin again
+            return
         self._legs, self._days = unpack(state["legs"]), unpack(state["days"])
-        self._age = unpack(state["age"])
+        self._waiting, self._age = unpack(state["waiting"]), unpack(state["age"])

@@ -80,11 +80,11 @@ class Weeks:
 
 def forecast(weeks: Sequence[Weeks], stock: F64, deviation: F32, hour: int) -> F32:
     """The stock of each key at each horizon, one row a horizon. `weeks`: of arrivals, of departures and of the stock;
-    `deviation`: logarithms of today's arrivals and departures over the usual, between -3 and 3, one row a key; `hour`
-    of the week is the one that is over.
+    `deviation`: logarithms of today's arrivals and departures over the usual, between -3 and 3, one row each; `hour` of
+    the week is the one that is over.
     """
     arrivals, departures, stands = weeks
-    more, faster = np.ascontiguousarray(deviation.T)
+    more, faster = deviation
     return np.asarray(
         stocks(
             arrivals.factor,
@@ -116,8 +116,8 @@ def refresh(
 ) -> None:
     for hour in range(first_hour, last_hour):
         for key in range(first, last):
-            trust = days[key, hour] / (days[key, hour] + own_hour)
-            factor[hour, key] = math.exp(shared[hour] + trust * (own[key, hour] - shared[hour]))
+            trust = days[hour, key] / (days[hour, key] + own_hour)
+            factor[hour, key] = math.exp(shared[hour] + trust * (own[hour, key] - shared[hour]))
 
 
 @njit(inline="always", fastmath=True)

@@ -8,7 +8,8 @@ from detectors.clock import DAY, HOUR, promise_ends
 from detectors.interfaces import empty
 from detectors.late import LatePredicted
 from detectors.lateness import Known, Lateness, WorkingDays, days_out
-from detectors.transit import Transit
+from detectors.tables import Coded
+from detectors.transit import Transit, Waiting
 from tests.recordings.late_predicted import FRAMES, frames, parcels
 from tests.recordings.windows import MONDAY, rows
 
@@ -143,10 +144,11 @@ def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_d
         stay = rng.random(len(live)) < np.exp(-step / mean)
         for (started, _), stays in zip(live, stay, strict=True):
             if not stays:
-                table.end(np.array([float(now - started)]), carrier, lane, np.array([float(now)]))
+                table.end(np.array([now - started]), carrier, lane, np.array([now]))
         live = [one for one, stays in zip(live, stay, strict=True) if stays] + [(now, 0)] * 10
-        ages = np.array([float(now - started) for started, _ in live])
-        table.wait(ages, np.repeat(carrier, len(live)), np.repeat(lane, len(live)), now, float(step))
+        accepted, each = np.array([started for started, _ in live]) // 1000, np.ones(len(live), np.int64)
+        names = Coded(each, [None, "SF"]), Coded(each, [None, "a-b"])
+        table.wait(Waiting(accepted, each, *names, now // 1000), now, float(step))
     bound = table.remaining(np.zeros(1), carrier, lane, MONDAY + 60 * DAY)[0, -1]
     above = float(np.exp(-bound / (3.0 * slow * DAY)))
     assert 0.02 < above < (0.08 if slow == 1.0 else 0.13)

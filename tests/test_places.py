@@ -79,9 +79,9 @@ def test_the_interval_holds_what_comes_a_day_later_in_a_calm_world() -> None:
         rows = np.arange(3)
         if each.until > MONDAY + 16 * DAY:
             hour = detector._hours - 25
-            told = detector._told[hour % 72, rows, 0]
+            told = detector._told[hour % 72, 0, rows]
             stock = each.facilities["stock"].to_numpy()
-            inside.append(np.abs(stock - told) <= detector._margin(rows, np.zeros((3, 2)))[:, 0])
+            inside.append(np.abs(stock - told) <= detector._margin(rows, np.zeros((2, 3)))[0])
     assert 0.8 < float(np.mean(inside)) <= 1.0
 
 

@@ -15,6 +15,7 @@ from detectors.peers import Peers
 from detectors.river_adapter import NOT_READY, Drift, OnlineLogistic
 from detectors.signature import SignatureSuspect
 from detectors.signoff_features import INTERCEPT, PRIOR
+from detectors.signoff_kernels import FEATURES
 from detectors.tables import F64, table_of
 from tests.recordings.signature_suspect import (
     BAD,
@@ -41,6 +42,10 @@ def taught() -> SignatureSuspect:
     for each in WINDOWS:
         detector.run(each)
     return detector
+
+
+def test_the_rules_have_a_weight_each_in_the_order_of_the_columns() -> None:
+    assert tuple(PRIOR) == FEATURES
 
 
 def test_whole_bags_signed_at_once_are_found_and_their_courier_named() -> None:

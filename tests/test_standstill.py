@@ -81,6 +81,16 @@ def test_a_stop_teaches_nothing_but_one_without_end_is_the_usual_at_last() -> No
     assert not world.judge.stopped.any()
 
 
+def test_the_backlog_after_a_stop_is_not_what_comes_in_those_hours() -> None:
+    world = World()
+    world.goes(10 * 24)
+    world.goes(48, quiet(1))
+    flood = np.ones(len(HOURLY))
+    flood[1] = 150.0  # by night
+    world.goes(5, flood)
+    assert not world.goes(8 * 24 - 5).any()
+
+
 def test_nothing_is_said_in_the_first_days() -> None:
     assert not World().goes(72, quiet(3)).any()
     world = World()

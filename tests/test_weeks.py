@@ -47,7 +47,7 @@ def test_a_forecast_is_the_same_as_hour_after_hour_in_double_precision() -> None
     rng = np.random.default_rng(4)
     stock, more, faster = rng.uniform(0, 900, KEYS), rng.uniform(-3, 3, KEYS), rng.uniform(-3, 3, KEYS)
     hour = 150
-    deviation = np.stack([more, faster], axis=1).astype(np.float32)
+    deviation = np.stack([more, faster]).astype(np.float32)
     answer = forecast(weeks, stock, deviation, hour)
     comes, goes, stands = map(table, weeks)
     level = stock.copy()

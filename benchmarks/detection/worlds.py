@@ -22,13 +22,18 @@ from detectors.feed_silent import FeedSilent
 from detectors.findings import Finding
 from monitor.evaluate import Costs, Report, evaluate
 from monitor.evaluate.matching import FOREVER, match
-from monitor.evaluate.measures import Measures, measure
+from monitor.evaluate.measures import Measures, measure, ratio
 from monitor.evaluate.records import ACTION, EPISODE, World, anomalies, family, world
 from monitor.replay import replay_files
 from monitor.simulate import simulate
 
 FLAT = (24.0, 36.0, 48.0, 60.0, 72.0, 96.0)
 LANE_Z = (1.5, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0)
+# What the default policy writes to the customer of a parcel at once, whichever detector found it.
+MESSAGES = (
+    "promise_broken", "presumed_lost",
+    "pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "collection_stalled",
+)  # fmt: skip
 OURS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -36,12 +41,15 @@ OURS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 class Judged:
     """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening. `standing` has the
     same, with complaints that were written while the parcel stood still, instead of all that followed its last scan.
+    `any_message` is the share of the complaints about stalled parcels before which any of `MESSAGES` was found of the
+    parcel since it had begun to stand; None without such complaints.
     """
 
     scenario: str
     seed: int
     stalls: dict[str, list[Measures]]
     standing: dict[str, list[Measures]]
+    any_message: float | None
 
 
 def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick_seconds: int) -> Judged:
@@ -62,7 +70,20 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
         {kind: [_row(name, found, of, here) for name, found in rows] for kind, rows in rules.items()}
         for of in said
     )
-    return Judged(scenario, seed, every, standing)
+    return Judged(scenario, seed, every, standing, any_message(found, truth))
+
+
+def any_message(found: pl.DataFrame, truth: pl.DataFrame) -> float | None:
+    complained = _of_parcels(truth).filter(~pl.col("minor") & pl.col("complained").is_not_null())
+    said = found.filter(pl.col("kind").is_in(list(MESSAGES)) & (pl.col("subject_type") == "parcel"))
+    told = said.select("subject_id", "opened").join(complained, on="subject_id")
+    since = pl.col("opened").is_between("starts", "complained", closed="left")
+    return ratio(told.filter(since)["anomaly"].n_unique(), len(complained))
+
+
+def _of_parcels(truth: pl.DataFrame) -> pl.DataFrame:
+    """No flat rule speaks of unpacked orders or refunds."""
+    return truth.filter((pl.col("family") == "stall") & (pl.col("subject_type") == "parcel"))
 
 
 def while_standing(truth: pl.DataFrame) -> pl.DataFrame:
@@ -111,10 +132,7 @@ def judged(name: str, mine: pl.DataFrame, truth: pl.DataFrame, here: World) -> M
 
 
 def _row(name: str, found: pl.DataFrame, truth: pl.DataFrame, here: World) -> Measures:
-    """Stalls of parcels only: no flat rule speaks of unpacked orders or refunds."""
-    return judged(
-        name, found, truth.filter((pl.col("family") == "stall") & (pl.col("subject_type") == "parcel")), here
-    )
+    return judged(name, found, _of_parcels(truth), here)
 
 
 def at_recall(ours: Sequence[Measures], recall: float) -> Measures:

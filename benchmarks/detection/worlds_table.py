@@ -25,7 +25,7 @@ NAMES = ("precision", "recall", "alarms_a_day", "found_before", "lead_hours", "d
 _BEFORE = NAMES.index("found_before")
 BESIDE = (
     "scenario", "ours", "precision", "times", "recall", "found before the complaint",
-    "complaints while it stood", "delay h",
+    "complaints while it stood", "delay h", "ours, by any message",
 )  # fmt: skip
 PARCELS = int(os.environ.get("FORESTALL_WORLD_PARCELS", "12000"))
 DAYS = 30
@@ -80,6 +80,7 @@ def beside(worlds: Sequence[Judged]) -> list[tuple[object, ...]]:
         one.stalls["ours"].index(at_recall(one.stalls["ours"], rule.recall or 0.0))
         for one, rule in zip(worlds, flat, strict=True)
     ]
+    messages = [one.any_message for one in worlds if one.any_message is not None]
     rows: list[tuple[object, ...]] = []
     for name, chosen in (("all that open", [0] * len(worlds)), ("at its recall", places)):
         mine = [one.stalls["ours"][place] for one, place in zip(worlds, chosen, strict=True)]
@@ -101,6 +102,7 @@ def beside(worlds: Sequence[Judged]) -> list[tuple[object, ...]]:
                 pairs["found_before"],
                 stood,
                 pairs["delay_hours"],
+                mean(messages) if messages and name == "all that open" else "-",
             )
         )
     return rows

@@ -186,7 +186,7 @@ def _rest(engine: Engine) -> dict[str, Callable[[], Any]]:
         "outcomes": world.outcomes.tolist,
         "counts": world.counts.tolist,
         "learned": lambda: stage.learned.state(stage.lane_count),
-        "census": lambda: [engine.census_at, sorted(engine.census_left), engine.census_hurries],
+        "census": lambda: [engine.census_at, sorted(engine.census_left), sorted(engine.hasten_left)],
         "place": engine.place.state,
         "watching": engine.watching.state,
         "holding": engine.holding.state,
@@ -212,8 +212,12 @@ def load(engine: Engine, data: bytes) -> str:
     stage.world.counts[:] = content["counts"]
     stage.learned.restore(content["learned"])
     engine.now = content["now"]
-    engine.census_at, left, *hurries = content["census"]
-    engine.census_left, engine.census_hurries = set(left), hurries == [True]
+    engine.census_at, left, *hasten = content["census"]
+    engine.census_left = set(left)
+    if hasten and isinstance(hasten[0], list):
+        engine.hasten_left = set(hasten[0])
+    else:  # an older version said due times by the long limits alone: the next census says them anew
+        engine.census_at = 0
     engine.place.restore(content["place"])
     engine.watching.restore(content["watching"])
     engine.holding.restore(content["holding"])

@@ -36,6 +36,7 @@ from monitor.engine.windows import Frames
 from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
+_SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
 _QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -115,7 +116,7 @@ class Engine:
         self._census_ms = round(detection.stalls.census_hours * HOUR * 1000)
         self.census_at: Instant = 0
         self.census_left: set[int] = set()
-        self.census_hurries = False
+        self.hasten_left: set[int] = set()
 
     # -- in ----------------------------------------------------------------------------------------------------
 
@@ -158,16 +159,14 @@ class Engine:
         found = self.place.run(now)
         self.holding.hear(found, now)
         self.holding.doubt(self.place.doubted(), now)
-        # Limits that shrink reach waiting parcels at a census: at once, then.
         if self.jams.hear(found) | self.stops.pass_time(now):
-            self.census_hurries = True
+            self.hasten_left = set(range(BUCKETS))
         self.holding.settle(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
             self.pacing.pass_time(now)
             self.stage.estimate(now)
-        wanted = self.census_hurries or now - self.census_at >= self._census_ms
-        if wanted and not self.census_left:
-            self.census_at, self.census_hurries = now, False
+        if now - self.census_at >= self._census_ms and not self.census_left:
+            self.census_at = now
             self.census_left = set(range(BUCKETS))
         buckets = self._buckets_due(before, now)
         found += self.watching.look(buckets, now)
@@ -185,19 +184,25 @@ class Engine:
     def _sweep(self, buckets: Sequence[int], now: int) -> list[Finding]:
         seconds = now // 1000
         counting = [bucket for bucket in buckets if bucket in self.census_left]
+        if len(buckets) < BUCKETS:  # a slice, which must not take long
+            counting = counting[: -(-len(buckets) // _SWEEPS_A_CENSUS)]
         if counting:
             self.stage.census(counting, seconds)
             self.census_left.difference_update(counting)
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
+        if self.hasten_left:
+            self.stage.hasten([bucket for bucket in buckets if bucket in self.hasten_left], seconds)
+            self.hasten_left.difference_update(buckets)
         dues = self.stage.sweep(buckets, seconds)
         return self._judge_dues(dues, now) if len(dues) else []
 
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
         self.watching.passed(dues)
         found = self.judge.dues(dues, now)
-        leaving = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
-        for key0, key1 in zip(leaving["key0"].tolist(), leaving["key1"].tolist(), strict=True):
+        gone = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
+        hashed = gone[gone["key0"] >= np.uint64(packing.HASHED)]
+        for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
             self.names.release(key0, key1)
         return found
 

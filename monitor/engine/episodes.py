@@ -5,7 +5,7 @@ The table holds a bit an episode; what was said when it opened is kept here, for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -18,54 +18,59 @@ PROMISE: Final = "promise"
 LOST: Final = "lost"
 CHUNK: Final = 500  # parcels a piece of the state
 Key = tuple[int, int]
-_NONE: Final[Mapping[str, Finding]] = {}
 
 
 class ParcelEpisodes:
     """The finding that opened each, or the last that updated it."""
 
     def __init__(self) -> None:
-        self._open: dict[Key, dict[str, Finding]] = {}
+        self._open: dict[
+            Key, tuple[Finding, ...]
+        ] = {}  # nearly always one a key, which a dictionary is large for
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
     def of(self, key: Key) -> Mapping[str, Finding]:
-        return self._open.get(key, _NONE)
+        return {one.detector: one for one in self._open.get(key, ())}
 
     def open(self, key: Key, finding: Finding) -> None:
-        mine = self._open.get(key)
-        if mine is None:
-            self._open[key] = {finding.detector: finding}
-        else:
-            mine[finding.detector] = finding
+        self._open[key] = (*self._others(key, finding.detector), finding)
+
+    def open_all(self, keys: Iterable[Key], findings: Iterable[Finding]) -> None:
+        """As `open`, of many."""
+        mine = self._open
+        for key, finding in zip(keys, findings, strict=True):
+            if key in mine:
+                self.open(key, finding)
+            else:
+                mine[key] = (finding,)
 
     def update(
         self, key: Key, detector: str, score: float, evidence: Mapping[str, Any], now: Instant
     ) -> Finding:
-        known = self._open[key][detector]
+        known = self.of(key)[detector]
         fresh = replace(known, as_of=now, state=State.UPDATED, score=score, evidence=evidence)
-        self._open[key][detector] = fresh
+        self.open(key, fresh)
         return fresh
 
-    def close(self, key: Key, detectors: Iterable[str], now: Instant, reason: CloseReason) -> list[Finding]:
+    def close(self, key: Key, detectors: Sequence[str], now: Instant, reason: CloseReason) -> list[Finding]:
         """Those of `detectors` that are open, in this order."""
-        episodes = self._open.get(key)
-        if episodes is None:
-            return []
-        found = [
-            replace(episodes.pop(detector), as_of=now, state=State.CLOSED, close_reason=reason)
-            for detector in detectors
-            if detector in episodes
-        ]
-        if not episodes:
-            del self._open[key]
-        return found
+        episodes = self._open.pop(key, ())
+        ended = [one for one in episodes if one.detector in detectors]
+        if len(ended) < len(episodes):
+            self._open[key] = tuple(one for one in episodes if one.detector not in detectors)
+        if len(ended) > 1:
+            ended.sort(key=lambda one: detectors.index(one.detector))
+        return [replace(one, as_of=now, state=State.CLOSED, close_reason=reason) for one in ended]
+
+    def _others(self, key: Key, detector: str) -> tuple[Finding, ...]:
+        return tuple(one for one in self._open.get(key, ()) if one.detector != detector)
 
     def counts(self) -> dict[Kind, int]:
         found: dict[Kind, int] = {}
         for episodes in self._open.values():
-            for episode in episodes.values():
+            for episode in episodes:
                 found[episode.kind] = found.get(episode.kind, 0) + 1
         return found
 
@@ -76,13 +81,13 @@ class ParcelEpisodes:
             yield [
                 _row(key, detector, one)
                 for key in keys[start : start + CHUNK]
-                for detector, one in sorted(self._open[key].items())
+                for detector, one in sorted(self.of(key).items())
             ]
 
     def restore(self, rows: Iterable[Iterable[Any]]) -> None:
         self._open.clear()
         for key0, key1, detector, kind, subject, name, started_at, opened_at, score, evidence in rows:
-            self._open.setdefault((key0, key1), {})[detector] = Finding(
+            finding = Finding(
                 detector=detector,
                 kind=Kind(kind),
                 subject=Subject(SubjectType(subject), name),
@@ -93,6 +98,7 @@ class ParcelEpisodes:
                 score=score,
                 evidence=evidence,
             )
+            self.open((key0, key1), finding)
 
 
 def _row(key: Key, detector: str, one: Finding) -> list[Any]:

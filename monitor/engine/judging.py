@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from msgspec.structs import replace
 
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
-from detectors.survival import Usual
 from monitor.engine import wording
 from monitor.engine.episodes import LOST, PROMISE, STALL, Key, ParcelEpisodes
 from monitor.engine.kernels import state
@@ -26,23 +25,11 @@ from monitor.engine.layout import (
     What,
 )
 from monitor.engine.stage import ParcelStage
+from monitor.engine.stalling import Stalls
 from monitor.vocabulary import Segment
 
 _STALL, _PROMISE, _LOST, _LEAVE = int(What.STALL), int(What.PROMISE), int(What.LOST), int(What.LEAVE)
 _SEGMENT_NAMES: Final = [segment.name.lower() for segment in Segment]
-KIND_OF: Final[dict[int, Kind]] = {
-    Segment.FULFILMENT: Kind.FULFILMENT_STALLED,
-    Segment.PICKUP: Kind.PICKUP_STALLED,
-    Segment.FACILITY: Kind.FACILITY_STALLED,
-    Segment.LINEHAUL: Kind.LINEHAUL_STALLED,
-    Segment.CUSTOMS: Kind.CUSTOMS_STALLED,
-    Segment.DELIVERY: Kind.DELIVERY_STALLED,
-    Segment.COLLECTION: Kind.COLLECTION_STALLED,
-    Segment.RETURN: Kind.RETURN_STALLED,
-    Segment.REFUND: Kind.REFUND_STALLED,
-}
-# what a storm does not stop: the shop's own work, and customers who fetch their parcels
-_INDOORS: Final = (Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND)
 _REASONS: Final[dict[int, CloseReason]] = {
     Ended.MOVED: CloseReason.MOVED,
     Ended.DELIVERED: CloseReason.DELIVERED,
@@ -52,21 +39,10 @@ CERTAIN: Final = (
     0.99  # the promise has passed, or the carrier says so itself: a fact, but for the feed's own errors
 )
 LIKELY_LOST: Final = 0.9
-JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
-STOPPED: Final = 0.9  # likewise where nothing moves
 
 
 # What adds to the evidence what a finding is about, and its arguments after the evidence. No closure: thousands wait.
 Say: TypeAlias = tuple[Callable[..., None], *tuple[Any, ...]]
-
-
-class Mark(NamedTuple):
-    key0: int
-    key1: int
-    at: int
-    closed: int
-    reason: int
-    lost: int
 
 
 class Judge:
@@ -85,6 +61,7 @@ class Judge:
             DETECTOR_BIT << number: name for number, name in enumerate(watchers)
         }
         self._timezone = timezone
+        self._stalls = Stalls(stage, timezone, self.evidence)
         self._learning = learning_ms
         self._first = stage.world.feeds["first"]  # a view, so always the present one
         self._named_by: dict[int, Sequence[str]] = {}
@@ -95,11 +72,11 @@ class Judge:
     def marks(self, marks: Records, now: Instant) -> list[Finding]:
         """In stream order."""
         found: list[Finding] = []
-        for mark in map(Mark._make, marks.tolist()):
-            key = (mark.key0, mark.key1)
-            reason = CloseReason.SUPERSEDED if mark.lost else _REASONS[mark.reason]
-            found += self._episodes.close(key, self._named(mark.closed), now, reason)
-            if mark.lost:
+        for key0, key1, _at, closed, reason, lost in marks.tolist():
+            key = (key0, key1)
+            why = CloseReason.SUPERSEDED if lost else _REASONS[reason]
+            found += self._episodes.close(key, self._named(closed), now, why)
+            if lost:
                 found += self._said_lost(key, now)
         return found
 
@@ -122,58 +99,55 @@ class Judge:
 
     def dues(self, dues: Records, now: Instant) -> list[Finding]:
         """Sorted by key, so that where a parcel lies in the table changes nothing."""
-        rows = dues[np.lexsort((dues["slot"]["key1"], dues["slot"]["key0"]))]
-        usual = iter(self._usual(rows[(rows["what"] & _STALL) != 0]))
-        numbers = self._stage.names.unpack_many(
-            np.ascontiguousarray(rows["slot"]["key0"]), np.ascontiguousarray(rows["slot"]["key1"])
-        )
-        found: list[Finding] = []
-        for number, (row, what, age, _way, leg) in zip(numbers, rows.tolist(), strict=True):
-            slot = SlotRow._make(row)
-            if what & _LEAVE:
-                found += self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
-                continue
-            if what & _PROMISE:
-                found.append(self._promise(slot, number, now))
-            if what & _LOST:
-                found += self._episodes.close(slot.key, (STALL,), now, CloseReason.SUPERSEDED)
-                found.append(self._lost(slot, number, now))
-            if what & _STALL:
-                found.append(self._stall(slot, number, age, leg, next(usual), now))
-        return found
+        said = dues[(dues["what"] != _LEAVE) | (dues["slot"]["open"] != 0)]  # most leave long after their end
+        if not len(said):
+            return []
+        rows = said[np.lexsort((said["slot"]["key1"], said["slot"]["key0"]))]
+        key0, key1 = (np.ascontiguousarray(rows["slot"][name]) for name in ("key0", "key1"))
+        numbers = self._stage.names.unpack_many(key0, key1)
+        keys = list(zip(key0.tolist(), key1.tolist(), strict=True))
+        stall = (rows["what"] & _STALL) != 0
+        if (rows["what"] == _STALL).all():
+            stalls = self._stalled(rows, numbers, now)
+            self._episodes.open_all(keys, stalls)
+            return stalls
+        stalls = self._stalled(rows[stall], [numbers[row] for row in np.flatnonzero(stall).tolist()], now)
+        return self._mixed(rows, keys, numbers, iter(stalls), now)
 
-    def _usual(self, rows: Records) -> list[Usual]:
+    def _stalled(self, rows: Records, numbers: Sequence[str], now: Instant) -> list[Finding]:
         if not len(rows):
             return []
-        return self._stage.learned.usual(*(rows[name].astype(np.int64) for name in ("way", "leg")))
+        first = self._first[rows["slot"]["source"]]
+        return self._stalls.opened(rows, numbers, (first > 0) & (now - first < self._learning), now)
 
-    def _stall(self, slot: SlotRow, number: str, age: int, leg: int, usual: Usual, now: Instant) -> Finding:
-        score = 0.5 if usual.expected is None else self._stage.learned.probability_stuck(leg)
-        sooner = wording.PATIENCE if age < usual.limit else ""
-        if slot.segment == Segment.FACILITY and self._stage.world.jammed[slot.facility]:
-            score, sooner = max(score, JAMMED), wording.STILL
-        if self._in_stop(slot):
-            score, sooner = max(score, STOPPED), wording.STILL
-        if age >= self._stage.learned.ceiling(leg):
-            score = max(score, 0.5)  # the operator's word: in a jam nothing is rare any more
-        said = (
-            wording.stalled,
-            slot.segment,
-            usual,
-            age,
-            sooner if age < usual.limit else "",
-            self._timezone,
-        )
-        return self._open(slot, number, STALL, KIND_OF[slot.segment], slot.last_scan * 1000, now, score, said)
+    def _mixed(
+        self,
+        rows: Records,
+        keys: Sequence[Key],
+        numbers: Sequence[str],
+        stalls: Iterator[Finding],
+        now: Instant,
+    ) -> list[Finding]:
+        """Rows of which some say something else than that a parcel stands still."""
+        found: list[Finding] = []
+        for row, (key, number, what) in enumerate(zip(keys, numbers, rows["what"].tolist(), strict=True)):
+            if what != _STALL:
+                found += self._other(SlotRow._make(rows[row]["slot"].item()), number, what, now)
+            if what & _STALL:
+                stall = next(stalls)
+                self._episodes.open(key, stall)
+                found.append(stall)
+        return found
 
-    def _in_stop(self, slot: SlotRow) -> bool:
-        """As `in_stop` of the kernels."""
-        world = self._stage.world
-        if not world.stopped[0] or slot.segment in _INDOORS:
-            return False
-        ends = (slot.region, slot.destination) if slot.segment == Segment.LINEHAUL else (slot.region,)
-        zones = [int(world.places[end]["zone"]) for end in ends]
-        return any(zone and world.stopped[zone] for zone in zones)
+    def _other(self, slot: SlotRow, number: str, what: int, now: Instant) -> Iterator[Finding]:
+        if what & _LEAVE:
+            yield from self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
+            return
+        if what & _PROMISE:
+            yield self._promise(slot, number, now)
+        if what & _LOST:
+            yield from self._episodes.close(slot.key, (STALL,), now, CloseReason.SUPERSEDED)
+            yield self._lost(slot, number, now)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         promised = slot.promised * 1000

@@ -1,8 +1,8 @@
 """Calendars that learn: a carrier that does little on Sundays gets a calendar of its own, from what it did.
 
-Once a local day the legs that ended on it are counted per carrier, and the orders that were shipped for the shop itself
-(carrier 0: what no carrier has yet). Where a week has slow days, its calendar is the last rule's (the one for all that
-no other rule names) slowed on them. Carriers with a rule of their own keep it.
+Once a local day the legs that ended on it are counted per carrier, beside those that are open; for the shop itself
+(carrier 0: what no carrier has yet) the orders that were shipped. Where a carrier's week has slow days, its calendar
+is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from monitor.vocabulary import Segment
 
 STEP: Final = 0.05  # a pace is stated so coarsely that most days change no calendar
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
-_MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 _SHOP: Final = 0
-_EPOCH_WEEKDAY: Final = 3
+_MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 
 
 class Pacing:
@@ -36,26 +35,27 @@ class Pacing:
         self._week = Weekdays(PACED)
         self._day = 0
         self._before = np.zeros(PACED)
+        self._open = np.zeros(PACED)
 
     def pass_time(self, now: Instant) -> None:
         """At least once an hour, or a day's legs count for the next one."""
         day = (now + offset_of(now, self._rule.timezone)) // DAY
         if day == self._day:
             return
-        ended = self._ended()
+        ended, waiting = self._legs("finished"), self._legs("open")
         if self._day:
-            if not calendars.is_holiday(self._rule, day - 1):
-                self._week.learn((day - 1 + _EPOCH_WEEKDAY) % 7, ended - self._before)
+            weekday = calendars.weekday_worked(self._rule, day - 1)
+            self._week.learn(weekday, ended - self._before, (self._open + waiting) / 2)
             self._adopt()
-        self._day, self._before = day, ended
+        self._day, self._before, self._open = day, ended, waiting
 
-    def _ended(self) -> Any:
-        """Legs so far, by carrier."""
+    def _legs(self, kind: str) -> Any:
+        """On the move, by carrier, and for the shop to be shipped: those that ended so far, or those that are open."""
         world, lanes = self._stage.world, self._stage.lane_count + 1
         carrier = world.lanes["carrier"][:lanes].astype(np.int64)
-        passed = world.passed["finished"][:lanes]
-        finished = np.where(carrier == _SHOP, passed[:, Segment.FULFILMENT], passed[:, _MOVING].sum(axis=1))
-        return np.bincount(np.minimum(carrier, PACED - 1), weights=finished, minlength=PACED)
+        counted = world.passed[kind][:lanes]
+        legs = np.where(carrier == _SHOP, counted[:, Segment.FULFILMENT], counted[:, _MOVING].sum(axis=1))
+        return np.bincount(np.minimum(carrier, PACED - 1), weights=legs, minlength=PACED)
 
     def _adopt(self) -> None:
         pace = (self._week.pace() / STEP).round() * STEP
@@ -85,6 +85,7 @@ class Pacing:
             "week": self._week.state(),
             "day": self._day,
             "before": self._before.tolist(),
+            "open": self._open.tolist(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -92,6 +93,7 @@ class Pacing:
         self._week.restore(state["week"])
         self._day = state["day"]
         self._before = np.array(state["before"])
+        self._open = np.array(state.get("open", np.zeros(PACED)))
         for row, week in self._rows.values():
             self._fill(row, week)
         self._assign()

@@ -82,7 +82,9 @@ class Told:
 
 
 class PlainStage:
-    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg)."""
+    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg), and
+    `quick` (leg) in a jam.
+    """
 
     def __init__(
         self,
@@ -91,9 +93,11 @@ class PlainStage:
         inside: Callable[[int, int], bool],
         business: Callable[[int, int, int], int],
         limit: Callable[[int], int],
+        quick: Callable[[int], int],
     ) -> None:
         self.rules = rules
-        self.zone, self.inside, self.business, self.limit = zone, inside, business, limit
+        self.zone, self.inside, self.business = zone, inside, business
+        self.limit, self.quick = limit, quick
         self.lives: dict[Key, Life] = {}
         self.seen: set[int] = set()
         self.outcomes: Counter[Outcome] = Counter()
@@ -104,6 +108,7 @@ class PlainStage:
         self.shipped: Counter[tuple[int, int]] = Counter()  # region, carrier
         self.delivered_in: Counter[tuple[int, int]] = Counter()
         self.held: set[int] = set()
+        self.jammed: set[int] = set()
         self.outages: dict[int, list[tuple[int, int]]] = {}  # by feed: its last silences, in seconds
 
     # -- scans -------------------------------------------------------------------------------------------------
@@ -322,8 +327,11 @@ class PlainStage:
 
     def _learn(self, life: Life, until: int) -> None:
         duration = self._worked(life, life.last_scan, until)
-        if life.segment != Segment.NONE and duration >= 0:
+        if life.segment != Segment.NONE and duration >= 0 and not self._in_jam(life):
             self.learned[self._way(life), int(LEG[life.segment, life.status]), bin_of(duration)] += 1
+
+    def _in_jam(self, life: Life) -> bool:
+        return life.segment == Segment.FACILITY and life.facility in self.jammed
 
     def _way(self, life: Life) -> Lane:
         """On the road the lane from where the parcel is counts, else its own."""
@@ -505,7 +513,8 @@ class PlainStage:
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
-        limit = self.limit(int(LEG[life.segment, life.status]))
+        limits = self.quick if self._in_jam(life) else self.limit
+        limit = limits(int(LEG[life.segment, life.status]))
         if what & What.PROMISE and life.segment == Segment.COLLECTION:
             limit = min(limit, self.rules.patience)
         if timed and self._silent(life, now) >= limit:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.interfaces import SCHEMAS
-from detectors.tables import F64, I64, Coded
+from detectors.tables import F64, I64, SECOND, Coded
 from monitor import packing
 from monitor.engine.layout import Records
 from monitor.names import Interner, Names
 
-SECOND: Final = 1000
+_MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Vocabulary:
@@ -101,16 +101,28 @@ class RecordTable:
     def __init__(self, name: str, rows: int, columns: Columns) -> None:
         self._name = name
         self._rows = rows
-        self._columns = dict(columns)
+        self._columns = columns
+        self._made: dict[str, Column] = {}
         self._frame: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return self._rows
 
     def _column(self, name: str) -> Column:
+        """Made when it is first asked for, and laid side by side: fields of records lie apart, and often askew."""
+        made = self._made.get(name)
+        if made is not None:
+            return made
         column = self._columns[name]
         if callable(column):
-            column = self._columns[name] = column()
+            column = column()
+        if isinstance(column, np.ndarray):
+            column = np.ascontiguousarray(column)
+        elif isinstance(column, Coded):
+            column = Coded(np.ascontiguousarray(column.codes), column.texts)
+        elif isinstance(column, Seconds):
+            column = type(column)(np.ascontiguousarray(column.seconds))
+        self._made[name] = column
         return column
 
     def take(self, rows: npt.NDArray[Any]) -> RecordTable:
@@ -120,7 +132,7 @@ class RecordTable:
 
     def _taken(self, name: str, rows: npt.NDArray[Any]) -> Column:
         column = self._columns[name]
-        if isinstance(column, Gathered):  # only what is asked for is fetched
+        if isinstance(column, Gathered | Ranks):  # only what is asked for is fetched
             return column.take(rows)()
         column = self._column(name)
         if isinstance(column, Coded):
@@ -132,6 +144,15 @@ class RecordTable:
         if isinstance(column, Seconds):
             return column.milliseconds()
         return _array(column).astype(np.int64, copy=False)
+
+    def seconds(self, name: str) -> npt.NDArray[Any]:
+        column = self._column(name)
+        if isinstance(column, Seconds) and not isinstance(column, Milliseconds):
+            return column.seconds
+        return self.whole(name) // SECOND
+
+    def narrow(self, name: str) -> npt.NDArray[Any]:
+        return _array(self._column(name))
 
     def number(self, name: str) -> F64:
         column = self._column(name)
@@ -173,6 +194,20 @@ class RecordTable:
             return times.set(times == 0, None)
         shown = pl.Series(np.ascontiguousarray(column))
         return shown.fill_nan(None) if shown.dtype.is_float() and self._name == "signoffs" else shown
+
+
+class Ranks:
+    """A mixture of both words of the keys: an order of parcels that does not hang on where they lie."""
+
+    def __init__(self, slots: Records, places: npt.NDArray[Any]) -> None:
+        self._slots, self._places = slots, places
+
+    def __call__(self) -> npt.NDArray[np.uint64]:
+        slots, places = self._slots, self._places
+        return np.asarray(slots["key0"][places] * _MIXED + slots["key1"][places], np.uint64)
+
+    def take(self, rows: npt.NDArray[Any]) -> Ranks:
+        return Ranks(self._slots, self._places[rows])
 
 
 class Gathered:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from monitor.engine.layout import Records
+from monitor.engine.records import joined
 
 LIMIT = 2_000_000
 
@@ -42,7 +43,7 @@ class RowLog:
         """What came since this reader's last call."""
         skip = max(self._cursors[reader] - self._start, 0)
         self._cursors[reader] = self._end
-        rows = np.concatenate(self._chunks)[skip:] if self._chunks else np.zeros(0, self._dtype)
+        rows = joined(self._chunks, self._dtype)[skip:]
         self._trim()
         return rows
 
@@ -52,7 +53,7 @@ class RowLog:
             self._start += len(self._chunks.pop(0))
 
     def state(self) -> dict[str, Any]:
-        rows = np.concatenate(self._chunks) if self._chunks else np.zeros(0, self._dtype)
+        rows = joined(self._chunks, self._dtype)
         return {"start": self._start, "rows": rows.tobytes(), "cursors": dict(self._cursors)}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from monitor.engine.kernels.told import ScanColumns
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,
+    CLEARED,
     DAY,
     DUE,
     ENDING,
@@ -38,6 +39,7 @@ from monitor.engine.layout import (
     LEGS,
     MARK,
     ODDITY,
+    ORIGIN,
     PASSED,
     REGION,
     SEGMENTS,
@@ -48,6 +50,7 @@ from monitor.engine.layout import (
     SlotRow,
 )
 from monitor.engine.places import MAX_ZONES, Places
+from monitor.engine.records import copied, joined
 from monitor.names import Names
 from monitor.vocabulary import Segment
 
@@ -60,7 +63,9 @@ HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
 
 
 class Live(NamedTuple):
-    """Live parcels: where in the table each lies, and of its slot what most looks ask for."""
+    """Live parcels: where in the table each lies, and of its slot what most looks ask for. Columns that the next look
+    overwrites.
+    """
 
     places: Any
     accepted: Any
@@ -68,7 +73,9 @@ class Live(NamedTuple):
     lane: Any
     carrier: Any
     segment: Any
-    rank: Any  # an order of them that does not hang on where they lie
+
+
+_LIVE: Final = (np.uint32, np.uint32, np.uint32, np.uint32, np.uint16, np.uint8)
 
 
 class Notices(NamedTuple):
@@ -191,13 +198,17 @@ class ParcelStage:
         self.places = Places(names, detection.calendars, detection.lane_level)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events)
         onward = {int(Segment.FACILITY): int(Segment.LINEHAUL)}
-        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward)
+        jammed = (int(Segment.FACILITY), ORIGIN, CLEARED)
+        self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward, jammed)
         self.world = new_world(
             self.places,
             with_room(calendars.compiled(detection.calendars)),
             self.learned,
             rules_of(engine, detection),
         )
+        self._clocks = np.zeros(len(self.world.worked), np.int64)
+        self._places = np.zeros(self.table.room + 1, np.int64)
+        self._live = Live(*(np.empty(0, kind) for kind in _LIVE))
         self._dues = np.zeros(2 * self.table.room, DUE)
         self._marks = np.zeros(2 * CHUNK, MARK)
         self._endings = np.zeros(CHUNK, ENDING)
@@ -217,14 +228,14 @@ class ParcelStage:
             return parts[0]
         if not parts:
             return Notices(self._marks[:0], self._endings[:0], self._oddities[:0])
-        return Notices(*(np.concatenate(kind) for kind in zip(*parts, strict=True)))
+        return Notices(*(joined(kind, kind[0].dtype) for kind in zip(*parts, strict=True)))
 
     def _chunk(self, columns: ScanColumns, start: int, stop: int, now: int) -> Notices:
         marks, endings, oddities = scan_kernels.apply_scans(
             self.table, self.world, columns, start, stop, now, self._marks, self._endings, self._oddities
         )
         return Notices(
-            self._marks[:marks].copy(), self._endings[:endings].copy(), self._oddities[:oddities].copy()
+            copied(self._marks[:marks]), copied(self._endings[:endings]), copied(self._oddities[:oddities])
         )
 
     def feed_orders(self, rows: Records) -> Notices:
@@ -242,25 +253,33 @@ class ParcelStage:
         parts: list[Records] = []
         start = 0
         while start < len(numbers):
-            start, written = sweep.sweep_buckets(self.table, self.world, numbers, start, now, self._dues)
+            start, written = sweep.sweep_buckets(
+                self.table, self.world, numbers, start, now, self._places, self._dues
+            )
             if written:
-                parts.append(self._dues[:written].copy())
-        return np.concatenate(parts) if parts else self._dues[:0]
+                parts.append(copied(self._dues[:written]))
+        return joined(parts, DUE)
+
+    def hasten(self, buckets: Sequence[int], now: int) -> None:
+        """Before a sweep: a jam or a stop began, and what waits there is to be looked at; `now` in seconds."""
+        sweep.hasten(self.table, self.world, np.array(buckets, np.int64), now)
 
     def census(self, buckets: Sequence[int], now: int) -> None:
-        sweep.census(self.table, self.world, np.array(buckets, np.int64), now, self.learned.counting)
+        numbers = np.array(buckets, np.int64)
+        sweep.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
 
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""
-        used = int(self.table.used[list(buckets)].sum())
-        kinds = (np.int64, np.uint32, np.uint32, np.uint32, np.uint16, np.uint8, np.uint64)
-        columns = [np.empty(used, kind) for kind in kinds]
-        rows = sweep.find_live(self.table, np.array(buckets, np.int64), *columns)
-        return Live(*(column[:rows] for column in columns))
+        used = int(self.table.used[list(buckets)].sum()) + 1
+        if len(self._live.places) < used:  # kept: fresh memory costs more than to fill it
+            room = used + used // 4
+            self._live = Live(*(np.empty(room, kind) for kind in _LIVE))
+        rows = sweep.find_live(self.table, np.array(buckets, np.int64), *self._live)
+        return Live(*(column[:rows] for column in self._live))
 
     def estimate(self, now: int) -> None:
         """What is usual, anew, for the sweep to come; `now` in milliseconds."""
-        lanes = self.world.lanes
+        lanes = self.world.lanes[: self.lane_count + 1]
         ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
         self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
 

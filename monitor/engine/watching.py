@@ -13,6 +13,7 @@ from detectors.interfaces import ParcelDetector, Verdict
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
+from monitor.engine.records import chosen, joined
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
@@ -21,6 +22,10 @@ MOST = 5  # bits of slot.open that are left for parcel detectors
 _ENDS = np.array(
     [status in {Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST} for status in Status]
 )
+
+
+def _rank(ranked: tuple[int, Verdict]) -> int:
+    return ranked[0]
 
 
 class Watching:
@@ -44,7 +49,7 @@ class Watching:
 
     def take(self, endings: Records) -> None:
         if self._detectors and len(endings):
-            ended = endings[_ENDS[endings["status"]]]
+            ended = chosen(endings, _ENDS[endings["status"]])
             if len(ended):
                 self._endings.append(ended)
 
@@ -74,7 +79,7 @@ class Watching:
     def learn(self, now: Instant) -> None:
         if not self._endings:
             return
-        rows = np.concatenate(self._endings)
+        rows = joined(self._endings, ENDING)
         self._endings.clear()
         frame = self._frames.finished(rows, self._stage.world.lanes)
         for detector in self._detectors:
@@ -96,8 +101,9 @@ class Watching:
             table = self._frames.parcels(live, slots, stage.table.background, stage.world.lanes, bit)
             verdicts = list(detector.look(table, now))
             if verdicts:
-                rank = table.rank()  # where a parcel lies in the table changes nothing
-                verdicts.sort(key=lambda one: int(rank[one.row]))
+                # Where a parcel lies in the table changes nothing.
+                ranks = table.take(np.array([one.row for one in verdicts])).rank().tolist()
+                verdicts = [one for _, one in sorted(zip(ranks, verdicts, strict=True), key=_rank)]
             for verdict in verdicts:
                 slot = SlotRow(*slots[live.places[verdict.row]].item())
                 found += self._act(slot, bit, detector.name, verdict, now)
@@ -122,7 +128,7 @@ class Watching:
         return {**self._judge.evidence(slot), **evidence}
 
     def state(self) -> dict[str, Any]:
-        rows = np.concatenate(self._endings) if self._endings else np.zeros(0, ENDING)
+        rows = joined(self._endings, ENDING)
         return {
             "detectors": {detector.name: detector.state() for detector in self._detectors},
             "looked": self._looked,

@@ -20,6 +20,7 @@ from monitor.engine.record_table import (
     Gathered,
     Milliseconds,
     Numbers,
+    Ranks,
     RecordTable,
     Seconds,
     Vocabulary,
@@ -44,29 +45,30 @@ class Lanes:
     def __getitem__(self, code: int) -> str | None:
         if code >= len(self._lanes):
             return f"{self._carriers.text(code - len(self._lanes)) or ''}||"
-        lane = self._lanes[code]
-        ends = (self._zones.text(int(lane[end])) or "" for end in ("origin", "destination"))
-        return "|".join((self._carriers.text(int(lane["carrier"])) or "", *ends))
+        carrier, origin, destination = self._lanes[code].item()
+        ends = self._zones.text(origin) or "", self._zones.text(destination) or ""
+        return "|".join((self._carriers.text(carrier) or "", *ends))
 
     def coded(self, lanes: npt.NDArray[Any], carriers: npt.NDArray[Any]) -> Coded:
         if lanes.all():
             return Coded(lanes, self)
-        return Coded(np.where(lanes == 0, len(self._lanes) + carriers.astype(np.int64), lanes), self)
+        return Coded(np.where(lanes == 0, np.uint32(len(self._lanes)) + carriers, lanes), self)
 
 
 class Pairs:
     """A region and a carrier, by the codes of their totals."""
 
     def __init__(self, names: Names, regions: Records) -> None:
-        self._names, self._regions = names, regions
+        self._names = names
+        self._region, self._carrier = regions["region"], regions["carrier"]
 
     def __len__(self) -> int:
-        return len(self._regions)
+        return len(self._region)
 
     def __getitem__(self, code: int) -> str | None:
-        pair = self._regions[code]
-        region, carrier = self._names.regions.text(int(pair["region"])), int(pair["carrier"])
-        return f"{region or ''}{JOINT}{self._names.carriers.text(carrier) or ''}"
+        names = self._names
+        region, carrier = names.regions.text(self._region.item(code)), self._carrier.item(code)
+        return f"{region or ''}{JOINT}{names.carriers.text(carrier) or ''}"
 
 
 class Frames:
@@ -167,7 +169,7 @@ class Frames:
                 "destination": lambda: Coded(lanes["destination"][live.lane], self._zones),
                 "facility": named("facility", self._facilities),
                 "feed": named("source", self._sources),
-                "rank": live.rank,
+                "rank": Ranks(slots, live.places),
                 "segment": live.segment,
                 "status": Gathered(slots, "status", live.places),
                 "ordered": behind("ordered"),

@@ -10,7 +10,7 @@ SATURDAY, SUNDAY = 5, 6
 
 
 def lived(weeks: int, sunday: int) -> Shop:
-    """A shop that ships 300 orders a day, and so many on Sundays."""
+    """A shop in which 300 orders wait, that ships 300 a day, and so many on Sundays."""
     shop = Shop()
     shop.until(MONDAY)
     shop.order(order("O1", "paid", MONDAY - HOUR))
@@ -18,6 +18,7 @@ def lived(weeks: int, sunday: int) -> Shop:
     stage = shop.engine.stage
     assert stage.lane_count > 0
     (lane,) = stage.world.passed["finished"][:, Segment.FULFILMENT].nonzero()[0].tolist()
+    stage.world.passed["open"][lane, Segment.FULFILMENT] = 300
     for day in range(weeks * 7):
         shipped = sunday if day % 7 == SUNDAY else 300
         stage.world.passed["finished"][lane, Segment.FULFILMENT] += shipped

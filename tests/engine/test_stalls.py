@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from config.settings import EngineSettings
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -46,9 +47,13 @@ class Says:
         self._episodes.restore(state["episodes"])
 
 
-def taught(place: Says | None = None, road_hours: int = 0, **stalls: object) -> Shop:
+def taught(place: Says | None = None, road_hours: int = 0, sweep_seconds: int = 60, **stalls: object) -> Shop:
     """A hub whose parcels leave after 2 to 12 hours, half of them after 7, and are signed at 20 or `road_hours` later."""
-    shop = Shop(detection_settings=detection(stalls=stalls), place=[place] if place else [])
+    shop = Shop(
+        EngineSettings(max_live_parcels=10_000, sweep_seconds=sweep_seconds),
+        detection(stalls=stalls),
+        place=[place] if place else [],
+    )
     shop.until(START)
     for number in range(400):
         name, at = f"T{number}", START + number * HOUR // 8
@@ -62,6 +67,10 @@ def taught(place: Says | None = None, road_hours: int = 0, **stalls: object) -> 
 def opened(found: list[Finding], number: str) -> Finding:
     (one,) = [one for one in found if one.subject.id == number and one.kind is Kind.FACILITY_STALLED]
     return one
+
+
+def stalled(found: list[Finding]) -> set[str]:
+    return {one.subject.id for one in found if one.kind is Kind.FACILITY_STALLED}
 
 
 def waits(shop: Shop, number: str = "SF1") -> float:
@@ -125,6 +134,21 @@ def test_a_jam_reaches_at_once_what_waits_already() -> None:
     shop.until(at + 25 * HOUR, step=STEP)
     says.congested = True
     assert opened(shop.until(at + 26 * HOUR, step=STEP), "SF1").score > 0.8
+
+
+def test_a_jam_reaches_all_that_waits_though_the_daemon_stops_before_it_has_swept_them() -> None:
+    says = Says()
+    shop = taught(says, onward_share=0, census_hours=24 * 30, sweep_seconds=3600)
+    at = shop.engine.now
+    numbers = [f"SF{number}" for number in range(20)]
+    shop.scan(*(Scan(name, Status.ARRIVED, at, region="440305", facility="hub-1") for name in numbers))
+    shop.until(at + 25 * HOUR, step=STEP)
+    says.congested = True
+    found = shop.until(at + 25 * HOUR + STEP, step=STEP)
+    assert len(stalled(found)) < 10
+    shop.restart()
+    found += shop.until(at + 26 * HOUR + STEP, step=STEP)
+    assert stalled(found) == set(numbers)
 
 
 def test_what_a_jam_took_is_not_the_usual() -> None:
@@ -195,20 +219,29 @@ def test_who_has_not_fetched_a_parcel_is_told_when_its_promise_passes(promised: 
     assert one.evidence.get("sooner") == ("patience" if told == promised else None)
 
 
+def arrive(shop: Shop, carrier: str, names: Sequence[str], at: int) -> None:
+    shop.scan(*(Scan(name, Status.ARRIVED, at + HOUR, carrier=carrier, region="110105") for name in names))
+    shop.scan(*(Scan(name, Status.DELIVERED, at + 2 * HOUR, carrier=carrier) for name in names))
+
+
 def rested() -> Shop:
-    """Two carriers, three weeks; `ems` moves nothing on Sundays. START is a Wednesday, and now it is a Saturday."""
+    """Two carriers, three weeks; on Sundays `ems` moves one parcel of sixty, the others on the next day. START is a
+    Wednesday, and now it is a Saturday.
+    """
     shop = Shop()
     shop.until(START)
     for day in range(21):
         at = START + day * DAY
         sunday = day % 7 == 4
-        for carrier, count in (("ems", 1 if sunday else 60), ("sf", 60)):
-            names = [f"{carrier}{day}.{number}" for number in range(count)]
+        for carrier in ("ems", "sf"):
+            names = [f"{carrier}{day}.{number}" for number in range(60)]
             shop.scan(*(Scan(name, Status.DEPARTED, at, carrier=carrier, region="440305") for name in names))
-            shop.scan(
-                *(Scan(name, Status.ARRIVED, at + HOUR, carrier=carrier, region="110105") for name in names)
-            )
-            shop.scan(*(Scan(name, Status.DELIVERED, at + 2 * HOUR, carrier=carrier) for name in names))
+            if carrier == "ems" and sunday:
+                arrive(shop, carrier, names[:1], at)
+                shop.until(at + DAY, step=STEP)
+                arrive(shop, carrier, names[1:], at + DAY)
+            else:
+                arrive(shop, carrier, names, at)
         shop.until(at + DAY, step=STEP)
     shop.until(START + 24 * DAY, step=STEP)
     return shop

@@ -48,6 +48,7 @@ FACILITIES = ("hub-1", "hub-2", "hub-3", None)
 CARRIERS = ("sf", "zto", None)
 SOURCES = ("kd100", "17track")
 NUMBERS = [f"SF{n}" for n in range(6)] + ["lower-case", "顺丰"]
+QUICKER = 3  # in a jam a third of the limit
 # Weekends off: business time differs from the wall's.
 CALENDARS = (CalendarRule(carriers=("zto",), weekend=(5, 6)), CalendarRule(seasons=(Season(name="rest"),)))
 
@@ -82,7 +83,8 @@ steps = st.lists(
     | st.just("sweep")
     | st.just("restart")
     | st.just("hold")
-    | st.just("silence"),
+    | st.just("silence")
+    | st.just("jam"),
     max_size=24,
 )
 
@@ -98,6 +100,7 @@ class Both:
         self.names = Names(places=1000, sides=100)
         self.names.sources.codes(SOURCES)
         self.stage = self.fresh()
+        self.stage.world.quick[:] = self.stage.world.limit // QUICKER
         rules = rules_of(self.engine_settings, self.detection)
         limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
@@ -106,6 +109,7 @@ class Both:
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),
             lambda leg: round(limits[leg - 1].default_hours * 3600),
+            lambda leg: round(limits[leg - 1].default_hours * 3600) // QUICKER,
         )
         self.now = START // 1000
 
@@ -142,6 +146,14 @@ class Both:
     def hold(self) -> None:
         self.plain.held ^= {1}
         self.stage.world.hold[1] ^= 1
+
+    def jam(self) -> None:
+        """Begins at the first hub, or ends there."""
+        hub = self.names.facilities.code(FACILITIES[0] or "")
+        self.plain.jammed ^= {hub}
+        self.stage.world.jammed[hub] ^= 1
+        if self.plain.jammed:
+            self.stage.hasten(range(BUCKETS), self.now)
 
     def silence(self) -> None:
         """The last three hours of a feed were one, as `Holding` writes it down."""
@@ -291,6 +303,8 @@ def test_the_kernels_and_the_plain_twin_agree_on_everything(plan: list[Any], pac
             both.hold()
         elif step == "silence":
             both.silence()
+        elif step == "jam":
+            both.jam()
         elif isinstance(step[0], Scan):
             both.scan(step)
         else:
@@ -400,3 +414,32 @@ def test_both_remember_what_was_first_heard_of_when_it_ended() -> None:
     both.order([order("O3", "placed", START), order("O3", "cancelled", START + day)])
     both.sweep(3 * DAY)
     both.sweep(40 * DAY)
+
+
+def test_both_tell_at_once_of_what_waits_where_a_jam_begins_and_of_nothing_else() -> None:
+    both = Both()
+    hubs = ("hub-1", "hub-2")
+    both.scan([Scan(f"SF{n}", Status.ARRIVED, START + n * HOUR, facility=hubs[n % 2]) for n in range(60)])
+    both.sweep(20 * 3600)
+    both.sweep(25 * 3600)  # the longest have waited for 45 of the 48 hours: of each its time is said
+    assert not both.plain.stalled()
+    both.jam()
+    both.sweep(0)
+    hub, other = (both.names.facilities.known(name) for name in hubs)
+    assert both.plain.stalled()[hub] == 15  # those of over 16 hours
+    both.sweep(600)
+    both.jam()
+    both.sweep(4 * 3600)
+    assert both.plain.stalled()[other] == 1
+
+
+def test_a_census_after_limits_shrank_leaves_nothing_for_a_jam_to_miss() -> None:
+    both = Both()
+    both.stage.world.quick[:] = both.stage.world.limit
+    both.scan([Scan(f"SF{n}", Status.ARRIVED, START, facility="hub-1") for n in range(6)])
+    both.stage.world.quick[:] = both.stage.world.limit // QUICKER
+    both.sweep(20 * 3600)
+    both.stage.census(range(BUCKETS), both.now)
+    both.jam()
+    both.sweep(0)
+    assert both.plain.stalled().total() == 6

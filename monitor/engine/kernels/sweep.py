@@ -9,19 +9,22 @@ import numpy as np
 from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
-from monitor.engine.kernels.compiled import inlined, kernel, prefetch, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
 from monitor.engine.kernels.totals import count, finish
 from monitor.engine.kernels.waiting import (
     calendar_for,
+    early,
+    in_jam,
     in_stop,
     leg_of,
-    limit_of,
     lost_after,
     may_be_lost,
     next_due,
     other_due,
+    outlasting,
+    roomy,
     rouse,
     way_of,
     worked,
@@ -32,15 +35,19 @@ from monitor.packing import HASHED
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
 LEAVE = int(What.LEAVE)
 BLOCK = 64  # due times looked at together
-MIXED = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silences hid."""
     calendar = calendar_for(world, slot)
+    return _silent_since(world, slot, calendar, now, worked(world, calendar, now))
+
+
+@inlined
+def _silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: int) -> int:
     last = whole(slot.last_scan)
-    age = worked(world, calendar, now) - worked(world, calendar, last)
+    age = worked_now - worked(world, calendar, last)
     for number in range(s.OUTAGES):
         high = min(now, whole(world.outage_until[slot.source, number]))
         low = max(last, whole(world.outage_from[slot.source, number]))
@@ -71,39 +78,48 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
         what |= DUE_LOST
     wait = FAR
+    outlasts = False
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
-        limit = limit_of(world, slot)
+        way, leg = way_of(world, slot), leg_of(slot)
+        quick = whole(world.quick[way, leg])
+        limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
         if (
             what & DUE_PROMISE and slot.segment == COLLECTION
         ):  # who could have fetched it, and did not, writes now
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
-            wait = now + limit - age
+            outlasts = age >= quick
+            wait = now + (limit if outlasts else quick) - age
         elif hold:
             wait = retry
         else:
             slot.open |= np.uint8(STALL)
             due.age = age
-            due.way = way_of(world, slot)
-            due.leg = leg_of(slot)
+            due.way = way
+            due.leg = leg
             what |= DUE_STALL
-    slot.due = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    wait = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    slot.due = outlasting(wait) if outlasts else early(wait)
     count(world, slot, 1)
     return what
 
 
 @kernel
-def sweep_buckets(table: Table, world: World, buckets: Any, start: int, now: int, dues: Any) -> Any:
-    """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written."""
+def sweep_buckets(
+    table: Table, world: World, buckets: Any, start: int, now: int, places: Any, dues: Any
+) -> Any:
+    """Sweeps buckets[start:] as far as `dues` is sure to have room. Returns the next one to sweep and the rows written.
+    `places` is scratch, one more than a bucket has room for.
+    """
     written = 0
     for number in range(start, len(buckets)):
         bucket = buckets[number]
         if whole(table.soonest[bucket]) > now:
             continue
-        if written + table.used[bucket] > len(dues):
+        if written + table.used[bucket] >= len(dues):  # one more to work in
             return number, written
-        written += _sweep_bucket(table, world, bucket, now, dues[written:])
+        written += _sweep_bucket(table, world, bucket, now, places, dues[written:])
     return len(buckets), written
 
 
@@ -111,105 +127,188 @@ def sweep_buckets(table: Table, world: World, buckets: Any, start: int, now: int
 def lowest(due: Any, start: int) -> Any:
     """Of the block that begins at `start`. Unsigned throughout, so that it compiles to vector instructions."""
     found = np.uint32(FAR)
-    for place in range(start, start + BLOCK):
-        found = min(found, due[place])
+    for place in range(BLOCK):
+        found = min(found, due[natural(start + place)])
     return found
 
 
 @inlined
-def ask_due(table: Table, start: int, now: int) -> None:
-    """For the slots of a block that are due, all at once: they lie apart in memory."""
-    for place in range(start, start + BLOCK):
-        if whole(table.due[place]) <= now:
-            prefetch(table.slots, (place,))
+def _find_due(table: Table, bucket: int, now: int, places: Any) -> Any:
+    """Which places of a bucket are due, asking for their slots all at once, as they lie apart in memory. Returns how many,
+    and when the first of the others is due.
+    """
+    base, size = natural(bucket * table.room), natural(table.size[bucket])
+    found = 0
+    soonest = np.uint32(FAR)
+    for start in range(0, size, BLOCK):
+        if start + BLOCK <= size:
+            first = lowest(table.due, base + start)
+            if whole(first) > now:
+                soonest = min(soonest, first)
+                continue
+        for place in range(start, min(start + BLOCK, size)):
+            waits = table.due[natural(base + place)]
+            places[natural(found)] = place
+            late = whole(waits) <= now
+            found += whole(late)
+            soonest = min(soonest, np.uint32(FAR) if late else waits)
+    for one in range(found):
+        prefetch(table.slots, (natural(base + places[one]),))
+    return found, whole(soonest)
 
 
 @kernel
-def _sweep_bucket(table: Table, world: World, bucket: int, now: int, dues: Any) -> int:
+def _sweep_bucket(table: Table, world: World, bucket: int, now: int, places: Any, dues: Any) -> int:
     """Judges every slot of a bucket that is due at `now` (seconds). Returns the rows written to `dues`.
 
     A row is written for each finding, for each slot that leaves with episodes open, and for each that leaves with a
     hashed key (its text is to be released).
     """
-    base = bucket * table.room
-    size = table.size[bucket]
-    soonest = FAR
     written = 0
-    place = 0
-    while place < size:
-        if place % BLOCK == 0 and place + BLOCK <= size:
-            first = whole(lowest(table.due, base + place))
-            if first > now:
-                soonest = min(soonest, first)
-                place += BLOCK
+    left = True
+    while left:  # who moves into a gap from the bucket's other end is looked at in the next turn
+        left = False
+        found, soonest = _find_due(table, bucket, now, places)
+        for one in range(
+            found - 1, -1, -1
+        ):  # backwards: who moves into a gap comes from places that are done
+            place = places[one]
+            index = natural(bucket * table.room + place)
+            if whole(table.due[index]) > now:
                 continue
-            ask_due(table, base + place, now)
-        waits = whole(table.due[base + place])
-        if waits > now:
-            soonest = min(soonest, waits)
-            place += 1
-            continue
-        slot = table.slots[base + place]
-        waits = next_due(world, slot)
-        if waits > now:  # it moved since its due time was said
-            slot.due = waits
-            table.due[base + place] = waits
-            soonest = min(soonest, waits)
-            place += 1
-            continue
-        due = dues[written]
-        what = LEAVE if slot.state & LIFE == FINISHED else _judge(world, slot, now, due)
-        if what & LEAVE:
-            if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
-                due.slot = slot
-                due.what = LEAVE
+            due = dues[written]
+            what = _look(table, world, index, now, due)
+            if what & LEAVE:
+                slot = table.slots[index]
+                if slot.open != 0 or slot.key0 >= np.uint64(HASHED):
+                    due.slot = slot
+                    due.what = LEAVE
+                    written += 1
+                if slot.state & LIFE == LIVE:
+                    finish(world, slot, whole(slot.last_scan))
+                world.counts[s.USED_SLOTS] -= 1
+                remove(table, bucket, place)
+                left = True
+                continue
+            if what:
+                due.slot = table.slots[index]
+                due.what = what
                 written += 1
-            if slot.state & LIFE == LIVE:
-                finish(world, slot, whole(slot.last_scan))
-            world.counts[s.USED_SLOTS] -= 1
-            remove(table, bucket, place)
-            continue
-        if what:
-            due.slot = slot
-            due.what = what
-            written += 1
-        table.due[base + place] = slot.due
-        soonest = min(soonest, whole(slot.due))
-        place += 1
+            table.due[index] = table.slots[index].due
+            soonest = min(soonest, whole(table.slots[index].due))
     table.soonest[bucket] = soonest
     return written
 
 
+@inlined
+def _look(table: Table, world: World, index: int, now: int, due: Any) -> int:
+    """At a slot whose due time has come, and says the next; returns What bits."""
+    slot = table.slots[index]
+    waits = next_due(world, slot)
+    if waits > now:  # it moved since its due time was said
+        slot.due = waits
+        return 0
+    if slot.state & LIFE == LIVE:
+        return _judge(world, slot, now, due)
+    if other_due(world, slot) > now:
+        slot.due = waits
+        return 0
+    return LEAVE
+
+
+@inlined
+def _outlasted(due: Any) -> Any:
+    """1 for a due time that was said by `outlasting`, else 0. Unsigned and without a branch, as in `lowest`."""
+    return due & np.uint32(due != np.uint32(FAR))
+
+
 @kernel
-def census(table: Table, world: World, buckets: Any, now: int, still: Any) -> None:
+def hasten(table: Table, world: World, buckets: Any, now: int) -> None:
+    """A jam or a stop began: what waits there for longer than the `quick` limit is due at once."""
+    for number in range(len(buckets)):
+        bucket = buckets[number]
+        base = bucket * table.room
+        for start in range(base, base + table.size[bucket], BLOCK):
+            stop = min(start + BLOCK, base + table.size[bucket])
+            found = np.uint32(0)
+            for place in range(start, stop):
+                found |= _outlasted(table.due[natural(place)])
+            if found != 0:
+                _hasten_block(table, world, bucket, start, stop, now)
+
+
+@kernel
+def _hasten_block(table: Table, world: World, bucket: int, start: int, stop: int, now: int) -> None:
+    for place in range(start, stop):
+        if _outlasted(table.due[place]) != 0:
+            slot = table.slots[place]
+            if in_jam(world, slot) or in_stop(world, slot):
+                wake(table, bucket, place, now)
+
+
+@kernel
+def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, places: Any, still: Any) -> None:
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew.
+    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1) are scratch.
     """
+    for calendar in range(len(clocks)):
+        clocks[calendar] = worked(world, calendar, now)
     for number in range(len(buckets)):
-        _count_bucket(table, world, buckets[number], now, still)
+        bucket = buckets[number]
+        if not roomy(world):
+            _rouse_ended(table, world, bucket)
+        for start in range(0, table.size[bucket], BLOCK):
+            for one in range(_live_of(table, bucket, start, places)):
+                _count(table, world, bucket, places[one], now, clocks, still)
 
 
 @kernel
-def _count_bucket(table: Table, world: World, bucket: int, now: int, still: Any) -> None:
+def _rouse_ended(table: Table, world: World, bucket: int) -> None:
     base = bucket * table.room
-    for place in range(table.size[bucket]):
-        slot = table.slots[base + place]
-        if slot.state & LIFE != LIVE:
-            if slot.state != 0:
-                rouse(table, world, bucket, base + place)
-            continue
-        if slot.segment != NONE:
-            age = silent_age(world, slot, now)
-            if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
-                way, leg = way_of(world, slot), leg_of(slot)
-                still[way, leg, bin_of(age)] += np.float32(1.0)
-            if not slot.open & (STALL | LOST):
-                wake(table, bucket, base + place, now + max(limit_of(world, slot) - age, 0))
-        accepted = whole(slot.accepted)
-        if accepted != 0 and accepted <= now and not slot.state & ORDER:
-            still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+    for place in range(base, base + table.size[bucket]):
+        if table.slots[place].state & LIFE == FINISHED:
+            rouse(table, world, bucket, place)
+
+
+@inlined
+def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
+    """How many slots of a block are live, and where they lie. Without a branch: which of them are cannot be foretold."""
+    base = bucket * table.room
+    found = 0
+    for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
+        places[natural(found)] = place
+        found += whole(table.slots[natural(place)].state & LIFE == LIVE)
+    return found
+
+
+@inlined
+def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks: Any, still: Any) -> None:
+    slot = table.slots[index]
+    if slot.segment != NONE:
+        calendar = calendar_for(world, slot)
+        age = _silent_since(world, slot, calendar, now, clocks[calendar])
+        if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
+            still[way_of(world, slot), leg_of(slot), bin_of(age)] += np.float32(1.0)
+        if not slot.open & (STALL | LOST):
+            _say_anew(table, world, bucket, index, now, age)
+    accepted = whole(slot.accepted)
+    if accepted != 0 and accepted <= now and not slot.state & ORDER:
+        still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+
+
+@inlined
+def _say_anew(table: Table, world: World, bucket: int, index: int, now: int, age: int) -> None:
+    """When a live slot of this age is due, by the limits of today, if that is earlier than was said."""
+    slot = table.slots[index]
+    way, leg = way_of(world, slot), leg_of(slot)
+    quick = whole(world.quick[way, leg])
+    if age < quick:
+        wake(table, bucket, index, early(now + quick - age))
+        return
+    limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
+    wake(table, bucket, index, outlasting(min(whole(slot.due), now + max(limit - age, 0))))
 
 
 @kernel
@@ -222,26 +321,24 @@ def find_live(
     lane: Any,
     carrier: Any,
     segment: Any,
-    rank: Any,
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns; returns how many.
+    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns, which have room for
+    all slots in use and one more; returns how many.
 
-    `rank` is a mixture of both words of the key: an order that does not hang on where a slot lies.
+    Every slot is written and most are overwritten by the next: what a slot holds is no branch that could be foretold.
     """
     row = 0
     for bucket in buckets:
         base = bucket * table.room
         for place in range(base, base + table.size[bucket]):
             slot = table.slots[place]
-            if slot.state & LIFE == LIVE and not slot.state & ORDER:
-                places[row] = place
-                accepted[row] = slot.accepted
-                promised[row] = slot.promised
-                lane[row] = slot.lane
-                carrier[row] = slot.carrier
-                segment[row] = slot.segment
-                rank[row] = slot.key0 * MIXED + slot.key1
-                row += 1
+            places[row] = place
+            accepted[row] = slot.accepted
+            promised[row] = slot.promised
+            lane[row] = slot.lane
+            carrier[row] = slot.carrier
+            segment[row] = slot.segment
+            row += whole(slot.state & (LIFE | ORDER) == LIVE)
     return row
 
 

@@ -127,12 +127,21 @@ def was_stopped(world: World, slot: Any, until: int) -> bool:
 
 
 @inlined
-def limit_of(world: World, slot: Any) -> int:
-    """Business seconds without a scan from which a live parcel stands still."""
-    way, leg = way_of(world, slot), leg_of(slot)
-    if in_jam(world, slot) or in_stop(world, slot):
-        return whole(world.quick[way, leg])
-    return whole(world.limit[way, leg])
+def quick_of(world: World, slot: Any) -> int:
+    """Business seconds without a scan from which a live parcel would stand still in a jam or a stop."""
+    return whole(world.quick[way_of(world, slot), leg_of(slot)])
+
+
+@inlined
+def early(due: int) -> int:
+    """A due time as it is kept of a wait that has yet to reach its `quick` limit: an even second, at most one too soon."""
+    return due & ~1
+
+
+@inlined
+def outlasting(due: int) -> int:
+    """Likewise of a wait that is longer than `quick`: an odd second. What a jam or a stop changes, it changes for these."""
+    return (due - 1) | 1
 
 
 @inlined
@@ -178,11 +187,11 @@ def other_due(world: World, slot: Any) -> int:
 
 @inlined
 def next_due(world: World, slot: Any) -> int:
-    """As `other_due`, and not later than a stall: business time never runs faster than the wall's."""
+    """As `other_due`, and not later than a stall, even one in a jam: business time never runs faster than the wall's."""
     due = other_due(world, slot)
     if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
-        due = min(due, whole(slot.last_scan) + limit_of(world, slot))
-    return due
+        due = min(due, whole(slot.last_scan) + quick_of(world, slot))
+    return early(due)
 
 
 @kernel

@@ -1,0 +1,218 @@
+"""Compiled arithmetic of `detectors.signoff_features`: a window's sign-offs in one pass, row by row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from detectors.clock import MINUTE
+from detectors.tables import SECOND
+
+DELIVERED, HELD = 13, 11  # monitor.vocabulary.Status
+PROXY, LOCKER, STATION, SAFE_PLACE = 2, 3, 4, 5  # monitor.vocabulary.DeliveredTo
+SLOTS: Final = 288  # five minutes of the day
+SLOT: Final = 5 * MINUTE
+FEATURES: Final = (
+    "impossible",
+    "instant",
+    "fast",
+    "no_way",
+    "burst",
+    "night",
+    "heaped",
+    "other_city",
+    "other_district",
+    "far",
+    "locker",
+    "station",
+    "proxy",
+    "safe_place",
+    "courier",
+    "rescanned",
+)
+(
+    _IMPOSSIBLE,
+    _INSTANT,
+    _FAST,
+    _NO_WAY,
+    _BURST,
+    _NIGHT,
+    _HEAPED,
+    _OTHER_CITY,
+    _OTHER_DISTRICT,
+    _FAR,
+    _LOCKER,
+    _STATION,
+    _PROXY,
+    _SAFE_PLACE,
+    _COURIER,
+    _,
+) = range(len(FEATURES))
+
+
+class Columns(NamedTuple):
+    """One element a sign-off. Times in seconds but for `occurred`, in milliseconds; 0 where absent."""
+
+    occurred: npt.NDArray[Any]
+    out: npt.NDArray[Any]  # for delivery
+    accepted: npt.NDArray[Any]
+    ordered: npt.NDArray[Any]
+    status: npt.NDArray[Any]
+    before: npt.NDArray[Any]  # the status before
+    to: npt.NDArray[Any]
+    here: npt.NDArray[Any]  # twice the city's number, and 1 where no district is known; -1 where nothing is
+    there: npt.NDArray[Any]  # where it should have gone
+    same: npt.NDArray[np.bool_]  # region and destination are one
+    carrier: npt.NDArray[Any]  # a row of the histograms
+    together: npt.NDArray[np.float64]  # others of its courier within the minute
+    excess: npt.NDArray[np.float64]  # of its courier, a logarithm
+
+
+@njit(cache=True, nogil=True)
+def cells(values: Any, edges: Any) -> Any:
+    """How many edges lie below each value; -1 where it is no number. `edges` grow by a constant factor."""
+    out = np.full(len(values), -1, np.int64)
+    last = len(edges)
+    scale = (last - 1) / math.log(edges[-1] / edges[0])
+    for row in range(len(values)):
+        value = values[row]
+        if not math.isfinite(value):
+            continue
+        place: Any = np.int64(math.log(max(value, edges[0]) / edges[0]) * scale)
+        place = min(place, last)
+        while place > 0 and edges[place - 1] >= value:
+            place -= 1
+        while place < last and edges[place] < value:
+            place += 1
+        out[row] = place
+    return out
+
+
+@njit(cache=True, nogil=True)
+def rarities(counts: Any, present: Any, low: bool, trust: float) -> Any:
+    """-log10 of the share that is at least as extreme, by carrier that occurs and cell; shrunk towards all of them."""
+    width = counts.shape[1]
+    whole = np.zeros(width)
+    for carrier in range(len(present)):
+        for cell in range(width):
+            whole[cell] += counts[carrier, cell]
+    _run_on(whole, low)
+    everyone = whole[width - 1] if low else whole[0]
+    out = np.zeros((len(present), width))
+    for carrier in range(len(present)):
+        if present[carrier]:
+            out[carrier] = counts[carrier]
+            _run_on(out[carrier], low)
+            mine = out[carrier, width - 1] if low else out[carrier, 0]
+            for cell in range(width):
+                share_all = min((whole[cell] + 1.0) / (everyone + 30.0), 1.0)
+                share = (out[carrier, cell] + trust * share_all) / (mine + trust)
+                out[carrier, cell] = -math.log10(min(max(share, 1e-6), 1.0))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _run_on(values: Any, low: bool) -> None:
+    """Sums from the lowest on, or from the highest."""
+    for at in range(1, len(values)):
+        if low:
+            values[at] += values[at - 1]
+        else:
+            values[-1 - at] += values[-at]
+
+
+@njit(cache=True, nogil=True)
+def by_the_clock(day: Any, present: Any, slots: Any, carriers: Any) -> tuple[Any, Any]:
+    """For the slots of the day that occur: how rare this hour is for the carrier, and how much fuller its last minutes
+    are than those around. By carrier and slot.
+    """
+    everyone = np.zeros(SLOTS)
+    totals = np.zeros(len(present))
+    for carrier in range(len(present)):
+        for slot in range(SLOTS):
+            everyone[slot] += day[carrier, slot]
+            totals[carrier] += day[carrier, slot]
+    usual = 50.0 * (everyone + 0.02) / (everyone.sum() + 6.0)
+    night = np.full((len(present), SLOTS), np.nan)
+    heaped = np.zeros((len(present), SLOTS))
+    for row in range(len(slots)):
+        carrier, slot = carriers[row], slots[row]
+        if not math.isnan(night[carrier, slot]):
+            continue
+        weight = totals[carrier] + 50.0
+        around = 0.0
+        for step in range(-6, 7):
+            near = (slot + step) % SLOTS
+            around += (day[carrier, near] + usual[near]) / weight
+        share = (day[carrier, slot] + usual[slot]) / weight
+        night[carrier, slot] = min(max(-math.log10(max(around * 12 / 13, 1e-6)) - 1.8, 0.0), 2.5)
+        if slot % 12 == 11 and slot // 12 >= 17:
+            fuller = math.log2((share + 1e-5) / ((around - share) / 12 + 1e-5))
+            heaped[carrier, slot] = 0.6 + min(max(fuller, 0.0), 2.0)
+    return night, heaped
+
+
+@njit(cache=True, nogil=True)
+def features(
+    columns: Columns,
+    wait: Any,
+    wait_cell: Any,
+    km_cell: Any,
+    slots: Any,
+    fast: Any,
+    far: Any,
+    night: Any,
+    heaped: Any,
+) -> Any:
+    """One row a sign-off, one column a feature. `fast` and `far` are rarities, `night` and `heaped` of `by_the_clock`."""
+    out = np.zeros((len(wait), len(FEATURES)))
+    for row in range(len(wait)):
+        found, carrier = out[row], columns.carrier[row]
+        direct, to = columns.status[row] == DELIVERED, columns.to[row]
+        unheld = direct and columns.before[row] != HELD
+        found[_IMPOSSIBLE] = _impossible(columns, row)
+        found[_INSTANT] = wait[row] < 75
+        if wait_cell[row] >= 0:
+            found[_FAST] = min(max(fast[carrier, wait_cell[row]] - 1.5, 0.0), 3.0)
+        found[_NO_WAY] = unheld and columns.out[row] == 0
+        crowd = columns.together[row]
+        if direct and to != STATION and crowd >= 2:
+            found[_BURST] = math.log2(1 + min(crowd, 7.0))
+        found[_NIGHT], found[_HEAPED] = night[carrier, slots[row]], heaped[carrier, slots[row]]
+        here, there = columns.here[row], columns.there[row]
+        if here >= 0 and there >= 0:
+            elsewhere = here >> 1 != there >> 1
+            found[_OTHER_CITY] = elsewhere
+            whole = here & 1 or there & 1
+            found[_OTHER_DISTRICT] = not elsewhere and not whole and not columns.same[row]
+        if km_cell[row] >= 0:
+            found[_FAR] = min(max(far[carrier, km_cell[row]] - 1.0, 0.0), 3.0)
+        found[_LOCKER] = unheld and to == LOCKER
+        found[_STATION] = unheld and to == STATION
+        found[_PROXY] = to == PROXY
+        found[_SAFE_PLACE] = to == SAFE_PLACE
+        if math.isfinite(columns.excess[row]):
+            found[_COURIER] = min(max(columns.excess[row], -1.5), 3.0)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _impossible(columns: Columns, row: int) -> bool:
+    """Handed over before it was ordered, signed before it was handed over: clocks may differ by a minute."""
+    at = columns.occurred[row] + MINUTE
+    accepted, ordered = np.int64(columns.accepted[row]) * SECOND, np.int64(columns.ordered[row]) * SECOND
+    if accepted > 0 and (at < accepted or (ordered > 0 and accepted + MINUTE < ordered)):
+        return True
+    return bool(ordered > 0 and at < ordered)
+
+
+@njit(cache=True, nogil=True)
+def add_one(counts: Any, carrier: Any, cell: Any) -> None:
+    """Of each that has a cell."""
+    for row in range(len(cell)):
+        if cell[row] >= 0:
+            counts[carrier[row], cell[row]] += 1.0

@@ -1,0 +1,35 @@
+"""What the place stage reads of the running totals, in one pass over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.engine.kernels.compiled import kernel
+
+
+@kernel
+def changes_of_facilities(now: Any, before: Any, busy: Any, codes: Any, columns: Any) -> int:
+    """Of each facility that ever held or moved anything its code and, one row of `columns` each, what arrived, departed
+    and was delivered since `before`, and what it holds and what stands still of that now. Returns how many they are.
+
+    `now` and `before` are records of FACILITY by code, `before` maybe fewer. `busy`, by code, is brought up to date.
+    """
+    found = 0
+    for code in range(1, len(now)):
+        one = now[code]
+        if not busy[code]:
+            if one.arrived <= 0 and one.delivered <= 0 and one.stalled <= 0:
+                continue
+            busy[code] = True
+        codes[found] = code
+        columns[0, found] = one.arrived
+        columns[1, found] = one.departed
+        columns[2, found] = one.delivered
+        columns[3, found] = one.stock
+        columns[4, found] = one.stalled
+        if code < len(before):
+            columns[0, found] -= before[code].arrived
+            columns[1, found] -= before[code].departed
+            columns[2, found] -= before[code].delivered
+        found += 1
+    return found
