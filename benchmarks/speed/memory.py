@@ -74,7 +74,8 @@ def slices(stage: ParcelStage, now: int) -> None:
         walls, cpus = zip(*times, strict=True)
         print(
             f"{name}: {sum(walls) * 1e3:.0f} ms ({sum(cpus) * 1e3:.0f} ms CPU); "
-            f"a second's {together} buckets at most {max(walls) * together * 1e3:.1f} ms"
+            f"a second's {together} buckets at most {max(walls) * together * 1e3:.1f} ms "
+            f"({max(cpus) * together * 1e3:.1f} ms CPU)"
         )
 
 

@@ -252,7 +252,7 @@ def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, plac
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1) are scratch.
+    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
