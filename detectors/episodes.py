@@ -21,9 +21,8 @@ class Episode:
 
 
 def _written(evidence: Evidence | Callable[[], Evidence]) -> Evidence:
-    if isinstance(evidence, Deferred):
-        return evidence
-    return dict(evidence() if callable(evidence) else evidence)
+    known = evidence() if callable(evidence) else evidence
+    return known if isinstance(known, Deferred) else dict(known)
 
 
 class Episodes:
@@ -60,8 +59,8 @@ class Episodes:
     ) -> Finding | None:
         """The condition holds: opens, or updates when the score moved by a step or there is `news`.
 
-        Evidence that costs something to write is given as a function, which is called when there is a finding, or as
-        `Deferred`, which is written out when somebody reads it.
+        Evidence that costs something to write is given as a function, which is called when there is a finding; what that or
+        the caller gives as `Deferred` is written out when somebody reads it.
         """
         episode = self._open.get(subject)
         if episode is None:
@@ -84,7 +83,7 @@ class Episodes:
         if episode is None:
             return None
         if evidence is not None:
-            episode.evidence = dict(evidence)
+            episode.evidence = _written(evidence)
         return self._finding(episode, now, State.CLOSED, reason)
 
     def _finding(

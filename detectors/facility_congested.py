@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import congestion_kernels as kernels
-from detectors.clock import DAY, HOUR, HOURS_A_WEEK, hour_of_week, stamp
+from detectors.clock import DAY, HOUR, HOURS_A_WEEK, hour_of_week
 from detectors.congestion_kernels import Signs, Thresholds
+from detectors.congestion_words import Jam, written
+from detectors.deferred import Deferred
 from detectors.episodes import Episodes
 from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
@@ -78,6 +80,9 @@ class FacilityCongested:
         self._stalled_share = np.zeros((0, 2))  # decayed parcels stalled, parcels held
         self._network_days = 0.0
         self._hot_since: dict[int, Instant] = {}  # by row of the stock's usual
+        self._told: dict[
+            int, int
+        ] = {}  # of an open episode's facility, likewise: the stock that was last told
         self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
 
     def run(self, window: Window) -> list[Finding]:
@@ -132,16 +137,18 @@ class FacilityCongested:
                 if episode is not None or now - since >= limits.hold_minutes * 60_000:
                     score = float(_score(max(signs.stock_z[at], signs.stalled_z[at])))
                     write = partial(self._evidence, judged, at, since)
-                    old = 0 if episode is None else int(episode.evidence["stock"])
-                    change = abs(judged.facilities.stock[at] - old)
-                    news = episode is not None and change > 0.25 * max(old, 1)
+                    stock, old = int(judged.facilities.stock[at]), self._told.get(at, 0)
+                    news = episode is not None and abs(stock - old) > 0.25 * max(old, 1)
                     finding = self._episodes.hold(
                         subject, started_at=since, now=now, score=score, evidence=write, news=news
                     )
+                    if finding is not None:
+                        self._told[at] = stock
             elif episode is None:
                 self._hot_since.pop(at, None)
             elif now - episode.seen_at >= limits.calm_minutes * 60_000:
                 since = self._hot_since.pop(at, episode.started_at)
+                self._told.pop(at, None)
                 evidence = self._evidence(judged, at, since)
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
             if finding is not None:
@@ -170,43 +177,28 @@ class FacilityCongested:
         )
         self._network_days += days
 
-    def _evidence(self, judged: _Judged, at: int, since: Instant) -> dict[str, Any]:
-        facilities, signs, name = judged.facilities, judged.signs, self._stock.key(at)
+    def _evidence(self, judged: _Judged, at: int, since: Instant) -> Deferred:
+        facilities, signs = judged.facilities, judged.signs
         region, carrier = facilities.place(at)
-        stock, stalled = int(facilities.stock[at]), int(facilities.stalled[at])
-        usual, ratio = float(judged.usual[at]), float(signs.ratio[at])
-        arrivals, departures = (float(rate) for rate in self._flow[at])
-        days = float(self._stock.days(facilities.rows[at : at + 1])[0])
-        start = stamp(since, self._timezone)
-        if signs.stock_z[at] >= signs.stalled_z[at]:
-            zh = (
-                f"网点 {name} 积压 {stock:,} 件，是平时（约 {usual:,.0f} 件）的 {ratio:.1f} 倍，自 {start} 起"
-            )
-            en = (
-                f"hub {name} holds {stock:,} parcels, {ratio:.1f} times the usual {usual:,.0f}, since {start}"
-            )
-        else:
-            expected = float(signs.stalled_usual[at])
-            zh = f"网点 {name} 的 {stock:,} 件中有 {stalled:,} 件停滞，平时约 {expected:,.0f} 件，自 {start} 起"
-            en = f"at hub {name}, {stalled:,} of {stock:,} parcels stand still, usually {expected:,.0f}, since {start}"
-        return {
-            "facility": name,
-            "region": region,
-            "carrier": carrier,
-            "stock": stock,
-            "usual": round(usual, 1),
-            "ratio": round(ratio, 2),
-            "traffic_ratio": round(float(signs.traffic[at]), 2),
-            "stalled": stalled,
-            "stalled_usual": round(float(signs.stalled_usual[at]), 1),
-            "arrivals_per_hour": round(arrivals, 1),
-            "departures_per_hour": round(departures, 1),
-            "deviations": round(float(max(signs.stock_z[at], signs.stalled_z[at])), 1),
-            "since": since,
-            "cases": round(days, 1),
-            "zh": zh,
-            "en": en,
-        }
+        arrivals, departures = self._flow[at].tolist()
+        jam = Jam(
+            facility=self._stock.key(at),
+            region=region,
+            carrier=carrier,
+            stock=int(facilities.stock[at]),
+            usual=judged.usual.item(at),
+            ratio=signs.ratio.item(at),
+            traffic_ratio=signs.traffic.item(at),
+            stalled=int(facilities.stalled[at]),
+            stalled_usual=signs.stalled_usual.item(at),
+            arrivals_per_hour=arrivals,
+            departures_per_hour=departures,
+            fuller=signs.stock_z[at] >= signs.stalled_z[at],
+            deviations=float(max(signs.stock_z[at], signs.stalled_z[at])),
+            since=since,
+            days=float(self._stock.days(facilities.rows[at : at + 1])[0]),
+        )
+        return Deferred(written, jam, self._timezone)
 
     def _grow(self, size: int) -> None:
         more = size - len(self._flow)
@@ -237,6 +229,9 @@ class FacilityCongested:
             self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
         }
         self._episodes.restore(state["episodes"])
+        self._told = {
+            self._stock.row(one.subject.id): int(one.evidence["stock"]) for one in self._episodes.all()
+        }
 
 
 def _score(deviations: float) -> float:

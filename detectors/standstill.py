@@ -46,18 +46,22 @@ class Standstill:
         self.stopped = np.zeros(rows, bool)
 
     def run(self, hour: int, arrived: F64, days: float) -> None:
-        """`arrived`: one element a region, in the `days` that ended in this local hour; scored, then learned."""
-        usual = self._usual(hour) * days * HOURS
+        """`arrived`: one element a region of the first ones, those in use, in the `days` that ended in this local hour;
+        scored, then learned.
+        """
+        used = slice(0, len(arrived))
+        usual = self._usual(hour, used) * days * HOURS
         others = usual.sum() - usual
         now = np.divide(arrived.sum() - arrived, others, out=np.zeros_like(others), where=others > 0)
         expected = usual * np.minimum(now, 1.0)
+        evidence, stopped = self._evidence[used], self.stopped[used]
         if self._age >= READY_DAYS:
             change = (1 - LEFT) * expected - arrived * math.log(1 / LEFT)
-            self._evidence = np.clip(self._evidence + change, 0.0, FULL)
-        self._since = np.where(self._evidence > 0, self._since + days, 0.0)
-        self.stopped = (self._evidence >= OPEN) | (self.stopped & (self._evidence >= CLOSE))
-        given_up = self._since > LONGEST_DAYS
-        self._evidence[given_up], self.stopped[given_up] = 0.0, False
+            evidence[:] = np.clip(evidence + change, 0.0, FULL)
+        self._since[used] = np.where(evidence > 0, self._since[used] + days, 0.0)
+        stopped[:] = (evidence >= OPEN) | (stopped & (evidence >= CLOSE))
+        given_up = self._since[used] > LONGEST_DAYS
+        evidence[given_up], stopped[given_up] = 0.0, False
         self._learn(hour, arrived, days, now)
 
     @property
@@ -65,22 +69,24 @@ class Standstill:
         """How long ago each region's evidence began, days; 0 where there is none."""
         return self._since
 
-    def _usual(self, hour: int) -> F64:
+    def _usual(self, hour: int, used: slice) -> F64:
         """Arrivals an hour of each region."""
+        seen = self._seen[used]
         known = max(float(self._days.sum()) / HOURS, 1e-9)
-        daily = self._seen.sum(axis=1) / known
-        total = float(self._seen.sum())
-        common = daily * (float(self._seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
-        return np.asarray((self._seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
+        daily = seen.sum(axis=1) / known
+        total = float(seen.sum())
+        common = daily * (float(seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
+        return np.asarray((seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
 
     def _learn(self, hour: int, arrived: F64, days: float, now: F64) -> None:
         """`now`: what all other regions see of their usual."""
         share = days * HOURS  # of this hour of the day
         keep = 0.5 ** (share / MEMORY_DAYS)
-        usual = self._usual(hour) * share
+        used = slice(0, len(arrived))
+        usual = self._usual(hour, used) * share
         most = MOST * (usual * np.maximum(now, 1.0) + 1.0) if self._age >= READY_DAYS else np.inf
-        learned = np.where(self._evidence > DOUBT, usual, np.minimum(arrived, most))
-        self._seen[:, hour] = self._seen[:, hour] * keep + learned
+        learned = np.where(self._evidence[used] > DOUBT, usual, np.minimum(arrived, most))
+        self._seen[used, hour] = self._seen[used, hour] * keep + learned
         self._days[hour] = self._days[hour] * keep + share
         self._age += days
 

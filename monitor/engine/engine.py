@@ -36,7 +36,7 @@ from monitor.engine.windows import Frames
 from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
-_SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
+SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
 _QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -185,7 +185,7 @@ class Engine:
         seconds = now // 1000
         counting = [bucket for bucket in buckets if bucket in self.census_left]
         if len(buckets) < BUCKETS:  # a slice, which must not take long
-            counting = counting[: -(-len(buckets) // _SWEEPS_A_CENSUS)]
+            counting = counting[: -(-len(buckets) // SWEEPS_A_CENSUS)]
         if counting:
             self.stage.census(counting, seconds)
             self.census_left.difference_update(counting)

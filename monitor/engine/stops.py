@@ -55,7 +55,8 @@ class Stops:
     def _by_zone(self, arrived: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         world = self._stage.world
         zones = world.places["zone"][world.facilities["region"][: len(arrived)]]
-        found = np.bincount(zones, weights=arrived, minlength=MAX_ZONES).astype(np.float64)
+        known = len(self._stage.places.zones) + 1
+        found = np.bincount(zones, weights=arrived, minlength=known).astype(np.float64)
         found[0] = 0.0
         return np.asarray(found)
 

@@ -48,6 +48,8 @@ def silent_age(world: World, slot: Any, now: int) -> int:
 def _silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: int) -> int:
     last = whole(slot.last_scan)
     age = worked_now - worked(world, calendar, last)
+    if world.outage_until[slot.source, 0] == 0:
+        return age  # the feed was never silent
     for number in range(s.OUTAGES):
         high = min(now, whole(world.outage_until[slot.source, number]))
         low = max(last, whole(world.outage_from[slot.source, number]))
@@ -251,7 +253,7 @@ def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, plac
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1) are scratch.
+    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
@@ -289,26 +291,26 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
     if slot.segment != NONE:
         calendar = calendar_for(world, slot)
         age = _silent_since(world, slot, calendar, now, clocks[calendar])
+        way, leg = natural(way_of(world, slot)), leg_of(slot)
         if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
-            still[way_of(world, slot), leg_of(slot), bin_of(age)] += np.float32(1.0)
+            still[way, leg, bin_of(age)] += np.float32(1.0)
         if not slot.open & (STALL | LOST):
-            _say_anew(table, world, bucket, index, now, age)
+            quick = whole(world.quick[way, leg])
+            if age < quick:
+                wake(table, bucket, index, early(now + quick - age))
+            else:
+                _say_anew(table, world, bucket, index, now + max(whole(world.limit[way, leg]) - age, 0), now)
     accepted = whole(slot.accepted)
     if accepted != 0 and accepted <= now and not slot.state & ORDER:
         still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
 
 
-@inlined
-def _say_anew(table: Table, world: World, bucket: int, index: int, now: int, age: int) -> None:
-    """When a live slot of this age is due, by the limits of today, if that is earlier than was said."""
+@kernel
+def _say_anew(table: Table, world: World, bucket: int, index: int, due: int, now: int) -> None:
+    """Of a wait that outlasted its `quick` limit: at once in a jam or a stop, else at `due` or as was said before."""
     slot = table.slots[index]
-    way, leg = way_of(world, slot), leg_of(slot)
-    quick = whole(world.quick[way, leg])
-    if age < quick:
-        wake(table, bucket, index, early(now + quick - age))
-        return
-    limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
-    wake(table, bucket, index, outlasting(min(whole(slot.due), now + max(limit - age, 0))))
+    at_once = in_jam(world, slot) or in_stop(world, slot)
+    wake(table, bucket, index, outlasting(min(whole(slot.due), now if at_once else due)))
 
 
 @kernel
