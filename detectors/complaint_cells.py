@@ -147,7 +147,7 @@ class Cells:
         region, _, carrier = name.partition(JOINT)
         chain, rows = self._of_region.get(region) or self._enter_region(region)
         if carrier:
-            rows = [*rows, *(self.exposures.row((one, carrier)) for one in chain)]
+            rows = rows + self.exposures.enter([(one, carrier) for one in chain])
         # The last row is nobody's: it stays that of no region.
         more = len(self._above) if len(self._pairs) >= len(self._above) else 0
         wider = max(len(rows) - self._above.shape[1], 0)
@@ -158,7 +158,7 @@ class Cells:
 
     def _enter_region(self, region: str) -> tuple[tuple[str, ...], list[int]]:
         chain = self.chain(region) if region else ()
-        known = self._of_region[region] = chain, [self.exposures.row((one, "")) for one in chain]
+        known = self._of_region[region] = chain, self.exposures.enter((one, "") for one in chain)
         return known
 
     def _facility(self, name: str) -> int:

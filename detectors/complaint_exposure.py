@@ -34,14 +34,21 @@ class Exposures:
         self._hours = 0.0
 
     def row(self, key: tuple[str, str]) -> int:
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = len(self._rows)
-        if row >= len(self._sums):
-            more = np.zeros((max(256, len(self._sums)), 2))
+        return self.enter((key,))[0]
+
+    def enter(self, keys: Iterable[tuple[str, str]]) -> list[int]:
+        """Their rows; those that are new get one."""
+        rows, found = self._rows, []
+        for key in keys:
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = len(rows)
+            found.append(row)
+        if len(rows) > len(self._sums):
+            more = np.zeros((max(256, len(rows)), 2))
             for name in ("_sums", "_recent", "_expected"):
                 setattr(self, name, np.concatenate([getattr(self, name), more]))
-        return row
+        return found
 
     def add(self, lines: I64, rows: I64, delivered: I64, shipped: I64, share: float, hour: int) -> None:
         """A share of each amount to all `rows` of its line, as far as neither is negative; `hour` of the day."""

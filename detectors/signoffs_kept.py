@@ -44,8 +44,7 @@ class Vocabularies:
     texts: tuple[Texts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """One sign-off as it stands; its names are looked up when they are asked for."""
 
     occurred: Instant

@@ -29,6 +29,7 @@ SPEED_DAYS: Final = 5.0
 CARRIER_DAYS: Final = 30.0
 LANE_DAYS: Final = 45.0
 _SLOTS: Final = 14  # half days of a week
+_THURSDAY: Final = 6  # the slot in which 1970 began
 _SECONDS: Final = BIN // SECOND
 _ONE: Final = 2.0**36
 QUANTILES: Final = (0.05, 0.1, 0.5, 0.9, 0.95)
@@ -93,9 +94,9 @@ class Ratios:
     def cases(self, rows: I64) -> F64:
         return self._seen[rows]
 
-    def came(self, rows: I64) -> None:
-        """One more of each."""
-        self._seen += np.bincount(rows, minlength=len(self._seen))
+    def came(self, more: I64) -> None:
+        """So many more, by row."""
+        self._seen[: len(more)] += more
 
     def expect(self, rows: I64, expected: F64) -> None:
         """So much more of each."""
@@ -207,11 +208,10 @@ class Transit:
             self._recent[1] += bins * week * cells
 
     def end(self, age: I64, carrier: I64, lane: I64, local_ends: I64) -> None:
-        cells = np.clip(age // BIN, 0, BINS - 1)
-        self._week.came(self._slot(local_ends))
-        self._carriers.came(carrier)
-        self._lanes.came(lane)
-        deaths = np.bincount(cells, minlength=BINS)
+        deaths, week = died(age, local_ends)
+        self._week.came(week)
+        self._carriers.came(np.bincount(carrier))
+        self._lanes.came(np.bincount(lane))
         self._deaths += deaths
         self._recent[0] += deaths
 
@@ -228,8 +228,8 @@ class Transit:
     def _speed(self, carrier: I64, lane: I64) -> F64:
         return self.speed() * self._carriers.factor(carrier) * self._lanes.factor(lane)
 
-    def _slot(self, local: F64 | I64) -> I64:
-        return ((local // (12 * HOUR)).astype(np.int64) + 6) % _SLOTS  # 1970-01-01 was a Thursday
+    def _slot(self, local: F64) -> I64:
+        return ((local // BIN).astype(np.int64) + _THURSDAY) % _SLOTS
 
     def names(self, carriers: Sequence[str], lanes: Sequence[str]) -> tuple[I64, I64]:
         return self._carriers.rows(carriers), self._lanes.rows(lanes)
@@ -298,3 +298,13 @@ def tally(
         carriers[lane[row]] = carrier[row]
         expected[lane[row]] += waits * units[cell]
     return cells, carriers, expected
+
+
+@njit(cache=True, nogil=True)
+def died(age: Any, local_ends: Any) -> tuple[Any, Any]:
+    """Parcels by cell of the table, and by half day of the week."""
+    deaths, week = np.zeros(BINS, np.int64), np.zeros(_SLOTS, np.int64)
+    for row in range(len(age)):
+        deaths[min(max(age[row] // BIN, 0), BINS - 1)] += 1
+        week[(local_ends[row] // BIN + _THURSDAY) % _SLOTS] += 1
+    return deaths, week

@@ -61,7 +61,11 @@ class Weeks:
             wider[:, : self._keys] = self.factor[:, : self._keys]
             self.factor = wider
         if keys > self._keys:
-            refresh(self.factor, *self._rhythm.curves(), 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
+            curves = self._rhythm.curves()
+            if self._rhythm.days(np.arange(self._keys, keys)).any():
+                refresh(self.factor, *curves, 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
+            else:  # nothing of their own yet
+                self.factor[:, self._keys : keys] = np.exp(curves[-1])[:, None]
             self._keys = keys
 
     def learned(self, hour: int) -> None:

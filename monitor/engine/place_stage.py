@@ -67,8 +67,10 @@ class PlaceStage:
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
         if len(endings) and self._signoffs.is_read:
             self._signoffs.append(chosen(endings, _SIGNED[endings["status"]]))
-        self._oddities.append(oddities)
-        self._complaints.append(complaints)
+        if len(oddities):
+            self._oddities.append(oddities)
+        if complaints:
+            self._complaints.append(complaints)
 
     def doubted(self) -> set[str]:
         """Names of feeds that a detector doubts."""

@@ -1,0 +1,65 @@
+"""What a look brings to parcel detectors: the live parcels as they are now, in whatever columns they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from detectors.interfaces import Verdict
+from detectors.tables import LANE, FrameTable, Table
+from monitor.vocabulary import Status
+from tests.engine.shop import HOUR, START, Scan, Shop, order
+
+PARCELS = 60
+
+
+class Looker:
+    """A parcel detector that compares the columns with the frame, and remembers whom it saw."""
+
+    name = "looker"
+    every = HOUR
+
+    def __init__(self) -> None:
+        self.looks: list[set[str | None]] = []
+
+    def look(self, parcels: Table, _now: int) -> list[Verdict]:
+        plain = FrameTable(parcels.frame())
+        for name in ("accepted", "promised", "segment_since"):
+            np.testing.assert_array_equal(parcels.seconds(name), plain.seconds(name))
+            np.testing.assert_array_equal(parcels.whole(name), plain.whole(name))
+        np.testing.assert_array_equal(parcels.narrow("segment"), plain.narrow("segment"))
+        for name in ("carrier", LANE, "facility"):
+            assert parcels.coded(name).labels() == plain.coded(name).labels()
+        some = np.arange(0, len(parcels), 3)
+        np.testing.assert_array_equal(parcels.take(some).rank(), parcels.rank()[some])
+        assert len(set(parcels.rank().tolist())) == len(parcels)
+        self.looks.append(set(parcels.labels("tracking_number")))
+        return []
+
+    def learn(self, finished: Table, now: int) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+def test_each_look_brings_the_parcels_that_are_live_and_no_orders() -> None:
+    looker = Looker()
+    shop = Shop(parcel=[looker])
+    shop.until(START)
+    names = [f"P{number}" for number in range(PARCELS)]
+    for number, name in enumerate(names):
+        carrier = ("sf", "zto", "yto")[number % 3]
+        shop.order(order(f"O{number}", "paid", START - 9 * HOUR, promised_at=START + number * HOUR))
+        shop.order(order(f"O{number}", "shipped", START - 8 * HOUR, tracking_number=name, carrier=carrier))
+        shop.scan(Scan(name, Status.ACCEPTED, START - 7 * HOUR + number * 60_000, carrier=carrier))
+    shop.until(START + 2 * HOUR)
+    shop.scan(*(Scan(name, Status.DELIVERED, START + HOUR) for name in names[::2]))
+    shop.until(START + 4 * HOUR)
+    assert set(names) in looker.looks
+    assert looker.looks[-1] == set(names[1::2])
