@@ -82,7 +82,9 @@ class StallSettings(Section):
         6, ge=0, description="added to it: a departure that nobody scanned looks like a wait"
     )
     patience_hours: float = Field(
-        33, gt=0, description="a parcel waiting to be fetched for so long is stalled when its promise passes"
+        31.5,
+        gt=0,
+        description="a parcel waiting to be fetched for so long is stalled when its promise passes",
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
@@ -96,16 +98,16 @@ class StallSettings(Section):
     )
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
     fulfilment: SegmentLimits = _limits(24, 72, 240, 36, share=0.05, sure=0.2)
-    pickup: SegmentLimits = _limits(24, 48, 72, 36, stretch=2.5, sure=0.7)
+    pickup: SegmentLimits = _limits(24, 48, 72, 39, stretch=2.5, sure=0.8)
     origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
-    facility: SegmentLimits = _limits(12, 48, 96, sure=0.85)
-    linehaul: SegmentLimits = _limits(12, 48, 144, 3, stretch=2.4, share=0.2, sure=0.7)
-    customs: SegmentLimits = _limits(48, 120, 360, 40, stretch=2.5, share=0.2, sure=0.35)
+    facility: SegmentLimits = _limits(12, 48, 96, sure=0.88)
+    linehaul: SegmentLimits = _limits(12, 48, 144, 6, stretch=2.4, share=0.2, sure=0.8)
+    customs: SegmentLimits = _limits(24, 120, 360, 40, stretch=2.5, share=0.2, sure=0.35)
     cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.35)
-    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.95)
-    delivery: SegmentLimits = _limits(12, 24, 96, 36, stretch=2, share=0.2, sure=0.6)
+    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.93)
+    delivery: SegmentLimits = _limits(12, 24, 96, 39, stretch=2, share=0.2, sure=0.65)
     again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.3)
-    collection: SegmentLimits = _limits(24, 48, 96, 53, sure=0.45)
+    collection: SegmentLimits = _limits(24, 48, 96, 51, sure=0.55)
     returns: SegmentLimits = _limits(72, 168, 480, 96, sure=0.6)
     refund: SegmentLimits = _limits(48, 72, 360, 48, sure=0.65)
 

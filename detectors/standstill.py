@@ -21,7 +21,7 @@ F64 = npt.NDArray[np.float64]
 
 HOURS: Final = 24
 LEFT: Final = 0.1  # of the usual, in a stop
-OPEN: Final = 10.0  # log likelihood ratio: some eleven arrivals that did not come
+OPEN: Final = 12.0  # log likelihood ratio: some thirteen arrivals that did not come
 CLOSE: Final = 5.0
 FULL: Final = 15.0  # no surer than this, or the end would be noticed late
 DOUBT: Final = 3.0  # what looks like a stop teaches nothing

@@ -54,6 +54,19 @@ def test_where_a_departure_may_have_been_missed_the_way_onward_counts() -> None:
     assert limit[3, FACILITY] == pytest.approx(4 + settings.facility.margin_hours, abs=1)
 
 
+def test_where_nothing_moves_half_of_the_lane_is_enough_and_a_jam_needs_nearly_all() -> None:
+    settings = StallSettings()
+    durations = Durations(8, LEGS, settings, ONWARD, jammed=(FACILITY,))
+    for leg in (FACILITY, LINEHAUL):
+        for hours, cases in ((10, 60), (20, 30), (30, 10)):
+            durations.ends[1, leg, bin_of(hours * HOUR)] = cases
+    again(durations)
+    quick, limit = durations.quick / HOUR, durations.limit / HOUR
+    assert quick[1, LINEHAUL] == pytest.approx(10 + settings.stop_margin_hours, abs=1)
+    assert quick[1, FACILITY] == pytest.approx(30 + settings.jam_margin_hours, abs=2)
+    assert (quick <= limit).all()
+
+
 def test_a_state_that_knows_one_leg_less_and_borrows_from_carriers_is_taken_over() -> None:
     old = learned(Older())
     state = old.state(3)

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from benchmarks.detection.rules import flat, lognormal, waits
+from benchmarks.detection.worlds import any_message
+from monitor.evaluate.records import ANOMALY, EPISODE
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
 HOUR = 3_600_000
@@ -59,3 +61,34 @@ def test_a_flat_rule_fires_after_its_hours(table: pl.DataFrame) -> None:
 def test_a_lane_rule_fires_beyond_what_is_usual_there(table: pl.DataFrame) -> None:
     assert set(hours(lognormal(table, 3.0))) == {"SLOW", "LOST"}
     assert hours(lognormal(table, 99.0)) == {}
+
+
+def message(parcel: str, kind: str, opened: int) -> dict[str, str | int]:
+    return {"kind": kind, "family": kind, "subject_type": "parcel", "subject_id": parcel, "opened": opened}
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [
+        ([], 0.0),
+        ([("A", "promise_broken", 50)], 0.5),
+        ([("A", "promise_broken", 100)], 0.0),  # as the complaint is written
+        ([("A", "promise_broken", 5)], 0.0),  # before it stood still
+        ([("A", "late_predicted", 50)], 0.0),  # nobody is written to
+        ([("A", "facility_stalled", 60), ("A", "presumed_lost", 70), ("B", "promise_broken", 20)], 1.0),
+        ([("C", "facility_stalled", 60)], 0.0),  # nobody complained
+    ],
+)
+def test_any_message_counts_complaints_whose_parcel_had_been_written_about(
+    said: list[tuple[str, str, int]], share: float
+) -> None:
+    stall = {"family": "stall", "subject_type": "parcel", "starts": 10, "due": 20, "minor": False}
+    rows = [
+        {"anomaly": 1, "subject_id": "A", "complained": 100, **stall},
+        {"anomaly": 2, "subject_id": "B", "complained": 90, **stall},
+        {"anomaly": 3, "subject_id": "C", "complained": None, **stall},
+        {"anomaly": 4, "subject_id": "D", "complained": 90, **stall, "minor": True},
+    ]
+    truth = pl.DataFrame(rows, schema=ANOMALY)
+    found = pl.DataFrame([message(*one) for one in said], schema=EPISODE)
+    assert any_message(found, truth) == share

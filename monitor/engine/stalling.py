@@ -33,6 +33,7 @@ KIND_OF: Final[dict[int, Kind]] = {
 }
 JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
 STOPPED: Final = 0.9  # likewise where nothing moves
+IMPATIENT: Final = 0.38  # told as its promise passed; so many were true in simulated worlds
 # what a storm does not stop: the shop's own work, and customers who fetch their parcels
 _INDOORS: Final = np.array([Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND])
 _SOONER: Final = ("", wording.PATIENCE, wording.STILL)
@@ -64,7 +65,7 @@ class Stalls:
         """Of rows of DUE, in their order; `numbers` and `learning` beside them."""
         jammed, stopped = self._jammed(rows["slot"]), self._in_stop(rows["slot"])
         said = self._said(rows, jammed | stopped, learning)
-        scores = self._scores(rows, said["expected"] > 0, jammed, stopped)
+        scores = self._scores(rows, said, jammed, stopped)
         told, width, write = said.tobytes(), _SAID.itemsize, self._written
         slots = rows["slot"]
         return [
@@ -104,14 +105,15 @@ class Stalls:
         said["sooner"] = np.where(said["age"] < said["limit"], np.where(still, 2, 1), 0)
         return said
 
-    def _scores(self, rows: Records, known: Bools, jammed: Bools, stopped: Bools) -> npt.NDArray[np.float64]:
+    def _scores(self, rows: Records, said: Records, jammed: Bools, stopped: Bools) -> npt.NDArray[np.float64]:
         learned = self._stage.learned
         legs = rows["leg"]
         present = set(legs.tolist())
         sure, ceiling = np.zeros(max(present) + 1), np.zeros(max(present) + 1)
         for leg in present:
             sure[leg], ceiling[leg] = learned.probability_stuck(leg), learned.ceiling(leg)
-        scores = np.where(known, sure[legs], 0.5)
+        scores = np.where(said["expected"] > 0, sure[legs], 0.5)
+        scores = np.where(said["age"] < said["limit"], np.minimum(scores, IMPATIENT), scores)
         scores = np.where(jammed, np.maximum(scores, JAMMED), scores)
         scores = np.where(stopped, np.maximum(scores, STOPPED), scores)
         # the operator's word: in a jam nothing is rare any more
