@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from msgspec import UNSET
@@ -13,7 +13,7 @@ from monitor.columns import I64, Batch
 from monitor.events import Complaint, Engagement, Order
 from monitor.minor import to_minor
 from monitor.names import Names
-from monitor.scancolumns import NO_SCANS, ScanTexts, fits, links_of, moments_fit, texts_of, times, to_scans
+from monitor.scancolumns import NO_SCANS, fits, moments_fit, texts_of, times
 from monitor.wire import (
     DeadEventError,
     Wire,
@@ -28,11 +28,24 @@ from monitor.wire import (
 _NO_TIMES: Final = np.zeros(0, np.int64)
 
 
+class CheckedScans(Protocol):
+    """Tracking events of which each passed every check."""
+
+    @property
+    def occurred(self) -> I64: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, names: Names) -> Batch:
+        """Their columns; `names` learns what is new."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Events that passed every check. The times are of `others`, row by row; 0 is absent."""
 
-    scans: ScanTexts
+    scans: CheckedScans
     others: Sequence[Wire]
     occurred: I64
     received: I64
@@ -40,10 +53,10 @@ class Checked:
 
     @property
     def events(self) -> int:
-        return len(self.scans.occurred) + len(self.others)
+        return len(self.scans) + len(self.others)
 
     def batch(self, names: Names) -> Batch:
-        batch = Batch(to_scans(self.scans, names), links=links_of(self.scans))
+        batch = self.scans.batch(names)
         times = zip(self.occurred.tolist(), self.received.tolist(), self.promised.tolist(), strict=True)
         for event, (occurred, received, promised) in zip(self.others, times, strict=True):
             if type(event) is WireOrder:
@@ -65,7 +78,7 @@ def check_all(events: Sequence[Wire], latest: int | None) -> Checked | None:
     return with_others(texts, others, latest)
 
 
-def with_others(scans: ScanTexts, others: Sequence[Wire], latest: int | None) -> Checked | None:
+def with_others(scans: CheckedScans, others: Sequence[Wire], latest: int | None) -> Checked | None:
     """Tracking events that passed every check, and the rest that has yet to; None where any of these fails."""
     if not others:
         return Checked(scans, others, _NO_TIMES, _NO_TIMES, _NO_TIMES)

@@ -15,7 +15,7 @@ from monitor import arrowkernels, arrowrows, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
 from monitor.names import Interner, Names, joined
-from monitor.scancolumns import NO_SCANS, links_of, to_scans
+from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.skim import skim
 from monitor.stream import Frame
 from monitor.vocabulary import DeadReason
@@ -88,7 +88,7 @@ class Decoder:
     def _lines(self, lines: list[bytes], latest: int | None) -> Iterator[Decoded]:
         if lines:
             data = lines[0] if len(lines) == 1 else b"\n".join(lines)  # a great frame is not copied
-            good, dead = decode_lines(data, self.max_event_bytes, latest)
+            good, dead = decode_lines(data, self.max_event_bytes, latest, self.names)
             yield Decoded(good.batch(self.names), dead, good.events)
 
     def _together(self, waiting: list[Batch]) -> Iterator[Decoded]:
@@ -109,7 +109,7 @@ class Decoder:
                 if found is None:
                     texts, lines = arrow.split(batch, latest)
                     if texts is not None and len(texts.occurred):
-                        found = Batch(to_scans(texts, self.names), links=links_of(texts))
+                        found = texts.batch(self.names)
                 if found is not None and len(found.scans) >= ENOUGH_ROWS:
                     yield from self._together(waiting)
                 if found is not None:
@@ -164,12 +164,14 @@ def check_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[int, l
     return good.events, dead
 
 
-def decode_lines(data: bytes, max_bytes: int, latest: int | None) -> tuple[Checked, list[DeadEvent]]:
-    """The good events and the dead ones of NDJSON text."""
+def decode_lines(
+    data: bytes, max_bytes: int, latest: int | None, names: Names | None = None
+) -> tuple[Checked, list[DeadEvent]]:
+    """The good events and the dead ones of NDJSON text. `names`: who will be asked for a batch, if that is known."""
     data = data.removesuffix(b"\n")
     if not longer_line(data, max_bytes):
         try:
-            good = skim(data, latest) or _by_columns(data, latest)
+            good = skim(data, latest, names) or _by_columns(data, latest)
         except NOT_DECODED:
             good = None
         if good is not None:

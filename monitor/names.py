@@ -51,6 +51,7 @@ class Interner:
         self._ends = np.zeros(1 << 8, np.int64)
         self._slots = np.zeros(2 << 9, np.uint64)
         self._mirrored = 0  # names of which the kernels know
+        self._whereabouts: I64 | None = None
 
     def __len__(self) -> int:
         return len(self._texts) - 1
@@ -103,6 +104,20 @@ class Interner:
         if self._mirrored < len(self):
             self._mirror()
         return self._slots, self._arena, self._ends
+
+    @property
+    def whereabouts(self) -> I64:
+        """Where the table lies: what `monitor.nametable.find_name` asks for, as numbers, until a name is learned.
+
+        The addresses of slots, arena and ends, the mask of the slots and the size of the arena.
+        """
+        if self._whereabouts is None or self._mirrored < len(self):
+            slots, arena, ends = self.table
+            mask, size = len(slots) // 2 - 1, len(arena)
+            self._whereabouts = np.array(
+                [slots.ctypes.data, mask, arena.ctypes.data, size, ends.ctypes.data], np.int64
+            )
+        return self._whereabouts
 
     def _enter(self, text: str) -> int:
         if len(self) >= self.limit or len(text.encode("utf-8", "surrogatepass")) > LONGEST_NAME:

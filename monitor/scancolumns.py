@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
-from monitor.columns import F32, I64, U8, Scans
+from monitor.columns import F32, I64, U8, Batch, Scans
 from monitor.identity import identities
 from monitor.names import Names
 from monitor.texts import Column, Texts, join
@@ -43,6 +43,13 @@ class ScanTexts:
     delivered_to: U8
     latitude: F32
     longitude: F32
+
+    def __len__(self) -> int:
+        return len(self.occurred)
+
+    def batch(self, names: Names) -> Batch:
+        """`names` learns what is new."""
+        return Batch(to_scans(self, names), links=links_of(self))
 
 
 def times(texts: Sequence[str]) -> I64 | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8
+from monitor.compiling import inlined
 from monitor.words import AHEAD, byte_at, prefetch, whole_word_at
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01
@@ -131,7 +132,7 @@ def _moment(text: int, at: int, end: int) -> np.int64:
 def _within_minute(text: int, at: int, end: int) -> np.int64:
     """Milliseconds since the minute, of a text that ends with `:SSZ` or `:SS.mmmZ`; -1 where it has another form."""
     length = end - at
-    if length not in {20, 24} or byte_at(text, end - 1) != 90 or byte_at(text, at + 16) != 58:
+    if length not in (20, 24) or byte_at(text, end - 1) != 90 or byte_at(text, at + 16) != 58:
         return np.int64(BAD)
     second, thousandths = _two(text, at + 17), np.int64(0)
     if length == 24:
@@ -142,28 +143,40 @@ def _within_minute(text: int, at: int, end: int) -> np.int64:
     return second * 1000 + thousandths if second <= 60 else np.int64(BAD)
 
 
+MINUTE: Final = 3  # numbers in which `moment_after` remembers the minute it read last
+
+
+@inlined
+def moment_after(text: int, start: int, end: int, minute: I64) -> np.int64:
+    """The time of a text; 0 where it is empty, -1 (`BAD`) where it is no time, or not in 2000..2099.
+
+    Neighbours mostly lie in one minute: its text is read once for all of them. `minute` is all zeros at first.
+    """
+    if start == end:
+        return np.int64(0)
+    rest = _within_minute(text, start, end)
+    date, clock = np.int64(0), np.int64(0)
+    if rest >= 0:
+        date, clock = np.int64(whole_word_at(text, start)), np.int64(whole_word_at(text, start + 8))
+    if rest >= 0 and date == minute[0] and clock == minute[1]:
+        moment = minute[2] + rest
+    else:
+        moment = _moment(text, start, end)
+        if rest >= 0 and moment != BAD:
+            minute[0], minute[1], minute[2] = date, clock, moment - rest
+    return moment if EARLIEST <= moment < LATEST else np.int64(BAD)
+
+
 @njit(cache=True, nogil=True)
 def parse_times(buffer: U8, starts: I32, ends: I32, out: I64) -> bool:
     """Fills `out` (0 where the text is empty); False where some text is not a time or not in 2000..2099."""
     text = buffer.ctypes.data
     rows = len(out)
-    # Neighbours mostly lie in one minute: its text is read once for all of them.
-    date, clock, minute = np.uint64(0), np.uint64(0), np.int64(BAD)
+    minute = np.zeros(MINUTE, np.int64)
     for row in range(rows):
         prefetch(text + int(starts[min(row + AHEAD, rows - 1)]))
-        start, end = int(starts[row]), int(ends[row])
-        if start == end:
-            out[row] = 0
-            continue
-        rest = _within_minute(text, start, end)
-        if rest >= 0 and whole_word_at(text, start) == date and whole_word_at(text, start + 8) == clock:
-            moment = minute + rest
-        else:
-            moment = _moment(text, start, end)
-            if rest >= 0 and moment != BAD:
-                date, clock = whole_word_at(text, start), whole_word_at(text, start + 8)
-                minute = moment - rest
-        if moment < EARLIEST or moment >= LATEST:
+        moment = moment_after(text, int(starts[row]), int(ends[row]), minute)
+        if moment == BAD:
             return False
         out[row] = moment
     return True

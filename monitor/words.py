@@ -56,28 +56,50 @@ def _count(_context: Any, _word: Any) -> tuple[Any, Callable[..., Any]]:
     return types.int64(types.uint64), code
 
 
-_zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the word is not 0
+zeros_below: Final[Any] = intrinsic(_count)  # the lowest bit that is set; the word is not 0
 
 
 _store8: Final[Any] = intrinsic(_write)
-_WIDE: Final = 32  # bytes that are compared at once
+WIDE: Final = 32  # bytes that are compared at once
 
 
 def _quotes(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
     def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        octets = ir.VectorType(ir.IntType(8), _WIDE)
+        octets = ir.VectorType(ir.IntType(8), WIDE)
         loaded = builder.load(builder.inttoptr(arguments[0], octets.as_pointer()))
         loaded.align = 1
         quotes, slashes = (
-            builder.icmp_unsigned("==", loaded, ir.Constant(octets, [character] * _WIDE))
+            builder.icmp_unsigned("==", loaded, ir.Constant(octets, [character] * WIDE))
             for character in b'"\\'
         )
-        return builder.bitcast(builder.or_(quotes, slashes), ir.IntType(_WIDE))
+        return builder.bitcast(builder.or_(quotes, slashes), ir.IntType(WIDE))
 
     return types.uint32(types.intp), code
 
 
-_quotes_in: Final[Any] = intrinsic(_quotes)  # a bit for each of the next bytes that is a quote or a backslash
+quotes_in: Final[Any] = intrinsic(
+    _quotes
+)  # a bit for each of the `WIDE` bytes at an address that is a quote or a backslash
+
+
+def _compare(_context: Any, _address: Any, _pattern: Any, _counted: Any) -> tuple[Any, Callable[..., Any]]:
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        octets = ir.VectorType(ir.IntType(8), WIDE)
+        found, wanted, counted = (
+            builder.load(builder.inttoptr(address, octets.as_pointer())) for address in arguments
+        )
+        for loaded in (found, wanted, counted):
+            loaded.align = 1
+        different = builder.and_(builder.xor(found, wanted), counted)
+        unequal = builder.icmp_unsigned("!=", different, ir.Constant(octets, [0] * WIDE))
+        bits = builder.bitcast(unequal, ir.IntType(WIDE))
+        return builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(WIDE), 0))
+
+    return types.boolean(types.intp, types.intp, types.intp), code
+
+
+matches: Final[Any] = intrinsic(_compare)
+"""Whether `WIDE` bytes at the first address are those at the second, wherever the third has its bits set."""
 
 
 def _ask_for(_context: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
@@ -142,17 +164,17 @@ def word_at(address: int, size: int, place: int, count: int) -> np.uint64:
 @njit(cache=True, nogil=True)
 def quote_or_slash(address: int, place: int, end: int) -> int:
     """The first `"` or backslash from `place` on, or `end`."""
-    while place + _WIDE <= end:
-        bits = np.uint64(_quotes_in(address + place))
+    while place + WIDE <= end:
+        bits = np.uint64(quotes_in(address + place))
         if bits != 0:
-            return place + int(_zeros_below(bits))
-        place += _WIDE
+            return place + int(zeros_below(bits))
+        place += WIDE
     while place + 8 <= end:
         word = _load8(address + place)
         quotes, slashes = word ^ _QUOTES, word ^ _SLASHES
         found = (((quotes - _ONES) & ~quotes) | ((slashes - _ONES) & ~slashes)) & _HIGH
         if found != 0:
-            return place + int(_zeros_below(found) >> 3)
+            return place + int(zeros_below(found) >> 3)
         place += 8
     while place < end and _load1(address + place) != 34 and _load1(address + place) != 92:
         place += 1
