@@ -102,7 +102,7 @@ class StallSettings(Section):
     origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
     facility: SegmentLimits = _limits(12, 48, 96, sure=0.88)
     linehaul: SegmentLimits = _limits(12, 48, 144, 6, stretch=2.4, share=0.2, sure=0.8)
-    customs: SegmentLimits = _limits(24, 120, 360, 40, stretch=2.5, share=0.2, sure=0.35)
+    customs: SegmentLimits = _limits(24, 120, 360, 40, stretch=2.5, share=0.2, sure=0.2)
     cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.35)
     station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.93)
     delivery: SegmentLimits = _limits(12, 24, 96, 39, stretch=2, share=0.2, sure=0.65)

@@ -34,7 +34,7 @@ MESSAGES = (
     "promise_broken", "presumed_lost",
     "pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "collection_stalled",
 )  # fmt: skip
-OURS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+OURS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
