@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,16 @@ class CongestionLimits:
     ready_network_days: float = 1.0  # of all facilities' stalled share
 
 
+class _Watched(NamedTuple):
+    """A facility that is hot now, or was lately."""
+
+    row: int
+    hot: bool
+    warm: bool
+    score: float
+    stock: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """What one run saw, one element a facility."""
@@ -55,7 +65,7 @@ class _Judged:
     facilities: Facilities
     usual: F64
     signs: Signs
-    watched: list[int]  # rows: hot now, or lately
+    watched: list[_Watched]
 
 
 class FacilityCongested:
@@ -124,36 +134,37 @@ class FacilityCongested:
             signs,
         )
         watched |= signs.hot
-        return _Judged(facilities, usual, signs, np.flatnonzero(watched).tolist())
+        return _Judged(facilities, usual, signs, _watched(np.flatnonzero(watched), signs, stock))
 
     def _speak(self, judged: _Judged, now: Instant) -> list[Finding]:
-        limits, signs, found = self._limits, judged.signs, []
-        for at in judged.watched:
-            subject = Subject(SubjectType.FACILITY, self._stock.key(at))
-            episode = self._episodes.get(subject)
-            finding = None
-            if signs.hot[at] or (episode is not None and signs.warm[at]):
-                since = self._hot_since.setdefault(at, now)
-                if episode is not None or now - since >= limits.hold_minutes * 60_000:
-                    score = float(_score(max(signs.stock_z[at], signs.stalled_z[at])))
-                    write = partial(self._evidence, judged, at, since)
-                    stock, old = int(judged.facilities.stock[at]), self._told.get(at, 0)
-                    news = episode is not None and abs(stock - old) > 0.25 * max(old, 1)
-                    finding = self._episodes.hold(
-                        subject, started_at=since, now=now, score=score, evidence=write, news=news
-                    )
-                    if finding is not None:
-                        self._told[at] = stock
-            elif episode is None:
-                self._hot_since.pop(at, None)
-            elif now - episode.seen_at >= limits.calm_minutes * 60_000:
-                since = self._hot_since.pop(at, episode.started_at)
-                self._told.pop(at, None)
-                evidence = self._evidence(judged, at, since)
-                finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
+        found = (self._say(judged, one, now) for one in judged.watched)
+        return [finding for finding in found if finding is not None]
+
+    def _say(self, judged: _Judged, one: _Watched, now: Instant) -> Finding | None:
+        at = one.row
+        subject = Subject(SubjectType.FACILITY, self._stock.key(at))
+        episode = self._episodes.get(subject)
+        if one.hot or (episode is not None and one.warm):
+            since = self._hot_since.setdefault(at, now)
+            if episode is None and now - since < self._limits.hold_minutes * 60_000:
+                return None
+            old = self._told.get(at, 0)
+            news = episode is not None and abs(one.stock - old) > 0.25 * max(old, 1)
+            write = partial(self._evidence, judged, at, since)
+            finding = self._episodes.hold(
+                subject, started_at=since, now=now, score=one.score, evidence=write, news=news
+            )
             if finding is not None:
-                found.append(finding)
-        return found
+                self._told[at] = one.stock
+            return finding
+        if episode is None:
+            self._hot_since.pop(at, None)
+        elif now - episode.seen_at >= self._limits.calm_minutes * 60_000:
+            since = self._hot_since.pop(at, episode.started_at)
+            self._told.pop(at, None)
+            evidence = self._evidence(judged, at, since)
+            return self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
+        return None
 
     def _learn(self, judged: _Judged, now: Instant, hours: float) -> None:
         """What looks wrong teaches a tenth for a while: a jam must not become the usual, a rebuilt hub must."""
@@ -234,6 +245,9 @@ class FacilityCongested:
         }
 
 
-def _score(deviations: float) -> float:
+def _watched(rows: npt.NDArray[Any], signs: Signs, stock: F64) -> list[_Watched]:
     """Four deviations are even odds of a real jam, eight are sure: facilities' deviations have heavy tails."""
-    return float(1.0 / (1.0 + np.exp(-(deviations - 4.0))))
+    deviations = np.maximum(signs.stock_z[rows], signs.stalled_z[rows])
+    scores = 1.0 / (1.0 + np.exp(-(deviations - 4.0)))
+    columns = (rows, signs.hot[rows], signs.warm[rows], scores, stock[rows].astype(np.int64))
+    return [_Watched(*one) for one in zip(*(column.tolist() for column in columns), strict=True)]
