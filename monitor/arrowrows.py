@@ -16,6 +16,7 @@ from numba import njit
 
 from monitor import packing
 from monitor.columns import I64, U8, U32, U64
+from monitor.compiling import inlined
 from monitor.identity import begin, finish
 from monitor.nametable import find_name
 from monitor.words import byte_at, half_word_at, is_utf8, whole_word_at, word_at
@@ -34,6 +35,7 @@ _LENGTH, _NULL_COUNT, _OFFSET, _COUNT, _BUFFERS, _CHILDREN, _DICTIONARY = 0, 8, 
 ODD: Final = -1  # the batch is not to be taken this way
 UNKNOWN: Final = 0xFFFFFFFF  # the code of a name that has none yet, and of a word that is none
 _INLINE: Final = 12  # bytes
+_NO_ASCII: Final = np.uint64(0x8080808080808080)
 _HALF: Final = np.uint64(0xFFFFFFFF)
 
 
@@ -165,6 +167,14 @@ def _entry(index: int, width: int, row: int) -> int:
     return int(np.int64(word_at(index, width * row + width, width * row, width)))
 
 
+@inlined
+def _is_utf8(text: int, size: int, start: int, end: int) -> bool:
+    """Short texts of ASCII, which most are, need no call."""
+    if end - start <= 8 and word_at(text, size, start, end - start) & _NO_ASCII == 0:
+        return True
+    return bool(is_utf8(text, size, start, end))
+
+
 @njit(cache=True, nogil=True)
 def _entry_codes(column: I64, most: int, slots: U64, arena: U8, name_ends: I64, codes: U32) -> bool:
     form, places, data, size, sizes = column[FORM], column[PLACES], column[DATA], column[SIZE], column[SIZES]
@@ -277,7 +287,7 @@ def identify(column: I64, source: I64, most: int, out: U64) -> bool:
         if entry < 0 or entry >= entries or not _is_set(valid, offset + entry):
             return False
         text, room, start, end = _text(form, places, offset + entries, data, size, sizes, offset + entry)
-        if start < 0 or end == start or end - start > most or not is_utf8(text, room, start, end):
+        if start < 0 or end == start or end - start > most or not _is_utf8(text, room, start, end):
             return False
         origin = last
         if last and _is_set(given, before + row):

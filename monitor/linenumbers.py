@@ -15,10 +15,10 @@ from monitor.compiling import inlined
 from monitor.identity import begin, finish
 from monitor.linecolumns import Aside, Columns, Known
 from monitor.locate import MOST
-from monitor.nametable import find_name
+from monitor.nametable import find_name, glance
 from monitor.packing import pack_text
 from monitor.times import BAD, DAY, MINUTE, moment_after
-from monitor.words import same_text
+from monitor.words import same_text, word_at
 
 EVENT_ID, NUMBER, SOURCE, CARRIER, FACILITY, REGION, COURIER, ORDER = range(8)
 _OCCURRED, _RECEIVED, _ESTIMATED, _STATUS, _DELIVERED = range(8, len(MOST))
@@ -93,8 +93,11 @@ def _code(text: int, size: int, start: int, end: int, names: I64, row: int) -> n
     """0 where there is no text, or none that is known."""
     if start == end:
         return _NONE
-    slots, mask, arena = names[row, 0], np.uint64(names[row, 1]), names[row, 2]
-    return find_name(text, size, start, end, slots, mask, arena, names[row, 3], names[row, 4])
+    slots, mask = names[row, 0], np.uint64(names[row, 1])
+    code = glance(text, size, start, end, slots, mask)
+    if code == _NONE:
+        code = find_name(text, size, start, end, slots, mask, names[row, 2], names[row, 3], names[row, 4])
+    return code
 
 
 @inlined
@@ -105,6 +108,15 @@ def _words(text: int, size: int, at: np.uint64, places: I32, columns: Columns, k
     place = _code(text, size, start, end, known.names, _PLACES)
     columns.status[at], columns.delivered_to[at] = known.statuses[status], known.places[place]
     return bool(status != _NONE and (place != _NONE or start == end))
+
+
+@inlined
+def _is_same(text: int, size: int, first: int, second: int, length: int, other_length: int) -> bool:
+    if length != other_length:
+        return False
+    if length <= 8:
+        return bool(word_at(text, size, first, length) == word_at(text, size, second, length))
+    return bool(same_text(text, size, first, text, size, second, length))
 
 
 @inlined
@@ -122,7 +134,7 @@ def _source(
     """Neighbours mostly have one source: it is looked up, and hashed as far as `begun`, once for all of them."""
     start, end = places[0, SOURCE], places[1, SOURCE]
     before = memory[_BEFORE]
-    if end - start != before[1] or not same_text(text, size, before[0], text, size, start, before[1]):
+    if not _is_same(text, size, before[0], start, before[1], end - start):
         begun[0] = begin(text, start, end)
         before[0], before[1] = start, end - start
         before[2] = np.int64(_code(text, size, start, end, names, _SOURCES))

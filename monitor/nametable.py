@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from monitor.columns import I32, I64, U8, U32, U64
-from monitor.words import AHEAD, hash_text, prefetch, same_text, whole_word_at, word_at
+from monitor.compiling import inlined
+from monitor.words import AHEAD, hash_text, hash_word, prefetch, same_text, whole_word_at, word_at
 
 
 @njit(cache=True, nogil=True)
@@ -38,6 +39,20 @@ def find_name(
             if same_text(known, room, begin + 8, text, size, start + 8, length - 8):
                 return code
         place = (place + np.uint64(1)) & mask
+
+
+@inlined
+def glance(text: int, size: int, start: int, end: int, slots: int, mask: np.uint64) -> np.uint64:
+    """The code of a short text that stands where it is looked for first, as most do; else 0, which says nothing."""
+    length = end - start
+    if length > 8:
+        return np.uint64(0)
+    head = word_at(text, size, start, length)
+    slot = int(np.int64(hash_word(head, length) & mask)) * 16
+    tail = whole_word_at(slots, slot + 8)
+    if whole_word_at(slots, slot) == head and tail >> np.uint64(32) == np.uint64(length):
+        return tail & np.uint64(0xFFFFFFFF)
+    return np.uint64(0)
 
 
 @njit(cache=True, nogil=True)

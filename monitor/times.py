@@ -25,6 +25,8 @@ BAD: Final = -1  # not a time; every time in range is positive
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_NO_DAY: Final = -1_000_000  # before the year 1
+_NO_ZONE: Final = 86_400  # no zone is a day away
 _DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
@@ -62,69 +64,73 @@ def _two(text: int, at: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
-def _moment(text: int, at: int, end: int) -> np.int64:
-    """The time in the bytes from `at` to `end`, or -1 (`BAD`); -1 ms itself is out of range and of no interest."""
-    if end - at < 20:
-        return np.int64(BAD)
+def _days_at(text: int, at: int) -> np.int64:
+    """Days since 1970 of a date, or `_NO_DAY`."""
     century, years = _two(text, at), _two(text, at + 2)
     month, day = _two(text, at + 5), _two(text, at + 8)
-    hour, minute, second = _two(text, at + 11), _two(text, at + 14), _two(text, at + 17)
     year = century * 100 + years
-    separator = byte_at(text, at + 10)
-    if (
-        byte_at(text, at + 4) != 45
-        or byte_at(text, at + 7) != 45
-        or separator | 32 != 116
-        or byte_at(text, at + 13) != 58
-        or byte_at(text, at + 16) != 58
-        or century > 99
-        or years > 99
-        or year == 0
-        or month < 1
-        or month > 12
-        or day < 1
-        or hour > 23
-        or minute > 59
-        or second > 60
-    ):
-        return np.int64(BAD)
+    dashes = byte_at(text, at + 4) == 45 and byte_at(text, at + 7) == 45
+    if not dashes or century > 99 or years > 99 or year == 0 or month < 1 or month > 12 or day < 1:
+        return np.int64(_NO_DAY)
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if day > _DAYS[month - 1] + (1 if leap and month == 2 else 0):
-        return np.int64(BAD)
-    place = at + 19
-    thousandths, digits = np.int64(0), 0
-    if byte_at(text, place) == 46:
-        place += 1
-        while place < end and 48 <= byte_at(text, place) <= 57:
-            if digits < 3:
-                thousandths = thousandths * 10 + byte_at(text, place) - 48
-            digits += 1
-            place += 1
-        if digits == 0:
-            return np.int64(BAD)
-        while digits < 3:
-            thousandths *= 10
-            digits += 1
-    if place >= end:
-        return np.int64(BAD)
-    zone = byte_at(text, place)
-    away = np.int64(0)
-    if zone | 32 == 122:
-        place += 1
-    elif abs(44 - zone) == 1 and end - place == 6 and byte_at(text, place + 3) == 58:
-        hours, minutes = _two(text, place + 1), _two(text, place + 4)
-        if hours > 23 or minutes > 59:
-            return np.int64(BAD)
-        away = (hours * 60 + minutes) * 60 * (44 - zone)
-        place += 6
-    if place != end:
-        return np.int64(BAD)
-    # Days since 1970 of the proleptic Gregorian calendar, years beginning in March.
+        return np.int64(_NO_DAY)
+    # Of the proleptic Gregorian calendar, years beginning in March.
     shifted = year - (1 if month <= 2 else 0)
     era = shifted // 400
     of_era = shifted - era * 400
     of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+@njit(cache=True, nogil=True)
+def _fraction(text: int, place: int, end: int) -> tuple[np.int64, int]:
+    """Milliseconds of what may stand behind the seconds, and past it; -1 where a point has no digits."""
+    thousandths, digits = np.int64(0), 0
+    if byte_at(text, place) != 46:
+        return thousandths, place
+    place += 1
+    while place < end and 48 <= byte_at(text, place) <= 57:
+        if digits < 3:
+            thousandths = thousandths * 10 + byte_at(text, place) - 48
+        digits += 1
+        place += 1
+    if digits == 0:
+        return np.int64(BAD), place
+    while digits < 3:
+        thousandths *= 10
+        digits += 1
+    return thousandths, place
+
+
+@njit(cache=True, nogil=True)
+def _away(text: int, place: int, end: int) -> np.int64:
+    """Seconds ahead of UTC, of a zone that is all there is to the end, or `_NO_ZONE`."""
+    zone = byte_at(text, place) if place < end else np.int64(0)
+    if zone | 32 == 122 and place + 1 == end:
+        return np.int64(0)
+    if abs(44 - zone) != 1 or end - place != 6 or byte_at(text, place + 3) != 58:
+        return np.int64(_NO_ZONE)
+    hours, minutes = _two(text, place + 1), _two(text, place + 4)
+    if hours > 23 or minutes > 59:
+        return np.int64(_NO_ZONE)
+    return (hours * 60 + minutes) * 60 * (44 - zone)
+
+
+@njit(cache=True, nogil=True)
+def _moment(text: int, at: int, end: int) -> np.int64:
+    """The time in the bytes from `at` to `end`, or -1 (`BAD`); -1 ms itself is out of range and of no interest."""
+    if end - at < 20:
+        return np.int64(BAD)
+    days, separator = _days_at(text, at), byte_at(text, at + 10)
+    hour, minute, second = _two(text, at + 11), _two(text, at + 14), _two(text, at + 17)
+    colons = byte_at(text, at + 13) == 58 and byte_at(text, at + 16) == 58
+    if days == _NO_DAY or separator | 32 != 116 or not colons or hour > 23 or minute > 59 or second > 60:
+        return np.int64(BAD)
+    thousandths, place = _fraction(text, at + 19, end)
+    away = _away(text, place, end)
+    if thousandths == BAD or away == _NO_ZONE:
+        return np.int64(BAD)
     return (days * 86400 + hour * 3600 + minute * 60 + second - away) * 1000 + thousandths
 
 

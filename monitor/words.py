@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from monitor.compiling import inlined
+
 _ONES: Final = np.uint64(0x0101010101010101)
 _HIGH: Final = np.uint64(0x8080808080808080)
 _QUOTES: Final = np.uint64(0x2222222222222222)
@@ -189,7 +191,18 @@ def hash_text(address: int, size: int, start: int, end: int) -> np.uint64:
         value = (value ^ word_at(address, size, start, 8)) * _MIX
         value ^= value >> np.uint64(29)
         start += 8
-    value = (value ^ word_at(address, size, start, end - start)) * _MIX
+    return _mixed(value ^ word_at(address, size, start, end - start))
+
+
+@inlined
+def hash_word(word: np.uint64, length: int) -> np.uint64:
+    """As `hash_text`, of a text of at most eight bytes."""
+    return _mixed(np.uint64(length) * np.uint64(0x9E3779B97F4A7C15) ^ word)
+
+
+@inlined
+def _mixed(value: np.uint64) -> np.uint64:
+    value *= _MIX
     # Once more: names that begin alike differ in their higher bytes only, and a table looks at the lowest bits.
     value = (value ^ (value >> np.uint64(32))) * _MIX
     return value ^ (value >> np.uint64(32))
