@@ -74,6 +74,7 @@ class Cells:
         self._pair_rows, self._facility_rows = Rows(), Rows()
         self._pairs: dict[str, int] = {}
         self._of_region: dict[str, tuple[tuple[str, ...], list[int]]] = {}  # its chain, and exposure rows
+        self._entered: list[list[int]] = []  # exposure rows of pairs that are new
         self._above: I64 = np.full((16, 1), -1, np.int64)
 
     # --- time ---------------------------------------------------------------
@@ -130,6 +131,8 @@ class Cells:
         hour = self.hour % 24
         if len(regions):
             pairs = self._pair_rows.of(regions.coded(PAIR), self._pair)
+            if self._entered:
+                self._follow()
             delivered, shipped = regions.whole("delivered"), regions.whole("shipped")
             self.exposures.add(pairs, self._above, delivered, shipped, share, hour)
         if len(facilities):
@@ -146,15 +149,22 @@ class Cells:
         known = self._pairs[name] = len(self._pairs)
         region, _, carrier = name.partition(JOINT)
         chain, rows = self._of_region.get(region) or self._enter_region(region)
-        if carrier:
-            rows = rows + self.exposures.enter([(one, carrier) for one in chain])
+        self._entered.append(
+            rows + self.exposures.enter([(one, carrier) for one in chain]) if carrier else rows
+        )
+        return known
+
+    def _follow(self) -> None:
+        """Pairs that were entered."""
+        new, self._entered = self._entered, []
+        end, size, width = len(self._pairs), *self._above.shape
         # The last row is nobody's: it stays that of no region.
-        more = len(self._above) if len(self._pairs) >= len(self._above) else 0
-        wider = max(len(rows) - self._above.shape[1], 0)
+        more = size + end if end >= size else 0
+        wider = max(max(map(len, new)) - width, 0)
         if more or wider:
             self._above = np.pad(self._above, ((0, more), (0, wider)), constant_values=-1)
-        self._above[known, : len(rows)] = rows
-        return known
+        width += wider
+        self._above[end - len(new) : end] = [[*rows, *[-1] * (width - len(rows))] for rows in new]
 
     def _enter_region(self, region: str) -> tuple[tuple[str, ...], list[int]]:
         chain = self.chain(region) if region else ()

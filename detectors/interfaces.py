@@ -268,7 +268,9 @@ class ParcelDetector(Protocol):
     every: int
 
     def look(self, parcels: Table, now: Instant) -> Sequence[Verdict]:
-        """Verdicts that change something: rows that stay as they are need none."""
+        """Verdicts that change something: rows that stay as they are need none. Nothing of the table may be kept: the next
+        look overwrites it.
+        """
         ...
 
     def learn(self, finished: Table, now: Instant) -> None: ...

@@ -12,6 +12,7 @@ from detectors.clock import DAY, HOUR
 from detectors.interfaces import SCHEMAS, Window
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
+from detectors.signoff_kernels import SLOTS, by_the_clock
 from detectors.tables import Coded
 from detectors.transit import Transit, Waiting
 
@@ -31,6 +32,8 @@ def warm() -> None:
     Transit().wait(
         Waiting(np.ones(1, np.uint32), np.ones(1, np.uint8), *some, _MOMENT // 1000), _MOMENT, float(HOUR)
     )
+    none = np.zeros(0, np.int64)
+    by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
 
 
