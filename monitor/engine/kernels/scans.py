@@ -245,6 +245,7 @@ def apply_scans(
     n_marks = 0
     n_endings = 0
     n_oddities = 0
+    _hear(world, scans, start, stop)
     for asked in range(start, stop + AHEAD):
         if asked < stop:
             _ask_slot(table, world, scans, natural(asked))
@@ -299,14 +300,22 @@ def _ask_rest(table: Table, world: World, scans: ScanColumns, row: int) -> None:
 
 
 @inlined
-def _hear(world: World, scans: ScanColumns, row: int) -> None:
-    """A feed spoke: whatever becomes of the event."""
-    feed = world.feeds[scans.source[row]]
-    feed.events += 1
-    feed.newest_occurred = max(feed.newest_occurred, scans.occurred[row])
-    feed.newest_received = max(feed.newest_received, scans.received[row])
-    if feed.first == 0:
-        feed.first = scans.received[row]
+def _hear(world: World, scans: ScanColumns, start: int, stop: int) -> None:
+    """Feeds spoke: whatever becomes of the events. A feed's rows come in runs, which are summed up before it is touched."""
+    row = natural(start)
+    while row < stop:
+        first, source = row, scans.source[row]
+        occurred, received = scans.occurred[row], scans.received[row]
+        while row < stop and scans.source[row] == source:
+            occurred = max(occurred, scans.occurred[row])
+            received = max(received, scans.received[row])
+            row += 1
+        feed = world.feeds[source]
+        feed.events += row - first
+        feed.newest_occurred = max(feed.newest_occurred, occurred)
+        feed.newest_received = max(feed.newest_received, received)
+        if feed.first == 0:
+            feed.first = scans.received[first]
 
 
 @inlined
@@ -328,7 +337,6 @@ def _apply_scan(
     key0 = scans.key0[row]
     key1 = scans.key1[row]
     status = whole(scans.status[row])
-    _hear(world, scans, row)
     if key0 == 0:
         world.outcomes[NO_KEY] += 1
         return n_marks, n_endings, n_oddities
