@@ -20,8 +20,8 @@ from config.settings import EngineSettings
 from detectors import survival
 from monitor.columns import Scans
 from monitor.engine.kernels import orders as order_kernels
+from monitor.engine.kernels import repeats, state, sweep
 from monitor.engine.kernels import scans as scan_kernels
-from monitor.engine.kernels import state, sweep
 from monitor.engine.kernels.table import ABSENT, bucket_of_key, find
 from monitor.engine.kernels.told import ScanColumns
 from monitor.engine.layout import (
@@ -112,7 +112,7 @@ def new_table(max_slots: int, remembered: int) -> state.Table:
     # 0.75 at the most, and room for the most crowded of 256 random buckets.
     mean = max_slots / BUCKETS
     room = int((mean + 4 * mean**0.5) / 0.75) + FIRST_SIZE
-    generation = max(remembered // BUCKETS, 16)
+    lines = _power(1.5 * max(remembered // BUCKETS, 16)) // repeats.PLACES
     due = np.zeros(BUCKETS * room, np.uint32)
     due.reshape(BUCKETS, room)[:, :FIRST_SIZE] = FAR  # the rest when a bucket grows: memory untouched is free
     return state.Table(
@@ -123,7 +123,9 @@ def new_table(max_slots: int, remembered: int) -> state.Table:
         used=np.zeros(BUCKETS, np.int64),
         due=due,
         soonest=np.full(BUCKETS, FAR, np.uint32),
-        seen=np.zeros((BUCKETS, _power(1.5 * generation), 2), np.uint64),
+        seen=aligned(BUCKETS * lines * 2 * repeats.PLACES, np.dtype(np.uint64)).reshape(
+            BUCKETS, lines, 2, repeats.PLACES
+        ),
         seen_count=np.zeros((BUCKETS, 2), np.int64),
         seen_young=np.zeros(BUCKETS, np.uint8),
         spare=np.zeros(room + 1, SLOT),
@@ -329,14 +331,18 @@ class ParcelStage:
     def seen(self, bucket: int) -> list[Any]:
         """The ids of events that the bucket remembers, the older generation first."""
         young = int(self.table.seen_young[bucket])
-        ids = [self.table.seen[bucket, :, generation] for generation in (1 - young, young)]
+        ids = [self.table.seen[bucket, :, generation].ravel() for generation in (1 - young, young)]
         return [generation[generation != 0] for generation in ids]
 
     def put_seen(self, bucket: int, generations: Sequence[Any]) -> None:
         self.table.seen[bucket] = 0
         self.table.seen_young[bucket] = 1
-        for generation, ids in enumerate(generations):
-            sweep.remember(self.table.seen[bucket, :, generation], ids)
+        limit = int(
+            self.world.rules[state.SEEN_LIMIT]
+        )  # less than what was remembered, if the settings changed
+        for generation, known in enumerate(generations):
+            ids = known[:limit]
+            repeats.remember(self.table.seen, bucket, generation, ids)
             self.table.seen_count[bucket, generation] = len(ids)
 
 

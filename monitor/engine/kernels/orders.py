@@ -24,9 +24,10 @@ from monitor.engine.kernels.codes import (
     UNKNOWN,
 )
 from monitor.engine.kernels.compiled import kernel, whole
+from monitor.engine.kernels.repeats import repeated
 from monitor.engine.kernels.scans import CLOCKS, new_slot, place_lane
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix, repeated
+from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix
 from monitor.engine.kernels.told import write_mark
 from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
 from monitor.engine.kernels.waiting import roomy, rouse

@@ -45,6 +45,7 @@ from monitor.engine.kernels.codes import (
     UNKNOWN_STATUS,
 )
 from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
+from monitor.engine.kernels.repeats import repeated, seen_line
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import (
     ABSENT,
@@ -54,13 +55,19 @@ from monitor.engine.kernels.table import (
     find_mixed,
     home,
     mix,
-    repeated,
-    seen_place,
     wake,
 )
 from monitor.engine.kernels.told import ScanColumns, write_ending, write_mark, write_oddity
-from monitor.engine.kernels.totals import count, count_region, finish, learn, move_place, region_pair
-from monitor.engine.kernels.waiting import lane_of, leg_of, next_due, roomy, rouse
+from monitor.engine.kernels.totals import (
+    ask_region,
+    count,
+    count_region,
+    finish,
+    learn,
+    move_place,
+    region_pair,
+)
+from monitor.engine.kernels.waiting import lane_of, next_due, roomy, rouse
 from monitor.engine.layout import (
     ABROAD,
     END,
@@ -238,9 +245,10 @@ def apply_scans(
     n_marks = 0
     n_endings = 0
     n_oddities = 0
+    _hear(world, scans, start, stop)
     for asked in range(start, stop + AHEAD):
         if asked < stop:
-            _ask_slot(table, scans, natural(asked))
+            _ask_slot(table, world, scans, natural(asked))
         near = asked - AHEAD + NEAR
         if start <= near < stop:
             _ask_rest(table, world, scans, natural(near))
@@ -263,7 +271,7 @@ def apply_scans(
 
 
 @inlined
-def _ask_slot(table: Table, scans: ScanColumns, row: int) -> None:
+def _ask_slot(table: Table, world: World, scans: ScanColumns, row: int) -> None:
     """For where a row's parcel and its event's id should be, and for the place after it: half of the parcels are there."""
     mixed = mix(scans.key0[row], scans.key1[row])
     table.mixed[row % WINDOW] = mixed
@@ -271,7 +279,8 @@ def _ask_slot(table: Table, scans: ScanColumns, row: int) -> None:
     place = natural(bucket * table.room + home(mixed, table.size[bucket]))
     prefetch(table.slots, (place,))
     prefetch(table.slots, (place + 1,))
-    prefetch(table.seen, (bucket, seen_place(scans.event[row], table.seen.shape[1] - 1), 0))
+    prefetch(world.facilities, (natural(whole(scans.facility[row])),))
+    prefetch(table.seen, (bucket, seen_line(scans.event[row], table.seen.shape[1] - 1), 0, 0))
 
 
 @inlined
@@ -283,22 +292,30 @@ def _ask_rest(table: Table, world: World, scans: ScanColumns, row: int) -> None:
         return
     index = natural(index)
     slot = table.slots[index]
+    prefetch(world.facilities, (natural(whole(slot.facility)),))
     if GOES[scans.status[row]] == END:
         prefetch(table.background, (index,))
-    prefetch(world.passed, (slot.lane, slot.segment))
-    waited = scans.occurred[row] // 1000 - whole(slot.last_scan)
-    prefetch(world.ends, (slot.lane, leg_of(slot), bin_of(waited)))
+        region = whole(slot.destination) if slot.destination != 0 else whole(scans.region[row])
+        ask_region(world, region, whole(slot.carrier))
 
 
 @inlined
-def _hear(world: World, scans: ScanColumns, row: int) -> None:
-    """A feed spoke: whatever becomes of the event."""
-    feed = world.feeds[scans.source[row]]
-    feed.events += 1
-    feed.newest_occurred = max(feed.newest_occurred, scans.occurred[row])
-    feed.newest_received = max(feed.newest_received, scans.received[row])
-    if feed.first == 0:
-        feed.first = scans.received[row]
+def _hear(world: World, scans: ScanColumns, start: int, stop: int) -> None:
+    """Feeds spoke: whatever becomes of the events. A feed's rows come in runs, which are summed up before it is touched."""
+    row = natural(start)
+    while row < stop:
+        first, source = row, scans.source[row]
+        occurred, received = scans.occurred[row], scans.received[row]
+        while row < stop and scans.source[row] == source:
+            occurred = max(occurred, scans.occurred[row])
+            received = max(received, scans.received[row])
+            row += 1
+        feed = world.feeds[source]
+        feed.events += row - first
+        feed.newest_occurred = max(feed.newest_occurred, occurred)
+        feed.newest_received = max(feed.newest_received, received)
+        if feed.first == 0:
+            feed.first = scans.received[first]
 
 
 @inlined
@@ -320,7 +337,6 @@ def _apply_scan(
     key0 = scans.key0[row]
     key1 = scans.key1[row]
     status = whole(scans.status[row])
-    _hear(world, scans, row)
     if key0 == 0:
         world.outcomes[NO_KEY] += 1
         return n_marks, n_endings, n_oddities

@@ -15,7 +15,7 @@ class Table(NamedTuple):
     used: Any  # i8 per bucket: live and finished
     due: Any  # u4 beside slots: their `due`, FAR where free; all that a sweep reads of a slot that may wait
     soonest: Any  # u4 per bucket: no slot is due earlier
-    seen: Any  # u8 [bucket, place, generation]: ids of events, open addressed; both generations in one cache line
+    seen: Any  # u8 [bucket, line, generation, place]: ids of events, see `repeats`; a line is a cache line
     seen_count: Any  # i8 [bucket, generation]
     seen_young: Any  # u1 per bucket: the generation that is being filled
     spare: Any  # SLOT, for growing a bucket

@@ -11,7 +11,7 @@ from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import FULL, crowded, enter, remove, seen_place, wake
+from monitor.engine.kernels.table import FULL, crowded, enter, remove, wake
 from monitor.engine.kernels.totals import count, finish
 from monitor.engine.kernels.waiting import (
     calendar_for,
@@ -381,15 +381,3 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         soonest = min(soonest, whole(slots[number].due))
     table.soonest[bucket] = soonest
     return len(slots)
-
-
-@kernel
-def remember(ids: Any, events: Any) -> None:
-    """Enters ids of events, each once, into an empty generation."""
-    mask = len(ids) - 1
-    for number in range(len(events)):
-        event = events[number]
-        place = seen_place(event, mask)
-        while ids[place] != 0:
-            place = (place + 1) & mask
-        ids[place] = event

@@ -163,39 +163,9 @@ def remove(table: Table, bucket: int, place: int) -> None:
 
 
 @inlined
-def repeated(table: Table, bucket: int, event: Any, limit: int) -> bool:
-    """Whether this id was seen in this bucket; remembers it. 0 is no id. Two generations of `limit` ids each."""
-    if event == 0:
-        return False
-    seen = table.seen
-    mask = natural(seen.shape[1] - 1)
-    young = whole(table.seen_young[bucket])
-    start = seen_place(event, mask)
-    place = start
-    while seen[bucket, place, 1 - young] != 0:
-        if seen[bucket, place, 1 - young] == event:
-            return True
-        place = (place + 1) & mask
-    place = start
-    while seen[bucket, place, young] != 0:
-        if seen[bucket, place, young] == event:
-            return True
-        place = (place + 1) & mask
-    if table.seen_count[bucket, young] >= limit:
-        young = 1 - young
-        table.seen_young[bucket] = young
-        table.seen[bucket, :, young] = 0
-        table.seen_count[bucket, young] = 0
-        place = start
-    seen[bucket, place, young] = event
-    table.seen_count[bucket, young] += 1
-    return False
-
-
-@inlined
-def seen_place(event: Any, mask: int) -> int:
-    """Where the search for an id begins."""
-    return whole((event * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
+def pair_place(key: Any, places: int) -> int:
+    """Where the search for a pair begins."""
+    return natural(whole(mix(key, np.uint64(0)) & np.uint64(places - 1)))
 
 
 @kernel
@@ -205,7 +175,7 @@ def pair_code(keys: Any, codes: Any, key: Any, count: int, limit: int) -> int:
     A new code is the caller's to count: it is new exactly when it is greater than `count`.
     """
     mask = natural(len(keys) - 1)
-    place = whole(mix(key, np.uint64(0)) & np.uint64(mask))
+    place = pair_place(key, len(keys))
     while keys[place] != 0:
         if keys[place] == key:
             return whole(codes[place])

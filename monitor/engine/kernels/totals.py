@@ -9,16 +9,29 @@ import numpy as np
 from detectors.kernels import bin_of, log_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import NONE, STALL
-from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import World
-from monitor.engine.kernels.table import pair_code
+from monitor.engine.kernels.table import pair_code, pair_place
 from monitor.engine.kernels.waiting import calendar_for, in_jam, leg_of, was_stopped, way_of, worked
 from monitor.engine.layout import FINISHED, IN_PLACE, LIFE, ORDER
 
 
+@inlined
+def _region_key(region: int, carrier: int) -> Any:
+    return np.uint64(1) + ((np.uint64(carrier) << np.uint64(32)) | np.uint64(region))
+
+
+@inlined
+def ask_region(world: World, region: int, carrier: int) -> None:
+    """For where the code of a pair is: of millions of places a few thousand are in use, each in a line of its own."""
+    place = pair_place(_region_key(region, carrier), len(world.region_keys))
+    prefetch(world.region_keys, (place,))
+    prefetch(world.region_codes, (place,))
+
+
 @kernel
 def region_pair(world: World, region: int, carrier: int) -> int:
-    key = np.uint64(1) + ((np.uint64(carrier) << np.uint64(32)) | np.uint64(region))
+    key = _region_key(region, carrier)
     count = world.counts[s.REGION_PAIRS]
     code = pair_code(world.region_keys, world.region_codes, key, count, len(world.regions))
     if code > count:
