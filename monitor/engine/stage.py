@@ -19,6 +19,7 @@ from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import survival
 from monitor.columns import Scans
+from monitor.engine.kernels import census, hastening, state, sweep
 from monitor.engine.kernels import orders as order_kernels
 from monitor.engine.kernels import repeats, state, sweep
 from monitor.engine.kernels import scans as scan_kernels
@@ -264,11 +265,11 @@ class ParcelStage:
 
     def hasten(self, buckets: Sequence[int], now: int) -> None:
         """Before a sweep: a jam or a stop began, and what waits there is to be looked at; `now` in seconds."""
-        sweep.hasten(self.table, self.world, np.array(buckets, np.int64), now)
+        hastening.hasten(self.table, self.world, np.array(buckets, np.int64), now)
 
     def census(self, buckets: Sequence[int], now: int) -> None:
         numbers = np.array(buckets, np.int64)
-        sweep.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
+        census.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
 
     def live_parcels(self, buckets: Sequence[int]) -> Live:
         """Those of some buckets, as they lie in the table."""

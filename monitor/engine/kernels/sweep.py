@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from detectors.kernels import bin_of
 from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import FULL, crowded, enter, remove, wake
+from monitor.engine.kernels.table import FULL, crowded, enter, remove
 from monitor.engine.kernels.totals import count, finish
 from monitor.engine.kernels.waiting import (
     calendar_for,
@@ -24,12 +23,10 @@ from monitor.engine.kernels.waiting import (
     next_due,
     other_due,
     outlasting,
-    roomy,
-    rouse,
     way_of,
     worked,
 )
-from monitor.engine.layout import FAR, FINISHED, LIFE, LIVE, ORDER, PROMISE_TOLD, What
+from monitor.engine.layout import FAR, LIFE, LIVE, ORDER, PROMISE_TOLD, What
 from monitor.packing import HASHED
 
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
@@ -41,11 +38,12 @@ BLOCK = 64  # due times looked at together
 def silent_age(world: World, slot: Any, now: int) -> int:
     """Business seconds since the last scan, less what its feed's last silences hid."""
     calendar = calendar_for(world, slot)
-    return _silent_since(world, slot, calendar, now, worked(world, calendar, now))
+    return silent_since(world, slot, calendar, now, worked(world, calendar, now))
 
 
 @inlined
-def _silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: int) -> int:
+def silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: int) -> int:
+    """As `silent_age`, where `worked_now` is what the calendar shows now."""
     last = whole(slot.last_scan)
     age = worked_now - worked(world, calendar, last)
     if world.outage_until[slot.source, 0] == 0:
@@ -216,101 +214,6 @@ def _look(table: Table, world: World, index: int, now: int, due: Any) -> int:
         slot.due = waits
         return 0
     return LEAVE
-
-
-@inlined
-def _outlasted(due: Any) -> Any:
-    """1 for a due time that was said by `outlasting`, else 0. Unsigned and without a branch, as in `lowest`."""
-    return due & np.uint32(due != np.uint32(FAR))
-
-
-@kernel
-def hasten(table: Table, world: World, buckets: Any, now: int) -> None:
-    """A jam or a stop began: what waits there for longer than the `quick` limit is due at once."""
-    for number in range(len(buckets)):
-        bucket = buckets[number]
-        base = bucket * table.room
-        for start in range(base, base + table.size[bucket], BLOCK):
-            stop = min(start + BLOCK, base + table.size[bucket])
-            found = np.uint32(0)
-            for place in range(start, stop):
-                found |= _outlasted(table.due[natural(place)])
-            if found != 0:
-                _hasten_block(table, world, bucket, start, stop, now)
-
-
-@kernel
-def _hasten_block(table: Table, world: World, bucket: int, start: int, stop: int, now: int) -> None:
-    for place in range(start, stop):
-        if _outlasted(table.due[place]) != 0:
-            slot = table.slots[place]
-            if in_jam(world, slot) or in_stop(world, slot):
-                wake(table, bucket, place, now)
-
-
-@kernel
-def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, places: Any, still: Any) -> None:
-    """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
-
-    Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
-    """
-    for calendar in range(len(clocks)):
-        clocks[calendar] = worked(world, calendar, now)
-    for number in range(len(buckets)):
-        bucket = buckets[number]
-        if not roomy(world):
-            _rouse_ended(table, world, bucket)
-        for start in range(0, table.size[bucket], BLOCK):
-            for one in range(_live_of(table, bucket, start, places)):
-                _count(table, world, bucket, places[one], now, clocks, still)
-
-
-@kernel
-def _rouse_ended(table: Table, world: World, bucket: int) -> None:
-    base = bucket * table.room
-    for place in range(base, base + table.size[bucket]):
-        if table.slots[place].state & LIFE == FINISHED:
-            rouse(table, world, bucket, place)
-
-
-@inlined
-def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
-    """How many slots of a block are live, and where they lie. Without a branch: which of them are cannot be foretold."""
-    base = bucket * table.room
-    found = 0
-    for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
-        places[natural(found)] = place
-        found += whole(table.slots[natural(place)].state & LIFE == LIVE)
-    return found
-
-
-@inlined
-def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks: Any, still: Any) -> None:
-    slot = table.slots[index]
-    if slot.segment != NONE:
-        calendar = calendar_for(world, slot)
-        age = _silent_since(world, slot, calendar, now, clocks[calendar])
-        way, leg = natural(way_of(world, slot)), leg_of(slot)
-        if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
-            still[way, leg, bin_of(age)] += np.float32(1.0)
-        if not slot.open & (STALL | LOST):
-            quick = whole(world.quick[way, leg])
-            if age < quick:
-                wake(table, bucket, index, early(now + quick - age))
-            else:
-                _say_anew(table, world, bucket, index, now + max(whole(world.limit[way, leg]) - age, 0), now)
-    accepted = whole(slot.accepted)
-    if accepted != 0 and accepted <= now and not slot.state & ORDER:
-        still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
-
-
-@kernel
-def _say_anew(table: Table, world: World, bucket: int, index: int, due: int, now: int) -> None:
-    """Of a wait that outlasted its `quick` limit: at once in a jam or a stop, else at `due` or as was said before."""
-    slot = table.slots[index]
-    at_once = in_jam(world, slot) or in_stop(world, slot)
-    wake(table, bucket, index, outlasting(min(whole(slot.due), now if at_once else due)))
 
 
 @kernel

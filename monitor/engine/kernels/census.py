@@ -1,0 +1,92 @@
+"""The census: how long what is still open has waited, counted for the estimates; due times by the limits of today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.kernels import bin_of
+from monitor.engine.kernels.codes import LOST, NONE, STALL
+from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
+from monitor.engine.kernels.state import Table, World
+from monitor.engine.kernels.sweep import BLOCK, silent_since
+from monitor.engine.kernels.table import wake
+from monitor.engine.kernels.waiting import (
+    calendar_for,
+    early,
+    in_jam,
+    in_stop,
+    leg_of,
+    outlasting,
+    roomy,
+    rouse,
+    way_of,
+    worked,
+)
+from monitor.engine.layout import FINISHED, LIFE, LIVE, ORDER
+
+
+@kernel
+def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, places: Any, still: Any) -> None:
+    """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
+
+    Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
+    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
+    """
+    for calendar in range(len(clocks)):
+        clocks[calendar] = worked(world, calendar, now)
+    for number in range(len(buckets)):
+        bucket = buckets[number]
+        if not roomy(world):
+            _rouse_ended(table, world, bucket)
+        for start in range(0, table.size[bucket], BLOCK):
+            for one in range(_live_of(table, bucket, start, places)):
+                _count(table, world, bucket, places[one], now, clocks, still)
+
+
+@kernel
+def _rouse_ended(table: Table, world: World, bucket: int) -> None:
+    base = bucket * table.room
+    for place in range(base, base + table.size[bucket]):
+        if table.slots[place].state & LIFE == FINISHED:
+            rouse(table, world, bucket, place)
+
+
+@inlined
+def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
+    """How many slots of a block are live, and where they lie. Without a branch: which of them are cannot be foretold."""
+    base = bucket * table.room
+    found = 0
+    for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
+        places[natural(found)] = place
+        found += whole(table.slots[natural(place)].state & LIFE == LIVE)
+    return found
+
+
+@inlined
+def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks: Any, still: Any) -> None:
+    slot = table.slots[index]
+    if slot.segment != NONE:
+        calendar = calendar_for(world, slot)
+        age = silent_since(world, slot, calendar, now, clocks[calendar])
+        way, leg = natural(way_of(world, slot)), leg_of(slot)
+        if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
+            still[way, leg, bin_of(age)] += np.float32(1.0)
+        if not slot.open & (STALL | LOST):
+            quick = whole(world.quick[way, leg])
+            if age < quick:
+                wake(table, bucket, index, early(now + quick - age))
+            else:
+                _say_anew(table, world, bucket, index, now + max(whole(world.limit[way, leg]) - age, 0), now)
+    accepted = whole(slot.accepted)
+    if accepted != 0 and accepted <= now and not slot.state & ORDER:
+        still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+
+
+@kernel
+def _say_anew(table: Table, world: World, bucket: int, index: int, due: int, now: int) -> None:
+    """Of a wait that outlasted its `quick` limit: at once in a jam or a stop, else at `due` or as was said before."""
+    slot = table.slots[index]
+    at_once = in_jam(world, slot) or in_stop(world, slot)
+    wake(table, bucket, index, outlasting(min(whole(slot.due), now if at_once else due)))
