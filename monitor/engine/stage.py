@@ -19,9 +19,8 @@ from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import survival
 from monitor.columns import Scans
-from monitor.engine.kernels import census, hastening, state, sweep
+from monitor.engine.kernels import census, hastening, repeats, state, sweep
 from monitor.engine.kernels import orders as order_kernels
-from monitor.engine.kernels import repeats, state, sweep
 from monitor.engine.kernels import scans as scan_kernels
 from monitor.engine.kernels.table import ABSENT, bucket_of_key, find
 from monitor.engine.kernels.told import ScanColumns
