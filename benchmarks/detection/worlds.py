@@ -20,6 +20,7 @@ from config.settings import Settings
 from detectors.facility_congested import FacilityCongested
 from detectors.feed_silent import FeedSilent
 from detectors.findings import Finding
+from detectors.interfaces import PlaceDetector
 from monitor.evaluate import Costs, Report, evaluate
 from monitor.evaluate.matching import FOREVER, match
 from monitor.evaluate.measures import Measures, measure, ratio
@@ -55,7 +56,7 @@ class Judged:
 def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick_seconds: int) -> Judged:
     simulate(folder, parcels, days, seed, scenario)
     truth = anomalies(folder / "truth.ndjson")
-    place = [FeedSilent(), FacilityCongested()]
+    place: list[PlaceDetector] = [FeedSilent(), FacilityCongested()]
     found = frame(found_in([folder / "events.ndjson"], tick_seconds, place=place))
     here = world(folder / "truth.ndjson", found)
     gaps = waits(folder / "events.ndjson", here.end)
