@@ -105,7 +105,8 @@ def rarities(counts: Any, present: Any, low: bool, trust: float) -> Any:
     out = np.zeros((len(present), width))
     for carrier in range(len(present)):
         if present[carrier]:
-            out[carrier] = counts[carrier]
+            for cell in range(width):  # to assign the row takes seven times as long to compile
+                out[carrier, cell] = counts[carrier, cell]
             _run_on(out[carrier], low)
             mine = out[carrier, width - 1] if low else out[carrier, 0]
             for cell in range(width):

@@ -309,7 +309,7 @@ async def _doubt(
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
     """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    log.info("kernels.compiling", note="the first start takes half a minute, later ones a second")
+    log.info("kernels.compiling", note="the first start takes a minute, later ones two seconds")
     log.info("kernels.ready", seconds=round(warm_kernels(time.monotonic), 1))
     async with open_daemon(settings, clock, config=config) as daemon:
         loop = asyncio.get_running_loop()

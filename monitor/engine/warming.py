@@ -1,7 +1,7 @@
 """Compiles every kernel by small batches and some ticks: the first start says what it waits for.
 
-The scans' kernel takes as long to compile as all others together, so a second process compiles those meanwhile, into
-the cache that both read.
+The kernels of scans and of their lines take as long to compile as all others together, so a second process compiles
+those meanwhile, into the cache that both read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from config.settings import EngineSettings
 from detectors import warming
 from monitor.columns import Batch
 from monitor.decode import Decoder, warm
-from monitor.engine.engine import Engine
+from monitor.engine.engine import Engine, no_scans
 from monitor.engine.kernels.scans import apply_scans
+from monitor.events import Order
 from monitor.names import Names
 from monitor.stream import Frame
 
@@ -26,29 +27,30 @@ _MOMENT = 1_767_571_200_000
 
 
 def warm_kernels(uptime: Callable[[], float]) -> float:
-    """Seconds it took: some tenths where the compiled kernels were cached, half a minute where not."""
+    """Seconds it took: some tenths where the compiled kernels were cached, a minute where not."""
     began = uptime()
     helper = _helper() if _cold() else None
     names = Names(places=1000, sides=1000)
     engine = _engine(names)
-    for batch in _batches(names, _scans()):
-        engine.feed(batch)
+    frame = Frame("batch", "\n".join(_scans()).encode())
+    for decoded in Decoder(names).decode([frame]):
+        engine.feed(decoded.batch)
     if helper is not None:
         helper.wait()  # what it could not do is done here
-    warm_all_but_scans()
+    warm_the_rest()
     engine.tick(_MOMENT)
     engine.parcel("WARM1")
     _engine(names).load(engine.dump())
     return uptime() - began
 
 
-def warm_all_but_scans() -> None:
+def warm_the_rest() -> None:
+    """All but what scans of NDJSON go through."""
     warm()
     names = Names(places=1000, sides=1000)
     engine = _engine(names)
-    for number, batch in enumerate(_batches(names, [_ORDER]), start=1):
-        engine.feed(batch)
-        engine.tick(_MOMENT + number * 600_000)
+    engine.feed(Batch(no_scans(), [_ORDER]))
+    engine.tick(_MOMENT + 600_000)
     engine.tick(_MOMENT + 1_200_000)
     engine.stage.hasten([0], _MOMENT // 1000)  # else at the first jam
     warming.warm()
@@ -72,9 +74,14 @@ def _engine(names: Names) -> Engine:
     return Engine(EngineSettings(max_live_parcels=1000), DetectionSettings(), names)
 
 
-_ORDER = (
-    '{"kind":"order","event_id":"o","source":"w","occurred_at":"2026-01-05T00:00:00Z","order_id":"W1",'
-    '"customer_id":"c","status":"paid"}'
+_ORDER = Order(
+    event_id="o",
+    source="w",
+    occurred_at=_MOMENT,
+    received_at=_MOMENT,
+    order_id="W1",
+    customer_id="c",
+    status="paid",
 )
 
 
@@ -87,10 +94,5 @@ def _scans() -> list[str]:
     return [scan % (row, _NIGHT.format(hour=row), status) for row, status in enumerate(ways, start=1)]
 
 
-def _batches(names: Names, lines: list[str]) -> list[Batch]:
-    frame = Frame("batch", "\n".join(lines).encode())
-    return [decoded.batch for decoded in Decoder(names).decode([frame])]
-
-
 if __name__ == "__main__":
-    warm_all_but_scans()
+    warm_the_rest()
