@@ -122,12 +122,13 @@ class Decoder:
             yield self._dead(DeadEvent(error.reason, error.detail, frame.data))
 
 
-def warm() -> None:
+def warm(*, arrow: bool) -> None:
     """Compiles what `Decoder` calls only for frames or names of some size or kind."""
     Interner(2).codes_of(*joined(["a", "b"]))
-    arrowkernels.warm()
-    arrowrows.warm()
-    arrowsize.unfolded(b"")
+    if arrow:
+        arrowkernels.warm()
+        arrowrows.warm()
+        arrowsize.unfolded(b"")
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from zoneinfo import ZoneInfo
 from config.settings import Settings
 from monitor.app import Daemon, open_daemon
 from monitor.cli.output import say
+from monitor.engine.warming import warm_kernels
 from monitor.server import bind, serving
 from monitor.simulate import World
 from monitor.standin import Faults, Standin
@@ -70,6 +72,8 @@ async def run_demo(
             open_daemon(demo_settings(folder, port, secret), clock, ticking=False)
         )
         http = await stack.enter_async_context(Http())
+        say("Kernels are compiled, which takes the first start the better part of a minute ...")
+        await asyncio.to_thread(warm_kernels, time.monotonic, arrow=False)
         say(
             f"The simulated shop lives through {HISTORY_DAYS} days, so that Forestall knows what is usual ..."
         )

@@ -24,12 +24,15 @@ from monitor.stream import Frame
 
 _NIGHT = "2026-01-05T0{hour}:00:00Z"
 _MOMENT = 1_767_571_200_000
+_ARROW = "--arrow"
 
 
-def warm_kernels(uptime: Callable[[], float]) -> float:
-    """Seconds it took: some tenths where the compiled kernels were cached, a minute where not."""
+def warm_kernels(uptime: Callable[[], float], *, arrow: bool = True) -> float:
+    """Seconds it took: some tenths where the compiled kernels were cached, a minute where not. `arrow`: those of Arrow
+    frames as well, which would else wait for the first of them.
+    """
     began = uptime()
-    helper = _helper() if _cold() else None
+    helper = _helper(arrow=arrow) if _cold() else None
     names = Names(places=1000, sides=1000)
     engine = _engine(names)
     frame = Frame("batch", "\n".join(_scans()).encode())
@@ -37,16 +40,16 @@ def warm_kernels(uptime: Callable[[], float]) -> float:
         engine.feed(decoded.batch)
     if helper is not None:
         helper.wait()  # what it could not do is done here
-    warm_the_rest()
+    warm_the_rest(arrow=arrow)
     engine.tick(_MOMENT)
     engine.parcel("WARM1")
     _engine(names).load(engine.dump())
     return uptime() - began
 
 
-def warm_the_rest() -> None:
+def warm_the_rest(*, arrow: bool) -> None:
     """All but what scans of NDJSON go through."""
-    warm()
+    warm(arrow=arrow)
     names = Names(places=1000, sides=1000)
     engine = _engine(names)
     engine.feed(Batch(no_scans(), [_ORDER]))
@@ -61,9 +64,9 @@ def _cold() -> bool:
     return not any(Path(apply_scans.stats.cache_path).glob("scans.apply_scans-*.nbi"))  # type: ignore[attr-defined]
 
 
-def _helper() -> subprocess.Popen[bytes]:
+def _helper(*, arrow: bool) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", __name__, *([_ARROW] if arrow else [])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -95,4 +98,4 @@ def _scans() -> list[str]:
 
 
 if __name__ == "__main__":
-    warm_the_rest()
+    warm_the_rest(arrow=_ARROW in sys.argv)
