@@ -195,14 +195,6 @@ class Durations:
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
 
-    def usual(self, lanes: npt.NDArray[np.int64], segments: npt.NDArray[np.int64]) -> list[Usual]:
-        """Of many legs at once."""
-        columns = (self.median[lanes, segments], self.limit[lanes, segments], self.cases[lanes, segments])
-        return [
-            Usual(middle, limit, round(cases)) if middle > 0 else Usual(None, limit, 0)
-            for middle, limit, cases in zip(*(column.tolist() for column in columns), strict=True)
-        ]
-
     def probability_stuck(self, leg: int) -> float:
         """That a leg at its limit is truly stuck: what such stalls have come to, less where what reaches the limit lasts a
         further `ahead_hours` more seldom than stuck ones do.
