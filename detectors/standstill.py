@@ -25,9 +25,8 @@ OPEN: Final = 12.0  # log likelihood ratio: some thirteen arrivals that did not 
 CLOSE: Final = 5.0
 FULL: Final = 15.0  # no surer than this, or the end would be noticed late
 DOUBT: Final = 3.0  # what looks like a stop teaches nothing
-MOST: Final = (
-    3.0  # times its usual, beyond what all see more: the backlog after a stop is not what comes in that hour
-)
+# Times its usual, beyond what all see more: the backlog after a stop is not what comes in that hour.
+MOST: Final = 3.0
 READY_DAYS: Final = 4.0
 MEMORY_DAYS: Final = 7.0
 COMMON_DAYS: Final = 1.0  # days that the hours of all regions weigh in a region's own
@@ -62,7 +61,7 @@ class Standstill:
         stopped[:] = (evidence >= OPEN) | (stopped & (evidence >= CLOSE))
         given_up = self._since[used] > LONGEST_DAYS
         evidence[given_up], stopped[given_up] = 0.0, False
-        self._learn(hour, arrived, days, now)
+        self._learn(hour, arrived, days, usual, now)
 
     @property
     def since_days(self) -> F64:
@@ -78,12 +77,11 @@ class Standstill:
         common = daily * (float(seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
         return np.asarray((seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
 
-    def _learn(self, hour: int, arrived: F64, days: float, now: F64) -> None:
-        """`now`: what all other regions see of their usual."""
+    def _learn(self, hour: int, arrived: F64, days: float, usual: F64, now: F64) -> None:
+        """`usual`: in these `days`; `now`: what all other regions see of theirs."""
         share = days * HOURS  # of this hour of the day
         keep = 0.5 ** (share / MEMORY_DAYS)
         used = slice(0, len(arrived))
-        usual = self._usual(hour, used) * share
         most = MOST * (usual * np.maximum(now, 1.0) + 1.0) if self._age >= READY_DAYS else np.inf
         learned = np.where(self._evidence[used] > DOUBT, usual, np.minimum(arrived, most))
         self._seen[used, hour] = self._seen[used, hour] * keep + learned

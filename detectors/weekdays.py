@@ -2,7 +2,8 @@
 
 A slow day is one on which fewer legs end than on busy days, and a smaller share of those that wait: a shop that ships
 less on Sundays makes no day of rest, nor does a jam in which more wait. A carrier's pace on a weekday is the larger of
-these two against its busy days, at most 1. Days fade with a half-life; a few imagined legs at the busy pace keep a small carrier's luck from looking like a rest.
+these two against its busy days, at most 1. Days fade with a half-life; a few imagined legs at the busy pace keep a
+small carrier's luck from looking like a rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HALF_LIFE_WEEKS: Final = 4.0
 FEW: Final = 20.0  # legs, added to each weekday's
 WITHIN: Final = (
     1 / 48
-)  # of a day that a leg is open at the least: one that ends on its day is not there at midnight
+)  # days that a leg is open at the least: one that ends on its day is not there at midnight
 RAMP: Final = 2  # first days of a carrier, on which its parcels are only coming in
 LEAST: Final = 0.1  # a day on which nothing at all ended may be a broken feed
 

@@ -46,3 +46,16 @@ async def test_a_verb_without_the_token_says_where_it_is_looked_for(
         daemon = client(shop, token_path(shop.daemon.settings.data_dir).parent)
         with pytest.raises(Failed, match="no such command"):
             await asyncio.to_thread(daemon.command, "dance")
+
+
+async def test_another_program_on_that_port_is_not_taken_for_the_daemon(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 2\r\n\r\n[]")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as other:
+        http = {"port": other.sockets[0].getsockname()[1]}
+        daemon = Daemon(Settings.model_validate({"data_dir": tmp_path, "http": http}))
+        with pytest.raises(Failed, match="is not Forestall: it answered 502"):
+            await asyncio.to_thread(daemon.get, "/v1/status")

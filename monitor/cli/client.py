@@ -62,8 +62,11 @@ class Daemon:
             ) from None
         if answer.status == http.HTTPStatus.UNAUTHORIZED:
             raise Failed(self._refused())
-        if answer.status >= http.HTTPStatus.BAD_REQUEST and isinstance(value, dict) and "error" in value:
-            raise Failed(str(value["error"]))
+        if answer.status >= http.HTTPStatus.BAD_REQUEST:
+            if not isinstance(value, dict):
+                raise Failed(f"{self._host}:{self._port} is not Forestall: it answered {answer.status}")
+            if "error" in value:
+                raise Failed(str(value["error"]))
         return value
 
     def _refused(self) -> str:

@@ -219,6 +219,32 @@ async def test_messages_deleted_before_we_read_them_are_counted(intake: Intake) 
     assert [(line["event"], line["messages"]) for line in logs] == [("kafka.lost", 3)]
 
 
+class Overtaken:
+    """A consumer that was slower than the broker deletes: what it hears instead of messages."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self.closed = False
+
+    def consume(self, _most: int, _seconds: float) -> list[Any]:
+        return [self]
+
+    def error(self) -> Any:
+        return self._library.KafkaError(self._library.KafkaError._AUTO_OFFSET_RESET)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_consumer_that_was_overtaken_connects_again_and_looks_what_is_gone(intake: Intake) -> None:
+    one = source(intake, type="kafka", brokers="127.0.0.1:1", topics=["short"])
+    assert isinstance(one, Kafka)
+    consumer = one._consumer = Overtaken(pytest.importorskip("confluent_kafka"))
+    assert await one.run(NOW) == 0
+    assert consumer.closed
+    assert one._consumer is None
+
+
 async def _drained(one: Source, least: int) -> int:
     found = 0
     for _ in range(100):

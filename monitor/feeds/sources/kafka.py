@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 2000
 MOST_BATCHES: Final = 10  # in one run
 BEGINNING: Final = -2  # of a partition that no checkpoint knows
+OVERTAKEN: Final = "_AUTO_OFFSET_RESET"  # librdkafka: the position is no longer there
 
 
 class KafkaUnavailable(Exception):  # noqa: N818 - told to the operator as it is
@@ -76,6 +77,9 @@ class Kafka:
             for message in good:
                 self._positions[message.topic(), message.partition()] = message.offset() + 1
             taken += len(good)
+            if any(self._overtaken(message) for message in messages):
+                self.close()  # the next run finds out what is gone, and goes on after it
+                break
             if len(messages) < BATCH:
                 break
         return taken
@@ -86,7 +90,7 @@ class Kafka:
             "bootstrap.servers": self._options.brokers,
             "group.id": "forestall",  # the client insists on one; it is never used
             "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": "error",  # told, where the client would begin again without a word
             **{name: value.get_secret_value() for name, value in self._options.security.items()},
         }
         consumer = library.Consumer(config)
@@ -107,6 +111,11 @@ class Kafka:
                     partition.offset = self._kept(consumer, partition, self._positions[topic, number])
                 found.append(partition)
         return found
+
+    def _overtaken(self, message: Any) -> bool:
+        """Whether the broker has deleted what would have been read next."""
+        error = message.error()
+        return error is not None and error.name() == OVERTAKEN
 
     def _kept(self, consumer: Any, partition: Any, position: int) -> int:
         """Where to go on: at the oldest message that the broker still has, where it has none of ours."""
