@@ -80,5 +80,7 @@ def test_a_pipe_gets_a_row_a_line_with_every_key_whole(
     monkeypatch.setattr(sys, "argv", ["forestall", "config", "show", "--config", str(config)])
     with pytest.raises(SystemExit):
         main()
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.endswith(" ")]
+    rows = [line.split() for line in lines]
     assert ["detection.stalls.facility.margin_hours", "30.0", str(config)] in rows

@@ -59,7 +59,14 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, json: bo
     drawn = Table(*titles, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         drawn.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
-    Console(width=None if sys.stdout.isatty() else _PIPE).print(drawn, markup=False)
+    if sys.stdout.isatty():
+        Console().print(drawn, markup=False)
+        return
+    console = Console(width=_PIPE)
+    with console.capture() as whole:
+        console.print(drawn, markup=False)
+    for line in whole.get().splitlines():
+        data(line.rstrip())
 
 
 @contextmanager
