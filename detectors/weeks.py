@@ -181,7 +181,8 @@ def stocks(
             level[key] = max(level[key] + comes - goes, _NONE)
         for column in range(len(HORIZONS)):
             if step == HORIZONS[column]:
-                out[column] = level
+                for key in range(len(stock)):  # assigned whole, its check of shapes takes 2 s to compile
+                    out[column, key] = level[key]
     return out
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -312,6 +313,8 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
     log.info("kernels.compiling", note="the first start takes a minute, later ones two seconds")
     log.info("kernels.ready", seconds=round(warm_kernels(time.monotonic), 1))
     async with open_daemon(settings, clock, config=config) as daemon:
+        gc.collect()
+        gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stop)

@@ -123,7 +123,7 @@ def _unfolded(data: U8) -> tuple[int, int]:
             every, fresh = 0, 0
         if every < 0:
             return DAMAGED, 0
-        rows = _rows(text, size, table) if kind in {_DICTIONARY, _BATCH} else 0
+        rows = _rows(text, size, table) if kind in (_DICTIONARY, _BATCH) else 0
         hollow = max(hollow, rows if rows > every else 0)
         total += fresh
         if total > BEYOND:

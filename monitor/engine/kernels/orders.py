@@ -105,11 +105,11 @@ def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: in
             world.outcomes[APPLIED] += 1
             if status == SHIPPED and not order.history and roomy(world):
                 _remember_shipped(table, world, order)
-            return n_marks, 0
+            return n_marks, whole(0)
         index = new_slot(table, world, order.order0, order.order1)
         if index == FULL:
             world.outcomes[TABLE_FULL] += 1
-            return n_marks, 0
+            return n_marks, whole(0)
         slot = table.slots[index]
         slot.state = LIVE | ORDER
         slot.region = order.origin
@@ -303,8 +303,7 @@ def _complete(table: Table, world: World, order: Any, marks: Any, n_marks: int) 
 @kernel
 def apply_orders(table: Table, world: World, orders: Any, marks: Any, oddities: Any) -> Any:
     """Rows of ORDER_ROW in stream order. Returns how many marks (at most two a row) and oddities (one) were written."""
-    n_marks = 0
-    n_oddities = 0
+    n_marks, n_oddities = whole(0), whole(0)  # a literal's type would have all that takes them compiled twice
     for row in range(len(orders)):
         order = orders[row]
         bucket = bucket_of(mix(order.order0, order.order1))
