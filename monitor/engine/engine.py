@@ -37,6 +37,7 @@ from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
 SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
+_LEAVE: Final = np.uint8(What.LEAVE)
 _QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -200,10 +201,12 @@ class Engine:
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
         self.watching.passed(dues)
         found = self.judge.dues(dues, now)
-        gone = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
-        hashed = gone[gone["key0"] >= np.uint64(packing.HASHED)]
-        for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
-            self.names.release(key0, key1)
+        gone = (dues["what"] & _LEAVE) != 0
+        if gone.any():
+            slots = dues[gone]["slot"]
+            hashed = slots[slots["key0"] >= np.uint64(packing.HASHED)]
+            for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
+                self.names.release(key0, key1)
         return found
 
     # -- asked -------------------------------------------------------------------------------------------------

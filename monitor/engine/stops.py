@@ -61,16 +61,15 @@ class Stops:
         return np.asarray(found)
 
     def _mark(self, now: Instant) -> bool:
-        world, stopped = self._stage.world, self._standstill.stopped
-        begun = np.flatnonzero(stopped & (world.stopped == 0))
-        begun = begun[begun > 0]
-        ended = np.flatnonzero(~stopped & (world.stopped != 0))
-        ended = ended[ended > 0]
+        world, known = self._stage.world, len(self._stage.places.zones) + 1
+        stopped, before = self._standstill.stopped[:known], world.stopped[:known] != 0
+        before[0] = stopped[0]
+        begun, ended = np.flatnonzero(stopped & ~before), np.flatnonzero(before & ~stopped)
         since = now - self._standstill.since_days[begun] * DAY
         world.stop_from[begun] = since // 1000
         world.stop_until[begun] = FAR
         world.stop_until[ended] = now // 1000
-        world.stopped[:] = stopped
+        world.stopped[:known] = stopped
         world.stopped[0] = stopped.any()
         return len(begun) > 0
 
