@@ -76,6 +76,13 @@ class Episodes:
         episode.evidence = _written(evidence)
         return self._finding(episode, now, State.UPDATED)
 
+    def goes_on(self, episode: Episode, score: float, now: Instant) -> bool:
+        """As `hold` of an open episode without news: whether that would be no finding, which it then has taken in."""
+        if abs(score - episode.score) >= self._step:
+            return False
+        episode.seen_at = now
+        return True
+
     def close(
         self, subject: Subject, now: Instant, reason: CloseReason, evidence: Evidence | None = None
     ) -> Finding | None:

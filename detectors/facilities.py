@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from detectors.rhythm import Rhythm
 from detectors.tables import Rows, Table
@@ -17,31 +20,52 @@ class Facilities:
 
     def __init__(self, table: Table, known: Rhythm, numbers: Rows) -> None:
         """`numbers` are those of `known`, kept from window to window."""
-        rows = numbers.of(table.coded("facility"), known.row)
         self._table = table
-        self._size = len(known)
-        self._lines = None if len(rows) and rows.min() >= 0 else np.flatnonzero(rows >= 0)
-        self._rows = rows if self._lines is None else rows[self._lines]
-        self.rows = np.arange(self._size, dtype=np.int64)
+        self._lines = numbers.of(table.coded("facility"), known.row)
         self._line: I64 | None = None
-        self.arrived, self.stock, self.stalled = map(self._dense, ("arrived", "stock", "stalled"))
-        self.out = self._dense("departed") + self._dense("delivered")
+        self.rows = np.arange(len(known), dtype=np.int64)
+        columns = np.zeros((4, len(known)))
+        whole = table.whole
+        by_row(
+            self._lines,
+            whole("arrived"),
+            whole("stock"),
+            whole("stalled"),
+            whole("departed"),
+            whole("delivered"),
+            columns,
+        )
+        self.arrived: F64
+        self.stock: F64
+        self.stalled: F64
+        self.out: F64
+        self.arrived, self.stock, self.stalled, self.out = columns
 
     def __len__(self) -> int:
-        return self._size
-
-    def _dense(self, name: str) -> F64:
-        values, found = self._table.whole(name), np.zeros(self._size)
-        found[self._rows] = values if self._lines is None else values[self._lines]
-        return np.maximum(found, 0.0, out=found)
+        return len(self.rows)
 
     def place(self, row: int) -> tuple[str | None, str | None]:
         """Region and carrier, where the table names them."""
         if self._line is None:
-            self._line = np.full(self._size, -1, np.int64)
-            self._line[self._rows] = np.arange(len(self._rows)) if self._lines is None else self._lines
+            self._line = np.full(len(self), -1, np.int64)
+            known = np.flatnonzero(self._lines >= 0)
+            self._line[self._lines[known]] = known
         line = self._line[row : row + 1]
         if line[0] < 0:
             return None, None
         (region,), (carrier,) = self._table.labels("region", line), self._table.labels("carrier", line)
         return region, carrier
+
+
+@njit(cache=True, nogil=True)
+def by_row(
+    rows: Any, arrived: Any, stock: Any, stalled: Any, departed: Any, delivered: Any, columns: Any
+) -> None:
+    """Lines of the table to `columns` [what arrived, is held, stands still, went out; row], none below zero."""
+    for line in range(len(rows)):
+        row = rows[line]
+        if row >= 0:
+            columns[0, row] = max(arrived[line], 0)
+            columns[1, row] = max(stock[line], 0)
+            columns[2, row] = max(stalled[line], 0)
+            columns[3, row] = max(departed[line], 0) + max(delivered[line], 0)

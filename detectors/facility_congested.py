@@ -25,11 +25,12 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
-from detectors.rhythm import Rhythm
+from detectors.rhythm import Rhythm, middle_of
 from detectors.tables import Rows
 
 F64 = npt.NDArray[np.float64]
 
+_FACILITY: Final = SubjectType.FACILITY
 _FLOW_MEMORY: Final = 6.0  # hours over which arrivals and departures are averaged
 
 
@@ -114,7 +115,7 @@ class FacilityCongested:
         around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
         usual, ready = self._stock.around(around, self._limits.ready_days)
         known = ((stock + 1) / (usual + 1))[ready]
-        network = float(np.median(known)) if len(known) >= 5 else 1.0
+        network = middle_of(known) if len(known) >= 5 else 1.0
         watched = np.zeros(len(facilities), np.bool_)
         watched[list(self._hot_since)] = True
         signs = kernels.signs(len(facilities))
@@ -137,12 +138,12 @@ class FacilityCongested:
         return _Judged(facilities, usual, signs, _watched(np.flatnonzero(watched), signs, stock))
 
     def _speak(self, judged: _Judged, now: Instant) -> list[Finding]:
-        found = (self._say(judged, one, now) for one in judged.watched)
+        found = [self._say(judged, one, now) for one in judged.watched]
         return [finding for finding in found if finding is not None]
 
     def _say(self, judged: _Judged, one: _Watched, now: Instant) -> Finding | None:
         at = one.row
-        subject = Subject(SubjectType.FACILITY, self._stock.key(at))
+        subject = Subject(_FACILITY, self._stock.key(at))
         episode = self._episodes.get(subject)
         if one.hot or (episode is not None and one.warm):
             since = self._hot_since.setdefault(at, now)
@@ -150,6 +151,8 @@ class FacilityCongested:
                 return None
             old = self._told.get(at, 0)
             news = episode is not None and abs(one.stock - old) > 0.25 * max(old, 1)
+            if episode is not None and not news and self._episodes.goes_on(episode, one.score, now):
+                return None
             write = partial(self._evidence, judged, at, since)
             finding = self._episodes.hold(
                 subject, started_at=since, now=now, score=one.score, evidence=write, news=news
@@ -250,4 +253,4 @@ def _watched(rows: npt.NDArray[Any], signs: Signs, stock: F64) -> list[_Watched]
     deviations = np.maximum(signs.stock_z[rows], signs.stalled_z[rows])
     scores = 1.0 / (1.0 + np.exp(-(deviations - 4.0)))
     columns = (rows, signs.hot[rows], signs.warm[rows], scores, stock[rows].astype(np.int64))
-    return [_Watched(*one) for one in zip(*(column.tolist() for column in columns), strict=True)]
+    return list(map(_Watched._make, zip(*(column.tolist() for column in columns), strict=True)))

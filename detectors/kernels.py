@@ -7,7 +7,8 @@ up to some 78 days; the last bin is open. Bin edges are whole seconds, so that e
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,8 @@ from numba import njit
 
 BINS: Final = 104
 FIRST: Final = 900
-USUALLY_STAYING: Final = 0.6  # of what reaches its limit, `ahead` longer; and the cases that this weighs
-FEW: Final = 5.0
 PER_OCTAVE: Final = 8
+_PART: Final = BINS // 4
 # EDGES[b] is the lowest duration of bin b + 1.
 EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
 
@@ -32,6 +32,16 @@ _GUESS: Final[npt.NDArray[np.uint8]] = np.minimum(
     np.searchsorted(EDGES, _ENDS[:-1], side="right"), BINS - 1
 ).astype(np.uint8)
 _LOG: Final[npt.NDArray[np.float32]] = np.log((_ENDS[:-1] + _ENDS[1:]) / 2).astype(np.float32)
+
+
+_BARE: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def bare(function: F) -> F:
+    """Compiled without counting references to the arrays it cuts into rows, which cost a fifth; it may make none."""
+    compiled: F = njit(**_BARE)(function)
+    return compiled
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -52,7 +62,7 @@ def bin_of(seconds: int) -> Any:
     return min(guess + np.int64(seconds >= EDGES[guess]), BINS - 1)
 
 
-@njit(cache=True, nogil=True)
+@bare
 def hazards(ends: Any, still: Any, prior: Any, weight: float, out: Any) -> float:
     """Of one cell: the share of those that reached a bin that ended in it, shrunk towards `prior`.
 
@@ -116,69 +126,150 @@ def _any(counts: Any) -> Any:
     return found != 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _survival(
-    ends: Any, still: Any, prior: Any, weight: float, lowest: float, at_risk: Any, alive: Any
-) -> Any:
-    """Of one cell, with the hazards of `hazards`: those that reached each bin, and the share alive after it, down to the
-    first below `lowest`. Returns how many bins that are, and the cases that ended.
+@bare
+def _count(ends: Any, still: Any, at_risk: Any) -> float:
+    """Of one cell, those that reached each bin. Returns the cases that ended.
+
+    Four parts of it are summed side by side: each sum is a chain of additions that wait for one another.
     """
-    reached, cases = 0.0, 0.0
-    for place in range(BINS - 1, -1, -1):
-        reached += ends[place] + still[place]
-        cases += ends[place]
-        at_risk[place] = reached
-    left = 1.0
-    for place in range(BINS):
+    first, second, third, last = 0.0, 0.0, 0.0, 0.0
+    cases = 0.0
+    for place in range(_PART - 1, -1, -1):
+        first += ends[place] + still[place]
+        second += ends[place + _PART] + still[place + _PART]
+        third += ends[place + 2 * _PART] + still[place + 2 * _PART]
+        last += ends[place + 3 * _PART] + still[place + 3 * _PART]
+        at_risk[place], at_risk[place + _PART] = first, second
+        at_risk[place + 2 * _PART], at_risk[place + 3 * _PART] = third, last
+        early = np.float64(ends[place]) + np.float64(ends[place + _PART])
+        cases += early + (np.float64(ends[place + 2 * _PART]) + np.float64(ends[place + 3 * _PART]))
+    third += last
+    second += third
+    for place in range(_PART):
+        at_risk[place] += second
+        at_risk[place + _PART] += third
+        at_risk[place + 2 * _PART] += last
+    return cases
+
+
+@bare
+def _lead(hazard: Any) -> int:
+    place = 0
+    while place < BINS and hazard[place] == 0.0:
+        place += 1
+    return place
+
+
+@bare
+def _fall(ends: Any, at_risk: Any, prior: Any, weight: float, lead: int, shares: Any, found: Any) -> None:
+    """Durations at which the survival of one cell, with the hazards of `hazards`, falls below each of `shares`, which
+    fall themselves; inf where it never does. Nothing ends before the bin `lead`.
+    """
+    found[:] = math.inf
+    number = 0
+    alive = 1.0
+    for place in range(lead, BINS):
         denominator = at_risk[place] + weight
-        if denominator > 0:
-            left *= 1.0 - min((ends[place] + weight * prior[place]) / denominator, 1.0)
-        alive[place] = left
-        if left < lowest:
-            return place + 1, cases
-    return BINS, cases
+        if not denominator > 0:
+            continue
+        after = alive * (1.0 - min((ends[place] + weight * prior[place]) / denominator, 1.0))
+        while after < shares[number]:
+            same = number > 0 and shares[number] == shares[number - 1]
+            found[number] = found[number - 1] if same else _within(place, alive, after, shares[number])
+            number += 1
+            if number == len(shares):
+                return
+        alive = after
 
 
-@njit(cache=True, nogil=True)
-def _first_below(alive: Any, bins: int, share: float) -> float:
-    """As `when_below`, of the survival."""
-    for place in range(bins):
-        if alive[place] < share:
-            return _within(place, 1.0 if place == 0 else alive[place - 1], alive[place], share)
-    return math.inf
-
-
-@njit(cache=True, nogil=True)
-def _reaching(ends: Any, at_risk: Any, limit: float, ahead: float) -> Any:
-    """Cases that reached the limit, and of them those that lasted `ahead` longer; of those still open before that,
-    nobody knows yet.
+@bare
+def _reach(ends: Any, at_risk: Any, limit: float, ahead: float, reaching: Any) -> None:
+    """Counts cases that reached the limit, and of them those that lasted `ahead` longer; of those still open before
+    that, nobody knows yet.
     """
     first, later = bin_of(int(limit)) + 1, bin_of(int(limit + ahead)) + 1
-    reaching = 0.0
+    ended = 0.0
     for place in range(first, min(later, BINS)):
-        reaching += ends[place]
+        ended += ends[place]
     lasting = at_risk[later] if later < BINS else 0.0
-    return reaching + lasting, lasting
+    reaching[0] += ended + lasting
+    reaching[1] += lasting
 
 
-@njit(cache=True, nogil=True)
-def _gather(ends: Any, still: Any, fade: Any, all_ends: Any, all_still: Any) -> None:
-    """Fades a cell, and adds it to its group's."""
-    for place in range(BINS):
-        ends[place] *= fade
-        all_ends[place] += ends[place]
-        all_still[place] += still[place]
+@bare
+def gather(
+    ends: Any, still: Any, fade: Any, group_of: Any, first: Any, lanes: int, seen: Any, gathered: Any
+) -> None:
+    """Fades `ends` of lanes 0..lanes, and sums their cells by group.
+
+    `gathered` [ended or still open, group of any segment, bin]; those of a segment begin at `first`. `seen`
+    [lane, segment] is whether there is anything in a cell. Lane by lane, as cells lie in memory, which is most of
+    what this costs.
+    """
+    gathered[:] = 0.0
+    for lane in range(lanes + 1):
+        for segment in range(ends.shape[1]):
+            mine, open_ones = ends[lane, segment], still[lane, segment]
+            seen[lane, segment] = _any(mine) or _any(open_ones)
+            if seen[lane, segment]:
+                group = first[segment] + group_of[segment, lane]
+                all_ends, all_still = gathered[0, group], gathered[1, group]
+                for place in range(BINS):
+                    mine[place] *= fade
+                    all_ends[place] += mine[place]
+                    all_still[place] += open_ones[place]
 
 
-@njit(cache=True, nogil=True)
+@bare
+def borrow(
+    gathered: Any,
+    first: Any,
+    groups: Any,
+    weight: float,
+    shares: Any,
+    common: Any,
+    nobody: Any,
+    total: Any,
+    lead: Any,
+    by_segment: Any,
+    by_group: Any,
+    times: Any,
+) -> None:
+    """Hazards of segments and groups from what was gathered.
+
+    Also of each segment the cases and the first bin in which any ended, and `times` [group of any segment, share]: the
+    durations of a lane that has nothing of its own. `common` [2, bin] is scratch, `nobody` [bin] is zero.
+    """
+    for segment in range(len(groups)):
+        common[:] = 0.0
+        all_ends, all_still, usual = common[0], common[1], by_segment[segment]
+        for group in range(first[segment], first[segment] + groups[segment]):
+            ends, still = gathered[0, group], gathered[1, group]
+            for place in range(BINS):
+                all_ends[place] += ends[place]
+                all_still[place] += still[place]
+        total[segment] = hazards(all_ends, all_still, nobody, 0.0, usual)
+        lead[segment] = _lead(usual)
+        for group in range(groups[segment]):
+            one, own = first[segment] + group, by_group[group, segment]
+            if total[segment] > 0:
+                hazards(gathered[0, one], gathered[1, one], usual, weight, own)
+                _fall(nobody, nobody, own, weight, lead[segment], shares[segment], times[one])
+            else:
+                own[:] = 0.0
+                times[one, :] = math.inf
+
+
+@bare
 def estimate(
     ends: Any,
     still: Any,
-    fade: Any,
+    seen: Any,
     group_of: Any,
-    groups: Any,
+    first: Any,
     lanes: int,
     shares: Any,
+    ranks: Any,
     weight: float,
     ready: float,
     floor: Any,
@@ -189,87 +280,54 @@ def estimate(
     onward: Any,
     onward_share: float,
     onward_margin: float,
-    alpha: Any,
     quick_margin: Any,
     ahead: float,
-    by_segment: Any,
+    total: Any,
+    lead: Any,
     by_group: Any,
+    times: Any,
+    at_risk: Any,
+    own_times: Any,
+    reaching: Any,
     limit: Any,
     quick: Any,
     median: Any,
     cases: Any,
-    staying: Any,
 ) -> None:
-    """What is usual, for lanes 0..lanes of each segment: fades `ends`, fills hazards of segments and groups, limits, medians, cases.
+    """What is usual, for lanes 0..lanes of each segment, after `gather` and `borrow`: limits, medians, cases.
 
-    `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane], one of `groups` [segment], is what a lane borrows
-    from. A leg is a stall after `stretch` times what all but the segment's share of its lane need, and `margin`; no
-    sooner than `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none),
-    and `onward_margin`. `quick` is `quick_margin` after what all but `alpha` need, never more than the limit. A segment
-    with fewer than `ready` cases has its default as limit and no median. `staying`, per segment, is the share of
-    legs that last `ahead` longer, of those that reach their limit.
+    `ends`, `still` [lane, segment, bin]; `group_of` [segment, lane] is what a lane borrows from. `shares` [segment, 3],
+    falling, are those for which durations are asked, and `ranks` which of them makes the limit, the median and
+    `quick`. A leg is a stall after `stretch` times what all but its share of its lane need, and `margin`; no sooner than
+    `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none), and
+    `onward_margin`. `quick` is `quick_margin` after what all but its share need, never more than the limit. A segment
+    with fewer than `ready` cases has its default as limit and no median. `reaching` [segment, 2]: legs that reach
+    their limit, and those of them that last `ahead` longer. `at_risk` [bin] and `own_times` [3] are scratch.
     """
-    nothing = np.zeros(BINS, np.float32)
-    seen = np.zeros(lanes + 1, np.bool_)
-    parents = np.zeros(
-        (by_group.shape[0], 3)
-    )  # of a lane that has nothing of its own: by share, median, by alpha
-    at_risk, alive = np.zeros(BINS), np.zeros(BINS)
-    for segment in range(ends.shape[1]):
-        share = shares[segment]
-        lowest = min(share, alpha[segment], 0.5)
-        group_ends = np.zeros((groups[segment], BINS))
-        group_still = np.zeros((groups[segment], BINS))
-        for lane in range(lanes + 1):
-            mine, open_ones = ends[lane, segment], still[lane, segment]
-            seen[lane] = _any(mine) or _any(open_ones)
-            if seen[lane]:
-                _gather(
-                    mine,
-                    open_ones,
-                    fade,
-                    group_ends[group_of[segment, lane]],
-                    group_still[group_of[segment, lane]],
-                )
-        all_ends, all_still = np.zeros(BINS), np.zeros(BINS)
-        for group in range(groups[segment]):
-            all_ends += group_ends[group]
-            all_still += group_still[group]
-        total = hazards(all_ends, all_still, nothing, 0.0, by_segment[segment])
-        for group in range(groups[segment]):
-            own = by_group[group, segment]
-            hazards(group_ends[group], group_still[group], by_segment[segment], weight, own)
-            bins, _ = _survival(nothing, nothing, own, weight, lowest, at_risk, alive)
-            parents[group, 0] = _first_below(alive, bins, share)
-            parents[group, 1] = _first_below(alive, bins, 0.5)
-            parents[group, 2] = _first_below(alive, bins, alpha[segment])
-        reaching, lasting = 0.0, 0.0
-        for lane in range(lanes + 1):
-            group = group_of[segment, lane]
-            found, middle, nearly = parents[group, 0], parents[group, 1], parents[group, 2]
-            cases[lane, segment] = 0.0
-            if seen[lane]:
-                mine, open_ones = ends[lane, segment], still[lane, segment]
-                bins, ended = _survival(
-                    mine, open_ones, by_group[group, segment], weight, lowest, at_risk, alive
-                )
-                cases[lane, segment] = ended
-                middle, nearly = _first_below(alive, bins, 0.5), _first_below(alive, bins, alpha[segment])
-                found = middle if share == 0.5 else _first_below(alive, bins, share)
-            if total < ready:
+    reaching[:] = 0.0
+    for lane in range(lanes + 1):
+        for segment in range(ends.shape[1]):
+            mine = ends[lane, segment]
+            known = seen[lane, segment]
+            cases[lane, segment] = _count(mine, still[lane, segment], at_risk) if known else 0.0
+            if total[segment] < ready:
                 limit[lane, segment] = default[segment]
                 quick[lane, segment] = default[segment]
                 median[lane, segment] = 0.0
                 continue
-            found = found * stretch[segment] + margin[segment]
+            group = group_of[segment, lane]
+            found = times[first[segment] + group]
+            if known:
+                found = own_times
+                _fall(mine, at_risk, by_group[group, segment], weight, lead[segment], shares[segment], found)
+            middle = found[ranks[segment, 1]]
+            usual = found[ranks[segment, 0]] * stretch[segment] + margin[segment]
             if onward[segment] >= 0:
-                found = max(found, limit[lane, onward[segment]] * onward_share + onward_margin)
-            found = min(max(found, floor[segment]), ceiling[segment])
-            limit[lane, segment] = np.uint32(found)
-            quick[lane, segment] = np.uint32(min(max(nearly + quick_margin[segment], floor[segment]), found))
-            if seen[lane]:
-                more, longer = _reaching(ends[lane, segment], at_risk, found, ahead)
-                reaching += more
-                lasting += longer
+                usual = max(usual, limit[lane, onward[segment]] * onward_share + onward_margin)
+            usual = min(max(usual, floor[segment]), ceiling[segment])
+            nearly = max(found[ranks[segment, 2]] + quick_margin[segment], floor[segment])
+            limit[lane, segment] = np.uint32(usual)
+            quick[lane, segment] = np.uint32(min(nearly, usual))
             median[lane, segment] = middle if middle < math.inf else 0.0
-        staying[segment] = (lasting + USUALLY_STAYING * FEW) / (reaching + FEW)
+            if known:
+                _reach(mine, at_risk, usual, ahead, reaching[segment])

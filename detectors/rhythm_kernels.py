@@ -49,6 +49,15 @@ def around(
 
 
 @njit(cache=True, nogil=True)
+def all_good(rows: Any, values: Any) -> bool:
+    """Whether every row is one, and every value finite and not negative."""
+    good = True
+    for number in range(len(rows)):
+        good &= (rows[number] >= 0) & (values[number] >= 0) & (values[number] < math.inf)
+    return good
+
+
+@njit(cache=True, nogil=True)
 def seen(rows: Any, hours: Any, own_days: Any, least: float) -> Any:
     """Whether every one of these hours was there for so long."""
     found = np.ones(len(rows), np.bool_)

@@ -33,7 +33,10 @@ from detectors.kernels import BINS
 NAME: Final = "stall"
 WHOLE_WAY: Final = 0  # the segment under which accepted-to-delivered times are learned, in wall-clock seconds
 HOUR: Final = 3600.0
+USUALLY_STAYING: Final = 0.6  # of what reaches its limit, `ahead` longer; and the cases that this weighs
+FEW: Final = 5.0
 STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
+_SHARES: Final = 3  # of a lane, for which durations are asked
 _DAY_MS: Final = 86_400_000
 
 
@@ -88,6 +91,40 @@ class Usual(NamedTuple):
     cases: int
 
 
+class _Work(NamedTuple):
+    """What an estimate works in; see `detectors.kernels`. A group is one of any leg, those of a leg side by side."""
+
+    first: Any  # [leg]: its first group
+    seen: Any  # [lane, leg]
+    gathered: Any  # [ended or still open, group, bin]
+    common: Any  # [ended or still open, bin]
+    nobody: Any  # [bin]
+    total: Any  # [leg]: cases
+    lead: Any  # [leg]: the first bin in which any ended
+    times: Any  # [group, share]
+    at_risk: Any  # [bin]
+    own_times: Any  # [share]
+    reaching: Any  # [leg, 2]
+
+    @classmethod
+    def of(cls, lanes: int, groups: npt.NDArray[Any]) -> _Work:
+        """`groups`: how many each leg has."""
+        legs, every = len(groups), int(groups.sum())
+        return cls(
+            first=np.cumsum(groups) - groups,
+            seen=np.zeros((lanes, legs), np.bool_),
+            gathered=np.zeros((2, every, BINS)),
+            common=np.zeros((2, BINS)),
+            nobody=np.zeros(BINS),
+            total=np.zeros(legs),
+            lead=np.zeros(legs, np.int64),
+            times=np.zeros((every, _SHARES)),
+            at_risk=np.zeros(BINS),
+            own_times=np.zeros(_SHARES),
+            reaching=np.zeros((legs, 2)),
+        )
+
+
 class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
@@ -115,6 +152,7 @@ class Durations:
         self._by_group = np.zeros((1, segments, BINS))
         self._group_of = np.zeros((segments, lanes), np.int64)
         self._groups = np.zeros(segments, np.int64)  # how many there are
+        self._work = _Work.of(0, self._groups)
         self._grouped = 0  # lanes whose groups are known
         self.estimated_at = 0
         limits = options.by_leg()
@@ -124,10 +162,13 @@ class Durations:
         self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
         self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
         self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
-        self._share = np.array([0.5] + [limit.share for limit in limits])
+        share = np.array([0.5] + [limit.share for limit in limits])
         self._sure = np.array([0.0] + [limit.sure for limit in limits])
         in_jams = np.isin(np.arange(segments), list(jammed))
-        self._alpha = np.where(in_jams, options.alpha, 0.5)
+        asked = np.stack([share, np.full(segments, 0.5), np.where(in_jams, options.alpha, 0.5)], axis=1)
+        falling = np.argsort(-asked, axis=1)
+        self._shares = np.take_along_axis(asked, falling, axis=1)
+        self._ranks = np.argsort(falling, axis=1)  # of the limit's, the median's and `quick`'s
         self._quick_margin = np.where(in_jams, options.jam_margin_hours, options.stop_margin_hours) * HOUR
         self._onward = np.full(segments, -1)
         for leg, then in (onward or {}).items():
@@ -146,15 +187,36 @@ class Durations:
         self.estimated_at = now
         if lanes + 1 != self._grouped:
             self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
+        fade = np.float32(0.5 ** (days / self._options.half_life_days))
+        work = self._work
+        kernels.gather(
+            self.ends, self.still, fade, self._group_of, work.first, lanes, work.seen, work.gathered
+        )
+        weight = float(self._options.shrink_cases)
+        kernels.borrow(
+            work.gathered,
+            work.first,
+            self._groups,
+            weight,
+            self._shares,
+            work.common,
+            work.nobody,
+            work.total,
+            work.lead,
+            self._by_segment,
+            self._by_group,
+            work.times,
+        )
         kernels.estimate(
             self.ends,
             self.still,
-            np.float32(0.5 ** (days / self._options.half_life_days)),
+            work.seen,
             self._group_of,
-            self._groups,
+            work.first,
             lanes,
-            self._share,
-            float(self._options.shrink_cases),
+            self._shares,
+            self._ranks,
+            weight,
             float(self._options.ready_cases),
             self._floor,
             self._default,
@@ -164,17 +226,21 @@ class Durations:
             self._onward,
             float(self._options.onward_share),
             float(self._options.onward_hours * HOUR),
-            self._alpha,
             self._quick_margin,
             float(self._options.ahead_hours * HOUR),
-            self._by_segment,
+            work.total,
+            work.lead,
             self._by_group,
+            work.times,
+            work.at_risk,
+            work.own_times,
+            work.reaching,
             self.limit,
             self.quick,
             self.median,
             self.cases,
-            self.staying,
         )
+        self.staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
 
     def _group(self, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any]) -> None:
         """What each lane borrows from. What a lane stands for never changes, so only new ones are news."""
@@ -185,6 +251,7 @@ class Durations:
             self._groups[legs] = len(known)
             self._group_of[legs, :lanes] = compact
         self._by_group = np.zeros((int(self._groups.max()), segments, BINS))
+        self._work = _Work.of(lanes, self._groups)
         self._grouped = lanes
 
     def hazard(self, lane: int, segment: int) -> npt.NDArray[np.float64]:

@@ -37,6 +37,7 @@ from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
 SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
+_LEAVE: Final = np.uint8(What.LEAVE)
 _QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -141,6 +142,8 @@ class Engine:
 
     def _release(self, key0: Any, key1: Any) -> None:
         """Hashed keys that did not stay in the table, such as parcels first heard of when delivered."""
+        if not len(key0) or key0.max() < packing.HASHED:
+            return
         for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
             key = int(key0[row]), int(key1[row])
             if self.stage.view(key) is None:
@@ -200,10 +203,12 @@ class Engine:
     def _judge_dues(self, dues: Records, now: Instant) -> list[Finding]:
         self.watching.passed(dues)
         found = self.judge.dues(dues, now)
-        gone = dues[(dues["what"] & What.LEAVE) != 0]["slot"]
-        hashed = gone[gone["key0"] >= np.uint64(packing.HASHED)]
-        for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
-            self.names.release(key0, key1)
+        gone = (dues["what"] & _LEAVE) != 0
+        if gone.any():
+            slots = dues[gone]["slot"]
+            hashed = slots[slots["key0"] >= np.uint64(packing.HASHED)]
+            for key0, key1 in zip(hashed["key0"].tolist(), hashed["key1"].tolist(), strict=True):
+                self.names.release(key0, key1)
         return found
 
     # -- asked -------------------------------------------------------------------------------------------------

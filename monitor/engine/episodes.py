@@ -39,12 +39,11 @@ class ParcelEpisodes:
 
     def open_all(self, keys: Iterable[Key], findings: Iterable[Finding]) -> None:
         """As `open`, of many."""
-        mine = self._open
+        enter = self._open.setdefault
         for key, finding in zip(keys, findings, strict=True):
-            if key in mine:
+            mine = (finding,)
+            if enter(key, mine) is not mine:
                 self.open(key, finding)
-            else:
-                mine[key] = (finding,)
 
     def update(
         self, key: Key, detector: str, score: float, evidence: Mapping[str, Any], now: Instant
@@ -57,6 +56,8 @@ class ParcelEpisodes:
     def close(self, key: Key, detectors: Sequence[str], now: Instant, reason: CloseReason) -> list[Finding]:
         """Those of `detectors` that are open, in this order."""
         episodes = self._open.pop(key, ())
+        if len(episodes) == 1 and episodes[0].detector in detectors:
+            return [replace(episodes[0], as_of=now, state=State.CLOSED, close_reason=reason)]
         ended = [one for one in episodes if one.detector in detectors]
         if len(ended) < len(episodes):
             self._open[key] = tuple(one for one in episodes if one.detector not in detectors)

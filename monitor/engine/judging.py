@@ -24,6 +24,7 @@ from monitor.engine.layout import (
     SlotRow,
     What,
 )
+from monitor.engine.records import chosen, taken
 from monitor.engine.stage import ParcelStage
 from monitor.engine.stalling import Stalls
 from monitor.vocabulary import Segment
@@ -72,10 +73,11 @@ class Judge:
     def marks(self, marks: Records, now: Instant) -> list[Finding]:
         """In stream order."""
         found: list[Finding] = []
+        close, named = self._episodes.close, self._named
         for key0, key1, _at, closed, reason, lost in marks.tolist():
             key = (key0, key1)
             why = CloseReason.SUPERSEDED if lost else _REASONS[reason]
-            found += self._episodes.close(key, self._named(closed), now, why)
+            found += close(key, named(closed), now, why)
             if lost:
                 found += self._said_lost(key, now)
         return found
@@ -99,19 +101,24 @@ class Judge:
 
     def dues(self, dues: Records, now: Instant) -> list[Finding]:
         """Sorted by key, so that where a parcel lies in the table changes nothing."""
-        said = dues[(dues["what"] != _LEAVE) | (dues["slot"]["open"] != 0)]  # most leave long after their end
+        # most leave long after their end
+        said = chosen(dues, (dues["what"] != _LEAVE) | (dues["slot"]["open"] != 0))
         if not len(said):
             return []
-        rows = said[np.lexsort((said["slot"]["key1"], said["slot"]["key0"]))]
-        key0, key1 = (np.ascontiguousarray(rows["slot"][name]) for name in ("key0", "key1"))
+        key0, key1 = (np.ascontiguousarray(said["slot"][name]) for name in ("key0", "key1"))
+        order = np.lexsort((key1, key0))
+        rows, key0, key1 = taken(said, order), key0[order], key1[order]
         numbers = self._stage.names.unpack_many(key0, key1)
         keys = list(zip(key0.tolist(), key1.tolist(), strict=True))
-        stall = (rows["what"] & _STALL) != 0
-        if (rows["what"] == _STALL).all():
+        what = np.ascontiguousarray(rows["what"])
+        if (what == _STALL).all():
             stalls = self._stalled(rows, numbers, now)
             self._episodes.open_all(keys, stalls)
             return stalls
-        stalls = self._stalled(rows[stall], [numbers[row] for row in np.flatnonzero(stall).tolist()], now)
+        stall = (what & _STALL) != 0
+        stalls = self._stalled(
+            chosen(rows, stall), [numbers[row] for row in np.flatnonzero(stall).tolist()], now
+        )
         return self._mixed(rows, keys, numbers, iter(stalls), now)
 
     def _stalled(self, rows: Records, numbers: Sequence[str], now: Instant) -> list[Finding]:

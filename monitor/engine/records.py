@@ -31,3 +31,8 @@ def joined(parts: Sequence[Records], dtype: np.dtype[Any]) -> Records:
 def chosen(records: Records, wanted: npt.NDArray[np.bool_]) -> Records:
     """As `records[wanted]`; the same rows, not copied, where all are wanted."""
     return records if wanted.all() else _bytes(records)[wanted].view(records.dtype)
+
+
+def taken(records: Records, rows: npt.NDArray[np.intp]) -> Records:
+    """As `records[rows]`."""
+    return _bytes(records)[rows].view(records.dtype)

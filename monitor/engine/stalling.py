@@ -35,7 +35,8 @@ JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true 
 STOPPED: Final = 0.9  # likewise where nothing moves
 IMPATIENT: Final = 0.38  # told as its promise passed; so many were true in simulated worlds
 # what a storm does not stop: the shop's own work, and customers who fetch their parcels
-_INDOORS: Final = np.array([Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND])
+_INDOORS: Final = {Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND}
+_OUTDOORS: Final = np.array([segment not in _INDOORS for segment in Segment])
 _SOONER: Final = ("", wording.PATIENCE, wording.STILL)
 
 # What is to be said of a stall: the slot as it was, how long it stood, what was usual then. Times in seconds.
@@ -68,22 +69,26 @@ class Stalls:
         scores = self._scores(rows, said, jammed, stopped)
         told, width, write = said.tobytes(), _SAID.itemsize, self._written
         slots = rows["slot"]
+        kinds = SubjectType.PARCEL, SubjectType.ORDER
+        # Few scores differ, and rounding one costs as much as two findings.
+        rounded = {score: round(score, 6) for score in set(scores.tolist())}
+        opened = State.OPENED
         return [
             Finding(
                 STALL,
                 KIND_OF[segment],
-                Subject(SubjectType.ORDER if state & ORDER else SubjectType.PARCEL, number),
+                Subject(kinds[ordered], number),
                 last * 1000,
                 now,
                 now,
-                State.OPENED,
-                round(score, 6),
+                opened,
+                rounded[score],
                 Deferred(write, told[place : place + width]),
             )
-            for number, segment, state, last, score, place in zip(
+            for number, segment, ordered, last, score, place in zip(
                 numbers,
                 slots["segment"].tolist(),
-                slots["state"].tolist(),
+                ((slots["state"] & ORDER) != 0).tolist(),
                 slots["last_scan"].tolist(),
                 scores.tolist(),
                 range(0, len(told), width),
@@ -130,12 +135,12 @@ class Stalls:
         world = self._stage.world
         if not world.stopped[0]:
             return np.zeros(len(slots), np.bool_)
-        here = world.places["zone"][slots["region"]]
-        onward = slots["segment"] == Segment.LINEHAUL
-        ahead = np.where(onward, world.places["zone"][slots["destination"]], 0)
-        stopped = world.stopped != 0
-        stopped[0] = False  # of no zone: whether any is
-        found: Bools = (stopped[here] | stopped[ahead]) & ~np.isin(slots["segment"], _INDOORS)
+        zones, segments = world.places["zone"], slots["segment"]
+        here = zones[slots["region"]]
+        ahead = np.where(segments == Segment.LINEHAUL, zones[slots["destination"]], 0)
+        # of zone 0, `stopped` is whether any is
+        still = ((world.stopped[here] != 0) & (here != 0)) | ((world.stopped[ahead] != 0) & (ahead != 0))
+        found: Bools = still & _OUTDOORS[segments]
         return found
 
     def _written(self, told: bytes) -> dict[str, Any]:

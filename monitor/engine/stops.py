@@ -16,6 +16,7 @@ from detectors.clock import DAY, HOUR, offset_of
 from detectors.findings import Instant
 from detectors.plain import pack, unpack
 from detectors.standstill import Standstill
+from monitor.engine.kernels.places import arrivals_by_zone
 from monitor.engine.layout import FAR
 from monitor.engine.places import MAX_ZONES
 from monitor.engine.stage import ParcelStage
@@ -36,41 +37,36 @@ class Stops:
         """At ticks; whether a stop began."""
         if now // EVERY == self._ran_at // EVERY:
             return False
-        arrived = self._arrived()
-        before = np.zeros_like(arrived)
-        before[: len(self._before)] = self._before
+        arrived, by_zone = self._arrived()
         window, first = now - self._ran_at, self._ran_at == 0
         self._ran_at, self._before = now, arrived
         if first or window > WIDEST:
             return False
         local = now - window // 2 + offset_of(now, self._timezone)
-        self._standstill.run(int(local % DAY // HOUR), self._by_zone(arrived - before), window / DAY)
+        self._standstill.run(int(local % DAY // HOUR), by_zone, window / DAY)
         return self._mark(now)
 
-    def _arrived(self) -> npt.NDArray[np.float64]:
-        """So far, by facility."""
-        facilities = self._stage.world.facilities[: len(self._stage.names.facilities) + 1]
-        return np.asarray(facilities["arrived"], np.float64)
-
-    def _by_zone(self, arrived: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _arrived(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """So far, by facility, and since the last time, by zone."""
         world = self._stage.world
-        zones = world.places["zone"][world.facilities["region"][: len(arrived)]]
-        known = len(self._stage.places.zones) + 1
-        found = np.bincount(zones, weights=arrived, minlength=known).astype(np.float64)
-        found[0] = 0.0
-        return np.asarray(found)
+        facilities = world.facilities[: len(self._stage.names.facilities) + 1]
+        arrived = np.empty(len(facilities))
+        by_zone = np.zeros(len(self._stage.places.zones) + 1)
+        arrivals_by_zone(facilities, world.places, self._before, arrived, by_zone)
+        return arrived, by_zone
 
     def _mark(self, now: Instant) -> bool:
-        world, stopped = self._stage.world, self._standstill.stopped
-        begun = np.flatnonzero(stopped & (world.stopped == 0))
-        begun = begun[begun > 0]
-        ended = np.flatnonzero(~stopped & (world.stopped != 0))
-        ended = ended[ended > 0]
+        world, known = self._stage.world, len(self._stage.places.zones) + 1
+        stopped, before = self._standstill.stopped[:known], world.stopped[:known] != 0
+        before[0] = stopped[0]
+        if np.array_equal(stopped, before):
+            return False
+        begun, ended = np.flatnonzero(stopped & ~before), np.flatnonzero(before & ~stopped)
         since = now - self._standstill.since_days[begun] * DAY
         world.stop_from[begun] = since // 1000
         world.stop_until[begun] = FAR
         world.stop_until[ended] = now // 1000
-        world.stopped[:] = stopped
+        world.stopped[:known] = stopped
         world.stopped[0] = stopped.any()
         return len(begun) > 0
 

@@ -33,3 +33,15 @@ def changes_of_facilities(now: Any, before: Any, busy: Any, codes: Any, columns:
             columns[2, found] -= before[code].delivered
         found += 1
     return found
+
+
+@kernel
+def arrivals_by_zone(facilities: Any, places: Any, before: Any, arrived: Any, by_zone: Any) -> None:
+    """Of each facility what `arrived` so far, and by the zone that it is in what did since `before`, which may be of
+    fewer. Those that are in no zone count for none.
+    """
+    for code in range(len(facilities)):
+        now = facilities[code].arrived
+        arrived[code] = now
+        by_zone[places[facilities[code].region].zone] += now - (before[code] if code < len(before) else 0.0)
+    by_zone[0] = 0.0
