@@ -17,30 +17,29 @@ class Facilities:
 
     def __init__(self, table: Table, known: Rhythm, numbers: Rows) -> None:
         """`numbers` are those of `known`, kept from window to window."""
-        rows = numbers.of(table.coded("facility"), known.row)
+        numbers.of(table.coded("facility"), known.row)
         self._table = table
-        self._size = len(known)
-        self._lines = None if len(rows) and rows.min() >= 0 else np.flatnonzero(rows >= 0)
-        self._rows = rows if self._lines is None else rows[self._lines]
-        self.rows = np.arange(self._size, dtype=np.int64)
-        self._line: I64 | None = None
+        self._lines = numbers.lines(len(known))
+        self._gone = self._lines < 0 if len(known) and self._lines.min() < 0 else None
+        self.rows = np.arange(len(known), dtype=np.int64)
         self.arrived, self.stock, self.stalled = map(self._dense, ("arrived", "stock", "stalled"))
-        self.out = self._dense("departed") + self._dense("delivered")
+        self.out = self._dense("departed")
+        self.out += self._dense("delivered")
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._lines)
 
     def _dense(self, name: str) -> F64:
-        values, found = self._table.whole(name), np.zeros(self._size)
-        found[self._rows] = values if self._lines is None else values[self._lines]
+        if not len(self._table):
+            return np.zeros(len(self))
+        found = self._table.whole(name).take(self._lines, mode="clip").astype(np.float64)
+        if self._gone is not None:
+            found[self._gone] = 0.0
         return np.maximum(found, 0.0, out=found)
 
     def place(self, row: int) -> tuple[str | None, str | None]:
         """Region and carrier, where the table names them."""
-        if self._line is None:
-            self._line = np.full(self._size, -1, np.int64)
-            self._line[self._rows] = np.arange(len(self._rows)) if self._lines is None else self._lines
-        line = self._line[row : row + 1]
+        line = self._lines[row : row + 1]
         if line[0] < 0:
             return None, None
         (region,), (carrier,) = self._table.labels("region", line), self._table.labels("carrier", line)
