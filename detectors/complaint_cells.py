@@ -74,9 +74,6 @@ class Cells:
         self._pair_rows, self._facility_rows = Rows(), Rows()
         self._pairs: dict[str, int] = {}
         self._of_region: dict[str, tuple[tuple[str, ...], list[int]]] = {}  # its chain, and exposure rows
-        self._carried: dict[
-            tuple[str, str], list[int]
-        ] = {}  # exposure rows of a carrier in a region and around it
         self._entered: list[list[int]] = []  # exposure rows of pairs that are new
         self._above: I64 = np.full((16, 1), -1, np.int64)
 
@@ -152,20 +149,10 @@ class Cells:
         known = self._pairs[name] = len(self._pairs)
         region, _, carrier = name.partition(JOINT)
         chain, rows = self._of_region.get(region) or self._enter_region(region)
-        self._entered.append(rows + self._carry(chain, carrier) if carrier else rows)
+        self._entered.append(
+            rows + self.exposures.enter([(one, carrier) for one in chain]) if carrier else rows
+        )
         return known
-
-    def _carry(self, chain: tuple[str, ...], carrier: str) -> list[int]:
-        """Regions by the thousand lie in a few: what lies around them is looked up once."""
-        if len(chain) < 2:
-            return self.exposures.enter((one, carrier) for one in chain)
-        around = chain[1], carrier
-        above = self._carried.get(around)
-        if above is not None:
-            return [self.exposures.row((chain[0], carrier)), *above]
-        rows = self.exposures.enter((one, carrier) for one in chain)
-        self._carried[around] = rows[1:]
-        return rows
 
     def _follow(self) -> None:
         """Pairs that were entered."""

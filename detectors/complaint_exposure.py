@@ -34,18 +34,21 @@ class Exposures:
         self._hours = 0.0
 
     def row(self, key: tuple[str, str]) -> int:
-        """One that is new gets one."""
-        rows = self._rows
-        row = rows.setdefault(key, len(rows))
-        if row >= len(self._sums):
-            more = np.zeros((max(256, len(rows)), 2))
-            for name in ("_sums", "_recent", "_expected"):
-                setattr(self, name, np.concatenate([getattr(self, name), more]))
-        return row
+        return self.enter((key,))[0]
 
     def enter(self, keys: Iterable[tuple[str, str]]) -> list[int]:
         """Their rows; those that are new get one."""
-        return [self.row(key) for key in keys]
+        rows, found = self._rows, []
+        for key in keys:
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = len(rows)
+            found.append(row)
+        if len(rows) > len(self._sums):
+            more = np.zeros((max(256, len(rows)), 2))
+            for name in ("_sums", "_recent", "_expected"):
+                setattr(self, name, np.concatenate([getattr(self, name), more]))
+        return found
 
     def add(self, lines: I64, rows: I64, delivered: I64, shipped: I64, share: float, hour: int) -> None:
         """A share of each amount to all `rows` of its line, as far as neither is negative; `hour` of the day."""
