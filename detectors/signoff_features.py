@@ -58,8 +58,6 @@ class Tails:
 
     def cells(self, values: F64) -> I64:
         """-1 where a value is absent."""
-        if np.isnan(values).all():
-            return np.full(len(values), -1, np.int64)
         return np.asarray(kernels.cells(values, self._edges), np.int64)
 
     def rarities(self, present: npt.NDArray[np.bool_]) -> F64:

@@ -181,7 +181,7 @@ class PlaceStage:
             due.detector.restore(saved["state"])
             due.ran_at = saved["ran_at"]
             due.seen = {
-                frame: self._shaped(frame, np.frombuffer(seen, TOTALS[frame]))
+                frame: self._shaped(frame, np.frombuffer(seen, TOTALS[frame]).copy())
                 for frame, seen in saved["seen"].items()
             }
         busy = state.get("ever_busy", [])
