@@ -74,7 +74,7 @@ class BacklogForecast:
         facilities = Facilities(window.table("facilities"), self._stock, self._numbers)
         if not len(facilities) or hours <= 0:
             return []
-        rows, stock = facilities.rows, facilities.stock
+        stock = facilities.stock
         self._arrivals.follow(self._stock)
         self._departures.follow(self._stock)
         self._grow(len(facilities))
@@ -82,7 +82,7 @@ class BacklogForecast:
             week.follow()
         hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
         deviation = self._deviate(facilities, hour, hours)
-        told = self._forecast(rows, stock, deviation, hour)
+        told = self._forecast(stock, deviation, hour)
         self._check(stock, told, hours)
         found = self._speak(facilities, told, hours, now)
         self._learn(facilities, hour, hours)
@@ -92,15 +92,16 @@ class BacklogForecast:
         """Log of arrivals and of departures over their usual, in the last day."""
         come, go = (week.usual(hour) for week in self._weeks[:2])
         keep = float(np.exp(-hours / _RECENT))
+        ratios = kernels.deviate(facilities.arrived, facilities.out, come, go, hours, keep, self._sums)
         return np.asarray(
-            kernels.deviate(facilities.arrived, facilities.out, come, go, hours, keep, self._sums), np.float32
-        )
+            np.log(ratios), np.float32
+        )  # numpy takes eight logarithms at a time, compiled code one
 
-    def _forecast(self, rows: I64, stock: F64, deviation: F32, hour: int) -> F32:
+    def _forecast(self, stock: F64, deviation: F32, hour: int) -> F32:
         """Stock by horizon and facility; NaN of a facility that nothing could be said of in time."""
-        some = self._stock.days(rows) >= self._limits.ready_days - _RECORD_DAYS
+        some = self._stock.ages() >= self._limits.ready_days - _RECORD_DAYS
         if not some.any():
-            return np.full((len(HORIZONS), len(rows)), np.nan, np.float32)
+            return np.full((len(HORIZONS), len(stock)), np.nan, np.float32)
         told = forecast(self._weeks, stock, deviation, hour)
         if not some.all():
             told[:, ~some] = np.nan
@@ -119,7 +120,7 @@ class BacklogForecast:
 
     def _speak(self, facilities: Facilities, forecast: F32, hours: float, now: Instant) -> list[Finding]:
         limits, found = self._limits, list[Finding]()
-        ready = self._stock.days(facilities.rows) >= limits.ready_days
+        ready = self._stock.ages() >= limits.ready_days
         if not ready.any():
             return found
         usual = self._peaks(hour_of_week(now, self._timezone))
@@ -220,7 +221,7 @@ class BacklogForecast:
             return
         days, rows, stock = hours / 24, facilities.rows, facilities.stock
         jammed = stock > 3.0 * (self._stock.usual(rows, hour) + 10)
-        weight = np.where(jammed & (self._stock.days(rows) > self._limits.ready_days), 0.2, 1.0)
+        weight = np.where(jammed & (self._stock.ages() > self._limits.ready_days), 0.2, 1.0)
         self._arrivals.learn(rows, hour, facilities.arrived / hours, days)
         self._departures.learn(rows, hour, facilities.out / hours, days, weight)
         self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
@@ -228,9 +229,9 @@ class BacklogForecast:
             week.learned(learned)
 
     def _grow(self, size: int) -> None:
-        """Twice the room at a time: a ring of three days is much to copy for one more hub."""
+        """Four times the room at a time: a ring of three days is much to copy for one more hub."""
         room = self._sums.shape[1]
-        more = max(size - room, room) if size > room else 0
+        more = max(size - room, 3 * room, 256 - room) if size > room else 0
         if more:
             self._sums = np.concatenate([self._sums, np.zeros((4, more))], axis=1)
             self._error = np.concatenate([self._error, np.zeros((2, more))], axis=1)

@@ -10,7 +10,7 @@ from numba import njit
 
 _LEARN: Final = 0.03  # of a forecast that came true or not, an hour
 _LEAST: Final = 1e-9  # a record without a miss is still a record
-_FURTHEST: Final = 3.0
+_FURTHEST: Final = math.exp(3.0)
 
 
 @njit(cache=True, nogil=True)
@@ -19,17 +19,17 @@ def deviate(
 ) -> Any:
     """Adds an hour to decayed `sums` of arrivals and departures, as they came and as usual, one row each.
 
-    Returns the logarithms of arrivals and of departures over the usual, one row each.
+    Returns arrivals and departures over the usual, one row each, within bounds.
     """
-    found = np.empty((2, len(arrived)), np.float32)
+    found = np.empty((2, len(arrived)))
     for key in range(len(arrived)):
         sums[0, key] = keep * sums[0, key] + arrived[key]
         sums[1, key] = keep * sums[1, key] + out[key]
         sums[2, key] = keep * sums[2, key] + hours * usually_arrived[key]
         sums[3, key] = keep * sums[3, key] + hours * usually_out[key]
         for flow in range(2):
-            ratio = math.log((sums[flow, key] + 10.0) / (sums[flow + 2, key] + 10.0))
-            found[flow, key] = min(max(ratio, -_FURTHEST), _FURTHEST)
+            ratio = (sums[flow, key] + 10.0) / (sums[flow + 2, key] + 10.0)
+            found[flow, key] = min(max(ratio, 1.0 / _FURTHEST), _FURTHEST)
     return found
 
 

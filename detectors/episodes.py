@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
 
 
-@dataclass(slots=True)
-class Episode:
+class Episode(msgspec.Struct, gc=False):
     subject: Subject
     started_at: Instant
     opened_at: Instant

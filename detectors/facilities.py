@@ -21,13 +21,13 @@ class Facilities:
     def __init__(self, table: Table, known: Rhythm, numbers: Rows) -> None:
         """`numbers` are those of `known`, kept from window to window."""
         self._table = table
-        self._lines = numbers.of(table.coded("facility"), known.row)
-        self._line: I64 | None = None
+        rows = numbers.of(table.coded("facility"), known.row)
+        self._lines = numbers.lines(len(known))
         self.rows = np.arange(len(known), dtype=np.int64)
         columns = np.zeros((4, len(known)))
         whole = table.whole
         by_row(
-            self._lines,
+            rows,
             whole("arrived"),
             whole("stock"),
             whole("stalled"),
@@ -46,11 +46,7 @@ class Facilities:
 
     def place(self, row: int) -> tuple[str | None, str | None]:
         """Region and carrier, where the table names them."""
-        if self._line is None:
-            self._line = np.full(len(self), -1, np.int64)
-            known = np.flatnonzero(self._lines >= 0)
-            self._line[self._lines[known]] = known
-        line = self._line[row : row + 1]
+        line = self._lines[row : row + 1]
         if line[0] < 0:
             return None, None
         (region,), (carrier,) = self._table.labels("region", line), self._table.labels("carrier", line)

@@ -169,6 +169,7 @@ def empty(name: str) -> pl.DataFrame:
 
 # The tables of a window.
 FRAMES: Final = ("feeds", "facilities", "lanes", "regions", "signoffs", "oddities", "complaints")
+_NAMES: Final = frozenset(FRAMES)
 
 
 class Window:
@@ -181,11 +182,11 @@ class Window:
     __slots__ = ("_tables", "since", "until")
 
     def __init__(self, since: Instant, until: Instant, **tables: pl.DataFrame | Table) -> None:
-        if strange := set(tables) - set(FRAMES):
-            raise TypeError(f"a window has no {', '.join(sorted(strange))}")
+        if not tables.keys() <= _NAMES:
+            raise TypeError(f"a window has no {', '.join(sorted(set(tables) - _NAMES))}")
         self.since = since
         self.until = until
-        self._tables: dict[str, pl.DataFrame | Table] = dict(tables)
+        self._tables: dict[str, pl.DataFrame | Table] = tables
 
     def table(self, name: str) -> Table:
         known = self._tables.get(name)

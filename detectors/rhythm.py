@@ -27,6 +27,7 @@ CLIP: Final = 2.0
 _CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
 SEEN_DAYS: Final = 0.5 / 24  # an hour of the week that was there for half an hour was seen
 OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
+_FIRST: Final = 256  # keys
 
 
 class Rhythm:
@@ -75,6 +76,10 @@ class Rhythm:
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
         return np.where(rows >= 0, self._days[rows], 0.0) if len(self._days) else np.zeros(len(rows))
+
+    def ages(self) -> F64:
+        """As `days`, of every key; not to be written to."""
+        return self._days[: len(self._keys)]
 
     def usual(self, rows: I64, *hours: int) -> F64:
         """The largest of these hours of the week."""
@@ -131,7 +136,7 @@ class Rhythm:
             rows, values, share = rows[good], values[good], share[good]
         if not len(rows) or not days > 0:
             return
-        miss = kernels.learn(
+        missed = kernels.learn(
             rows,
             hour,
             values,
@@ -151,20 +156,18 @@ class Rhythm:
         )
         self._shared_days[hour] += days
         gain = min(1.0, days / min(max(self._shared_days[hour], days), _CURVE_DAYS))
-        self._shared[hour] += gain * middle_of(miss)
+        self._shared[hour] += gain * missed
 
     def _grow(self, size: int) -> None:
         have = len(self._level)
         if size <= have:
             return
-        room = max(size, min(self._capacity, have * 2), 16)
-        more = room - have
-        self._level = np.concatenate([self._level, np.zeros(more)])
-        self._scale = np.concatenate([self._scale, np.zeros(more)])
-        self._days = np.concatenate([self._days, np.zeros(more)])
-        blank = np.zeros((HOURS_A_WEEK, more), dtype=np.float32)
-        self._own = np.concatenate([self._own, blank], axis=1)
-        self._own_days = np.concatenate([self._own_days, blank], axis=1)
+        room = max(size, min(self._capacity, have * 4), _FIRST)
+        for name in _PER_KEY:
+            narrow = getattr(self, f"_{name}")
+            wide = np.zeros((*narrow.shape[:-1], room), narrow.dtype)  # what is not used yet costs no memory
+            wide[..., :have] = narrow
+            setattr(self, f"_{name}", wide)
 
     def state(self) -> dict[str, Any]:
         size = len(self._keys)

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import signoff_kernels as kernels
-from detectors.clock import DAY
 from detectors.plain import pack, unpack
-from detectors.signoff_kernels import DELIVERED, FEATURES, SLOT, SLOTS, Columns
-from detectors.tables import F64, I64, SECOND, Rows, Table
+from detectors.signoff_kernels import FEATURES, SLOTS, Columns
+from detectors.tables import F64, I64, Rows, Table
 
 NEAR: Final = 60_000  # sign-offs of one courier this close are one gesture
 _WAITS: Final = np.geomspace(5.0, 3 * 86_400.0, 40)  # seconds
@@ -87,8 +86,8 @@ class Signoffs:
     occurred: I64
     wait: F64  # seconds
     wait_cell: I64
-    km_cell: I64
     slot: I64
+    km_cell: I64
 
     def __len__(self) -> int:
         return len(self.occurred)
@@ -109,17 +108,8 @@ class Usual:
     def read(self, table: Table, offset: int) -> Signoffs:
         carrier = self._rows.of(table.coded("carrier"), self._row, absent=0)
         occurred, out = table.whole("occurred"), table.whole("out_for_delivery")
-        timed = (table.narrow("status") == DELIVERED) & (out > 0) & (occurred >= out)
-        wait = np.where(timed, (occurred - out) / SECOND, np.nan)
-        return Signoffs(
-            table=table,
-            carrier=carrier,
-            occurred=occurred,
-            wait=wait,
-            wait_cell=self._waits.cells(wait),
-            km_cell=self._distances.cells(_kilometres(table)),
-            slot=(occurred + offset) % DAY // SLOT,
-        )
+        timed = kernels.timed(table.narrow("status"), occurred, out, offset, _WAITS)
+        return Signoffs(table, carrier, occurred, *timed, self._distances.cells(_kilometres(table)))
 
     def _row(self, carrier: str) -> int:
         """0, the row of all that have none, where there is no room."""

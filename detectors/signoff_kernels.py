@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from detectors.clock import MINUTE
+from detectors.clock import DAY, MINUTE
 from detectors.tables import SECOND
 
 DELIVERED, HELD = 13, 11  # monitor.vocabulary.Status
@@ -76,20 +76,39 @@ class Columns(NamedTuple):
 def cells(values: Any, edges: Any) -> Any:
     """How many edges lie below each value; -1 where it is no number. `edges` grow by a constant factor."""
     out = np.full(len(values), -1, np.int64)
-    last = len(edges)
-    scale = (last - 1) / math.log(edges[-1] / edges[0])
+    scale = (len(edges) - 1) / math.log(edges[-1] / edges[0])
     for row in range(len(values)):
-        value = values[row]
-        if not math.isfinite(value):
-            continue
-        place: Any = np.int64(math.log(max(value, edges[0]) / edges[0]) * scale)
-        place = min(place, last)
-        while place > 0 and edges[place - 1] >= value:
-            place -= 1
-        while place < last and edges[place] < value:
-            place += 1
-        out[row] = place
+        if math.isfinite(values[row]):
+            out[row] = _cell(values[row], edges, scale)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _cell(value: float, edges: Any, scale: float) -> Any:
+    last = len(edges)
+    place: Any = np.int64(math.log(max(value, edges[0]) / edges[0]) * scale)
+    place = min(place, last)
+    while place > 0 and edges[place - 1] >= value:
+        place -= 1
+    while place < last and edges[place] < value:
+        place += 1
+    return place
+
+
+@njit(cache=True, nogil=True)
+def timed(status: Any, occurred: Any, out: Any, offset: int, edges: Any) -> tuple[Any, Any, Any]:
+    """Of each sign-off: seconds since it went `out`, NaN where that says nothing; the cell of `edges` they lie in, or -1;
+    and the slot of the local day. Times in milliseconds, 0 where absent.
+    """
+    wait, cell = np.full(len(out), np.nan), np.full(len(out), -1, np.int64)
+    slot = np.empty(len(out), np.int64)
+    scale = (len(edges) - 1) / math.log(edges[-1] / edges[0])
+    for row in range(len(out)):
+        if status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
+            wait[row] = (occurred[row] - out[row]) / SECOND
+            cell[row] = _cell(wait[row], edges, scale)
+        slot[row] = (occurred[row] + offset) % DAY // SLOT
+    return wait, cell, slot
 
 
 @njit(cache=True, nogil=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -44,7 +45,7 @@ class Vocabularies:
     texts: tuple[Texts, ...]
 
 
-class Kept(NamedTuple):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """One sign-off as it stands; its names are looked up when they are asked for."""
 
     occurred: Instant

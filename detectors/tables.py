@@ -162,7 +162,7 @@ class Rows:
         self._texts: Texts | None = None
         self._known = np.zeros(0, np.int64)
         self._asked: npt.NDArray[Any] | None = None
-        self._answer = self._known
+        self._answer = self._lines = self._known
 
     def forget(self) -> None:
         """The detector's numbers changed."""
@@ -178,12 +178,19 @@ class Rows:
         if len(self._known) < len(texts):
             more = np.full(len(texts) - len(self._known), _UNKNOWN, np.int64)
             self._known = np.concatenate([self._known, more])
-        found: I64 = self._known[column.codes]
-        new = np.flatnonzero(found == _UNKNOWN)
-        if len(new):
-            for code in dict.fromkeys(column.codes[new].tolist()):
+        found: I64 = self._known.take(column.codes)
+        if len(found) and found.min() == _UNKNOWN:
+            for code in dict.fromkeys(column.codes[found == _UNKNOWN].tolist()):
                 text = texts[code]
                 self._known[code] = absent if text is None else number(text)
-            found = self._known[column.codes]
-        self._asked, self._answer = column.codes, found
+            found = self._known.take(column.codes)
+        self._asked, self._answer, self._lines = column.codes, found, self._known[:0]
         return found
+
+    def lines(self, size: int) -> I64:
+        """Of each number below `size` its row in the column that was asked for last; -1 where it is in none."""
+        if len(self._lines) != size:
+            self._lines = np.full(size, -1, np.int64)
+            named = np.flatnonzero(self._answer >= 0)
+            self._lines[self._answer[named]] = named
+        return self._lines

@@ -23,6 +23,7 @@ F64 = npt.NDArray[np.float64]
 
 FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
 HORIZONS: Final = (24, 72)
+_FIRST: Final = 256  # keys
 AROUND: Final = 12  # hours about a horizon in which the fullest is looked for
 # What stands there above the usual leaves a little faster, what lies below slower: by this power of the ratio.
 POWER, SLOWEST, FASTEST = 0.3, 0.5, 1.3
@@ -51,26 +52,30 @@ class Weeks:
     def forget(self) -> None:
         """The rhythm was restored."""
         self._keys = 0
+        self._scale: F32 | None = None
         self.factor: F32 = np.ones((HOURS_A_WEEK, 0), np.float32)
 
     def follow(self) -> None:
-        """Keys that are new."""
-        keys = len(self._rhythm)
-        if keys > self.factor.shape[1]:
-            wider = np.ones((HOURS_A_WEEK, max(keys, 2 * self.factor.shape[1], 16)), np.float32)
-            wider[:, : self._keys] = self.factor[:, : self._keys]
+        """Keys that are new. What is not used yet holds the curve of all: that of a key with nothing of its own."""
+        keys, room = len(self._rhythm), self.factor.shape[1]
+        if keys <= self._keys:
+            return
+        curves = self._rhythm.curves()
+        if keys > room:
+            wider = np.empty((HOURS_A_WEEK, max(keys, 4 * room, _FIRST)), np.float32)
+            wider[:, :room] = self.factor
+            wider[:, room:] = np.exp(curves[-1])[:, None]
             self.factor = wider
-        if keys > self._keys:
-            curves = self._rhythm.curves()
-            if self._rhythm.days(np.arange(self._keys, keys)).any():
-                refresh(self.factor, *curves, 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
-            else:  # nothing of their own yet
-                self.factor[:, self._keys : keys] = np.exp(curves[-1])[:, None]
-            self._keys = keys
+        if self._rhythm.ages()[self._keys :].any():
+            refresh(self.factor, *curves, 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
+        self._keys, self._scale = keys, None
 
     def learned(self, hour: int) -> None:
-        """What is usual at this hour has changed."""
-        refresh(self.factor, *self._rhythm.curves(), hour, hour + 1, 0, self._keys, OWN_HOUR)
+        """What is usual at this hour has changed, and the levels."""
+        self._scale = None
+        curves = self._rhythm.curves()
+        refresh(self.factor, *curves, hour, hour + 1, 0, self._keys, OWN_HOUR)
+        self.factor[hour, self._keys :] = np.exp(curves[-1][hour])
 
     def usual(self, hour: int) -> F32:
         """Of each key."""
@@ -79,7 +84,10 @@ class Weeks:
         )
 
     def scale(self) -> F32:
-        return np.exp(self._rhythm.levels()[: self._keys]).astype(np.float32)
+        """Of each key, as of the last hour that was learned."""
+        if self._scale is None:
+            self._scale = np.exp(self._rhythm.levels()[: self._keys]).astype(np.float32)
+        return self._scale
 
 
 def forecast(weeks: Sequence[Weeks], stock: F64, deviation: F32, hour: int) -> F32:

@@ -19,7 +19,7 @@ import polars as pl
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
-from monitor.engine.kernels.places import changes_of_facilities
+from monitor.engine.kernels.places import changes_of_facilities, changes_of_regions
 from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.record_table import RecordTable
 from monitor.engine.records import chosen, copied
@@ -124,9 +124,7 @@ class PlaceStage:
         if frame == "lanes":
             lanes, segments = np.nonzero(change.all_of("finished") > 0)
             return self._frames.lanes(world.lanes, change.totals(lanes, segments))
-        shipped, delivered = change.all_of("shipped"), change.all_of("delivered")
-        moved = np.flatnonzero((shipped > 0) | (delivered > 0) | (now["live"] > 0))
-        return self._frames.regions(world.regions, change.totals(moved[moved > 0]))
+        return self._frames.regions(world.regions, _regions(now, before))
 
     def _facilities(self, now: Records, before: Records | None) -> Totals:
         """Of those that ever held or moved anything: the column of names seldom changes, and is the same array then."""
@@ -183,7 +181,7 @@ class PlaceStage:
             due.detector.restore(saved["state"])
             due.ran_at = saved["ran_at"]
             due.seen = {
-                frame: self._shaped(frame, np.frombuffer(seen, TOTALS[frame]))
+                frame: self._shaped(frame, np.frombuffer(seen, TOTALS[frame]).copy())
                 for frame, seen in saved["seen"].items()
             }
         busy = state.get("ever_busy", [])
@@ -195,6 +193,16 @@ class PlaceStage:
 
     def _shaped(self, frame: str, flat: Records) -> Records:
         return flat.reshape(-1, self._stage.world.passed.shape[1]) if frame == "lanes" else flat
+
+
+def _regions(now: Records, before: Records | None) -> Totals:
+    codes, columns = np.empty(len(now), np.int64), np.empty((3, len(now)), np.int64)
+    found = changes_of_regions(now, now[:0] if before is None else before, codes, columns)
+    moved = codes[:found]
+    known = dict(zip(("shipped", "delivered", "live"), columns[:, :found], strict=True))
+    return Totals(
+        (moved,), lambda name: known[name] if name == "live" else now[name][moved], known.__getitem__
+    )
 
 
 class _Difference:

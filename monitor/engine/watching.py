@@ -55,9 +55,12 @@ class Watching:
 
     def passed(self, dues: Records) -> None:
         """Parcels whose promise passed while they were on their way teach at that moment."""
-        late = dues[(dues["what"] & What.PROMISE) != 0]["slot"]
-        if not self._detectors or not len(late):
+        if not self._detectors:
             return
+        broken = (dues["what"] & What.PROMISE) != 0
+        if not broken.any():
+            return
+        late = dues["slot"][broken]
         rows = np.zeros(len(late), ENDING)
         for name in (
             "key0",

@@ -45,3 +45,23 @@ def arrivals_by_zone(facilities: Any, places: Any, before: Any, arrived: Any, by
         arrived[code] = now
         by_zone[places[facilities[code].region].zone] += now - (before[code] if code < len(before) else 0.0)
     by_zone[0] = 0.0
+
+
+@kernel
+def changes_of_regions(now: Any, before: Any, codes: Any, columns: Any) -> int:
+    """Of each region and carrier that something is on its way to or moved since `before` its code and, one row of
+    `columns` each, what was shipped and delivered since then and what is on its way. Returns how many they are.
+
+    `now` and `before` are records of REGION by code, `before` maybe fewer.
+    """
+    found = 0
+    for code in range(1, len(now)):
+        one = now[code]
+        shipped, delivered = one.shipped, one.delivered
+        if code < len(before):
+            shipped -= before[code].shipped
+            delivered -= before[code].delivered
+        codes[found] = code
+        columns[0, found], columns[1, found], columns[2, found] = shipped, delivered, one.live
+        found += shipped > 0 or delivered > 0 or one.live > 0
+    return found
