@@ -35,12 +35,13 @@ MESSAGES = (
     "promise_broken", "presumed_lost",
     "pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "collection_stalled",
 )  # fmt: skip
-OURS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+OURS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)  # what is printed
+FINE = tuple(number / 100 for number in range(100))  # where a recall is looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening. `standing` has the
+    """`stalls` has one row a rule and threshold; our own rows (`ours`, `fine`) are thresholds on the score at opening. `standing` has the
     same, with complaints that were written while the parcel stood still, instead of all that followed its last scan.
     `any_message` is the share of the complaints about stalled parcels before which any of `MESSAGES` was found of the
     parcel since it had begun to stand; None without such complaints.
@@ -63,6 +64,7 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
     ours = found.filter((pl.col("family") == "stall") & (pl.col("subject_type") == "parcel"))
     rules = {
         "ours": [(f"ours, score > {level:g}", ours.filter(pl.col("score") >= level)) for level in OURS],
+        "fine": [(f"ours, score > {level:g}", ours.filter(pl.col("score") >= level)) for level in FINE],
         "flat": [(f"flat {hours:g} h", flat(gaps, hours)) for hours in FLAT],
         "lane": [(f"lane, z {z:g}", lognormal(gaps, z)) for z in LANE_Z],
     }
@@ -136,7 +138,13 @@ def _row(name: str, found: pl.DataFrame, truth: pl.DataFrame, here: World) -> Me
     return judged(name, found, _of_parcels(truth), here)
 
 
-def at_recall(ours: Sequence[Measures], recall: float) -> Measures:
-    """Our surest threshold that still reaches a recall; the lowest where none does."""
-    enough = [row for row in ours if (row.recall or 0) >= recall]
-    return enough[-1] if enough else ours[0]
+def at_recall(ours: Sequence[Measures], recall: float, before: float = 0.0) -> int:
+    """Which of our thresholds is the surest that still reaches a recall, and this share of the complaints; the first, the
+    lowest, where none does.
+    """
+    enough = [
+        place
+        for place, row in enumerate(ours)
+        if (row.recall or 0) >= recall and (row.found_before or 0) >= before
+    ]
+    return enough[-1] if enough else 0

@@ -73,18 +73,20 @@ def average(rows: Sequence[Measures]) -> tuple[float | str, ...]:
 
 
 def beside(worlds: Sequence[Judged]) -> list[tuple[object, ...]]:
-    """Every stall that opens; and, world by world, at our surest threshold that reaches the flat rule's recall."""
+    """Every stall that opens; and, world by world, at our surest threshold that reaches the flat rule's recall, and at that
+    which also finds as many before the complaint.
+    """
     flat = [_of(one.stalls["flat"], "flat 48 h") for one in worlds]
     then = [_of(one.standing["flat"], "flat 48 h") for one in worlds]
-    places = [
-        one.stalls["ours"].index(at_recall(one.stalls["ours"], rule.recall or 0.0))
-        for one, rule in zip(worlds, flat, strict=True)
-    ]
     messages = [one.any_message for one in worlds if one.any_message is not None]
     rows: list[tuple[object, ...]] = []
-    for name, chosen in (("all that open", [0] * len(worlds)), ("at its recall", places)):
-        mine = [one.stalls["ours"][place] for one, place in zip(worlds, chosen, strict=True)]
-        standing = [one.standing["ours"][place] for one, place in zip(worlds, chosen, strict=True)]
+    for name, chosen in (
+        ("all that open", [0] * len(worlds)),
+        ("at its recall", _surest(worlds, flat)),
+        ("and found before", _surest(worlds, flat, before=True)),
+    ):
+        mine = [one.stalls["fine"][place] for one, place in zip(worlds, chosen, strict=True)]
+        standing = [one.standing["fine"][place] for one, place in zip(worlds, chosen, strict=True)]
         theirs, ours = average(flat), average(mine)
         pairs = {
             column: f"{theirs[place]:.3f}, {ours[place]:.3f}"
@@ -106,6 +108,13 @@ def beside(worlds: Sequence[Judged]) -> list[tuple[object, ...]]:
             )
         )
     return rows
+
+
+def _surest(worlds: Sequence[Judged], flat: Sequence[Measures], *, before: bool = False) -> list[int]:
+    return [
+        at_recall(one.stalls["fine"], rule.recall or 0.0, (rule.found_before or 0.0) if before else 0.0)
+        for one, rule in zip(worlds, flat, strict=True)
+    ]
 
 
 def _of(rows: Sequence[Measures], name: str) -> Measures:

@@ -31,9 +31,16 @@ KIND_OF: Final[dict[int, Kind]] = {
     Segment.RETURN: Kind.RETURN_STALLED,
     Segment.REFUND: Kind.REFUND_STALLED,
 }
-JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
-STOPPED: Final = 0.9  # likewise where nothing moves
-IMPATIENT: Final = 0.38  # told as its promise passed; so many were true in simulated worlds
+# Shares that were true in simulated worlds, see docs/detection.md.
+STOPPED: Final = 0.97  # a slow parcel where nothing moves
+JAMMED: Final = (
+    0.99  # in a jam, one that has waited for as long as would be a stall without it; sooner is less sure
+)
+SOONER: Final = 0.5  # lost by one that had only begun to wait
+FEW: Final = 0.3  # cases of a lane that halve the odds
+UNKNOWN: Final = 0.1  # cases that stand for what a lane without any borrows
+# where a lane's own cases matter: not whether a shop hands its parcels over, or a customer fetches one
+_MOVING: Final = np.array([Segment.FACILITY, Segment.LINEHAUL, Segment.CUSTOMS, Segment.DELIVERY])
 # what a storm does not stop: the shop's own work, and customers who fetch their parcels
 _INDOORS: Final = np.array([Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND])
 _SOONER: Final = ("", wording.PATIENCE, wording.STILL)
@@ -51,6 +58,7 @@ _SAID: Final = np.dtype(
     ]
 )
 Bools: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.float64]
 # The evidence of a slot: what is known of where it is.
 Known: TypeAlias = Callable[[SlotRow], dict[str, Any]]
 
@@ -105,19 +113,30 @@ class Stalls:
         said["sooner"] = np.where(said["age"] < said["limit"], np.where(still, 2, 1), 0)
         return said
 
-    def _scores(self, rows: Records, said: Records, jammed: Bools, stopped: Bools) -> npt.NDArray[np.float64]:
+    def _scores(self, rows: Records, said: Records, jammed: Bools, stopped: Bools) -> Floats:
         learned = self._stage.learned
         legs = rows["leg"]
         present = set(legs.tolist())
         sure, ceiling = np.zeros(max(present) + 1), np.zeros(max(present) + 1)
         for leg in present:
             sure[leg], ceiling[leg] = learned.probability_stuck(leg), learned.ceiling(leg)
-        scores = np.where(said["expected"] > 0, sure[legs], 0.5)
-        scores = np.where(said["age"] < said["limit"], np.minimum(scores, IMPATIENT), scores)
-        scores = np.where(jammed, np.maximum(scores, JAMMED), scores)
+        scores = np.where(said["expected"] > 0, self._by_cases(sure[legs], rows), 0.5)
+        waited = np.minimum(said["age"] / np.maximum(said["limit"], 1), 1.0)  # of a stall without hurry
+        scores = scores * waited
+        in_jam = np.minimum(1.0 - SOONER * (1.0 - waited) ** 2, JAMMED)
+        scores = np.where(jammed, np.maximum(scores, in_jam), scores)
         scores = np.where(stopped, np.maximum(scores, STOPPED), scores)
         # the operator's word: in a jam nothing is rare any more
-        return np.where(rows["age"] >= ceiling[legs], np.maximum(scores, 0.5), scores)
+        found: Floats = np.where(rows["age"] >= ceiling[legs], np.maximum(scores, 0.5), scores)
+        return found
+
+    def _by_cases(self, sure: Floats, rows: Records) -> Floats:
+        """Less where a lane has hardly any cases of its own: its limit is then what others need."""
+        cases = self._stage.learned.cases[rows["way"].astype(np.int64), rows["leg"].astype(np.int64)]
+        odds = sure * (cases + UNKNOWN) / np.maximum((cases + FEW) * (1.0 - sure), 1e-9)
+        moving = np.isin(rows["slot"]["segment"], _MOVING)
+        found: Floats = np.where(moving, odds / (1.0 + odds), sure)
+        return found
 
     def _jammed(self, slots: Records) -> Bools:
         found: Bools = (slots["segment"] == Segment.FACILITY) & (
