@@ -99,6 +99,7 @@ def score_where_the_slow_ones_took(hours: int) -> float:
         name = f"S{number}"
         shop.scan(Scan(name, Status.ARRIVED, START, region="440305", facility="hub-1"))
         shop.scan(Scan(name, Status.DEPARTED, START + hours * HOUR, region="440305"))
+        shop.scan(Scan(name, Status.DELIVERED, START + hours * HOUR, region="110105"))
     now = shop.engine.now
     shop.scan(Scan("SF1", Status.ARRIVED, now, region="440305", facility="hub-1"))
     return opened(shop.until(now + 4 * DAY, step=STEP), "SF1").score
@@ -146,6 +147,18 @@ def test_in_a_jam_who_has_waited_for_as_long_as_elsewhere_is_the_surest() -> Non
     says.congested = True
     found = shop.until(at + 32 * HOUR, step=STEP)
     assert opened(found, "SF1").score > opened(found, "SF2").score > 0.9
+
+
+def test_a_stall_is_surer_beside_others_that_stand_still() -> None:
+    scores = {}
+    for parcels in (1, 8):
+        shop = taught(onward_share=0)
+        at = shop.engine.now
+        for number in range(parcels):
+            shop.scan(Scan(f"SF{number}", Status.ARRIVED, at, region="440305", facility="hub-1"))
+        scores[parcels] = opened(shop.until(at + 4 * DAY, step=STEP), "SF0").score
+    assert scores[1] == pytest.approx(shop.detection_settings.stalls.facility.sure, abs=0.02)
+    assert scores[8] > scores[1] + 0.03
 
 
 def test_a_stall_is_less_sure_on_a_lane_that_borrows_its_usual() -> None:
