@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import polars as pl
 import pytest
 
 from benchmarks.detection.rules import flat, lognormal, waits
-from benchmarks.detection.worlds import any_message
-from monitor.evaluate.records import ANOMALY, EPISODE
+from benchmarks.detection.worlds import any_message, at_recall, judged
+from monitor.evaluate.records import ANOMALY, EPISODE, World
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
 HOUR = 3_600_000
@@ -92,3 +93,18 @@ def test_any_message_counts_complaints_whose_parcel_had_been_written_about(
     truth = pl.DataFrame(rows, schema=ANOMALY)
     found = pl.DataFrame([message(*one) for one in said], schema=EPISODE)
     assert any_message(found, truth) == share
+
+
+@pytest.mark.parametrize(
+    ("recall", "before", "chosen"),
+    [(0.5, 0.0, 2), (0.5, 0.7, 1), (0.7, 0.0, 1), (0.5, 0.95, 0), (0.99, 0.0, 0)],
+)
+def test_the_surest_threshold_is_the_highest_that_still_reaches_what_is_asked(
+    recall: float, before: float, chosen: int
+) -> None:
+    none = judged("ours", pl.DataFrame(schema=EPISODE), pl.DataFrame(schema=ANOMALY), World("calm", 0, HOUR))
+    rows = [
+        replace(none, recall=share, found_before=told)
+        for share, told in ((0.9, 0.9), (0.7, 0.8), (0.6, 0.6), (0.3, 0.4))
+    ]
+    assert at_recall(rows, recall, before) == chosen
