@@ -147,6 +147,8 @@ def test_who_is_not_in_a_backlog_stood_still_in_the_silence(
     shop = taught()
     shop.scan(Scan("SF9", Status.ACCEPTED, QUIET))
     shop.until(QUIET + 54 * HOUR, step=STEP)
+    if restarts:
+        shop.restart()
     back = shop.engine.now
     shop.scan(
         *(
