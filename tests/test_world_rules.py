@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import polars as pl
 import pytest
 
 from benchmarks.detection.rules import flat, lognormal, waits
-from benchmarks.detection.worlds import any_message, at_recall, judged
+from benchmarks.detection.worlds import any_message, surest
 from monitor.evaluate.records import ANOMALY, EPISODE, World
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
 HOUR = 3_600_000
+DAY = 24 * HOUR
 
 
 def at(hours: float) -> str:
@@ -95,16 +95,31 @@ def test_any_message_counts_complaints_whose_parcel_had_been_written_about(
     assert any_message(found, truth) == share
 
 
+def of_parcel(number: int, score: float) -> tuple[dict[str, object], dict[str, object]]:
+    """A finding and the true stall that it is about; the even ones' customers wrote after it, the odd ones' before."""
+    name = f"P{number}"
+    found = {
+        "finding_id": name, "detector": "stall", "kind": "facility_stalled", "family": "stall", "key": f"parcel:{name}",
+        "subject_type": "parcel", "subject_id": name, "opened": 2 * HOUR, "score": score, "best": score,
+    }  # fmt: skip
+    stall = {
+        "anomaly": number, "kind": "facility_stalled", "family": "stall", "subject_type": "parcel", "subject_id": name,
+        "starts": HOUR, "due": HOUR, "tracking_number": name, "minor": False, "cost": 0.0,
+        "complained": (1 if number % 2 else 3) * HOUR,
+    }  # fmt: skip
+    return found, stall
+
+
 @pytest.mark.parametrize(
-    ("recall", "before", "chosen"),
-    [(0.5, 0.0, 2), (0.5, 0.7, 1), (0.7, 0.0, 1), (0.5, 0.95, 0), (0.99, 0.0, 0)],
+    ("recall", "before", "level"),
+    [(0.25, 0.0, 0.9), (0.5, 0.0, 0.8), (0.5, 0.5, 0.6), (0.8, 0.0, 0.3), (0.2, 0.9, 0.3)],
 )
 def test_the_surest_threshold_is_the_highest_that_still_reaches_what_is_asked(
-    recall: float, before: float, chosen: int
+    recall: float, before: float, level: float
 ) -> None:
-    none = judged("ours", pl.DataFrame(schema=EPISODE), pl.DataFrame(schema=ANOMALY), World("calm", 0, HOUR))
-    rows = [
-        replace(none, recall=share, found_before=told)
-        for share, told in ((0.9, 0.9), (0.7, 0.8), (0.6, 0.6), (0.3, 0.4))
-    ]
-    assert at_recall(rows, recall, before) == chosen
+    """Two of four customers write only after they could be told."""
+    pairs = [of_parcel(number, score) for number, score in enumerate((0.9, 0.8, 0.6, 0.3))]
+    ours = pl.DataFrame([found for found, _ in pairs], schema=EPISODE)
+    truth = pl.DataFrame([stall for _, stall in pairs], schema=ANOMALY)
+    assert surest(ours, truth, World("calm", 0, DAY), recall, before) == level
+    assert surest(ours.clear(), truth, World("calm", 0, DAY), recall, before) == 0.0
