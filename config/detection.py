@@ -99,14 +99,14 @@ class StallSettings(Section):
     census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
     fulfilment: SegmentLimits = _limits(24, 72, 240, 36, share=0.05, sure=0.2)
     pickup: SegmentLimits = _limits(24, 48, 72, 39, stretch=2.5, sure=0.8)
-    origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.3)
-    facility: SegmentLimits = _limits(12, 48, 96, sure=0.88)
-    linehaul: SegmentLimits = _limits(12, 48, 144, 6, stretch=2.4, share=0.2, sure=0.8)
+    origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.5)
+    facility: SegmentLimits = _limits(12, 48, 96, sure=0.92)
+    linehaul: SegmentLimits = _limits(12, 48, 144, 6, stretch=2.4, share=0.2, sure=0.88)
     customs: SegmentLimits = _limits(24, 120, 360, 40, stretch=2.5, share=0.2, sure=0.2)
-    cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.35)
-    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.93)
+    cleared: SegmentLimits = _limits(12, 96, 144, 36, share=0.2, sure=0.5)
+    station: SegmentLimits = _limits(12, 24, 60, stretch=2, sure=0.94)
     delivery: SegmentLimits = _limits(12, 24, 96, 39, stretch=2, share=0.2, sure=0.65)
-    again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.3)
+    again: SegmentLimits = _limits(12, 48, 144, 72, stretch=1.6, sure=0.15)
     collection: SegmentLimits = _limits(24, 48, 96, 51, sure=0.55)
     returns: SegmentLimits = _limits(72, 168, 480, 96, sure=0.6)
     refund: SegmentLimits = _limits(48, 72, 360, 48, sure=0.65)
@@ -181,6 +181,12 @@ class DetectionSettings(Section):
     )
     settle_minutes: float = Field(
         60, ge=0, description="a feed that speaks again is held so long: its backlog does not come at once"
+    )
+    backlog_hours: float = Field(
+        2,
+        gt=0,
+        description="so long after a feed speaks again: if half of what was expected in its silence has come by then, who"
+        " was not heard of stood still",
     )
     look_hours: float = Field(6, gt=0, description="between two looks of the parcel detectors at a parcel")
     refresh_minutes: float = Field(60, gt=0, description="between two estimates of what is usual")

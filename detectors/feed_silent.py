@@ -88,7 +88,7 @@ class FeedSilent:
         subject = Subject(SubjectType.FEED, name)
         if events:
             self._doubted.discard(name)
-            return self._episodes.close(subject, now, CloseReason.RECOVERED)
+            return self._over(name, feed, live, now) if subject in self._episodes else None
         if subject in self._episodes or not self._ready(feed, now):
             return None
         silence = now - feed.heard_at
@@ -107,6 +107,12 @@ class FeedSilent:
             score=1.0 - chance,
             evidence=self._evidence(name, feed, expected, live, now),
         )
+
+    def _over(self, name: str, feed: _Feed, live: int, now: Instant) -> Finding | None:
+        """Its evidence is of the whole silence: what comes now is held against what was expected in it."""
+        expected = self._expected(feed, feed.heard_at, now)
+        evidence = self._evidence(name, feed, expected, live, now)
+        return self._episodes.close(Subject(SubjectType.FEED, name), now, CloseReason.RECOVERED, evidence)
 
     def _ready(self, feed: _Feed, now: Instant) -> bool:
         return feed.events >= self._ready_events and now - feed.first >= self._ready_hours * HOUR

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,20 +37,23 @@ MESSAGES = (
     "pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "collection_stalled",
 )  # fmt: skip
 OURS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+BESIDE = "flat 48 h"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening. `standing` has the
     same, with complaints that were written while the parcel stood still, instead of all that followed its last scan.
-    `any_message` is the share of the complaints about stalled parcels before which any of `MESSAGES` was found of the
-    parcel since it had begun to stand; None without such complaints.
+    `points` has our rows, in both ways, of all that opens, at the surest threshold that reaches the recall of `BESIDE`, and at
+    that which also finds as many before the complaint. `any_message` is the share of the complaints about stalled parcels
+    before which any of `MESSAGES` was found of the parcel since it had begun to stand; None without such complaints.
     """
 
     scenario: str
     seed: int
     stalls: dict[str, list[Measures]]
     standing: dict[str, list[Measures]]
+    points: dict[str, tuple[Measures, Measures]]
     any_message: float | None
 
 
@@ -71,7 +75,33 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
         {kind: [_row(name, found, of, here) for name, found in rows] for kind, rows in rules.items()}
         for of in said
     )
-    return Judged(scenario, seed, every, standing, any_message(found, truth))
+    theirs = next(row for row in every["flat"] if row.detector == BESIDE)
+    levels = {
+        "all that open": 0.0,
+        "at its recall": surest(ours, truth, here, theirs.recall or 0.0),
+        "and found before": surest(ours, truth, here, theirs.recall or 0.0, theirs.found_before or 0.0),
+    }
+    points = {
+        name: (
+            _row(name, ours.filter(pl.col("score") >= level), said[0], here),
+            _row(name, ours.filter(pl.col("score") >= level), said[1], here),
+        )
+        for name, level in levels.items()
+    }
+    return Judged(scenario, seed, every, standing, points, any_message(found, truth))
+
+
+def surest(ours: pl.DataFrame, truth: pl.DataFrame, here: World, recall: float, before: float = 0.0) -> float:
+    """The highest score at opening above which a recall, and this share of the complaints, is still reached; the lowest
+    where it never is.
+    """
+    levels = ours["score"].unique().sort().to_list()
+
+    def too_high(level: float) -> bool:
+        row = _row("ours", ours.filter(pl.col("score") >= level), truth, here)
+        return (row.recall or 0.0) < recall or (row.found_before or 0.0) < before
+
+    return float(levels[max(bisect_left(levels, True, key=too_high) - 1, 0)]) if levels else 0.0
 
 
 def any_message(found: pl.DataFrame, truth: pl.DataFrame) -> float | None:
@@ -134,9 +164,3 @@ def judged(name: str, mine: pl.DataFrame, truth: pl.DataFrame, here: World) -> M
 
 def _row(name: str, found: pl.DataFrame, truth: pl.DataFrame, here: World) -> Measures:
     return judged(name, found, _of_parcels(truth), here)
-
-
-def at_recall(ours: Sequence[Measures], recall: float) -> Measures:
-    """Our surest threshold that still reaches a recall; the lowest where none does."""
-    enough = [row for row in ours if (row.recall or 0) >= recall]
-    return enough[-1] if enough else ours[0]

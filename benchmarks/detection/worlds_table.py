@@ -12,7 +12,8 @@ import polars as pl
 
 from benchmarks.detection.engine import found_in
 from benchmarks.detection.tables import Options, show
-from benchmarks.detection.worlds import Judged, at_recall, frame, judged, stalls, whole
+from benchmarks.detection.worlds import BESIDE as RULE
+from benchmarks.detection.worlds import Judged, frame, judged, stalls, whole
 from detectors.signature import SignatureSuspect
 from monitor.evaluate.measures import Measures
 from monitor.evaluate.records import anomalies, world
@@ -73,18 +74,15 @@ def average(rows: Sequence[Measures]) -> tuple[float | str, ...]:
 
 
 def beside(worlds: Sequence[Judged]) -> list[tuple[object, ...]]:
-    """Every stall that opens; and, world by world, at our surest threshold that reaches the flat rule's recall."""
-    flat = [_of(one.stalls["flat"], "flat 48 h") for one in worlds]
-    then = [_of(one.standing["flat"], "flat 48 h") for one in worlds]
-    places = [
-        one.stalls["ours"].index(at_recall(one.stalls["ours"], rule.recall or 0.0))
-        for one, rule in zip(worlds, flat, strict=True)
-    ]
+    """Every stall that opens; and, world by world, at our surest threshold that reaches the flat rule's recall, and at that
+    which also finds as many before the complaint.
+    """
+    flat = [_of(one.stalls["flat"], RULE) for one in worlds]
+    then = [_of(one.standing["flat"], RULE) for one in worlds]
     messages = [one.any_message for one in worlds if one.any_message is not None]
     rows: list[tuple[object, ...]] = []
-    for name, chosen in (("all that open", [0] * len(worlds)), ("at its recall", places)):
-        mine = [one.stalls["ours"][place] for one, place in zip(worlds, chosen, strict=True)]
-        standing = [one.standing["ours"][place] for one, place in zip(worlds, chosen, strict=True)]
+    for name in worlds[0].points:
+        mine, standing = ([one.points[name][way] for one in worlds] for way in (0, 1))
         theirs, ours = average(flat), average(mine)
         pairs = {
             column: f"{theirs[place]:.3f}, {ours[place]:.3f}"

@@ -8,13 +8,15 @@
   after that moment, or nearly now; at most `catch_up_limit_hours`.
 
 What silences hid does not count as a parcel's own standing still: the spans of a feed's last ones are left in
-`outage_from/until`.
+`outage_from/until`. Once `backlog_hours` have passed and the backlog is in (as many events as are usual in these hours, and
+`HEARD` of those expected in the silence), nothing is hidden any more: who moved in the silence has been heard of, who
+was not heard of stood still, and the span is taken away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,7 +25,15 @@ from detectors.findings import Finding, Instant, Kind, State
 from monitor.engine.layout import HOUR
 from monitor.engine.stage import ParcelStage
 
+HEARD: Final = 0.5  # what is expected is known only roughly, and of a backlog mostly all comes or nothing
 JUMP_MS = 300_000  # a tick later than this means that the daemon was down
+
+
+class _Backlog(NamedTuple):
+    """Of a feed that speaks again `since`: in, once it has told of so many events in all."""
+
+    since: Instant
+    events: float
 
 
 class Holding:
@@ -33,7 +43,10 @@ class Holding:
         self._recent = round(detection.catch_up_minutes * 60_000)
         self._limit = round(detection.catch_up_limit_hours * HOUR * 1000)
         self._settle = round(detection.settle_minutes * 60_000)
+        self._backlog = round(detection.backlog_hours * HOUR * 1000)
         self._silent: set[int] = set()
+        self._before: dict[int, int] = {}  # events that a silent feed had told of
+        self._awaited: dict[int, _Backlog] = {}
         self._doubted: dict[int, Instant] = {}  # feed to the moment when doubt began
         self._settling: dict[int, Instant] = {}  # feed to the moment until which its backlog may come
         self._catching: dict[int, Instant] = {}  # feed to the moment from which it has to catch up
@@ -57,16 +70,36 @@ class Holding:
             feed = self._stage.names.sources.known(finding.subject.id)
             if finding.state is State.CLOSED:
                 self._silent.discard(feed)
+                self._await(feed, finding, now)
                 self._catching[feed] = now
                 self._settling[feed] = now + self._settle
             elif feed not in self._silent:
                 self._silent.add(feed)
+                self._before[feed] = int(world.feeds[feed]["events"])
+                self._awaited.pop(feed, None)
                 for spans, begins in (
                     (world.outage_from, finding.started_at // 1000),
                     (world.outage_until, 0),
                 ):
                     spans[feed, 1:] = spans[feed, :-1]
                     spans[feed, 0] = begins
+
+    def _await(self, feed: int, finding: Finding, now: Instant) -> None:
+        before, expected = self._before.pop(feed, None), finding.evidence.get("expected_events")
+        if before is not None and expected is not None:
+            usual_since = self._backlog / max(now - finding.started_at, 1)  # times what the silence hid
+            self._awaited[feed] = _Backlog(now, before + (HEARD + usual_since) * float(expected))
+
+    def _hear_out(self, now: Instant) -> None:
+        """Whose backlog is in: the last silence of such a feed hides nothing any more."""
+        world = self._stage.world
+        for feed, one in list(self._awaited.items()):
+            if now - one.since < self._backlog:
+                continue
+            del self._awaited[feed]
+            if int(world.feeds[feed]["events"]) >= one.events:
+                for spans in (world.outage_from, world.outage_until):
+                    spans[feed] = [*spans[feed, 1:], 0]
 
     def doubt(self, names: Collection[str], now: Instant) -> None:
         """The feeds that are doubted now, by name."""
@@ -84,6 +117,7 @@ class Holding:
             newest = int(world.feeds[feed]["newest_occurred"])
             if newest >= min(since, now - self._recent) or now - since > self._limit:
                 del self._catching[feed]
+        self._hear_out(now)
         for feed in self._silent:
             world.outage_until[feed, 0] = now // 1000
         world.hold[:] = 0
@@ -100,6 +134,8 @@ class Holding:
             "catching": sorted(self._catching.items()),
             "doubted": sorted(self._doubted.items()),
             "settling": sorted(self._settling.items()),
+            "before": sorted(self._before.items()),
+            "awaited": [[feed, *one] for feed, one in sorted(self._awaited.items())],
             "outages": [world.outage_from[:feeds].tolist(), world.outage_until[:feeds].tolist()],
         }
 
@@ -108,6 +144,8 @@ class Holding:
         self._catching = dict(state["catching"])
         self._doubted = dict(state.get("doubted", ()))
         self._settling = dict(state.get("settling", ()))
+        self._before = dict(state.get("before", ()))
+        self._awaited = {feed: _Backlog(*one) for feed, *one in state.get("awaited", ())}
         world = self._stage.world
         for spans, known in zip((world.outage_from, world.outage_until), state["outages"], strict=True):
             rows = np.array(known, np.uint32).reshape(len(known), -1)  # one column in checkpoints of before

@@ -31,9 +31,20 @@ KIND_OF: Final[dict[int, Kind]] = {
     Segment.RETURN: Kind.RETURN_STALLED,
     Segment.REFUND: Kind.REFUND_STALLED,
 }
-JAMMED: Final = 0.85  # a slow parcel in a jam; 97 of 100 such stalls were true in simulated worlds
-STOPPED: Final = 0.9  # likewise where nothing moves
-IMPATIENT: Final = 0.38  # told as its promise passed; so many were true in simulated worlds
+# Chosen by what was true in simulated worlds, see docs/detection.md.
+STOPPED: Final = 0.97  # a slow parcel where nothing moves
+ALONE: Final = 0.4  # lost by one that stands still alone there, though it was under way
+JAMMED: Final = 0.99  # in a jam, one that has waited for as long as would be a stall without it
+CROWD: Final = 4  # stalled parcels that make a jam sure, however little one of them has waited
+COMPANY: Final = 2  # likewise, from which on they raise the odds where nobody speaks of a jam
+OF_STOCK: Final = (
+    0.1  # fewer stalled than this of what is there are no company: so many always are in a large hub
+)
+FEW: Final = 0.3  # cases of a lane that halve the odds
+UNKNOWN: Final = 0.1  # cases that stand for what a lane without any borrows
+# where a lane's own cases matter: not whether a shop hands its parcels over, or a customer fetches one
+_MOVING: Final = np.array([Segment.FACILITY, Segment.LINEHAUL, Segment.CUSTOMS, Segment.DELIVERY])
+_UNDER_WAY: Final = np.array([Segment.FACILITY, Segment.LINEHAUL])  # what one facility can hold up
 # what a storm does not stop: the shop's own work, and customers who fetch their parcels
 _INDOORS: Final = {Segment.NONE, Segment.FULFILMENT, Segment.COLLECTION, Segment.REFUND}
 _OUTDOORS: Final = np.array([segment not in _INDOORS for segment in Segment])
@@ -52,6 +63,7 @@ _SAID: Final = np.dtype(
     ]
 )
 Bools: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.float64]
 # The evidence of a slot: what is known of where it is.
 Known: TypeAlias = Callable[[SlotRow], dict[str, Any]]
 
@@ -110,19 +122,45 @@ class Stalls:
         said["sooner"] = np.where(said["age"] < said["limit"], np.where(still, 2, 1), 0)
         return said
 
-    def _scores(self, rows: Records, said: Records, jammed: Bools, stopped: Bools) -> npt.NDArray[np.float64]:
+    def _scores(self, rows: Records, said: Records, jammed: Bools, stopped: Bools) -> Floats:
         learned = self._stage.learned
         legs = rows["leg"]
         present = set(legs.tolist())
         sure, ceiling = np.zeros(max(present) + 1), np.zeros(max(present) + 1)
         for leg in present:
             sure[leg], ceiling[leg] = learned.probability_stuck(leg), learned.ceiling(leg)
-        scores = np.where(said["expected"] > 0, sure[legs], 0.5)
-        scores = np.where(said["age"] < said["limit"], np.minimum(scores, IMPATIENT), scores)
-        scores = np.where(jammed, np.maximum(scores, JAMMED), scores)
-        scores = np.where(stopped, np.maximum(scores, STOPPED), scores)
+        company = self._company(rows["slot"])
+        sure_here = self._here(sure[legs], rows, company)
+        waited = np.minimum(said["age"] / np.maximum(said["limit"], 1), 1.0)  # of a stall without hurry
+        scores = np.where(said["expected"] > 0, sure_here, 0.5) * waited
+        in_jam = np.minimum(1.0 - (1.0 - waited) ** 2 * np.minimum(CROWD / company, 1.0), JAMMED)
+        scores = np.where(jammed, np.maximum(scores, in_jam), scores)
+        under_way = np.isin(rows["slot"]["segment"], _UNDER_WAY) & (rows["slot"]["facility"] != 0)
+        in_stop = np.where(under_way, np.minimum(1.0 - ALONE / company, JAMMED), STOPPED)
+        scores = np.where(stopped, np.maximum(scores, in_stop), scores)
         # the operator's word: in a jam nothing is rare any more
-        return np.where(rows["age"] >= ceiling[legs], np.maximum(scores, 0.5), scores)
+        found: Floats = np.where(rows["age"] >= ceiling[legs], np.maximum(scores, 0.5), scores)
+        return found
+
+    def _here(self, sure: Floats, rows: Records, company: Floats) -> Floats:
+        """Less where a lane has hardly any cases of its own, as its limit is then what others need; more where others stand
+        still beside it.
+        """
+        cases = self._stage.learned.cases[rows["way"].astype(np.int64), rows["leg"].astype(np.int64)]
+        segment = rows["slot"]["segment"]
+        odds = sure / np.maximum(1.0 - sure, 1e-9)
+        odds = np.where(np.isin(segment, _MOVING), odds * (cases + UNKNOWN) / (cases + FEW), odds)
+        odds = np.where(np.isin(segment, _UNDER_WAY), odds * np.maximum(company / COMPANY, 1.0), odds)
+        found: Floats = odds / (1.0 + odds)
+        return found
+
+    def _company(self, slots: Records) -> Floats:
+        """How many stand still at each one's facility, or left it last, itself included; 1 where nobody knows the facility."""
+        there = self._stage.world.facilities[slots["facility"]]
+        stalled = np.maximum(there["stalled"], 1.0)
+        share = stalled / (stalled + np.maximum(there["stock"], 0))
+        found: Floats = 1.0 + (stalled - 1.0) * np.minimum(share / OF_STOCK, 1.0)
+        return np.where(slots["facility"] != 0, found, 1.0)
 
     def _jammed(self, slots: Records) -> Bools:
         found: Bools = (slots["segment"] == Segment.FACILITY) & (

@@ -132,6 +132,41 @@ def test_two_silences_in_a_parcels_way_are_both_deducted(*, restarts: bool) -> N
     assert [line for line in opened(shop) if "SF9" in line] == ["opened facility_stalled SF9"]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("backlog", "told"),
+    [(300, ["opened facility_stalled SF9"]), (100, [])],
+    ids=["the backlog came", "most of it is lost"],
+)
+def test_who_is_not_in_a_backlog_stood_still_in_the_silence(
+    backlog: int, told: list[str], *, restarts: bool
+) -> None:
+    """Accepted at the feed's last word, and stalled after 48 hours, in a silence of 54 that hid some 400 events: told two
+    hours after the feed is back, unless these hours may still be hidden.
+    """
+    shop = taught()
+    shop.scan(Scan("SF9", Status.ACCEPTED, QUIET))
+    shop.until(QUIET + 54 * HOUR, step=STEP)
+    if restarts:
+        shop.restart()
+    back = shop.engine.now
+    shop.scan(
+        *(
+            Scan(f"X{n}", Status.IN_TRANSIT, QUIET + (n + 1) * 10 * MINUTE, received=back)
+            for n in range(backlog)
+        )
+    )
+    found = []
+    for hours in (1.5, 2.5, 8):
+        while shop.engine.now < back + hours * HOUR:
+            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+            speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        if restarts:
+            shop.restart()
+        found.append([line for line in opened(shop) if "SF9" in line])
+    assert found == [[], told, told]
+
+
 class Surer:
     """A parcel detector that is surer at each look that each parcel will be late."""
 

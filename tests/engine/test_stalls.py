@@ -99,6 +99,7 @@ def score_where_the_slow_ones_took(hours: int) -> float:
         name = f"S{number}"
         shop.scan(Scan(name, Status.ARRIVED, START, region="440305", facility="hub-1"))
         shop.scan(Scan(name, Status.DEPARTED, START + hours * HOUR, region="440305"))
+        shop.scan(Scan(name, Status.DELIVERED, START + hours * HOUR, region="110105"))
     now = shop.engine.now
     shop.scan(Scan("SF1", Status.ARRIVED, now, region="440305", facility="hub-1"))
     return opened(shop.until(now + 4 * DAY, step=STEP), "SF1").score
@@ -122,7 +123,7 @@ def test_in_a_congested_facility_the_margin_is_short_and_sure_across_a_restart()
     settings = shop.detection_settings.stalls
     one, other = opened(found, "SF1"), opened(found, "SF2")
     assert (one.opened_at - at) / HOUR == pytest.approx(12 + settings.jam_margin_hours, abs=2)
-    assert one.score > 0.8
+    assert 0.8 < one.score < 0.99
     assert (other.opened_at - at) / HOUR == pytest.approx(7 + settings.facility.margin_hours, abs=2)
 
 
@@ -134,6 +135,41 @@ def test_a_jam_reaches_at_once_what_waits_already() -> None:
     shop.until(at + 25 * HOUR, step=STEP)
     says.congested = True
     assert opened(shop.until(at + 26 * HOUR, step=STEP), "SF1").score > 0.8
+
+
+def test_in_a_jam_who_has_waited_for_as_long_as_elsewhere_is_the_surest() -> None:
+    says = Says()
+    shop = taught(says, onward_share=0)
+    at = shop.engine.now
+    for name, hours in (("SF1", 0), ("SF2", 8)):
+        shop.scan(Scan(name, Status.ARRIVED, at + hours * HOUR, region="440305", facility="hub-1"))
+    shop.until(at + 30 * HOUR, step=STEP)
+    says.congested = True
+    found = shop.until(at + 32 * HOUR, step=STEP)
+    assert opened(found, "SF1").score > opened(found, "SF2").score > 0.9
+
+
+def test_a_stall_is_surer_beside_others_that_stand_still() -> None:
+    scores = {}
+    for parcels in (1, 8):
+        shop = taught(onward_share=0)
+        at = shop.engine.now
+        for number in range(parcels):
+            shop.scan(Scan(f"SF{number}", Status.ARRIVED, at, region="440305", facility="hub-1"))
+        scores[parcels] = opened(shop.until(at + 4 * DAY, step=STEP), "SF0").score
+    assert scores[1] == pytest.approx(shop.detection_settings.stalls.facility.sure, abs=0.02)
+    assert scores[8] > scores[1] + 0.03
+
+
+def test_a_stall_is_less_sure_on_a_lane_that_borrows_its_usual() -> None:
+    shop = taught(onward_share=0)
+    at = shop.engine.now
+    for name, region in (("SF1", "440305"), ("SF2", "530102")):
+        shop.scan(Scan(name, Status.ARRIVED, at, region=region, facility=f"hub-of-{name}"))
+    found = shop.until(at + 4 * DAY, step=STEP)
+    known, unknown = opened(found, "SF1").score, opened(found, "SF2").score
+    assert known == pytest.approx(shop.detection_settings.stalls.facility.sure, abs=0.02)
+    assert unknown < known - 0.1
 
 
 def test_a_jam_reaches_all_that_waits_though_the_daemon_stops_before_it_has_swept_them() -> None:
@@ -217,6 +253,7 @@ def test_who_has_not_fetched_a_parcel_is_told_when_its_promise_passes(promised: 
     (one,) = [one for one in found if one.kind is Kind.COLLECTION_STALLED]
     assert (one.opened_at - START) / HOUR == pytest.approx(told, abs=0.2)
     assert one.evidence.get("sooner") == ("patience" if told == promised else None)
+    assert one.score == pytest.approx(0.5 * told / 48, abs=0.02)  # half: nothing has been learned yet
 
 
 def arrive(shop: Shop, carrier: str, names: Sequence[str], at: int) -> None:

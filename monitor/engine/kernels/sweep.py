@@ -91,6 +91,11 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         if age < limit:
             outlasts = age >= quick
             wait = now + (limit if outlasts else quick) - age
+            # a feed's backlog may yet show that its silence hid nothing
+            if whole(world.outage_until[slot.source, 0]) > last:
+                calendar = calendar_for(world, slot)
+                stood = worked(world, calendar, now) - worked(world, calendar, last)
+                wait = min(wait, max(now + limit - stood, retry))
         elif hold:
             wait = retry
         else:
