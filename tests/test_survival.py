@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from config.detection import SegmentLimits, StallSettings
-from detectors.kernels import bin_of
+from detectors.kernels import BINS, bin_of, when_below
 from detectors.survival import Durations
 
 HOUR = 3600
@@ -86,3 +86,18 @@ def test_a_state_that_knows_one_leg_less_and_borrows_from_carriers_is_taken_over
 def test_a_state_of_more_legs_is_refused() -> None:
     with pytest.raises(ValueError, match="legs"):
         Durations(8, LEGS - 1, Older(), ONWARD).restore(learned().state(3))
+
+
+def test_medians_are_those_of_the_hazards_that_a_lane_is_asked_for() -> None:
+    settings, random = StallSettings(), np.random.default_rng(5)
+    durations = Durations(8, LEGS, settings, ONWARD)
+    cells = (4, LEGS, BINS)
+    durations.ends[:4] = random.poisson(2, cells) * (random.random(cells) < 0.4)
+    durations.still[:4] = random.poisson(1, cells) * (random.random(cells) < 0.2)
+    durations.ends[2, FACILITY] = 0  # borrows
+    again(durations)
+    for lane in range(4):
+        for leg in range(LEGS):
+            middle = when_below(durations.hazard(lane, leg), 0.5)
+            assert durations.median[lane, leg] == pytest.approx(middle, rel=1e-6)
+            assert durations.cases[lane, leg] == pytest.approx(durations.ends[lane, leg].sum(), rel=1e-6)
