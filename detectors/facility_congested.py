@@ -25,7 +25,8 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
-from detectors.rhythm import Rhythm, middle_of
+from detectors.rhythm import Rhythm
+from detectors.rhythm_kernels import median
 from detectors.tables import Rows
 
 F64 = npt.NDArray[np.float64]
@@ -115,7 +116,7 @@ class FacilityCongested:
         around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
         usual, ready = self._stock.around(around, self._limits.ready_days)
         known = ((stock + 1) / (usual + 1))[ready]
-        network = middle_of(known) if len(known) >= 5 else 1.0
+        network = median(known) if len(known) >= 5 else 1.0
         watched = np.zeros(len(facilities), np.bool_)
         watched[list(self._hot_since)] = True
         signs = kernels.signs(len(facilities))

@@ -188,13 +188,4 @@ class Rhythm:
             setattr(self, f"_{name}", np.ascontiguousarray(unpack(state[name]).T))
 
 
-def middle_of(values: F64) -> float:
-    """As numpy's median, which looks for NaN besides, at twice the price. The values are put in another order."""
-    low, high = (len(values) - 1) // 2, len(values) // 2
-    values.partition(high)
-    if low == high:
-        return float(values[high])
-    return float((values[:high].max() + values[high]) / 2)
-
-
 _PER_KEY: Final = ("level", "scale", "days", "own", "own_days")  # in checkpoints by key, then hour

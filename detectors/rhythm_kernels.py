@@ -113,11 +113,11 @@ def learn(
         own_gain = min(1.0, step / min(np.float64(own_days[hour, row]), curve_days))
         own[hour, row] += np.float32(own_gain * miss)
         misses[number] = miss
-    return _median(misses)
+    return median(misses)
 
 
 @njit(cache=True, nogil=True)
-def _median(values: Any) -> float:
+def median(values: Any) -> float:
     """As numpy's, in a quarter of the time; `values`, of which there must be some, are left in another order."""
     half = len(values) // 2
     low, high = 0, len(values) - 1
