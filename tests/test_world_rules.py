@@ -96,7 +96,7 @@ def test_any_message_counts_complaints_whose_parcel_had_been_written_about(
 
 
 def of_parcel(number: int, score: float) -> tuple[dict[str, object], dict[str, object]]:
-    """A finding and the true stall that it is about; the even ones' customers wrote after it, the odd ones' before."""
+    """A finding and the true stall that it is about."""
     name = f"P{number}"
     found = {
         "finding_id": name, "detector": "stall", "kind": "facility_stalled", "family": "stall", "key": f"parcel:{name}",
@@ -105,21 +105,18 @@ def of_parcel(number: int, score: float) -> tuple[dict[str, object], dict[str, o
     stall = {
         "anomaly": number, "kind": "facility_stalled", "family": "stall", "subject_type": "parcel", "subject_id": name,
         "starts": HOUR, "due": HOUR, "tracking_number": name, "minor": False, "cost": 0.0,
-        "complained": (1 if number % 2 else 3) * HOUR,
     }  # fmt: skip
     return found, stall
 
 
 @pytest.mark.parametrize(
-    ("recall", "before", "level"),
-    [(0.25, 0.0, 0.9), (0.5, 0.0, 0.8), (0.5, 0.5, 0.6), (0.8, 0.0, 0.3), (0.2, 0.9, 0.3)],
+    ("recall", "level"), [(0.0, 0.9), (0.25, 0.9), (0.5, 0.8), (0.55, 0.6), (0.8, 0.3), (1.5, 0.3)]
 )
 def test_the_surest_threshold_is_the_highest_that_still_reaches_what_is_asked(
-    recall: float, before: float, level: float
+    recall: float, level: float
 ) -> None:
-    """Two of four customers write only after they could be told."""
     pairs = [of_parcel(number, score) for number, score in enumerate((0.9, 0.8, 0.6, 0.3))]
     ours = pl.DataFrame([found for found, _ in pairs], schema=EPISODE)
     truth = pl.DataFrame([stall for _, stall in pairs], schema=ANOMALY)
-    assert surest(ours, truth, World("calm", 0, DAY), recall, before) == level
-    assert surest(ours.clear(), truth, World("calm", 0, DAY), recall, before) == 0.0
+    assert surest(ours, truth, World("calm", 0, DAY), recall) == level
+    assert surest(ours.clear(), truth, World("calm", 0, DAY), recall) == 0.0

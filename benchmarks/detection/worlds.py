@@ -36,7 +36,7 @@ MESSAGES = (
     "promise_broken", "presumed_lost",
     "pickup_stalled", "facility_stalled", "linehaul_stalled", "delivery_stalled", "collection_stalled",
 )  # fmt: skip
-OURS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+OURS = (0.0, 0.2, 0.25, 0.3, 0.32, 0.34, 0.36, 0.38, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 BESIDE = "flat 48 h"
 
 
@@ -44,8 +44,8 @@ BESIDE = "flat 48 h"
 class Judged:
     """`stalls` has one row a rule and threshold; our own rows are thresholds on the score at opening. `standing` has the
     same, with complaints that were written while the parcel stood still, instead of all that followed its last scan.
-    `points` has our rows, in both ways, of all that opens, at the surest threshold that reaches the recall of `BESIDE`, and at
-    that which also finds as many before the complaint. `any_message` is the share of the complaints about stalled parcels
+    `points` has our rows, in both ways, of all that opens and at the surest threshold that reaches the recall of `BESIDE`.
+    `any_message` is the share of the complaints about stalled parcels
     before which any of `MESSAGES` was found of the parcel since it had begun to stand; None without such complaints.
     """
 
@@ -79,7 +79,6 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
     levels = {
         "all that open": 0.0,
         "at its recall": surest(ours, truth, here, theirs.recall or 0.0),
-        "and found before": surest(ours, truth, here, theirs.recall or 0.0, theirs.found_before or 0.0),
     }
     points = {
         name: (
@@ -91,15 +90,12 @@ def stalls(folder: Path, scenario: str, seed: int, parcels: int, days: int, tick
     return Judged(scenario, seed, every, standing, points, any_message(found, truth))
 
 
-def surest(ours: pl.DataFrame, truth: pl.DataFrame, here: World, recall: float, before: float = 0.0) -> float:
-    """The highest score at opening above which a recall, and this share of the complaints, is still reached; the lowest
-    where it never is.
-    """
+def surest(ours: pl.DataFrame, truth: pl.DataFrame, here: World, recall: float) -> float:
+    """The highest score at opening above which a recall is still reached; the lowest where it never is."""
     levels = ours["score"].unique().sort().to_list()
 
     def too_high(level: float) -> bool:
-        row = _row("ours", ours.filter(pl.col("score") >= level), truth, here)
-        return (row.recall or 0.0) < recall or (row.found_before or 0.0) < before
+        return (_row("ours", ours.filter(pl.col("score") >= level), truth, here).recall or 0.0) < recall
 
     return float(levels[max(bisect_left(levels, True, key=too_high) - 1, 0)]) if levels else 0.0
 
