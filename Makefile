@@ -24,7 +24,7 @@ $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/dev.stamp
 	@touch $@
 
 run: $(VENV)/run.stamp  ## the daemon with a simulated shop beside it
-	$(BIN)/forestall demo $(ARGS)
+	NUMPY_MADVISE_HUGEPAGE=0 $(BIN)/forestall demo $(ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/forestall doctor --warm
