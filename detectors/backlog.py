@@ -93,9 +93,8 @@ class BacklogForecast:
         come, go = (week.usual(hour) for week in self._weeks[:2])
         keep = float(np.exp(-hours / _RECENT))
         ratios = kernels.deviate(facilities.arrived, facilities.out, come, go, hours, keep, self._sums)
-        return np.asarray(
-            np.log(ratios), np.float32
-        )  # numpy takes eight logarithms at a time, compiled code one
+        # numpy takes eight logarithms at a time, compiled code one
+        return np.asarray(np.log(ratios), np.float32)
 
     def _forecast(self, stock: F64, deviation: F32, hour: int) -> F32:
         """Stock by horizon and facility; NaN of a facility that nothing could be said of in time."""

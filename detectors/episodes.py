@@ -69,9 +69,9 @@ class Episodes:
             episode = Episode(subject, started_at, now, now, score, _written(evidence))
             self._open[subject] = episode
             return self._finding(episode, now, State.OPENED)
-        episode.seen_at = now
-        if not news and abs(score - episode.score) < self._step:
+        if not news and self.goes_on(episode, score, now):
             return None
+        episode.seen_at = now
         episode.score = score
         episode.evidence = _written(evidence)
         return self._finding(episode, now, State.UPDATED)

@@ -7,12 +7,13 @@ up to some 78 days; the last bin is open. Bin edges are whole seconds, so that e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from detectors.compiling import kernel
 
 BINS: Final = 104
 FIRST: Final = 900
@@ -34,16 +35,6 @@ _GUESS: Final[npt.NDArray[np.uint8]] = np.minimum(
 _LOG: Final[npt.NDArray[np.float32]] = np.log((_ENDS[:-1] + _ENDS[1:]) / 2).astype(np.float32)
 
 
-_BARE: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def bare(function: F) -> F:
-    """Compiled without counting references to the arrays it cuts into rows, which cost a fifth; it may make none."""
-    compiled: F = njit(**_BARE)(function)
-    return compiled
-
-
 @njit(cache=True, nogil=True, inline="always")
 def _step_of(seconds: int) -> Any:
     return min((np.float32(max(seconds, 1)).view(np.int32) >> _SHIFT) - _LOW, len(_GUESS) - 1)
@@ -62,7 +53,7 @@ def bin_of(seconds: int) -> Any:
     return min(guess + np.int64(seconds >= EDGES[guess]), BINS - 1)
 
 
-@bare
+@kernel
 def hazards(ends: Any, still: Any, prior: Any, weight: float, out: Any) -> float:
     """Of one cell: the share of those that reached a bin that ended in it, shrunk towards `prior`.
 
@@ -126,7 +117,7 @@ def _any(counts: Any) -> Any:
     return found != 0
 
 
-@bare
+@kernel
 def _count(ends: Any, still: Any, at_risk: Any) -> float:
     """Of one cell, those that reached each bin. Returns the cases that ended.
 
@@ -152,7 +143,7 @@ def _count(ends: Any, still: Any, at_risk: Any) -> float:
     return cases
 
 
-@bare
+@kernel
 def _lead(hazard: Any) -> int:
     place = 0
     while place < BINS and hazard[place] == 0.0:
@@ -160,7 +151,7 @@ def _lead(hazard: Any) -> int:
     return place
 
 
-@bare
+@kernel
 def _fall(ends: Any, at_risk: Any, prior: Any, weight: float, lead: int, shares: Any, found: Any) -> None:
     """Durations at which the survival of one cell, with the hazards of `hazards`, falls below each of `shares`, which
     fall themselves; inf where it never does. Nothing ends before the bin `lead`.
@@ -182,7 +173,7 @@ def _fall(ends: Any, at_risk: Any, prior: Any, weight: float, lead: int, shares:
         alive = after
 
 
-@bare
+@kernel
 def _reach(ends: Any, at_risk: Any, limit: float, ahead: float, reaching: Any) -> None:
     """Counts cases that reached the limit, and of them those that lasted `ahead` longer; of those still open before
     that, nobody knows yet.
@@ -196,7 +187,7 @@ def _reach(ends: Any, at_risk: Any, limit: float, ahead: float, reaching: Any) -
     reaching[1] += lasting
 
 
-@bare
+@kernel
 def gather(
     ends: Any, still: Any, fade: Any, group_of: Any, first: Any, lanes: int, seen: Any, gathered: Any
 ) -> None:
@@ -220,7 +211,7 @@ def gather(
                     all_still[place] += open_ones[place]
 
 
-@bare
+@kernel
 def borrow(
     gathered: Any,
     first: Any,
@@ -260,7 +251,7 @@ def borrow(
                 times[one, :] = math.inf
 
 
-@bare
+@kernel
 def estimate(
     ends: Any,
     still: Any,

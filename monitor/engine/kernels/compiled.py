@@ -1,8 +1,6 @@
-"""How kernels are compiled.
+"""How the engine's kernels are compiled: as `detectors.compiling` says, some of them into each caller.
 
-No reference counts (`_nrt=False`): kernels allocate nothing and own nothing, and counting the two dozen arrays of
-`World` at every call inside the loop cost ten times the work itself. Divisions by zero are not looked for
-(`error_model`): every divisor is a constant or was compared with zero, and looking cost a fifth.
+Counting the two dozen arrays of `World` at every call inside the loop cost ten times the work itself.
 """
 
 from __future__ import annotations
@@ -16,17 +14,15 @@ from numba import njit, types
 from numba.core import cgutils as untyped
 from numba.extending import intrinsic
 
+from detectors.compiling import OPTIONS, kernel
+
+__all__ = ["cgutils", "inlined", "kernel", "natural", "prefetch", "whole"]
+
 # Fields of records are unsigned: arithmetic on times is done in these.
 whole: Any = np.int64
 cgutils: Any = untyped
 _tuple: Any = types.UniTuple
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def kernel(function: F) -> F:
-    compiled: F = njit(**_OPTIONS)(function)
-    return compiled
 
 
 def _prefetch(_typing: Any, array: Any, index: Any) -> Any:
@@ -63,7 +59,7 @@ prefetch: Any = intrinsic(_prefetch)
 
 def inlined(function: F) -> F:
     """For what runs for every event: never a call."""
-    compiled: F = njit(inline="always", **_OPTIONS)(function)
+    compiled: F = njit(inline="always", **OPTIONS)(function)
     return compiled
 
 
