@@ -19,7 +19,7 @@ F64 = npt.NDArray[np.float64]
 STEP: Final = 0.3
 INTERCEPT_STEP: Final = 0.005
 TRUST: Final = 1.0  # what the beginning of a weight counts for
-HEAVIEST: Final = 10.0  # of one label
+STEEPEST: Final = 10.0  # slope of one label, which grows with its weight
 FURTHEST: Final = 30.0  # log odds
 _EPS: Final = 1e-8
 
@@ -43,10 +43,11 @@ class Logistic:
         _learn(np.ascontiguousarray(row), label, weight, self.weights, self._squares, self._sums)
 
     def learn_silence(self, rows: F64, told: F64, weight: F64, writes: float) -> F64:
-        """Each row with its log odds from complaints (`told`, 0 without any), in order: scored, then taught as both
-        labels by its score. Of those cheated a share `writes` complains: who did not is false the less for it.
+        """Each row with its log odds from complaints (`told`, 0 without any), in order: scored, then taught how likely it
+        is false now that 48 hours are over. Of those cheated a share `writes` complains: who did not is false the less
+        for it.
 
-        Returns by how much each is false.
+        Returns how likely each is false.
         """
         return np.asarray(
             _learn_silence(rows, told, weight, writes, self.weights, self._squares, self._sums), np.float64
@@ -82,15 +83,16 @@ def _gradient(label: bool, logit: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _learn(row: Any, label: bool, weight: float, weights: Any, squares: Any, sums: Any) -> None:
-    if not (math.isfinite(weight) and weight > 0.0):
-        return
-    logit = sums[0]
+def _logit(row: Any, weights: Any, intercept: float) -> float:
+    logit = intercept
     for at in range(len(row)):
-        if not math.isfinite(row[at]):
-            return
         logit += row[at] * weights[at]
-    slope = _gradient(label, logit) * min(weight, HEAVIEST)
+    return logit
+
+
+@njit(cache=True, nogil=True)
+def _step(row: Any, slope: float, weight: float, weights: Any, squares: Any, sums: Any) -> None:
+    slope = max(-STEEPEST, min(STEEPEST, slope))
     sums[0] -= INTERCEPT_STEP * slope
     for at in range(len(row)):
         if row[at] != 0.0:
@@ -102,18 +104,32 @@ def _learn(row: Any, label: bool, weight: float, weights: Any, squares: Any, sum
 
 
 @njit(cache=True, nogil=True)
+def _learn(row: Any, label: bool, weight: float, weights: Any, squares: Any, sums: Any) -> None:
+    logit = _logit(row, weights, sums[0])
+    if math.isfinite(logit) and math.isfinite(weight) and weight > 0.0:
+        _step(row, _gradient(label, logit) * weight, weight, weights, squares, sums)
+
+
+@njit(cache=True, nogil=True)
 def _learn_silence(
     rows: Any, told: Any, weight: Any, writes: float, weights: Any, squares: Any, sums: Any
 ) -> Any:
+    """One step a row towards its probability: two, towards either label, would not weigh against each other where a row
+    that stands for many others is as steep as a step may be.
+    """
     found = np.empty(len(rows))
     for number in range(len(rows)):
-        row = rows[number]
-        logit = sums[0] + told[number]
-        for at in range(len(row)):
-            logit += row[at] * weights[at]
-        score = 1.0 / (1.0 + math.exp(-max(-FURTHEST, min(FURTHEST, logit))))
+        logit = _logit(rows[number], weights, sums[0])
+        before = _probability(logit)
+        score = _probability(logit + told[number])
         false = score if told[number] != 0.0 else score * (1.0 - writes) / (1.0 - score * writes)
-        _learn(row, True, weight[number] * false, weights, squares, sums)
-        _learn(row, False, weight[number] * (1.0 - false), weights, squares, sums)
         found[number] = false
+        if math.isfinite(logit):
+            slope = weight[number] * (before - false)
+            _step(rows[number], slope, weight[number], weights, squares, sums)
     return found
+
+
+@njit(cache=True, nogil=True)
+def _probability(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-FURTHEST, min(FURTHEST, logit))))

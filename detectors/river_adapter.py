@@ -20,6 +20,7 @@ F64 = npt.NDArray[np.float64]
 
 _SCALE_FLOOR: Final = 0.05
 _TRUST: Final = 1.0
+_STEEPEST: Final = 10.0
 
 
 class NotReady(Enum):
@@ -67,9 +68,13 @@ class OnlineLogistic:
             return np.asarray(rows @ self.weights + self._model.intercept, dtype=np.float64)
 
     def learn(self, row: F64, label: bool, weight: float = 1.0) -> None:
+        """A step is never steeper than `_STEEPEST`, whatever the weight."""
         if not np.isfinite(row).all() or not math.isfinite(weight) or weight <= 0:
             return
-        self._model.learn_one(dict(zip(self.names, row.tolist(), strict=True)), label, w=min(weight, 10.0))
+        features = dict(zip(self.names, row.tolist(), strict=True))
+        chance = self._model.predict_proba_one(features)[not label]
+        most = _STEEPEST / chance if chance > 0 else math.inf
+        self._model.learn_one(features, label, w=min(weight, most))
         self.learned += weight
 
     def state(self) -> dict[str, Any]:

@@ -100,12 +100,12 @@ class SignatureSuspect:
         signed = self._usual.read(table, offset_of(now, self._timezone))
         together, grown = self._gestures.together(table, now)
         couriers = self._couriers.rows_of(table.coded("courier"))
-        rows = self._usual.features(signed, together, self._couriers.excess(couriers), self._digits)
+        rows = self._usual.features(signed, together, self._couriers.excess(couriers), self._digits, now)
         logits = self._model.logits(rows)
         own = rows[:, AT["courier"]] * self._model.weights[AT["courier"]]
         blame = 1.0 / (1.0 + np.exp(-(logits - own)))
         self._couriers.count(couriers, blame)
-        self._usual.learn(signed)
+        self._usual.learn(signed, now)
         suspect = logits > math.log(self._open / (1 - self._open)) - 2.5
         self._mistaken[1] += float((~suspect).sum())
         changed = self._keep(signed, rows, blame, suspect)

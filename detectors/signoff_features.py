@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import signoff_kernels as kernels
+from detectors.clock import DAY
+from detectors.findings import Instant
 from detectors.plain import pack, unpack
 from detectors.signoff_kernels import FEATURES, SLOTS, Columns
 from detectors.tables import F64, I64, Rows, Table
@@ -24,6 +26,7 @@ _KM: Final = np.geomspace(0.05, 2_000.0, 40)
 _CARRIERS: Final = 512
 _CITIES: Final = 100_000  # numbered anew beyond it
 _CLOCK_CASES: Final = 300  # sign-offs before an hour is called unusual
+_CLOCK_SPAN: Final = 2 * DAY  # likewise: an hour that has not come yet is not unusual
 _TRUST: Final = 300.0  # cases by which a carrier's own tail outweighs everyone's
 
 # Weights of the rules before anything was learned, in log odds; labels move them.
@@ -104,6 +107,7 @@ class Usual:
         self._rows = Rows()
         self._where = Regions()
         self.cases = 0.0
+        self._began: Instant | None = None
 
     def read(self, table: Table, offset: int) -> Signoffs:
         carrier = self._rows.of(table.coded("carrier"), self._row, absent=0)
@@ -117,7 +121,10 @@ class Usual:
             self._carriers[carrier] = len(self._carriers) + 1
         return self._carriers.get(carrier, 0)
 
-    def features(self, signed: Signoffs, together: F64, excess: F64, digits: int) -> F64:
+    def _knows_the_clock(self, now: Instant) -> bool:
+        return self.cases >= _CLOCK_CASES and self._began is not None and now - self._began >= _CLOCK_SPAN
+
+    def features(self, signed: Signoffs, together: F64, excess: F64, digits: int, now: Instant) -> F64:
         """One row a sign-off. `together`: others of the courier within the minute; `excess`: log of its courier's."""
         table, carrier = signed.table, signed.carrier
         present = np.zeros(len(self._carriers) + 1, np.bool_)
@@ -135,7 +142,7 @@ class Usual:
             together,
             excess,
         )
-        if self.cases >= _CLOCK_CASES:
+        if self._knows_the_clock(now):
             clock = kernels.by_the_clock(self._day, present, signed.slot, carrier)
         else:
             clock = (np.zeros((len(present), SLOTS)),) * 2
@@ -143,7 +150,9 @@ class Usual:
         cells = signed.wait, signed.wait_cell, signed.km_cell, signed.slot
         return np.asarray(kernels.features(columns, *cells, *tails, *clock), np.float64)
 
-    def learn(self, signed: Signoffs) -> None:
+    def learn(self, signed: Signoffs, now: Instant) -> None:
+        if self._began is None:
+            self._began = now
         self._waits.learn(signed.carrier, signed.wait_cell)
         self._distances.learn(signed.carrier, signed.km_cell)
         kernels.add_one(self._day, signed.carrier, signed.slot)
@@ -162,6 +171,7 @@ class Usual:
             "day": pack(self._day),
             "carriers": dict(self._carriers),
             "cases": self.cases,
+            "began": self._began,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -171,6 +181,9 @@ class Usual:
         self._carriers = {str(name): int(row) for name, row in state["carriers"].items()}
         self._rows.forget()
         self.cases = float(state["cases"])
+        self._began = state.get(
+            "began", 0
+        )  # younger than the format: what was learned by then knows the clock
 
 
 class Regions:

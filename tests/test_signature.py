@@ -81,6 +81,22 @@ def test_an_ordinary_sign_off_says_nothing() -> None:
     assert one(signoff(1, "K1", NOON, NOON - 2 * HOUR)) == []
 
 
+@pytest.mark.parametrize(("days", "asked"), [(0, False), (1, False), (3, True)])
+def test_an_hour_is_unusual_only_after_whole_days(days: int, *, asked: bool) -> None:
+    """A shop that began this morning has seen no evening yet."""
+    detector = SignatureSuspect()
+    for day in range(days + 1):
+        noon = NOON + day * DAY
+        morning = [
+            signoff(1000 * day + n, f"K{n % 40}", noon - n * MINUTE // 2, noon - 6 * HOUR)
+            for n in range(400, 0, -1)
+        ]
+        detector.run(window(noon - HOUR, noon, signoffs=rows("signoffs", morning)))
+    night = NOON + days * DAY + 15 * HOUR
+    found = one(signoff(9000, "K1", night, night - 2 * HOUR), detector)
+    assert [f.evidence["reasons"][0] for f in found] == ["night"] * asked
+
+
 def test_clocks_that_differ_by_seconds_make_no_impossible_order() -> None:
     assert one(signoff(1, "K1", NOON, None, accepted=NOON + 30_000, previous_status=11)) == []
 
@@ -291,11 +307,15 @@ class Beside(Logistic):
     def learn_silence(self, rows: F64, told: F64, weight: F64, writes: float) -> F64:
         false = super().learn_silence(rows, told, weight, writes)
         for at, row in enumerate(rows):
-            score = 1 / (1 + math.exp(-(self.river.logits(row[None])[0] + told[at])))
+            logit = self.river.logits(row[None])[0]
+            before, score = 1 / (1 + math.exp(-logit)), 1 / (1 + math.exp(-(logit + told[at])))
             expected = score if told[at] else score * (1 - writes) / (1 - score * writes)
             assert false[at] == pytest.approx(expected, rel=1e-9)
-            self.river.learn(row, label=True, weight=weight[at] * expected)
-            self.river.learn(row, label=False, weight=weight[at] * (1 - expected))
+            # River knows two answers: the nearer one with a part of the weight is the same step.
+            if expected > before:
+                self.river.learn(row, label=True, weight=weight[at] * (expected - before) / (1 - before))
+            else:
+                self.river.learn(row, label=False, weight=weight[at] * (before - expected) / before)
             self.taught += 1
         return false
 
@@ -311,11 +331,42 @@ def test_the_compiled_model_learns_what_river_learns_from_the_same_stream() -> N
     assert ours["steps"] == rivers["steps"]
     for name in ("weights", "squares"):
         assert ours[name] == pytest.approx(rivers[name], rel=1e-9)
-    for name in ("intercept", "learned"):
-        assert ours[name] == pytest.approx(rivers[name], rel=1e-9)
+    assert ours["intercept"] == pytest.approx(rivers["intercept"], rel=1e-9)
+    assert ours["learned"] == model.taught
     other = Logistic(PRIOR, INTERCEPT)
     other.restore(rivers)
     assert other.state() == rivers
+
+
+@pytest.mark.parametrize("stands_for", [1.0, 30.0, 3000.0])
+def test_where_nobody_complains_sign_offs_do_not_become_suspect(stands_for: float) -> None:
+    """However many others each stands for: a platform's stand for hundreds."""
+    model = Logistic(PRIOR, INTERCEPT)
+    rows = np.zeros((2000, len(FEATURES)))
+    rows[::7, FEATURES.index("fast")] = 1.0
+    before = model.logits(rows[:2])
+    weight = np.full(len(rows), stands_for)
+    false = model.learn_silence(rows, np.zeros(len(rows)), weight, 0.5)
+    assert (model.logits(rows[:2]) < before).all()
+    assert (np.diff(false[1:7]) < 0).all()
+
+
+@pytest.mark.parametrize("stands_for", [1.0, 50.0])
+def test_ordinary_sign_offs_become_as_suspect_as_complaints_say(stands_for: float) -> None:
+    """One in two hundred is false, half of them write. A complaint is one, whatever the silent ones stand for."""
+    model, rng = Logistic(PRIOR, INTERCEPT), np.random.default_rng(5)
+    false, writes, told = 0.005, 0.5, math.log(0.5 / 0.0001)
+    for _ in range(300):
+        silent = 4000 / stands_for
+        complaints = rng.binomial(4000, false * writes)
+        weight = np.full(int(silent) + complaints, stands_for)
+        said = np.zeros(len(weight))
+        weight[:complaints], said[:complaints] = 1.0, told
+        order = rng.permutation(len(weight))
+        rows = np.zeros((len(weight), len(FEATURES)))
+        model.learn_silence(rows, said[order], weight[order], writes)
+    score = 1 / (1 + np.exp(-model.logits(np.zeros((1, len(FEATURES)))))[0])
+    assert 0.5 * false < score < 2 * false
 
 
 @pytest.mark.parametrize("model", [Logistic, OnlineLogistic])
