@@ -23,7 +23,7 @@ from monitor.engine.kernels import census, hastening, repeats, state, sweep
 from monitor.engine.kernels import orders as order_kernels
 from monitor.engine.kernels import scans as scan_kernels
 from monitor.engine.kernels.table import ABSENT, bucket_of_key, find
-from monitor.engine.kernels.told import ScanColumns
+from monitor.engine.kernels.told import ScanColumns, Told
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,
@@ -92,6 +92,23 @@ class Known:
 
     slot: SlotRow
     background: BackgroundRow
+
+
+def _room(rows: int) -> Told:
+    """For what so many rows of a batch may give rise to."""
+    return Told(
+        marks=np.zeros(2 * rows, MARK),
+        endings=np.zeros(rows, ENDING),
+        oddities=np.zeros(2 * rows, ODDITY),
+        written=np.zeros(3, np.int64),
+    )
+
+
+def _notices(told: Told) -> Notices:
+    marks, endings, oddities = told.written.tolist()
+    return Notices(
+        copied(told.marks[:marks]), copied(told.endings[:endings]), copied(told.oddities[:oddities])
+    )
 
 
 def _power(number: float) -> int:
@@ -212,9 +229,7 @@ class ParcelStage:
         self._places = np.zeros(self.table.room + 1, np.int64)
         self._live = Live(*(np.empty(0, kind) for kind in _LIVE))
         self._dues = np.zeros(2 * self.table.room, DUE)
-        self._marks = np.zeros(2 * CHUNK, MARK)
-        self._endings = np.zeros(CHUNK, ENDING)
-        self._oddities = np.zeros(2 * CHUNK, ODDITY)
+        self._told = _room(CHUNK)
 
     # -- in ----------------------------------------------------------------------------------------------------
 
@@ -229,23 +244,19 @@ class ParcelStage:
         if len(parts) == 1:
             return parts[0]
         if not parts:
-            return Notices(self._marks[:0], self._endings[:0], self._oddities[:0])
+            return _notices(_room(0))
         return Notices(*(joined(kind, kind[0].dtype) for kind in zip(*parts, strict=True)))
 
     def _chunk(self, columns: ScanColumns, start: int, stop: int, now: int) -> Notices:
-        marks, endings, oddities = scan_kernels.apply_scans(
-            self.table, self.world, columns, start, stop, now, self._marks, self._endings, self._oddities
-        )
-        return Notices(
-            copied(self._marks[:marks]), copied(self._endings[:endings]), copied(self._oddities[:oddities])
-        )
+        scan_kernels.apply_scans(self.table, self.world, columns, start, stop, now, self._told)
+        return _notices(self._told)
 
     def feed_orders(self, rows: Records) -> Notices:
         """Rows of ORDER_ROW."""
         self.places.follow()
-        marks, oddities = np.zeros(2 * len(rows), MARK), np.zeros(len(rows), ODDITY)
-        n_marks, n_oddities = order_kernels.apply_orders(self.table, self.world, rows, marks, oddities)
-        return Notices(marks[:n_marks], self._endings[:0], oddities[:n_oddities])
+        told = _room(len(rows))
+        order_kernels.apply_orders(self.table, self.world, rows, told)
+        return _notices(told)
 
     # -- time --------------------------------------------------------------------------------------------------
 

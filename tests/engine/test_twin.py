@@ -17,7 +17,7 @@ from detectors.kernels import BINS
 from monitor.columns import Scans
 from monitor.engine import dumping
 from monitor.engine.kernels import state
-from monitor.engine.kernels.scans import inside
+from monitor.engine.kernels.parcel import inside
 from monitor.engine.kernels.state import OUTAGES, USED_SLOTS
 from monitor.engine.kernels.waiting import business
 from monitor.engine.layout import (

@@ -24,11 +24,11 @@ from monitor.engine.kernels.codes import (
     UNKNOWN,
 )
 from monitor.engine.kernels.compiled import kernel, whole
+from monitor.engine.kernels.parcel import CLOCKS, new_slot, place_lane
 from monitor.engine.kernels.repeats import repeated
-from monitor.engine.kernels.scans import CLOCKS, new_slot, place_lane
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix
-from monitor.engine.kernels.told import write_mark
+from monitor.engine.kernels.told import ODDITIES, Told, next_row, write_mark
 from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
 from monitor.engine.kernels.waiting import roomy, rouse
 from monitor.engine.layout import FINISHED, HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
@@ -95,80 +95,90 @@ def _describe(slot: Any, background: Any, order: Any) -> None:
 
 
 @kernel
-def _apply_order(table: Table, world: World, order: Any, marks: Any, n_marks: int) -> Any:
-    """The order's own slot. Returns marks written and the moment the order was placed, 0 if that is not known."""
+def _apply_order(table: Table, world: World, order: Any, told: Told) -> int:
+    """The order's own slot. Returns the moment the order was placed, 0 if that is not known."""
     status = whole(order.status)
-    at = whole(order.at)
     index = find(table, order.order0, order.order1)
     if index == ABSENT:
         if status in (SHIPPED, COMPLETED, CANCELLED, REFUNDED):
             world.outcomes[APPLIED] += 1
             if status == SHIPPED and not order.history and roomy(world):
                 _remember_shipped(table, world, order)
-            return n_marks, whole(0)
+            return whole(0)
         index = new_slot(table, world, order.order0, order.order1)
         if index == FULL:
             world.outcomes[TABLE_FULL] += 1
-            return n_marks, whole(0)
+            return whole(0)
         slot = table.slots[index]
         slot.state = LIVE | ORDER
         slot.region = order.origin
         _count(world, slot, 1)
-    bucket = bucket_of(mix(order.order0, order.order1))
-    slot = table.slots[index]
-    background = table.background[index]
-    last = whole(slot.last_scan)
+    slot, background = table.slots[index], table.background[index]
     live = slot.state & LIFE == LIVE
-    ends = status in (SHIPPED, COMPLETED, CANCELLED, REFUNDED)
-    starts = opens(status, slot)
     if live:
         _count(world, slot, -1)
     _describe(slot, background, order)
     if live:
         _count(world, slot, 1)
+    if _advance(world, slot, order, told):
+        rouse(table, world, bucket_of(mix(order.order0, order.order1)), index)
+    return whole(background.ordered)
+
+
+@kernel
+def _advance(world: World, slot: Any, order: Any, told: Told) -> bool:
+    """What an order's event changes in its slot; whether the sweep may have to look at it earlier."""
+    status, at, last = whole(order.status), whole(order.at), whole(slot.last_scan)
+    live = slot.state & LIFE == LIVE
+    ends = status in (SHIPPED, COMPLETED, CANCELLED, REFUNDED)
     if status in (SHIPPED, COMPLETED, CANCELLED) and (not live or slot.segment in (RETURN, REFUND)):
         world.outcomes[APPLIED] += 1  # a further parcel, or an end that a return outlives
-        return n_marks, whole(background.ordered)
+        return False
     if at < last and not (ends and live):
         world.outcomes[OUT_OF_ORDER] += 1
-        rouse(table, world, bucket, index)
-        return n_marks, whole(background.ordered)
+        return True
+    starts = opens(status, slot)
     if not live and starts in (NONE, FULFILMENT):
         world.outcomes[AFTER_END] += 1
-        return n_marks, whole(background.ordered)
+        return False
     world.outcomes[APPLIED] += 1
     if ends:
         if slot.open:
-            reason = MOVED if status == SHIPPED else REASON_FINISHED
-            n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), reason, 0)
+            write_mark(told, slot, at, whole(slot.open), MOVED if status == SHIPPED else REASON_FINISHED, 0)
         if at >= last and status in (SHIPPED, REFUNDED):
             _learn(world, slot, at)
         finish(world, slot, at)
         slot.status = status
     elif starts != NONE and starts != slot.segment:  # noqa: PLR1714 - numba's tuples are of one type
-        if live:
-            if slot.segment != NONE:
-                _learn(world, slot, at)
-            if slot.open:
-                n_marks = write_mark(marks, n_marks, slot, at, whole(slot.open), MOVED, 0)
-            _count(world, slot, -1)
-        else:
-            world.counts[s.LIVE_PARCELS] += 1
-        slot.state = (slot.state & ~np.uint8(LIFE)) | np.uint8(LIVE)
-        slot.open = 0
-        slot.promised = slot.promised if starts == FULFILMENT else 0
-        slot.segment = starts
-        slot.segment_since = at
-        slot.last_scan = at
-        slot.status = status
-        place_lane(world, slot, whole(slot.region))
-        _count(world, slot, 1)
+        _begin(world, slot, starts, order, told)
     else:
         slot.last_scan = max(last, at)
         slot.status = max(whole(slot.status), status)
     slot.state = (slot.state | np.uint8(HISTORY)) if order.history else (slot.state & ~np.uint8(HISTORY))
-    rouse(table, world, bucket, index)
-    return n_marks, whole(background.ordered)
+    return True
+
+
+@kernel
+def _begin(world: World, slot: Any, segment: int, order: Any, told: Told) -> None:
+    """Of a segment of the order's own."""
+    at = whole(order.at)
+    if slot.state & LIFE == LIVE:
+        if slot.segment != NONE:
+            _learn(world, slot, at)
+        if slot.open:
+            write_mark(told, slot, at, whole(slot.open), MOVED, 0)
+        _count(world, slot, -1)
+    else:
+        world.counts[s.LIVE_PARCELS] += 1
+    slot.state = (slot.state & ~np.uint8(LIFE)) | np.uint8(LIVE)
+    slot.open = 0
+    slot.promised = slot.promised if segment == FULFILMENT else 0
+    slot.segment = segment
+    slot.segment_since = at
+    slot.last_scan = at
+    slot.status = order.status
+    place_lane(world, slot, whole(slot.region))
+    _count(world, slot, 1)
 
 
 @kernel
@@ -188,32 +198,53 @@ def _remember_shipped(table: Table, world: World, order: Any) -> None:
 
 
 @kernel
-def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n_oddities: int) -> int:
+def _join(table: Table, world: World, order: Any, ordered: int, told: Told) -> None:
     """A shipped order's parcel: known already, or from now on."""
-    at = whole(order.at)
     index = find(table, order.parcel0, order.parcel1)
     fresh = index == ABSENT
     if fresh:
         index = new_slot(table, world, order.parcel0, order.parcel1)
         if index == FULL:
             world.outcomes[TABLE_FULL] += 1
-            return n_oddities
-    slot = table.slots[index]
-    background = table.background[index]
+            return
+    slot, background = table.slots[index], table.background[index]
     live = slot.state & LIFE == LIVE
     if fresh:
-        slot.state = LIVE
-        slot.last_scan = at
-        slot.segment = PICKUP
-        slot.segment_since = at
-        slot.source = order.source
-        slot.carrier = order.carrier
-        if order.history:
-            slot.state |= np.uint8(HISTORY)
+        _await_pickup(slot, order)
     elif live:
         _count(world, slot, -1)
         count_region(world, slot, -1)
     shipped_now = order.destination != 0 and slot.destination == 0
+    _tell_parcel(table, slot, background, order, ordered)
+    if live or fresh:
+        if shipped_now:
+            world.regions[region_pair(world, whole(slot.destination), whole(slot.carrier))].shipped += 1
+        place_lane(world, slot, whole(order.origin) if slot.region == 0 else whole(slot.region))
+        _count(world, slot, 1)
+        count_region(world, slot, 1)
+        rouse(table, world, bucket_of(mix(order.parcel0, order.parcel1)), index)
+    if slot.accepted != 0 and ordered > whole(slot.accepted) + CLOCKS:
+        odd = _oddity(told, slot, whole(slot.accepted), whole(order.at), ordered, BEFORE_ORDER)
+        odd.courier = background.courier
+        odd.carrier = slot.carrier
+        odd.status = slot.status
+
+
+@kernel
+def _await_pickup(slot: Any, order: Any) -> None:
+    slot.state = LIVE
+    slot.last_scan = order.at
+    slot.segment = PICKUP
+    slot.segment_since = order.at
+    slot.source = order.source
+    slot.carrier = order.carrier
+    if order.history:
+        slot.state |= np.uint8(HISTORY)
+
+
+@kernel
+def _tell_parcel(table: Table, slot: Any, background: Any, order: Any, ordered: int) -> None:
+    """What the order knows of its parcel."""
     slot.state |= np.uint8(JOINED)
     if slot.carrier == 0:
         slot.carrier = order.carrier
@@ -230,48 +261,17 @@ def _join(table: Table, world: World, order: Any, ordered: int, oddities: Any, n
     elif own != ABSENT:
         background.latitude = table.background[own].latitude
         background.longitude = table.background[own].longitude
-    if live or fresh:
-        if shipped_now:
-            world.regions[region_pair(world, whole(slot.destination), whole(slot.carrier))].shipped += 1
-        place_lane(world, slot, whole(order.origin) if slot.region == 0 else whole(slot.region))
-        _count(world, slot, 1)
-        count_region(world, slot, 1)
-        rouse(table, world, bucket_of(mix(order.parcel0, order.parcel1)), index)
-    if slot.accepted != 0 and ordered > whole(slot.accepted) + CLOCKS:
-        odd = oddities[n_oddities]
-        odd.key0 = slot.key0
-        odd.key1 = slot.key1
-        odd.occurred = whole(slot.accepted) * 1000
-        odd.received = at * 1000
-        odd.previous_occurred = ordered
-        odd.region = slot.region
-        odd.previous_region = 0
-        odd.facility = slot.facility
-        odd.courier = background.courier
-        odd.carrier = slot.carrier
-        odd.source = slot.source
-        odd.status = slot.status
-        odd.previous_status = UNKNOWN
-        odd.oddity = BEFORE_ORDER
-        n_oddities += 1
-    return n_oddities
 
 
 @kernel
-def _paid_late(table: Table, order: Any, oddities: Any, n_oddities: int) -> int:
-    """Placed or paid after it was shipped: the row names the order, as its parcels are not known from here."""
-    index = find(table, order.order0, order.order1)
-    if index == ABSENT:
-        return n_oddities
-    slot = table.slots[index]
-    if slot.status != SHIPPED or whole(order.at) <= whole(slot.last_scan) + CLOCKS:
-        return n_oddities
-    odd = oddities[n_oddities]
+def _oddity(told: Told, slot: Any, at: int, received: int, before: int, oddity: int) -> Any:
+    """A row that an order gave rise to; times in seconds, `before` of what should have been later."""
+    odd = told.oddities[next_row(told, ODDITIES)]
     odd.key0 = slot.key0
     odd.key1 = slot.key1
-    odd.occurred = whole(slot.last_scan) * 1000
-    odd.received = whole(order.at) * 1000
-    odd.previous_occurred = whole(order.at)
+    odd.occurred = at * 1000
+    odd.received = received * 1000
+    odd.previous_occurred = before
     odd.region = slot.region
     odd.previous_region = 0
     odd.facility = slot.facility
@@ -279,31 +279,42 @@ def _paid_late(table: Table, order: Any, oddities: Any, n_oddities: int) -> int:
     odd.carrier = 0
     odd.source = slot.source
     odd.status = 0
-    odd.previous_status = 0
-    odd.oddity = PAID_LATE
-    return n_oddities + 1
+    odd.previous_status = UNKNOWN
+    odd.oddity = oddity
+    return odd
 
 
 @kernel
-def _complete(table: Table, world: World, order: Any, marks: Any, n_marks: int) -> int:
+def _paid_late(table: Table, order: Any, told: Told) -> None:
+    """Placed or paid after it was shipped: the row names the order, as its parcels are not known from here."""
+    index = find(table, order.order0, order.order1)
+    if index == ABSENT:
+        return
+    slot = table.slots[index]
+    shipped, at = whole(slot.last_scan), whole(order.at)
+    if slot.status == SHIPPED and at > shipped + CLOCKS:
+        _oddity(told, slot, shipped, at, at, PAID_LATE)
+
+
+@kernel
+def _complete(table: Table, world: World, order: Any, told: Told) -> None:
     """The customer confirmed receipt: the parcel is over, whatever its scans say."""
     index = find(table, order.parcel0, order.parcel1)
     if index == ABSENT:
-        return n_marks
+        return
     slot = table.slots[index]
     if slot.state & LIFE != LIVE:
-        return n_marks
+        return
     if slot.open:
-        n_marks = write_mark(marks, n_marks, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)
+        write_mark(told, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)
     finish(world, slot, whole(order.at))
     rouse(table, world, bucket_of(mix(order.parcel0, order.parcel1)), index)
-    return n_marks
 
 
 @kernel
-def apply_orders(table: Table, world: World, orders: Any, marks: Any, oddities: Any) -> Any:
-    """Rows of ORDER_ROW in stream order. Returns how many marks (at most two a row) and oddities (one) were written."""
-    n_marks, n_oddities = whole(0), whole(0)  # a literal's type would have all that takes them compiled twice
+def apply_orders(table: Table, world: World, orders: Any, told: Told) -> None:
+    """Rows of ORDER_ROW in stream order. `told` has room for two marks and an oddity a row."""
+    told.written[:] = 0
     for row in range(len(orders)):
         order = orders[row]
         bucket = bucket_of(mix(order.order0, order.order1))
@@ -312,11 +323,10 @@ def apply_orders(table: Table, world: World, orders: Any, marks: Any, oddities: 
             continue
         if order.history:
             world.outcomes[OLD] += 1
-        n_marks, ordered = _apply_order(table, world, order, marks, n_marks)
+        ordered = _apply_order(table, world, order, told)
         if order.parcel0 != 0 and order.status == SHIPPED:
-            n_oddities = _join(table, world, order, ordered, oddities, n_oddities)
+            _join(table, world, order, ordered, told)
         elif order.status <= PAID:
-            n_oddities = _paid_late(table, order, oddities, n_oddities)
+            _paid_late(table, order, told)
         elif order.parcel0 != 0 and order.status == COMPLETED:
-            n_marks = _complete(table, world, order, marks, n_marks)
-    return n_marks, n_oddities
+            _complete(table, world, order, told)

@@ -27,21 +27,40 @@ class ScanColumns(NamedTuple):
     longitude: Any
 
 
+class Told(NamedTuple):
+    """What a call hands up, as records of `layout`, and how many of each it wrote."""
+
+    marks: Any
+    endings: Any
+    oddities: Any
+    written: Any  # i8 [MARKS, ENDINGS, ODDITIES]
+
+
+MARKS, ENDINGS, ODDITIES = range(3)
+
+
 @kernel
-def write_mark(marks: Any, number: int, slot: Any, at: int, closed: int, reason: int, lost: int) -> int:
-    mark = marks[number]
+def next_row(told: Told, kind: int) -> int:
+    """The number of the next row of a kind, which is counted with that."""
+    number = told.written[kind]
+    told.written[kind] = number + 1
+    return number
+
+
+@kernel
+def write_mark(told: Told, slot: Any, at: int, closed: int, reason: int, lost: int) -> None:
+    mark = told.marks[next_row(told, MARKS)]
     mark.key0 = slot.key0
     mark.key1 = slot.key1
     mark.at = at
     mark.closed = closed
     mark.reason = reason
     mark.lost = lost
-    return number + 1
 
 
 @kernel
-def write_oddity(oddities: Any, number: int, slot: Any, scans: ScanColumns, row: int, oddity: int) -> int:
-    odd = oddities[number]
+def write_oddity(told: Told, slot: Any, scans: ScanColumns, row: int, oddity: int) -> None:
+    odd = told.oddities[next_row(told, ODDITIES)]
     odd.key0 = slot.key0
     odd.key1 = slot.key1
     odd.occurred = scans.occurred[row]
@@ -56,13 +75,12 @@ def write_oddity(oddities: Any, number: int, slot: Any, scans: ScanColumns, row:
     odd.status = scans.status[row]
     odd.previous_status = slot.status
     odd.oddity = oddity
-    return number + 1
 
 
 @kernel
-def write_ending(endings: Any, number: int, slot: Any, background: Any, scans: ScanColumns, row: int) -> int:
+def write_ending(told: Told, slot: Any, background: Any, scans: ScanColumns, row: int) -> None:
     """Before the scan changes the slot."""
-    ending = endings[number]
+    ending = told.endings[next_row(told, ENDINGS)]
     ending.key0 = slot.key0
     ending.key1 = slot.key1
     ending.occurred = scans.occurred[row]
@@ -87,4 +105,3 @@ def write_ending(endings: Any, number: int, slot: Any, background: Any, scans: S
     ending.scan_longitude = scans.longitude[row]
     ending.latitude = background.latitude
     ending.longitude = background.longitude
-    return number + 1
