@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, gammaln
+from scipy.special import betainc
 
 F64: TypeAlias = npt.NDArray[np.float64]
 Marks: TypeAlias = npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ class Fit:
 
     def log_variance(self, calendar: F64) -> F64:
         """How unsure the log of the mean is, cells by steps."""
-        spread: F64 = np.einsum("sp,cpq,sq->cs", calendar, self.covariance, calendar, optimize=True)
+        spread: F64 = ((calendar @ self.covariance) * calendar).sum(axis=2)
         return spread
 
 
@@ -141,17 +141,3 @@ def upper_tail(counts: F64, mean: F64, dispersion: F64) -> F64:
     at_least = np.where(counts > 0, betainc(np.maximum(counts, 1), size, failure), 1.0)
     tail: F64 = (at_least + betainc(counts + 1, size, failure)) / 2
     return tail
-
-
-def log_ratio(counts: F64, mean: F64, raised: F64, dispersion: F64) -> F64:
-    """Log of how much likelier the counts are under the raised mean than under the usual one."""
-    scale = np.maximum(dispersion, NEARLY_POISSON) - 1
-    usual, more = np.maximum(mean, 1e-9) / scale, np.maximum(raised, 1e-9) / scale
-    ratio: F64 = (
-        gammaln(counts + more)
-        - gammaln(more)
-        - gammaln(counts + usual)
-        + gammaln(usual)
-        - (more - usual) * np.log1p(scale)
-    )
-    return ratio

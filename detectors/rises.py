@@ -16,12 +16,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from detectors.counts import F64, Marks, log_ratio
+from detectors.counts import F64, NEARLY_POISSON, Marks
+from detectors.rise_kernels import Hypotheses, Scratch, Steps, weigh
 
 I64: TypeAlias = npt.NDArray[np.int64]
-
-
-LEAST = 0.05  # of the usual: what a fall leaves
 
 
 @dataclass(frozen=True)
@@ -47,45 +45,40 @@ class Rises:
         return tuple(sorted({part for shape in self.shapes for part in shape}))
 
     @cached_property
-    def hypotheses(self) -> tuple[F64, I64, F64, F64]:
-        """For each shape and age: which steps count under which part (parts times steps, by hypotheses), the age,
-        the log of the prior, and the part that the newest step would be at.
-        """
-        chosen, ages, priors, newest = [], [], [], []
+    def hypotheses(self) -> Hypotheses:
+        """For each shape and age: which part each step from the first is at, the age and the log of the prior."""
+        runs, ages, priors = [], [], []
         for shape in self.shapes:
             share = 1 / (len(self.shapes) * len(self.heights) * (self.fresh + len(shape) - 1))
+            run = [self.parts.index(part) for part in shape] + [0] * (self.steps - len(shape))
             for age in range(len(shape)):
-                marks = np.zeros((len(self.parts), self.steps))
-                for step, part in enumerate(shape[: age + 1]):
-                    marks[self.parts.index(part), self.steps - 1 - age + step] = 1.0
-                chosen.append(marks.reshape(-1))
+                runs.append(run)
                 ages.append(age)
                 priors.append(np.log(share * (self.fresh if age == 0 else 1.0)))
-                newest.append(shape[age])
-        return np.array(chosen).T, np.array(ages), np.array(priors), np.array(newest)
+        return Hypotheses(
+            np.array(self.heights), np.array(self.parts), np.array(runs), np.array(ages), np.array(priors)
+        )
+
+    @cached_property
+    def _scratch(self) -> Scratch:
+        parts, ways = len(self.parts), len(self.hypotheses.age)
+        return Scratch(np.zeros((parts, self.steps)), np.zeros(parts), np.zeros((len(self.heights), ways)))
 
     def judge(self, counts: F64, mean: F64, dispersion: F64, log_variance: F64, skip: Marks) -> Verdicts:
         """All cells by `steps`, the newest last. `skip` marks steps without data: they say nothing."""
-        chosen, ages, priors, newest = self.hypotheses
-        spread = dispersion[:, None] + mean * log_variance  # an uncertain mean widens what is usual
-        deviation = np.sqrt(dispersion[:, None] * mean)
-        cells, said = len(counts), []
-        for height in self.heights:
-            raised = mean[:, None] + height * np.array(self.parts)[:, None] * deviation[:, None]
-            raised = np.maximum(raised, LEAST * mean[:, None])
-            ratio = log_ratio(counts[:, None], mean[:, None], raised, spread[:, None])
-            ratio = np.where(skip[:, None], 0.0, np.minimum(ratio, self.step_limit))
-            # where the excess now would be less than one case, the rise is as good as over
-            present = -np.expm1(-abs(height) * np.outer(deviation[:, -1], newest))
-            said.append(
-                ratio.reshape(cells, len(chosen)) @ chosen + priors + np.log(np.maximum(present, 1e-300))
-            )
-        stacked = np.concatenate(said, axis=1)
-        best = stacked.argmax(axis=1)
-        top = stacked[np.arange(cells), best]
-        log_evidence = top + np.log(np.exp(stacked - top[:, None]).sum(axis=1))
-        log_evidence = np.where(skip[:, -1], -np.inf, log_evidence)
-        return Verdicts(log_evidence, ages[best % len(ages)], np.array(self.heights)[best // len(ages)])
+        steps = Steps(*(np.ascontiguousarray(one) for one in (counts, mean, log_variance, skip, dispersion)))
+        log_evidence, best = np.empty(len(counts)), np.zeros(len(counts), np.int64)
+        weigh(
+            steps,
+            self.hypotheses,
+            NEARLY_POISSON - 1.0,
+            float(self.step_limit),
+            self._scratch,
+            log_evidence,
+            best,
+        )
+        height, way = np.divmod(best, len(self.hypotheses.age))
+        return Verdicts(log_evidence, self.hypotheses.age[way], self.hypotheses.heights[height])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from detectors.clock import DAY, HOUR
 from detectors.interfaces import SCHEMAS, Window
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
+from detectors.rises import Rises, plateau
 from detectors.signoff_kernels import SLOTS, by_the_clock
 from detectors.tables import Coded
 from detectors.transit import Transit, Waiting
@@ -34,6 +35,8 @@ def warm() -> None:
     )
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
+    cell = np.ones((1, 1))
+    Rises((plateau(1),), (1.0,)).judge(cell, cell, np.ones(1), cell, np.zeros((1, 1), np.bool_))
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
 
 

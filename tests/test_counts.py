@@ -8,9 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import gammaln
 
-from detectors.counts import fit, harmonics, log_ratio, upper_tail
+from detectors.counts import NEARLY_POISSON, fit, harmonics, upper_tail
 from detectors.pattern import DAYS, DAYS_ALARM, WEEKS, WEEKS_ALARM
+from detectors.rise_kernels import FEW, LEAST, log_ratio
 from detectors.rises import Rises, discoveries, plateau, ramp
 from detectors.usual import Usual
 
@@ -55,9 +59,31 @@ def test_small_counts_are_judged_by_the_middle_of_their_chance() -> None:
 
 
 def test_the_ratio_of_likelihoods_is_one_on_average_when_nothing_happens() -> None:
-    mean, dispersion = np.full(200_000, 6.0), np.full(200_000, 2.0)
-    counts = negative_binomial(np.random.default_rng(1), mean, 2.0)
-    assert np.exp(log_ratio(counts, mean, mean * 1.5, dispersion)).mean() == pytest.approx(1.0, abs=0.02)
+    counts = negative_binomial(np.random.default_rng(1), np.full(200_000, 6.0), 2.0)
+    ratios = [math.exp(log_ratio(count, 6.0, 9.0, 1.0)) for count in counts]
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.02)
+
+
+@given(
+    count=st.floats(0, 2000),
+    mean=st.floats(1e-3, 500),
+    times=st.floats(LEAST, 50),
+    scale=st.floats(NEARLY_POISSON - 1, 20),
+)
+def test_the_ratio_of_likelihoods_is_that_of_two_negative_binomials(
+    count: float, mean: float, times: float, scale: float
+) -> None:
+    def log_chance(cases: float, usual: float) -> float:
+        size = usual / scale
+        return float(
+            gammaln(cases + size) - gammaln(size) - gammaln(cases + 1) + cases * math.log(scale / (1 + scale))
+        ) - size * math.log1p(scale)
+
+    for cases in (math.floor(count), count, math.floor(min(count, FEW))):
+        expected = log_chance(cases, mean * times) - log_chance(cases, mean)
+        assert log_ratio(float(cases), mean, mean * times, scale) == pytest.approx(
+            expected, rel=1e-6, abs=1e-5
+        )
 
 
 def test_a_jump_is_seen_at_once_and_a_calm_week_is_not() -> None:

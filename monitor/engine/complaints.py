@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import polars as pl
@@ -16,6 +17,7 @@ from monitor.vocabulary import Status
 COMPLAINT: TypeAlias = dict[str, Any]  # a row of the `complaints` frame
 REMEMBERED: Final = 200_000  # ids a generation
 LIMIT: Final = 500_000
+_ORDER: Final = itemgetter("received", "complaint_id")
 _DELIVERED: Final = (Status.DELIVERED, Status.COLLECTED)
 
 
@@ -47,7 +49,7 @@ class ComplaintLog:
             self._start += done
         if not rows:
             return empty("complaints")
-        return pl.DataFrame(rows, schema=dict(SCHEMAS["complaints"])).sort("received", "complaint_id")
+        return pl.DataFrame(sorted(rows, key=_ORDER), schema=dict(SCHEMAS["complaints"]))
 
     def state(self) -> dict[str, Any]:
         return {"rows": self._rows, "start": self._start, "cursors": self._cursors}
