@@ -21,7 +21,7 @@ _CROWD: Final = 2.0  # others that make a gesture
 class Gestures:
     """Sign-offs without a courier are nobody's gesture and are not kept."""
 
-    def __init__(self, *, kept_hours: float = 6.0, capacity: int = 100_000) -> None:
+    def __init__(self, *, kept_hours: float = 6.0, capacity: int = 500_000) -> None:
         self._kept = int(kept_hours * HOUR)
         self._capacity = capacity
         self._begin()

@@ -33,7 +33,7 @@ from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.minor import to_major
 from monitor.notices import Notices
-from monitor.notifications import Held, Notifications
+from monitor.notifications import Notifications
 from monitor.openapi import openapi_route
 from monitor.patience import Patience
 from monitor.records import when
@@ -106,7 +106,8 @@ class Daemon:
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
-    held: dict[Held, int] = field(default_factory=dict)  # as the metric has them
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)  # as metrics have them
+    unread: int = 0  # likewise
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -280,10 +281,19 @@ class Daemon:
         for state, count in states.items():
             gauge("open_incidents").labels(state=state).set(count)
         gauge("shadow").set(self.settings.shadow)
-        held = self.metrics.counter("notifications_held")
-        for reason, count in self.notifications.held_counts.items():
-            held.labels(reason=reason.value).inc(count - self.held.get(reason, 0))
-        self.held = dict(self.notifications.held_counts)
+        held = {reason.value: count for reason, count in self.notifications.held_counts.items()}
+        self._run_on("notifications_held", "reason", held)
+        self._run_on("event_outcomes", "outcome", self.engine.outcomes())
+        self.metrics.counter("unread_rows").inc(self.engine.place.dropped_rows - self.unread)
+        self.unread = self.engine.place.dropped_rows
+
+    def _run_on(self, name: str, label: str, totals: Mapping[str, int]) -> None:
+        """A counter by what was added to totals that others keep."""
+        counter, before = self.metrics.counter(name), self.totals.get(name, {})
+        for value, total in totals.items():
+            if more := total - before.get(value, 0):
+                counter.labels(**{label: value}).inc(more)
+        self.totals[name] = dict(totals)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, and whether it is still the one that we know."""

@@ -34,8 +34,11 @@ CATALOGUE: Final = (
     Metric(
         "counter",
         "event_outcomes",
-        "What the engine made of scans: applied, duplicate, out_of_order ...",
+        "What the engine made of events: applied, duplicate, out_of_order, table_full ...",
         ("outcome",),
+    ),
+    Metric(
+        "counter", "unread_rows", "Sign-offs, odd scans and complaints that no detector could read in time."
     ),
     Metric("counter", "deadletter", "Events that could not be read, by reason.", ("reason",)),
     Metric(

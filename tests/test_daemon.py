@@ -162,6 +162,19 @@ async def test_metrics_are_clean_and_say_nothing_of_persons(
             assert private not in text
 
 
+async def test_what_became_of_events_is_counted(tmp_path: Path, standin: Standin, clock: Clock) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await late_parcel(shop)
+        await shop.pass_time(1)
+        applied = await shop.value("event_outcomes_total", outcome="applied")
+        assert applied >= 1
+        assert await shop.value("event_outcomes_total", outcome="duplicate") == applied
+        assert await shop.value("event_outcomes_total", outcome="applied") == applied
+    async with running(tmp_path, standin, clock) as shop:
+        assert await shop.value("event_outcomes_total", outcome="applied") == 0
+
+
 async def test_a_reload_takes_new_limits_and_a_wrong_one_changes_nothing(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:

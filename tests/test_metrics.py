@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from prometheus_client import generate_latest
 
+import monitor
 from monitor.metrics import CATALOGUE, Metrics
 
 
@@ -13,6 +15,14 @@ def test_every_name_of_the_catalogue_is_exposed_once() -> None:
     for metric in CATALOGUE:
         name = f"forestall_{metric.name}" + {"counter": "_total", "info": "_info"}.get(metric.type, "")
         assert text.count(f"# TYPE {name} ") == 1
+
+
+def test_every_metric_of_the_catalogue_is_moved_somewhere() -> None:
+    package = Path(monitor.__file__).parent
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "metrics.py"
+    )
+    assert [metric.name for metric in CATALOGUE if f'"{metric.name}"' not in code] == []
 
 
 def test_promtool_finds_nothing_to_say(requires: Callable[[str], str]) -> None:

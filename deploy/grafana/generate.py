@@ -62,7 +62,7 @@ OPERATIONS: Final = (
                 "cps",
             ),
             Panel(
-                "What became of scans",
+                "What became of events",
                 {"{{outcome}}": "sum by (outcome) (rate(forestall_event_outcomes_total{}[5m]))"},
                 "cps",
             ),

@@ -30,6 +30,9 @@ class ComplaintLog:
         self._cursors = dict.fromkeys(readers, 0)
         self.dropped = 0
 
+    def waiting(self, reader: str) -> int:
+        return self._start + len(self._rows) - max(self._cursors[reader], self._start)
+
     def append(self, rows: Sequence[COMPLAINT]) -> None:
         if not self._cursors:
             return

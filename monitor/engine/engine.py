@@ -118,6 +118,7 @@ class Engine:
         self.census_at: Instant = 0
         self.census_left: set[int] = set()
         self.hasten_left: set[int] = set()
+        self._outcomes_before = np.zeros(len(Outcome), np.int64)
 
     # -- in ----------------------------------------------------------------------------------------------------
 
@@ -223,8 +224,10 @@ class Engine:
         return float(self.stage.table.used.sum()) / float(self.stage.world.rules[0])
 
     def outcomes(self) -> dict[str, int]:
-        """Events by what became of them, since the beginning; names are a metric's labels."""
-        return {outcome.name.lower(): int(self.stage.world.outcomes[outcome]) for outcome in Outcome}
+        """Events by what became of them, since this engine began or was loaded; names are a metric's labels."""
+        counts = self.stage.world.outcomes - self._outcomes_before
+        counts[Outcome.DUPLICATE] += self.complaints.repeated
+        return {outcome.name.lower(): int(counts[outcome]) for outcome in Outcome}
 
     def feeds(self) -> dict[str, Mapping[str, int]]:
         """Per feed: events, newest_occurred, newest_received, live, and held (1 while its stalls are held back)."""
@@ -300,7 +303,9 @@ class Engine:
 
     def load(self, data: bytes) -> str:
         """Into a fresh engine; returns the position. Raises `dumping.DumpError` with the reason."""
-        return dumping.load(self, data)
+        position = dumping.load(self, data)
+        self._outcomes_before = self.stage.world.outcomes.copy()
+        return position
 
 
 _NO_ROWS: Final = np.zeros(0, DUE)

@@ -29,6 +29,10 @@ class RowLog:
     def is_read(self) -> bool:
         return bool(self._cursors)
 
+    def waiting(self, reader: str) -> int:
+        """Rows that this reader has not seen."""
+        return self._end - max(self._cursors[reader], self._start)
+
     def append(self, rows: Records) -> None:
         if not self.is_read or not len(rows):
             return

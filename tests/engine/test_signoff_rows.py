@@ -1,13 +1,19 @@
-"""What the place stage hands over about orders that cannot be, and where a parcel should have gone."""
+"""What the place stage hands over about sign-offs and orders that cannot be, and when."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pytest
+
 from config.detection import DetectionSettings
 from detectors.findings import Finding, Kind
 from detectors.interfaces import Window
+from monitor.engine import place_stage
+from monitor.engine.layout import ODDITY
+from monitor.engine.rows import RowLog
 from monitor.vocabulary import Status
 from tests.engine.shop import HOUR, START, Scan, Shop, order
 
@@ -70,3 +76,32 @@ def test_the_setting_for_cash_on_delivery_reaches_the_detector() -> None:
         shop.order(order("O-1", "paid", START - 2 * HOUR))
         found = shop.until(START + HOUR)
         assert [one.subject.id for one in found if one.kind is Kind.SIGNATURE_SUSPECT] == asked
+
+
+class Seldom(Watcher):
+    every = 24 * HOUR
+
+
+def test_a_detector_for_which_many_rows_wait_does_not_wait_until_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(place_stage, "MANY", 3)
+    watcher = Seldom()
+    shop = Shop(place=[watcher])
+    shop.until(START)
+    for number in range(5):
+        at = START + (number + 1) * HOUR
+        shop.scan(Scan(f"P{number}", Status.OUT_FOR_DELIVERY, at - HOUR // 2))
+        shop.scan(Scan(f"P{number}", Status.DELIVERED, at))
+        shop.until(at)
+        assert len(watcher.signoffs) == (3 if number >= 2 else 0)
+
+
+def test_rows_that_no_detector_could_read_are_counted() -> None:
+    log = RowLog(ODDITY, ["one", "other"], limit=5)
+    for _ in range(4):
+        log.append(np.zeros(2, ODDITY))
+    assert log.dropped == 4
+    assert log.waiting("one") == 4
+    assert len(log.read("one")) == 4
+    assert (log.waiting("one"), log.waiting("other")) == (0, 4)
