@@ -188,7 +188,7 @@ class DetectionSettings(Section):
         description="so long after a feed speaks again: if half of what was expected in its silence has come by then, who"
         " was not heard of stood still",
     )
-    look_hours: float = Field(6, gt=0, description="between two looks of the parcel detectors at a parcel")
+    look_hours: float = Field(3, gt=0, description="between two looks of the parcel detectors at a parcel")
     refresh_minutes: float = Field(60, gt=0, description="between two estimates of what is usual")
     remembered_events: int = Field(1_048_576, ge=4096, description="event ids kept to know repeats by")
     stalls: StallSettings = StallSettings()

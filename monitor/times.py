@@ -47,13 +47,6 @@ def parse_time(text: str) -> int | None:
     return (seconds - away) * 1000 + int((found[7] or "0")[:3].ljust(3, "0"))
 
 
-def format_time(milliseconds: int) -> str:
-    """In UTC, with milliseconds only where there are some."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    parts = "milliseconds" if milliseconds % 1000 else "seconds"
-    return moment.isoformat(timespec=parts).replace("+00:00", "Z")
-
-
 @njit(cache=True, nogil=True)
 def _two(text: int, at: int) -> np.int64:
     """Two digits, or a number too large for every field."""

@@ -50,7 +50,7 @@ __all__ = [
 Value: TypeAlias = bytes | str | int | float
 Fields: TypeAlias = Mapping[str, Value]
 
-OLDEST = (6, 2)  # XAUTOCLAIM; Valkey's compatibility version is 7.2 or newer
+OLDEST = (6, 2)  # XTRIM by MINID; Valkey's compatibility version is 7.2 or newer
 TIMEOUT_SECONDS = 10.0
 
 
@@ -305,9 +305,6 @@ class Store:
     async def hash_delete(self, key: str, *names: str) -> int:
         return cast("int", await self.call("HDEL", key, *names)) if names else 0
 
-    async def set_add(self, key: str, *members: Value) -> int:
-        return cast("int", await self.call("SADD", key, *members)) if members else 0
-
     async def set_remove(self, key: str, *members: Value) -> int:
         return cast("int", await self.call("SREM", key, *members)) if members else 0
 
@@ -320,9 +317,6 @@ class Store:
     async def sorted_range(self, key: str, low: Value, high: Value, limit: int = 1000) -> list[bytes]:
         """Members with scores from `low` to `high`, lowest first."""
         return cast("list[bytes]", await self.call("ZRANGEBYSCORE", key, low, high, "LIMIT", 0, limit))
-
-    async def sorted_remove(self, key: str, *members: Value) -> int:
-        return cast("int", await self.call("ZREM", key, *members)) if members else 0
 
     # Streams
 
@@ -363,39 +357,6 @@ class Store:
     async def stream_trim(self, stream: str, oldest: str) -> int:
         """Drops the entries before `oldest`; never by length, which would drop what nobody has read."""
         return cast("int", await self.call("XTRIM", stream, "MINID", oldest))
-
-    async def group_create(self, stream: str, group: str, start: str = "0") -> None:
-        """A consumer group (and the stream); one that exists is left as it is."""
-        try:
-            await self.call("XGROUP", "CREATE", stream, group, start, "MKSTREAM")
-        except StoreRefusedError as error:
-            if error.code != "BUSYGROUP":
-                raise
-
-    async def group_read(
-        self, group: str, consumer: str, streams: Sequence[str], *, count: int, seconds: float | None = None
-    ) -> dict[str, list[Entry]]:
-        block: tuple[Value, ...] = ("BLOCK", max(1, int(seconds * 1000))) if seconds else ()
-        new = [">"] * len(streams)
-        command = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *streams, *new)
-        return _streams(await (self.wait(seconds, *command) if seconds else self.call(*command)))
-
-    async def group_claim(
-        self, stream: str, group: str, consumer: str, *, idle_ms: int, count: int, start: str = "0-0"
-    ) -> tuple[str, list[Entry]]:
-        """Takes over what another consumer left unfinished for `idle_ms`; returns where to go on, "0-0" at the end."""
-        found = await self.call("XAUTOCLAIM", stream, group, consumer, idle_ms, start, "COUNT", count)
-        return found[0].decode(), _entries(entry for entry in found[1] if entry)
-
-    async def group_pending(
-        self, stream: str, group: str, count: int = 1000
-    ) -> list[tuple[str, str, int, int]]:
-        """Delivered and not acknowledged: id, consumer, milliseconds idle, deliveries."""
-        found = await self.call("XPENDING", stream, group, "-", "+", count)
-        return [(entry.decode(), who.decode(), idle, times) for entry, who, idle, times in found]
-
-    async def acknowledge(self, stream: str, group: str, *ids: str) -> int:
-        return cast("int", await self.call("XACK", stream, group, *ids)) if ids else 0
 
 
 def _flat(fields: Fields) -> list[Value]:

@@ -17,6 +17,7 @@ from config.settings import EngineSettings
 from detectors import registry
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Arrivals, ParcelDetector, PlaceDetector
+from detectors.survival import WHOLE_WAY
 from monitor import packing
 from monitor.columns import Batch, Scans
 from monitor.engine import dumping
@@ -89,7 +90,8 @@ class Engine:
             }
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
         if parcel is None:
-            parcel = [registry.parcel(name, shop) for name in registry.PARCEL]
+            looks = {"late_predicted": {"every_hours": detection.look_hours}}
+            parcel = [registry.parcel(name, shop, **looks.get(name, {})) for name in registry.PARCEL]
         self.names = names
         self.now: Instant = 0
         self.stage = ParcelStage(settings, detection, names)
@@ -285,7 +287,7 @@ class Engine:
         for detector in self._arrivals:
             if (known := detector.expected(row, self.now)) is not None:
                 return known
-        times = self.stage.learned.remaining(slot.lane, 0, (self.now - accepted) / 1000, _QUANTILES)
+        times = self.stage.learned.remaining(slot.lane, WHOLE_WAY, (self.now - accepted) / 1000, _QUANTILES)
         if times is None:
             return None
         low, middle, high = (accepted + round(seconds * 1000) for seconds in times)

@@ -120,10 +120,6 @@ class Incidents:
         """None where it is one of a carrier's scattered findings: they have no cause in common to budget for."""
         return self.roster.incident_of(finding_id)
 
-    def mutes_of(self, finding_id: str) -> tuple[tuple[Mute, str], ...]:
-        incident = self.roster.holding(finding_id)
-        return incident.mutes if incident else ()
-
     def counts(self) -> dict[tuple[str, str], int]:
         """By family and phase, for the metrics."""
         counts: dict[tuple[str, str], int] = {}

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from config.detection import DetectionSettings
+from config.settings import EngineSettings
 from detectors.interfaces import Verdict
 from detectors.tables import LANE, FrameTable, Table
+from monitor.engine import Engine
+from monitor.names import Names
 from monitor.vocabulary import Status
 from tests.engine.shop import HOUR, START, Scan, Shop, order
 
@@ -63,3 +67,9 @@ def test_each_look_brings_the_parcels_that_are_live_and_no_orders() -> None:
     shop.until(START + 4 * HOUR)
     assert set(names) in looker.looks
     assert looker.looks[-1] == set(names[1::2])
+
+
+def test_how_often_a_parcel_is_looked_at_is_a_setting() -> None:
+    settings, detection = EngineSettings(max_live_parcels=1000), DetectionSettings(look_hours=1.5)
+    every = {one.name: one.every for one in Engine(settings, detection, Names()).watching._detectors}
+    assert every["late_predicted"] == 1.5 * HOUR

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.records import when
 from monitor.scancolumns import times
-from monitor.times import EARLIEST, LATEST, format_time, parse_time
+from monitor.times import EARLIEST, LATEST, parse_time
 
 BASE = "2026-02-28T23:59:59.5+08:00"
 
@@ -27,7 +28,7 @@ def test_every_time_in_range_is_read_exactly(naive: datetime, away: int) -> None
     column = times([text, ""])
     assert column is not None
     assert column.tolist() == [expected, 0]
-    assert parse_time(format_time(expected)) == expected
+    assert parse_time(when(expected)) == expected
 
 
 @pytest.mark.parametrize(
