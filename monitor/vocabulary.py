@@ -71,4 +71,3 @@ class DeadReason(StrEnum):
     TOO_LARGE = "too_large"
     UNKNOWN_CODE = "unknown_code"  # a provider's code without an entry; the event itself is kept
     BAD_FRAME = "bad_frame"
-    TABLE_FULL = "table_full"
