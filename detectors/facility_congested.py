@@ -89,7 +89,7 @@ class FacilityCongested:
         self._numbers = Rows()
         self._flow = np.zeros((0, 2))  # arrivals and departures an hour, averaged
         self._flow_usual = np.zeros(0)  # departures an hour, slowly averaged
-        self._stalled_share = np.zeros((0, 2))  # decayed parcels stalled, parcels held
+        self._stalled_share = np.zeros((0, 3))  # decayed parcels stalled, parcels held, days
         self._network_days = 0.0
         self._hot_since: dict[int, Instant] = {}  # by row of the stock's usual
         self._told: dict[
@@ -204,7 +204,7 @@ class FacilityCongested:
             usual=judged.usual.item(at),
             ratio=signs.ratio.item(at),
             traffic_ratio=signs.traffic.item(at),
-            stalled=int(facilities.stalled[at]),
+            stalled=int(min(facilities.stalled[at], facilities.stock[at])),
             stalled_usual=signs.stalled_usual.item(at),
             arrivals_per_hour=arrivals,
             departures_per_hour=departures,
@@ -219,7 +219,7 @@ class FacilityCongested:
         more = size - len(self._flow)
         if more > 0:
             self._flow = np.concatenate([self._flow, np.zeros((more, 2))])
-            self._stalled_share = np.concatenate([self._stalled_share, np.zeros((more, 2))])
+            self._stalled_share = np.concatenate([self._stalled_share, np.zeros((more, 3))])
             self._flow_usual = np.concatenate([self._flow_usual, np.zeros(more)])
 
     def state(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class FacilityCongested:
         self._numbers.forget()
         self._flow = unpack(state["flow"])
         self._flow_usual = unpack(state["flow_usual"])
-        self._stalled_share = unpack(state["stalled_share"])
+        self._stalled_share = _with_days(unpack(state["stalled_share"]))
         self._network_days = float(state["network_days"])
         self._hot_since = {
             self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
@@ -247,6 +247,11 @@ class FacilityCongested:
         self._told = {
             self._stock.row(one.subject.id): int(one.evidence["stock"]) for one in self._episodes.all()
         }
+
+
+def _with_days(share: F64) -> F64:
+    """Of a checkpoint that knew of none: as if the usual had been learned for a memory's length."""
+    return share if share.shape[1] == 3 else np.column_stack([share, np.full(len(share), 7.0)])
 
 
 def _watched(rows: npt.NDArray[Any], signs: Signs, stock: F64) -> list[_Watched]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from detectors.clock import DAY, HOUR, MINUTE
 from detectors.facility_congested import FacilityCongested
 from detectors.findings import CloseReason, Finding, State
 from detectors.interfaces import SCHEMAS, Window, empty
+from detectors.plain import pack, unpack
 
 MONDAY = 1_767_542_400_000  # 2026-01-05 00:00 in Shanghai
 STEP = 10 * MINUTE
@@ -123,6 +125,48 @@ def test_a_constant_hub_of_zero_variance_needs_more_than_a_flicker() -> None:
         stock = 100 if step < 990 else 110
         assert detector.run(window(now, now + STEP, facilities=frame(stock))) == []
         now += STEP
+
+
+def hubs(hour: float, *, stalled: int, warehouse: int = 0) -> pl.DataFrame:
+    """Hubs that are full in the afternoon and nearly empty at night, where some parcels stand still for days; and a
+    warehouse that never holds any.
+    """
+    stock = round(220 + 190 * math.cos((hour - 15) * math.pi / 12))
+    blank = {"region": None, "carrier": None, "arrived": 20, "departed": 20, "delivered": 0}
+    made = [
+        {"facility": f"H-{number}", **blank, "stock": stock, "stalled": min(stalled, stock)}
+        for number in range(6)
+    ]
+    made.append({"facility": "W", **blank, "stock": 0, "stalled": warehouse})
+    return pl.DataFrame(made, schema=dict(SCHEMAS["facilities"]))
+
+
+def days_of(
+    detector: FacilityCongested, days: float, *, stalled: int = 14, warehouse: int = 0
+) -> list[Finding]:
+    found: list[Finding] = []
+    for step in range(round(days * DAY / STEP)):
+        now = MONDAY + step * STEP
+        frame = hubs(now % DAY / HOUR, stalled=stalled, warehouse=warehouse)
+        found += detector.run(window(now, now + STEP, facilities=frame))
+    return found
+
+
+def test_parcels_that_always_stand_still_are_no_jam_when_the_hub_empties_at_night() -> None:
+    assert days_of(FacilityCongested(), 8) == []
+
+
+def test_what_stands_still_elsewhere_is_no_jam_of_a_facility_that_holds_nothing() -> None:
+    assert days_of(FacilityCongested(), 4, warehouse=40) == []
+
+
+def test_a_checkpoint_without_the_days_of_the_usual_share_is_read() -> None:
+    first, second = FacilityCongested(), FacilityCongested()
+    days_of(first, 5)
+    state = first.state()
+    older = {**state, "stalled_share": pack(unpack(state["stalled_share"])[:, :2].copy())}
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(older)))
+    assert days_of(second, 2) == []
 
 
 @pytest.mark.parametrize("days", [0.5, 9.0, 10.2])
