@@ -2,7 +2,9 @@
 
 import os
 
-# Our frames are small: handing them to a thread pool costs more than the work. Read when polars is first imported.
+# Our frames and matrices are small: handing them to threads costs more than the work, and one that waits for another
+# keeps a processor busy. Read when polars and numpy are first imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"
