@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
-from detectors.interfaces import ParcelDetector, Verdict
+from detectors.interfaces import ParcelDetector, Verdict, Waits
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
@@ -36,6 +36,7 @@ class Watching:
         judge: Judge,
         episodes: ParcelEpisodes,
         detectors: Sequence[ParcelDetector],
+        census_ms: int,
     ) -> None:
         if len(detectors) > MOST:
             raise ValueError(f"at most {MOST} parcel detectors fit a slot, not {len(detectors)}")
@@ -44,6 +45,8 @@ class Watching:
         self._judge = judge
         self._episodes = episodes
         self._detectors = detectors
+        self._waiters = [detector for detector in detectors if isinstance(detector, Waits)]
+        self._census_ms = census_ms
         self._looked = {detector.name: [0] * BUCKETS for detector in detectors}
         self._endings: list[Records] = []
 
@@ -88,6 +91,16 @@ class Watching:
         for detector in self._detectors:
             detector.learn(frame, now)
 
+    def waited(self, now: Instant) -> None:
+        """Tells of the census that is complete, and begins anew."""
+        waited, world = self._stage.waited, self._stage.world
+        if self._waiters and waited.by_age.any():
+            waiting = self._frames.waiting(waited, world.lanes, self._stage.lane_count, self._census_ms)
+            for detector in self._waiters:
+                detector.waited(waiting, now)
+        waited.by_lane[waited.by_age > 0] = 0
+        waited.by_age[:] = 0
+
     def look(self, buckets: Sequence[int], now: Instant) -> list[Finding]:
         """Brings the parcels of these buckets to each detector that has not seen them for its `every`."""
         found: list[Finding] = []
@@ -96,7 +109,7 @@ class Watching:
             due = [bucket for bucket in buckets if now - looked[bucket] >= detector.every]
             for bucket in due:
                 looked[bucket] = now
-            live = self._stage.live_parcels(due)
+            live = self._stage.live_parcels(due, only_promised=detector.only_promised)
             if not len(live.places):
                 continue
             bit = DETECTOR_BIT << number
@@ -136,6 +149,7 @@ class Watching:
             "detectors": {detector.name: detector.state() for detector in self._detectors},
             "looked": self._looked,
             "endings": rows.tobytes(),
+            "waited": self._stage.waited_so_far(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -145,3 +159,5 @@ class Watching:
                 self._looked[detector.name] = list(state["looked"][detector.name])
         rows = np.frombuffer(state["endings"], ENDING)
         self._endings = [rows.copy()] if len(rows) else []
+        if "waited" in state:  # younger than the format
+            self._stage.put_waited(state["waited"])

@@ -12,7 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.interfaces import Waiting
 from detectors.tables import I64, JOINT, LANE, PAIR, Coded
+from monitor.engine.kernels.state import Waited
 from monitor.engine.layout import Oddity, Records
 from monitor.engine.places import Places
 from monitor.engine.record_table import (
@@ -180,6 +182,22 @@ class Frames:
                 "estimated": behind("estimated"),
                 "open": of("open", lambda bits: (bits & np.uint8(bit)) != 0),
             },
+        )
+
+    def waiting(self, waited: Waited, lanes: Records, lane_count: int, span: int) -> Waiting:
+        """`span` in milliseconds: between two censuses."""
+        cells = np.flatnonzero(waited.by_age)
+        ways = np.concatenate(
+            [np.arange(lane_count + 1), len(lanes) + np.arange(len(self._names.carriers) + 1)]
+        )
+        counts = waited.by_lane[cells][:, ways].astype(np.int64)
+        seen = counts.any(axis=0)
+        ways = ways[seen]
+        carrier = np.concatenate(
+            [lanes["carrier"][ways[ways < len(lanes)]], ways[ways >= len(lanes)] - len(lanes)]
+        )
+        return Waiting(
+            cells, counts[:, seen], Coded(carrier, self._carriers), Coded(ways, self._lanes_of(lanes)), span
         )
 
     def finished(self, endings: Records, lanes: Records) -> RecordTable:
