@@ -92,14 +92,11 @@ class Watching:
             detector.learn(frame, now)
 
     def waited(self, now: Instant) -> None:
-        """Tells of the census that is complete, and begins anew."""
-        waited, world = self._stage.waited, self._stage.world
-        if self._waiters and waited.by_age.any():
-            waiting = self._frames.waiting(waited, world.lanes, self._stage.lane_count, self._census_ms)
-            for detector in self._waiters:
-                detector.waited(waiting, now)
-        waited.by_lane[waited.by_age > 0] = 0
-        waited.by_age[:] = 0
+        """Tells of the census that is complete."""
+        stage = self._stage
+        waiting = self._frames.waiting(stage.waited, stage.world.lanes, stage.lane_count, self._census_ms)
+        for detector in self._waiters:
+            detector.waited(waiting, now)
 
     def look(self, buckets: Sequence[int], now: Instant) -> list[Finding]:
         """Brings the parcels of these buckets to each detector that has not seen them for its `every`."""

@@ -185,19 +185,26 @@ class Frames:
         )
 
     def waiting(self, waited: Waited, lanes: Records, lane_count: int, span: int) -> Waiting:
-        """`span` in milliseconds: between two censuses."""
+        """`span` in milliseconds: between two censuses. Begins anew."""
         cells = np.flatnonzero(waited.by_age)
-        ways = np.concatenate(
-            [np.arange(lane_count + 1), len(lanes) + np.arange(len(self._names.carriers) + 1)]
+        known = slice(lane_count + 1), slice(len(lanes), len(lanes) + len(self._names.carriers) + 1)
+        counts = np.concatenate([waited.by_lane[cells, part] for part in known], axis=1)
+        seen = np.flatnonzero(counts.any(axis=0))
+        ways = np.where(seen > lane_count, seen - lane_count - 1 + len(lanes), seen)
+        carrier = np.where(
+            seen > lane_count,
+            seen - lane_count - 1,
+            lanes["carrier"][: lane_count + 1].take(seen, mode="clip"),
         )
-        counts = waited.by_lane[cells][:, ways].astype(np.int64)
-        seen = counts.any(axis=0)
-        ways = ways[seen]
-        carrier = np.concatenate(
-            [lanes["carrier"][ways[ways < len(lanes)]], ways[ways >= len(lanes)] - len(lanes)]
-        )
+        waited.by_age[:] = 0
+        for part in known:
+            waited.by_lane[cells, part] = 0
         return Waiting(
-            cells, counts[:, seen], Coded(carrier, self._carriers), Coded(ways, self._lanes_of(lanes)), span
+            cells,
+            counts[:, seen].astype(np.int64),
+            Coded(carrier, self._carriers),
+            Coded(ways, self._lanes_of(lanes)),
+            span,
         )
 
     def finished(self, endings: Records, lanes: Records) -> RecordTable:
