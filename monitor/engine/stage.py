@@ -276,16 +276,15 @@ class ParcelStage:
         still = self.learned.counting
         census.census(self.table, self.world, numbers, now, self._clocks, self._places, still, self.waited)
 
-    def live_parcels(self, buckets: Sequence[int], *, only_promised: bool) -> Live:
-        """Those of some buckets, or those of them with a promise, as they lie in the table."""
-        numbers = np.array(buckets, np.int64)
+    def live_parcels(self, buckets: Any, *, only_promised: bool) -> Live:
+        """Those of some buckets (an array), or those of them with a promise, as they lie in the table."""
         if only_promised:
-            numbers = numbers[self.table.promises[numbers] != 0]
-        used = int(self.table.used[numbers].sum()) + 1
+            buckets = buckets[self.table.promises[buckets] != 0]
+        used = int(self.table.used[buckets].sum()) + 1
         if len(self._live.places) < used:  # kept: fresh memory costs more than to fill it
             room = used + used // 4
             self._live = Live(*(np.empty(room, kind) for kind in _LIVE))
-        rows = sweep.find_live(self.table, numbers, only_promised, *self._live)
+        rows = sweep.find_live(self.table, buckets, only_promised, *self._live)
         return Live(*(column[:rows] for column in self._live))
 
     def estimate(self, now: int) -> None:

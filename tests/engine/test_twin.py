@@ -156,7 +156,7 @@ class Both:
             found[int(cell), lane] += int(waited.by_lane[cell, way])
         assert found == self.plain.waited(self.now)
         assert waited.by_age.sum() == found.total()
-        live = self.stage.live_parcels(range(BUCKETS), only_promised=True)
+        live = self.stage.live_parcels(np.arange(BUCKETS), only_promised=True)
         slots = self.stage.table.slots[live.places]
         keys = set(zip(slots["key0"].tolist(), slots["key1"].tolist(), strict=True))
         assert keys == self.plain.promised()
