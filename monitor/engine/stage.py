@@ -331,18 +331,6 @@ class ParcelStage:
         sweep.copy_used(self.table, bucket, slots, background)
         return slots, background
 
-    def waited_so_far(self) -> list[Any]:
-        """What the census under way has counted, for a checkpoint: cells, ways and numbers."""
-        cells = np.flatnonzero(self.waited.by_age)
-        found = self.waited.by_lane[cells]
-        rows, ways = np.nonzero(found)
-        return [array.astype(np.int64).tobytes() for array in (cells[rows], ways, found[rows, ways])]
-
-    def put_waited(self, saved: Sequence[bytes]) -> None:
-        cells, ways, numbers = (np.frombuffer(part, np.int64) for part in saved)
-        self.waited.by_lane[cells, ways] = numbers
-        self.waited.by_age[:] = self.waited.by_lane.sum(axis=1)
-
     def put_slots(self, bucket: int, slots: Records, background: Records) -> bool:
         """Instead of what is in the bucket; totals are not touched. False when there is no room for all."""
         entered: int = sweep.replace(self.table, bucket, slots, background)

@@ -10,6 +10,7 @@ import numpy as np
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict, Waits
+from monitor.engine import waited
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
@@ -95,8 +96,9 @@ class Watching:
 
     def waited(self, now: Instant) -> None:
         """Tells of the census that is complete."""
-        stage = self._stage
-        waiting = self._frames.waiting(stage.waited, stage.world.lanes, stage.lane_count, self._census_ms)
+        counted = waited.read(self._stage)
+        waited.begin(self._stage)
+        waiting = self._frames.waiting(counted, self._stage.world.lanes, self._census_ms)
         for detector in self._waiters:
             detector.waited(waiting, now)
 
@@ -150,7 +152,7 @@ class Watching:
             "detectors": {detector.name: detector.state() for detector in self._detectors},
             "looked": {name: looked.tolist() for name, looked in self._looked.items()},
             "endings": rows.tobytes(),
-            "waited": self._stage.waited_so_far(),
+            "waited": waited.state(self._stage),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -161,4 +163,4 @@ class Watching:
         rows = np.frombuffer(state["endings"], ENDING)
         self._endings = [rows.copy()] if len(rows) else []
         if "waited" in state:  # younger than the format
-            self._stage.put_waited(state["waited"])
+            waited.restore(self._stage, state["waited"])

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from detectors.interfaces import Waiting
 from detectors.tables import I64, JOINT, LANE, PAIR, Coded
-from monitor.engine.kernels.state import Waited
 from monitor.engine.layout import Oddity, Records
 from monitor.engine.places import Places
 from monitor.engine.record_table import (
@@ -28,6 +27,7 @@ from monitor.engine.record_table import (
     Vocabulary,
 )
 from monitor.engine.stage import Live
+from monitor.engine.waited import Counts
 from monitor.names import Names
 
 _ODDITIES: Final = (None, *(oddity.name.lower() for oddity in Oddity))
@@ -184,27 +184,14 @@ class Frames:
             },
         )
 
-    def waiting(self, waited: Waited, lanes: Records, lane_count: int, span: int) -> Waiting:
-        """`span` in milliseconds: between two censuses. Begins anew."""
-        cells = np.flatnonzero(waited.by_age)
-        known = slice(lane_count + 1), slice(len(lanes), len(lanes) + len(self._names.carriers) + 1)
-        counts = np.concatenate([waited.by_lane[cells, part] for part in known], axis=1)
-        seen = np.flatnonzero(counts.any(axis=0))
-        ways = np.where(seen > lane_count, seen - lane_count - 1 + len(lanes), seen)
-        carrier = np.where(
-            seen > lane_count,
-            seen - lane_count - 1,
-            lanes["carrier"][: lane_count + 1].take(seen, mode="clip"),
-        )
-        waited.by_age[:] = 0
-        for part in known:
-            waited.by_lane[cells, part] = 0
+    def waiting(self, counted: Counts, lanes: Records, span: int) -> Waiting:
+        """`span` in milliseconds: between two counts."""
+        cells, ways, numbers = counted
+        alone = -1 - ways
+        carrier = np.where(ways < 0, alone, lanes["carrier"].take(ways, mode="clip"))
+        lane = np.where(ways < 0, alone + len(lanes), ways)
         return Waiting(
-            cells,
-            counts[:, seen].astype(np.int64),
-            Coded(carrier, self._carriers),
-            Coded(ways, self._lanes_of(lanes)),
-            span,
+            cells, numbers, Coded(carrier, self._carriers), Coded(lane, self._lanes_of(lanes)), span
         )
 
     def finished(self, endings: Records, lanes: Records) -> RecordTable:
