@@ -6,7 +6,8 @@ Two kinds of detector live behind these protocols; stalls are a third, compiled 
 * A **place detector** judges facilities, regions, carriers, lanes, couriers, feeds, customers. It runs at ticks, each
   `every` milliseconds, and is handed a `Window`: everything since its own last run.
 * A **parcel detector** judges single parcels in bulk. The sweep brings each live parcel to it every few hours
-  (`look`), and every parcel that ended teaches it (`learn`).
+  (`look`), and every parcel that ended teaches it (`learn`); how long all have waited, counted now and again, may
+  teach it, too (`waited`).
 
 Both are deterministic, score before they learn, never look ahead, keep bounded state, and keep quiet ("not ready")
 until they have seen enough. What happened comes as tables (`detectors.tables`): columns of codes and numbers for what
@@ -24,7 +25,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import polars as pl
 
 from detectors.findings import Finding, Instant
-from detectors.tables import FrameTable, Table
+from detectors.tables import I64, Coded, FrameTable, Table
 
 SCHEMAS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
     # one row a feed that ever spoke; counts since the last run, newest times ever
@@ -267,6 +268,7 @@ class ParcelDetector(Protocol):
 
     name: str
     every: int
+    only_promised: bool  # parcels without a promise are not brought to it
 
     def look(self, parcels: Table, now: Instant) -> Sequence[Verdict]:
         """Verdicts that change something: rows that stay as they are need none. Nothing of the table may be kept: the next
@@ -287,6 +289,26 @@ class Doubts(Protocol):
 
     def doubted(self) -> Collection[str]:
         """Names of feeds that have said nothing since their doubt began, as of the last run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Parcels under way, with a promise or without, counted at one moment by the time since they were handed over."""
+
+    cells: I64  # of `detectors.transit`, rising
+    counts: I64  # [cell, way]
+    carrier: Coded  # of each way
+    lane: Coded
+    span: int  # milliseconds that this moment stands for
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A parcel detector that learns from how long parcels wait."""
+
+    def waited(self, waiting: Waiting, now: Instant) -> None:
+        """After each count of all parcels."""
         ...
 
 

@@ -18,12 +18,12 @@ from detectors.calibration import Calibration
 from detectors.clock import DAY, HOUR, offset_of, promise_ends
 from detectors.deferred import Deferred
 from detectors.findings import Instant
-from detectors.interfaces import SCHEMAS, Verdict
+from detectors.interfaces import SCHEMAS, Verdict, Waiting
 from detectors.late_words import late_evidence, named_quantiles
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
 from detectors.progress import Progress
 from detectors.tables import F64, I64, LANE, SECOND, FrameTable, Rows, Table, table_of
-from detectors.transit import FORWARD, Transit, Waiting
+from detectors.transit import FORWARD, Transit
 
 EVENING: Final = 20 * HOUR  # by then nearly all that arrives on a day has arrived
 _COLLECTED: Final = 12  # monitor.vocabulary.Status, which detectors do not import
@@ -36,6 +36,7 @@ _KEEP_A_LOOK: Final = 256
 
 class LatePredicted:
     name = "late_predicted"
+    only_promised = True
 
     def __init__(
         self,
@@ -72,7 +73,6 @@ class LatePredicted:
         table = table_of(parcels)
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
-        self._watch(table, now)
         judged = self._promised(table, now, offset)
         if not len(judged):
             return []
@@ -168,6 +168,11 @@ class LatePredicted:
 
     # -- learning
 
+    def waited(self, waiting: Waiting, now: Instant) -> None:
+        offset = offset_of(now, self._timezone)
+        self._pass_time(now, offset)
+        self._transit.wait(waiting, now + offset)
+
     def learn(self, finished: Table | pl.DataFrame, now: Instant) -> None:
         """Rows with `ended` null passed their promise still open; rows with it ended, and teach how long it took."""
         table = table_of(finished)
@@ -249,17 +254,6 @@ class LatePredicted:
             self._progress.forget(self._progress.oldest(), days)
             self._record.pass_time(days)
             self._forgot_at = now
-
-    def _watch(self, table: Table, now: Instant) -> None:
-        """Parcels seen under way are time waited."""
-        seen = Waiting(
-            table.seconds("accepted"),
-            table.narrow("segment"),
-            table.coded("carrier"),
-            table.coded(LANE),
-            now // SECOND,
-        )
-        self._transit.wait(seen, now + offset_of(now, self._timezone), float(self.every))
 
     def _remember(self, part: Table, known: Known, left: I64, now: Instant) -> None:
         near = np.flatnonzero(left <= 10)

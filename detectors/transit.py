@@ -9,17 +9,16 @@ towards what stands above it, say how the present differs; a weekly curve says w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from detectors.clock import DAY, HOUR
 from detectors.findings import Instant
+from detectors.interfaces import Waiting
 from detectors.plain import pack, unpack
-from detectors.tables import F64, I64, SECOND, Coded, Rows
+from detectors.tables import F64, I64, LANE, Coded, Rows, Table
 
 BIN: Final = 12 * HOUR
 BINS: Final = 180  # ninety days
@@ -30,7 +29,6 @@ CARRIER_DAYS: Final = 30.0
 LANE_DAYS: Final = 45.0
 _SLOTS: Final = 14  # half days of a week
 _THURSDAY: Final = 6  # the slot in which 1970 began
-_SECONDS: Final = BIN // SECOND
 _ONE: Final = 2.0**36
 QUANTILES: Final = (0.05, 0.1, 0.5, 0.9, 0.95)
 
@@ -123,17 +121,6 @@ class Ratios:
         self._factor = unpack(state["factor"])
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Parcels at one moment, one element each; those that nobody has, or that are past delivery, wait for nothing."""
-
-    accepted: npt.NDArray[Any]  # seconds, 0 where not handed over
-    segment: npt.NDArray[Any]
-    carrier: Coded
-    lane: Coded
-    until: int  # seconds
-
-
 class Transit:
     """Ages and spans are milliseconds; `lanes` and `carriers` are names, one a parcel."""
 
@@ -172,33 +159,20 @@ class Transit:
         for ratios in (self._week, self._carriers, self._lanes):
             ratios.decay(days)
 
-    def wait(self, parcels: Waiting, local: Instant, span: float) -> None:
-        """Parcels seen out by a look that comes every `span`: an unbiased count of the time waited."""
-        lanes, carriers = parcels.lane.codes, parcels.carrier.codes
-        if not len(lanes):
+    def wait(self, waiting: Waiting, local: Instant) -> None:
+        """An unbiased count of the time waited, by parcels seen out at a moment that stands for its span."""
+        if not len(waiting.cells):
             return
-        room = int(lanes.max()) + 1
-        pieces = max(1, int(np.ceil(span / BIN)))
-        bins = span / pieces / BIN
+        pieces = max(1, int(np.ceil(waiting.span / BIN)))
+        bins = waiting.span / pieces / BIN
+        cells = np.zeros(BINS)
+        cells[waiting.cells] = waiting.counts.sum(axis=1)
+        carrier, lane = self.rows_of(waiting.carrier, waiting.lane)
         for piece in range(pieces):
-            shift = ((piece + 0.5) / pieces - 0.5) * span
-            slot = self._slot(np.array([local + shift]))
+            slot = self._slot(np.array([local + ((piece + 0.5) / pieces - 0.5) * waiting.span]))
             base = self.base()
-            cells, carrier_of, by_code = tally(
-                parcels.accepted,
-                parcels.segment,
-                carriers,
-                lanes,
-                room,
-                parcels.until,
-                round(shift / SECOND),
-                base,
-            )
-            seen = np.flatnonzero(by_code)
-            carrier, lane = self.rows_of(
-                Coded(carrier_of[seen], parcels.carrier.texts), Coded(seen, parcels.lane.texts)
-            )
-            week, expected = float(self._week.factor(slot)[0]), by_code[seen] / _ONE
+            units = (base[waiting.cells] * _ONE + 0.5).astype(np.int64)  # their sums do not hang on an order
+            week, expected = float(self._week.factor(slot)[0]), (units @ waiting.counts) / _ONE
             # from above down, each against what stands above it only: factors that knew of each other would swing
             self._week.expect(slot, np.array([bins * float(cells @ base)]))
             usual = bins * week * self.speed() * expected
@@ -278,26 +252,18 @@ class Transit:
             getattr(self, f"_{name}").restore(state[name])
 
 
-@njit(cache=True, nogil=True)
-def tally(
-    accepted: Any, segment: Any, carrier: Any, lane: Any, lanes: int, now: int, shift: int, base: Any
-) -> tuple[Any, Any, Any]:
-    """Of what waits: parcels by cell of the table; by lane its carrier, and the deliveries a bin that the table expects, in
-    units of 1/_ONE. Whole numbers: their sums do not hang on the order of the parcels. Times in seconds.
-    """
-    cells = np.zeros(BINS, np.int64)
-    carriers = np.zeros(lanes, np.int64)
-    expected = np.zeros(lanes, np.int64)
-    units = (base * _ONE + 0.5).astype(np.int64)
-    for row in range(len(accepted)):
-        since = np.int64(accepted[row])
-        waits = np.int64((since > 0) & (since <= now) & (segment[row] < FORWARD))
-        waited: Any = max(now - since + shift, 0)
-        cell: Any = min(waited // _SECONDS, BINS - 1)
-        cells[cell] += waits
-        carriers[lane[row]] = carrier[row]
-        expected[lane[row]] += waits * units[cell]
-    return cells, carriers, expected
+def waiting_in(parcels: Table, now: Instant, span: int) -> Waiting:
+    """As the engine counts its parcels, of a table of `parcels`: for streams without an engine."""
+    accepted, segment = parcels.whole("accepted"), parcels.narrow("segment")
+    rows = np.flatnonzero((accepted > 0) & (accepted <= now) & (segment < FORWARD))
+    lane = parcels.coded(LANE)
+    ways, first, way = np.unique(lane.codes[rows], return_index=True, return_inverse=True)
+    cells, cell = np.unique(np.minimum((now - accepted[rows]) // BIN, BINS - 1), return_inverse=True)
+    counts = np.zeros((len(cells), len(ways)), np.int64)
+    np.add.at(counts, (cell, way), 1)
+    carrier = parcels.coded("carrier")
+    known = Coded(carrier.codes[rows[first]], carrier.texts), Coded(ways, lane.texts)
+    return Waiting(cells, counts, *known, span)
 
 
 @njit(cache=True, nogil=True)

@@ -14,8 +14,6 @@ from detectors.late import LatePredicted
 from detectors.logistic import Logistic
 from detectors.rises import Rises, plateau
 from detectors.signoff_kernels import SLOTS, by_the_clock
-from detectors.tables import Coded
-from detectors.transit import Transit, Waiting
 
 _MOMENT: Final = 1_767_571_200_000
 
@@ -28,11 +26,6 @@ def warm() -> None:
     known = {"tracking_number": "W", "carrier": "w", "accepted": _MOMENT - 2 * DAY, "promised": _MOMENT + DAY}
     late.look(_frame("parcels", known | {"segment": 4, "open": False}), _MOMENT)
     late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
-    names: list[str | None] = [None, "w|a|b"]
-    some = Coded(np.ones(1, np.uint16), names), Coded(np.ones(1, np.uint32), names)
-    Transit().wait(
-        Waiting(np.ones(1, np.uint32), np.ones(1, np.uint8), *some, _MOMENT // 1000), _MOMENT, float(HOUR)
-    )
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
     cell = np.ones((1, 1))

@@ -22,9 +22,10 @@ import pytest
 from msgspec import structs
 
 from detectors.findings import Finding, State
-from detectors.interfaces import FRAMES, ParcelDetector, PlaceDetector, Verdict, Window, empty
+from detectors.interfaces import FRAMES, ParcelDetector, PlaceDetector, Verdict, Waits, Window, empty
 from detectors.registry import PARCEL, PLACE, parcel, place
 from detectors.tables import table_of
+from detectors.transit import waiting_in
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SHOP = {"timezone": "Asia/Shanghai"}
@@ -53,6 +54,8 @@ def look(
 ) -> list[list[Verdict]]:
     said = []
     for finished, parcels, now in frames:
+        if isinstance(detector, Waits):
+            detector.waited(waiting_in(table_of(parcels), now, detector.every), now)
         said.append(list(detector.look(table_of(parcels), now)))
         detector.learn(table_of(finished), now)
     return said

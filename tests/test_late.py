@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 
 from detectors.clock import DAY, HOUR, promise_ends
-from detectors.interfaces import empty
+from detectors.interfaces import Waiting, empty
 from detectors.late import LatePredicted
 from detectors.lateness import Known, Lateness, WorkingDays, days_out
-from detectors.tables import Coded
-from detectors.transit import Transit, Waiting
+from detectors.tables import Coded, table_of
+from detectors.transit import BIN, BINS, Transit, waiting_in
 from tests.recordings.late_predicted import FRAMES, frames, parcels
 from tests.recordings.windows import MONDAY, rows
 
@@ -17,6 +17,7 @@ from tests.recordings.windows import MONDAY, rows
 def taught(stop: int | None = None) -> LatePredicted:
     detector = LatePredicted(ready_cases=150, every_hours=6.0)
     for finished, table, now in FRAMES[:stop]:
+        detector.waited(waiting_in(table_of(table), now, detector.every), now)
         detector.look(table, now)
         detector.learn(finished, now)
     return detector
@@ -137,6 +138,8 @@ def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_d
     rng = np.random.default_rng(3)
     table, step = Transit(), 6 * HOUR
     carrier, lane = table.names(["SF"], ["a-b"])
+    one = np.ones(1, np.int64)
+    names = Coded(one, [None, "SF"]), Coded(one, [None, "a-b"])
     live: list[tuple[int, int]] = []
     for now in range(MONDAY, MONDAY + 60 * DAY, step):
         table.pass_time(now)
@@ -146,9 +149,9 @@ def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_d
             if not stays:
                 table.end(np.array([now - started]), carrier, lane, np.array([now]))
         live = [one for one, stays in zip(live, stay, strict=True) if stays] + [(now, 0)] * 10
-        accepted, each = np.array([started for started, _ in live]) // 1000, np.ones(len(live), np.int64)
-        names = Coded(each, [None, "SF"]), Coded(each, [None, "a-b"])
-        table.wait(Waiting(accepted, each, *names, now // 1000), now, float(step))
+        age = np.minimum([(now - started) // BIN for started, _ in live], BINS - 1)
+        cells, counts = np.unique(age, return_counts=True)
+        table.wait(Waiting(cells, counts[:, None], *names, step), now)
     bound = table.remaining(np.zeros(1), carrier, lane, MONDAY + 60 * DAY)[0, -1]
     above = float(np.exp(-bound / (3.0 * slow * DAY)))
     assert 0.02 < above < (0.08 if slow == 1.0 else 0.13)

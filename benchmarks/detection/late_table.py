@@ -17,6 +17,8 @@ from benchmarks.detection import olist
 from benchmarks.detection.tables import Options, show
 from detectors.clock import DAY, HOUR
 from detectors.late import LatePredicted
+from detectors.tables import table_of
+from detectors.transit import waiting_in
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -68,6 +70,7 @@ def replay(frame: pl.DataFrame, *, every: int = EVERY) -> tuple[Judged, F64]:
     promise = frame["promised"].to_numpy() // DAY
     for now, finished, parcels in olist.looks(frame, every):
         detector.learn(finished, now)
+        detector.waited(waiting_in(table_of(parcels), now, every), now)
         detector.look(parcels, now)
         for values in parcels.filter(pl.col("accepted") > now - every).iter_rows(named=True):
             interval = detector.interval(values, max(values["accepted"], now - every))

@@ -107,7 +107,8 @@ class Engine:
             round(detection.learning_hours * HOUR * 1000),
         )
         self._arrivals = [detector for detector in parcel if isinstance(detector, Arrivals)]
-        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel)
+        census_ms = round(detection.stalls.census_hours * HOUR * 1000)
+        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
         self.stops = Stops(self.stage, timezone)
@@ -116,7 +117,7 @@ class Engine:
         self._history_days = settings.history_days
         self._sweep_ms = settings.sweep_seconds * 1000
         self._refresh_ms = round(detection.refresh_minutes * 60_000)
-        self._census_ms = round(detection.stalls.census_hours * HOUR * 1000)
+        self._census_ms = census_ms
         self.census_at: Instant = 0
         self.census_left: set[int] = set()
         self.hasten_left: set[int] = set()
@@ -197,6 +198,7 @@ class Engine:
             self.census_left.difference_update(counting)
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
+                self.watching.waited(now)
         if self.hasten_left:
             self.stage.hasten([bucket for bucket in buckets if bucket in self.hasten_left], seconds)
             self.hasten_left.difference_update(buckets)

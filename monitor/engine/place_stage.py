@@ -54,11 +54,11 @@ class PlaceStage:
         self._busy = np.zeros(0, np.int64)  # codes
         self._readings: dict[str, Records] = {}  # of this moment
         self._tables: dict[tuple[str, int], tuple[Records | None, RecordTable]] = {}
-        self._signoffs = RowLog(ENDING, self._readers("signoffs"))
+        self._endings = RowLog(ENDING, self._readers("signoffs"))
         self._oddities = RowLog(ODDITY, self._readers("oddities"))
         self._complaints = ComplaintLog(self._readers("complaints"))
         self._logs: dict[str, RowLog | ComplaintLog] = {
-            "signoffs": self._signoffs,
+            "signoffs": self._endings,
             "oddities": self._oddities,
             "complaints": self._complaints,
         }
@@ -72,10 +72,8 @@ class PlaceStage:
         return sum(log.dropped for log in self._logs.values())
 
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
-        if len(endings) and self._signoffs.is_read:
-            self._signoffs.append(chosen(endings, _SIGNED[endings["status"]]))
-        if len(oddities):
-            self._oddities.append(oddities)
+        self._endings.append(endings)
+        self._oddities.append(oddities)
         if complaints:
             self._complaints.append(complaints)
 
@@ -106,7 +104,7 @@ class PlaceStage:
         wants = due.detector.wants
         name = due.detector.name
         tables: dict[str, RecordTable | pl.DataFrame] = {}
-        if "signoffs" in wants and len(signed := self._signoffs.read(name)):
+        if "signoffs" in wants and len(signed := self._signed(name)):
             tables["signoffs"] = self._frames.signoffs(signed, self._stage.world.lanes)
         if "oddities" in wants and len(odd := self._oddities.read(name)):
             tables["oddities"] = self._frames.oddities(odd)
@@ -114,6 +112,11 @@ class PlaceStage:
             tables["complaints"] = self._complaints.read(name)
         tables |= {frame: self._total(frame, due) for frame in TOTALS if frame in wants}
         return Window(since=due.ran_at or now, until=now, **tables)
+
+    def _signed(self, reader: str) -> Records:
+        """Of the endings that a reader has not seen; all at once, as a batch has too few for a pass of its own."""
+        ended = self._endings.read(reader)
+        return chosen(ended, _SIGNED[ended["status"]])
 
     def _total(self, frame: str, due: _Due) -> RecordTable:
         """Detectors that last ran at the same moment see the same table."""
@@ -182,7 +185,7 @@ class PlaceStage:
                 for name, due in self._due.items()
             },
             "ever_busy": np.flatnonzero(self._ever_busy).tolist(),
-            "signoffs": self._signoffs.state(),
+            "signoffs": self._endings.state(),
             "oddities": self._oddities.state(),
             "complaints": self._complaints.state(),
         }
@@ -200,7 +203,7 @@ class PlaceStage:
         busy = state.get("ever_busy", [])
         self._ever_busy = np.zeros(max(busy, default=0) + 1, bool)
         self._ever_busy[busy] = True
-        self._signoffs.restore(state["signoffs"])
+        self._endings.restore(state["signoffs"])
         self._oddities.restore(state["oddities"])
         self._complaints.restore(state["complaints"])
 

@@ -26,6 +26,7 @@ IN_PLACE = {
     Status.CUSTOMS_CLEARED,
     Status.HELD_FOR_PICKUP,
 }
+HALF_DAY, CELLS = 12 * 3600, 180
 ORDER_ENDS = {OrderStatus.SHIPPED, OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.REFUNDED}
 BACK = {Segment.RETURN, Segment.REFUND}
 
@@ -526,6 +527,18 @@ class PlainStage:
 
     def living(self) -> list[Life]:
         return [life for life in self.lives.values() if not life.finished]
+
+    def promised(self) -> set[Key]:
+        """Parcels under way that have a promise."""
+        return {life.key for life in self.living() if life.promised and not life.is_order}
+
+    def waited(self, now: int) -> Counter[tuple[int, Lane]]:
+        """Parcels not delivered yet by the half days since they were handed over, and by lane."""
+        return Counter(
+            (min((now - life.accepted) // HALF_DAY, CELLS - 1), life.lane)
+            for life in self.living()
+            if 0 < life.accepted <= now and not life.is_order and life.segment < Segment.COLLECTION
+        )
 
     def stock(self) -> Counter[int]:
         return Counter(life.facility for life in self.living() if life.in_place)

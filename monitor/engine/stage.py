@@ -17,7 +17,7 @@ import numpy as np
 from config import calendars
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
-from detectors import survival
+from detectors import survival, transit
 from monitor.columns import Scans
 from monitor.engine.kernels import census, hastening, repeats, state, sweep
 from monitor.engine.kernels import orders as order_kernels
@@ -140,6 +140,7 @@ def new_table(max_slots: int, remembered: int) -> state.Table:
         used=np.zeros(BUCKETS, np.int64),
         due=due,
         soonest=np.full(BUCKETS, FAR, np.uint32),
+        promises=np.zeros(BUCKETS, np.uint8),
         seen=aligned(BUCKETS * lines * 2 * repeats.PLACES, np.dtype(np.uint64)).reshape(
             BUCKETS, lines, 2, repeats.PLACES
         ),
@@ -225,6 +226,10 @@ class ParcelStage:
             self.learned,
             rules_of(engine, detection),
         )
+        ways = len(self.world.lanes) + names.carriers.limit + 1
+        self.waited = state.Waited(
+            by_age=np.zeros(transit.BINS, np.int64), by_lane=np.zeros((transit.BINS, ways), np.uint32)
+        )
         self._clocks = np.zeros(len(self.world.worked), np.int64)
         self._places = np.zeros(self.table.room + 1, np.int64)
         self._live = Live(*(np.empty(0, kind) for kind in _LIVE))
@@ -279,15 +284,18 @@ class ParcelStage:
 
     def census(self, buckets: Sequence[int], now: int) -> None:
         numbers = np.array(buckets, np.int64)
-        census.census(self.table, self.world, numbers, now, self._clocks, self._places, self.learned.counting)
+        still = self.learned.counting
+        census.census(self.table, self.world, numbers, now, self._clocks, self._places, still, self.waited)
 
-    def live_parcels(self, buckets: Sequence[int]) -> Live:
-        """Those of some buckets, as they lie in the table."""
-        used = int(self.table.used[list(buckets)].sum()) + 1
+    def live_parcels(self, buckets: Any, *, only_promised: bool) -> Live:
+        """Those of some buckets (an array), or those of them with a promise, as they lie in the table."""
+        if only_promised:
+            buckets = buckets[self.table.promises[buckets] != 0]
+        used = int(self.table.used[buckets].sum()) + 1
         if len(self._live.places) < used:  # kept: fresh memory costs more than to fill it
             room = used + used // 4
             self._live = Live(*(np.empty(room, kind) for kind in _LIVE))
-        rows = sweep.find_live(self.table, np.array(buckets, np.int64), *self._live)
+        rows = sweep.find_live(self.table, buckets, only_promised, *self._live)
         return Live(*(column[:rows] for column in self._live))
 
     def estimate(self, now: int) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
-from detectors.interfaces import ParcelDetector, Verdict
+from detectors.interfaces import ParcelDetector, Verdict, Waits
+from monitor.engine import waited
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
@@ -36,6 +37,7 @@ class Watching:
         judge: Judge,
         episodes: ParcelEpisodes,
         detectors: Sequence[ParcelDetector],
+        census_ms: int,
     ) -> None:
         if len(detectors) > MOST:
             raise ValueError(f"at most {MOST} parcel detectors fit a slot, not {len(detectors)}")
@@ -44,14 +46,14 @@ class Watching:
         self._judge = judge
         self._episodes = episodes
         self._detectors = detectors
-        self._looked = {detector.name: [0] * BUCKETS for detector in detectors}
+        self._waiters = [detector for detector in detectors if isinstance(detector, Waits)]
+        self._census_ms = census_ms
+        self._looked = {detector.name: np.zeros(BUCKETS, np.int64) for detector in detectors}
         self._endings: list[Records] = []
 
     def take(self, endings: Records) -> None:
         if self._detectors and len(endings):
-            ended = chosen(endings, _ENDS[endings["status"]])
-            if len(ended):
-                self._endings.append(ended)
+            self._endings.append(endings)
 
     def passed(self, dues: Records) -> None:
         """Parcels whose promise passed while they were on their way teach at that moment."""
@@ -82,21 +84,35 @@ class Watching:
     def learn(self, now: Instant) -> None:
         if not self._endings:
             return
-        rows = joined(self._endings, ENDING)
+        ended = joined(self._endings, ENDING)
         self._endings.clear()
+        # of those that passed their promise the status is that of the way
+        rows = chosen(ended, _ENDS[ended["status"]] | (ended["occurred"] == 0))
+        if not len(rows):
+            return
         frame = self._frames.finished(rows, self._stage.world.lanes)
         for detector in self._detectors:
             detector.learn(frame, now)
 
+    def waited(self, now: Instant) -> None:
+        """Tells of the census that is complete."""
+        counted = waited.read(self._stage)
+        waited.begin(self._stage)
+        waiting = self._frames.waiting(counted, self._stage.world.lanes, self._census_ms)
+        for detector in self._waiters:
+            detector.waited(waiting, now)
+
     def look(self, buckets: Sequence[int], now: Instant) -> list[Finding]:
         """Brings the parcels of these buckets to each detector that has not seen them for its `every`."""
         found: list[Finding] = []
+        numbers = np.array(buckets, np.int64)
         for number, detector in enumerate(self._detectors):
             looked = self._looked[detector.name]
-            due = [bucket for bucket in buckets if now - looked[bucket] >= detector.every]
-            for bucket in due:
-                looked[bucket] = now
-            live = self._stage.live_parcels(due)
+            due = numbers[now - looked[numbers] >= detector.every]
+            if not len(due):
+                continue
+            looked[due] = now
+            live = self._stage.live_parcels(due, only_promised=detector.only_promised)
             if not len(live.places):
                 continue
             bit = DETECTOR_BIT << number
@@ -134,14 +150,17 @@ class Watching:
         rows = joined(self._endings, ENDING)
         return {
             "detectors": {detector.name: detector.state() for detector in self._detectors},
-            "looked": self._looked,
+            "looked": {name: looked.tolist() for name, looked in self._looked.items()},
             "endings": rows.tobytes(),
+            "waited": waited.state(self._stage),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for detector in self._detectors:
             if detector.name in state["detectors"]:
                 detector.restore(state["detectors"][detector.name])
-                self._looked[detector.name] = list(state["looked"][detector.name])
+                self._looked[detector.name] = np.array(state["looked"][detector.name], np.int64)
         rows = np.frombuffer(state["endings"], ENDING)
         self._endings = [rows.copy()] if len(rows) else []
+        if "waited" in state:  # younger than the format
+            waited.restore(self._stage, state["waited"])

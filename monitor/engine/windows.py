@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.interfaces import Waiting
 from detectors.tables import I64, JOINT, LANE, PAIR, Coded
 from monitor.engine.layout import Oddity, Records
 from monitor.engine.places import Places
@@ -26,6 +27,7 @@ from monitor.engine.record_table import (
     Vocabulary,
 )
 from monitor.engine.stage import Live
+from monitor.engine.waited import Counts
 from monitor.names import Names
 
 _ODDITIES: Final = (None, *(oddity.name.lower() for oddity in Oddity))
@@ -180,6 +182,16 @@ class Frames:
                 "estimated": behind("estimated"),
                 "open": of("open", lambda bits: (bits & np.uint8(bit)) != 0),
             },
+        )
+
+    def waiting(self, counted: Counts, lanes: Records, span: int) -> Waiting:
+        """`span` in milliseconds: between two counts."""
+        cells, ways, numbers = counted
+        alone = -1 - ways
+        carrier = np.where(ways < 0, alone, lanes["carrier"].take(ways, mode="clip"))
+        lane = np.where(ways < 0, alone + len(lanes), ways)
+        return Waiting(
+            cells, numbers, Coded(carrier, self._carriers), Coded(lane, self._lanes_of(lanes)), span
         )
 
     def finished(self, endings: Records, lanes: Records) -> RecordTable:

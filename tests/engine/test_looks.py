@@ -9,7 +9,7 @@ import numpy as np
 
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
-from detectors.interfaces import Verdict
+from detectors.interfaces import Verdict, Waiting
 from detectors.tables import LANE, FrameTable, Table
 from monitor.engine import Engine
 from monitor.names import Names
@@ -25,7 +25,8 @@ class Looker:
     name = "looker"
     every = HOUR
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_promised: bool = False) -> None:
+        self.only_promised = only_promised
         self.looks: list[set[str | None]] = []
 
     def look(self, parcels: Table, _now: int) -> list[Verdict]:
@@ -53,20 +54,64 @@ class Looker:
 
 
 def test_each_look_brings_the_parcels_that_are_live_and_no_orders() -> None:
-    looker = Looker()
-    shop = Shop(parcel=[looker])
+    looker, promised = Looker(), Looker(only_promised=True)
+    promised.name = "only promised"
+    shop = Shop(parcel=[looker, promised])
     shop.until(START)
     names = [f"P{number}" for number in range(PARCELS)]
     for number, name in enumerate(names):
         carrier = ("sf", "zto", "yto")[number % 3]
-        shop.order(order(f"O{number}", "paid", START - 9 * HOUR, promised_at=START + number * HOUR))
-        shop.order(order(f"O{number}", "shipped", START - 8 * HOUR, tracking_number=name, carrier=carrier))
+        shop.order(order(f"O{number}", "paid", START - 9 * HOUR))
+        due = START + number * HOUR
+        told = order(f"O{number}", "shipped", START - 8 * HOUR, tracking_number=name, promised_at=due)
+        shop.order(told)
         shop.scan(Scan(name, Status.ACCEPTED, START - 7 * HOUR + number * 60_000, carrier=carrier))
     shop.until(START + 2 * HOUR)
     shop.scan(*(Scan(name, Status.DELIVERED, START + HOUR) for name in names[::2]))
     shop.until(START + 4 * HOUR)
     assert set(names) in looker.looks
-    assert looker.looks[-1] == set(names[1::2])
+    assert looker.looks[-1] == promised.looks[-1] == set(names[1::2])
+    shop.scan(*(Scan(f"Q{number}", Status.ACCEPTED, START + 4 * HOUR) for number in range(9)))
+    shop.until(START + 6 * HOUR)
+    assert looker.looks[-1] - promised.looks[-1] == {f"Q{number}" for number in range(9)}
+    shop.restart()
+    shop.until(START + 8 * HOUR)
+    assert promised.looks[-1] == set(names[1::2])
+
+
+class Waiter(Looker):
+    """Remembers what it was told of all that waits, by name of the way."""
+
+    def __init__(self) -> None:
+        super().__init__(only_promised=True)
+        self.counted: list[dict[tuple[str | None, str | None], int]] = []
+
+    def waited(self, waiting: Waiting, _now: int) -> None:
+        ways = zip(waiting.carrier.labels(), waiting.lane.labels(), strict=True)
+        self.counted.append(dict(zip(ways, waiting.counts.sum(axis=0).tolist(), strict=True)))
+
+
+def test_all_that_waits_is_told_of_once_a_census_also_when_a_restart_falls_into_it() -> None:
+    """Sweeps are sliced, so that a census takes hours; nobody has a promise."""
+    waiter = Waiter()
+    shop = Shop(EngineSettings(max_live_parcels=10_000, sweep_seconds=3600), parcel=[waiter])
+    shop.until(START)
+    shop.scan(
+        *(
+            Scan(f"P{number}", Status.ACCEPTED, START - HOUR, carrier=("sf", "zto")[number % 2])
+            for number in range(PARCELS)
+        ),
+        Scan("P-locker", Status.HELD_FOR_PICKUP, START - HOUR, carrier="sf"),
+        Scan("P-created", Status.CREATED, START - HOUR, carrier="sf"),
+    )
+    shop.until(START + 7 * HOUR)
+    assert shop.engine.census_left
+    shop.restart()
+    shop.until(START + 30 * HOUR)
+    half = PARCELS // 2
+    assert waiter.looks == []
+    assert len(waiter.counted) > 2
+    assert waiter.counted[1:] == [{("sf", "sf||"): half, ("zto", "zto||"): half}] * (len(waiter.counted) - 1)
 
 
 def test_how_often_a_parcel_is_looked_at_is_a_setting() -> None:

@@ -172,6 +172,7 @@ class Surer:
 
     name = "late_predicted"
     every = HOUR
+    only_promised = False
 
     def __init__(self) -> None:
         self.looks = 0

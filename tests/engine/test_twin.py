@@ -83,6 +83,7 @@ steps = st.lists(
     | st.just("sweep")
     | st.just("restart")
     | st.just("hold")
+    | st.just("census")
     | st.just("silence")
     | st.just("jam"),
     max_size=24,
@@ -142,6 +143,23 @@ class Both:
         )
         assert said == self.plain.sweep(self.now)
         self.compare_state()
+
+    def census(self) -> None:
+        """What waits, and who has a promise, as a look finds them."""
+        waited, lanes = self.stage.waited, self.stage.world.lanes
+        waited.by_age[:] = 0
+        waited.by_lane[:] = 0
+        self.stage.census(range(BUCKETS), self.now)
+        found: Counter[Any] = Counter()
+        for cell, way in zip(*np.nonzero(waited.by_lane), strict=True):
+            lane = lanes[way].item() if way < len(lanes) else (int(way) - len(lanes), 0, 0)
+            found[int(cell), lane] += int(waited.by_lane[cell, way])
+        assert found == self.plain.waited(self.now)
+        assert waited.by_age.sum() == found.total()
+        live = self.stage.live_parcels(np.arange(BUCKETS), only_promised=True)
+        slots = self.stage.table.slots[live.places]
+        keys = set(zip(slots["key0"].tolist(), slots["key1"].tolist(), strict=True))
+        assert keys == self.plain.promised()
 
     def hold(self) -> None:
         self.plain.held ^= {1}
@@ -301,6 +319,8 @@ def test_the_kernels_and_the_plain_twin_agree_on_everything(plan: list[Any], pac
             both.restart()
         elif step == "hold":
             both.hold()
+        elif step == "census":
+            both.census()
         elif step == "silence":
             both.silence()
         elif step == "jam":

@@ -10,6 +10,8 @@ import polars as pl
 from detectors.clock import DAY, HOUR
 from detectors.interfaces import empty
 from detectors.late import LatePredicted
+from detectors.tables import table_of
+from detectors.transit import waiting_in
 from tests.recordings.windows import MONDAY, rows
 
 OPTIONS = {"ready_cases": 150, "every_hours": 6.0}
@@ -69,6 +71,7 @@ def frames(made: list[dict[str, Any]], days: int = DAYS) -> list[tuple[pl.DataFr
             if since < one["promised"] <= now < one["ended"]
         ]
         finished = rows("finished", ends) if ends else empty("finished")
+        detector.waited(waiting_in(table_of(table), now, detector.every), now)
         for verdict in detector.look(table, now):
             name = shown[verdict.row]["tracking_number"]
             opened = opened | {name} if verdict.open else opened - {name}

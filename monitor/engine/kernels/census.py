@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from detectors.kernels import bin_of
-from monitor.engine.kernels.codes import LOST, NONE, STALL
+from detectors.tables import SECOND
+from detectors.transit import BIN, BINS
+from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
-from monitor.engine.kernels.state import Table, World
+from monitor.engine.kernels.state import Table, Waited, World
 from monitor.engine.kernels.sweep import BLOCK, silent_since
 from monitor.engine.kernels.table import wake
 from monitor.engine.kernels.waiting import (
@@ -26,10 +28,22 @@ from monitor.engine.kernels.waiting import (
 )
 from monitor.engine.layout import FINISHED, LIFE, LIVE, ORDER
 
+CELL = BIN // SECOND
+
 
 @kernel
-def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, places: Any, still: Any) -> None:
-    """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
+def census(
+    table: Table,
+    world: World,
+    buckets: Any,
+    now: int,
+    clocks: Any,
+    places: Any,
+    still: Any,
+    waited: Waited,
+) -> None:
+    """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far, these
+    to `waited` as well while they lead up to delivery.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
     said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
@@ -42,7 +56,7 @@ def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, plac
             _rouse_ended(table, world, bucket)
         for start in range(0, table.size[bucket], BLOCK):
             for one in range(_live_of(table, bucket, start, places)):
-                _count(table, world, bucket, places[one], now, clocks, still)
+                _count(table, world, bucket, places[one], now, clocks, still, waited)
 
 
 @kernel
@@ -65,7 +79,16 @@ def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
 
 
 @inlined
-def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks: Any, still: Any) -> None:
+def _count(
+    table: Table,
+    world: World,
+    bucket: int,
+    index: int,
+    now: int,
+    clocks: Any,
+    still: Any,
+    waited: Waited,
+) -> None:
     slot = table.slots[index]
     if slot.segment != NONE:
         calendar = calendar_for(world, slot)
@@ -82,6 +105,13 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
     accepted = whole(slot.accepted)
     if accepted != 0 and accepted <= now and not slot.state & ORDER:
         still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+        if slot.segment < COLLECTION:
+            cell = natural(min(whole(np.uint32(now - accepted) // np.uint32(CELL)), BINS - 1))
+            lane = whole(slot.lane)
+            if lane == 0:
+                lane = len(world.lanes) + whole(slot.carrier)
+            waited.by_age[cell] += 1
+            waited.by_lane[cell, natural(lane)] += np.uint32(1)
 
 
 @kernel

@@ -252,6 +252,7 @@ def _tell_parcel(table: Table, slot: Any, background: Any, order: Any, ordered: 
         slot.destination = order.destination
     if order.promised != 0:
         slot.promised = order.promised
+        table.promises[bucket_of(mix(order.parcel0, order.parcel1))] = 1
     if ordered != 0:
         background.ordered = ordered
     own = find(table, order.order0, order.order1)

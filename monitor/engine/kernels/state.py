@@ -15,6 +15,7 @@ class Table(NamedTuple):
     used: Any  # i8 per bucket: live and finished
     due: Any  # u4 beside slots: their `due`, FAR where free; all that a sweep reads of a slot that may wait
     soonest: Any  # u4 per bucket: no slot is due earlier
+    promises: Any  # u1 per bucket: whether a live parcel may have a promise
     seen: Any  # u8 [bucket, line, generation, place]: ids of events, see `repeats`; a line is a cache line
     seen_count: Any  # i8 [bucket, generation]
     seen_young: Any  # u1 per bucket: the generation that is being filled
@@ -53,6 +54,13 @@ class World(NamedTuple):
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below
     rules: Any  # i8, see below
+
+
+class Waited(NamedTuple):
+    """Parcels under way that were handed over, by the half days since (the cells of `detectors.transit`)."""
+
+    by_age: Any  # i8 [cell]
+    by_lane: Any  # u4 [cell, lane]; those of no lane after the lanes, by their carrier
 
 
 OUTAGES = 4  # silences of a feed that are known; older ones weigh on parcels again

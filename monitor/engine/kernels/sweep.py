@@ -225,6 +225,7 @@ def _look(table: Table, world: World, index: int, now: int, due: Any) -> int:
 def find_live(
     table: Table,
     buckets: Any,
+    only_promised: bool,
     places: Any,
     accepted: Any,
     promised: Any,
@@ -232,14 +233,15 @@ def find_live(
     carrier: Any,
     segment: Any,
 ) -> int:
-    """The live parcels (not orders) of some buckets, for the parcel detectors, into these columns, which have room for
-    all slots in use and one more; returns how many.
+    """The live parcels (not orders) of some buckets, or those with a promise, for the parcel detectors, into these
+    columns, which have room for all slots in use and one more; returns how many.
 
     Every slot is written and most are overwritten by the next: what a slot holds is no branch that could be foretold.
     """
     row = 0
     for bucket in buckets:
         base = bucket * table.room
+        first = row
         for place in range(base, base + table.size[bucket]):
             slot = table.slots[place]
             places[row] = place
@@ -248,7 +250,10 @@ def find_live(
             lane[row] = slot.lane
             carrier[row] = slot.carrier
             segment[row] = slot.segment
-            row += whole(slot.state & (LIFE | ORDER) == LIVE)
+            wanted = (slot.promised != 0) | (not only_promised)
+            row += whole((slot.state & (LIFE | ORDER) == LIVE) & wanted)
+        if only_promised:
+            table.promises[bucket] = row > first
     return row
 
 
@@ -278,6 +283,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
     for place in range(table.size[bucket], size):
         table.due[base + place] = np.uint32(FAR)
     table.size[bucket] = size
+    table.promises[bucket] = 0
     soonest = FAR
     for number in range(len(slots)):
         index = enter(table, slots[number].key0, slots[number].key1)
@@ -286,6 +292,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         table.slots[index] = slots[number]
         table.due[index] = slots[number].due
         table.background[index] = background[number]
+        table.promises[bucket] |= np.uint8(slots[number].promised != 0)
         soonest = min(soonest, whole(slots[number].due))
     table.soonest[bucket] = soonest
     return len(slots)
