@@ -50,7 +50,7 @@ from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters, Letter
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
-from monitor.engine.warming import warm_kernels
+from monitor.engine.warming import warmed
 from monitor.feeds.station import Station, open_station
 from monitor.heartbeat import Heartbeat
 from monitor.intake import Intake
@@ -310,8 +310,8 @@ async def _doubt(
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
     """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    log.info("kernels.compiling", note="the first start takes a minute, later ones two seconds")
-    log.info("kernels.ready", seconds=round(warm_kernels(time.monotonic), 1))
+    if not await _warmed_unless_stopped():
+        return
     async with open_daemon(settings, clock, config=config) as daemon:
         gc.collect()
         gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
@@ -325,6 +325,23 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         for gap in unheard(settings):
             log.warning("alerts.unheard", why=gap)
         await daemon.run()
+
+
+async def _warmed_unless_stopped() -> bool:
+    """False where SIGTERM came first: whoever compiled has ended, and nothing else had begun."""
+    loop = asyncio.get_running_loop()
+    warming = loop.create_task(warmed(time.monotonic))
+    loop.add_signal_handler(signal.SIGTERM, warming.cancel)
+    try:
+        await asyncio.wait({warming})
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        warming.cancel()
+    if warming.cancelled():
+        log.info("daemon.stopped", note="while kernels were compiled")
+        return False
+    log.info("kernels.ready", seconds=round(warming.result(), 1))
+    return True
 
 
 def reload(daemon: Daemon) -> None:
