@@ -12,6 +12,7 @@ from detectors.clock import DAY, HOUR
 from detectors.interfaces import SCHEMAS, Window
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
+from detectors.rhythm_kernels import median
 from detectors.signoff_kernels import SLOTS, by_the_clock
 from detectors.tables import Coded
 from detectors.transit import Transit, Waiting
@@ -34,6 +35,7 @@ def warm() -> None:
     )
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
+    median(np.ones(5))
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
 
 

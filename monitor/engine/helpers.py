@@ -20,7 +20,6 @@ from typing import IO, Final, Self
 import structlog
 
 HELPERS: Final = 2
-REHEARSAL: Final = "monitor.engine.rehearsal"
 _MODULE: Final = "monitor.engine.helpers"
 _ARROW: Final = "--arrow"
 _SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
@@ -43,7 +42,7 @@ def seldom_collected() -> Iterator[None]:
 class Helpers:
     """Started on entering; whoever still works on leaving is ended."""
 
-    def __init__(self, *, arrow: bool, rehearsal: str = REHEARSAL) -> None:
+    def __init__(self, rehearsal: str, *, arrow: bool) -> None:
         """`rehearsal`: the module whose `parts` they share."""
         self._rehearsal, self._arrow = rehearsal, arrow
         self._running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
@@ -65,14 +64,14 @@ class Helpers:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the helper has ended
         command = [sys.executable, "-m", _MODULE, str(os.getpid()), self._rehearsal]
         command += [_ARROW] if self._arrow else []
-        helper = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=parts, stdout=subprocess.DEVNULL, stderr=errors
-        )
+        try:
+            helper = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=parts, stdout=subprocess.DEVNULL, stderr=errors
+            )
+        except OSError:
+            errors.close()
+            raise
         self._running.append((helper, errors))
-
-    @property
-    def processes(self) -> tuple[int, ...]:
-        return tuple(helper.pid for helper, _ in self._running)
 
     def wait(self) -> None:
         """Until all have ended; says of whom failed what it said last."""

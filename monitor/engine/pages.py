@@ -16,7 +16,7 @@ import numpy as np
 from monitor.engine.layout import Records
 
 HUGE: Final = 2 << 20  # bytes
-ENOUGH: Final = 0.25  # of the room in use: huge pages take four times as much memory then, at the most
+ENOUGH: Final = 0.125  # of the room in use: huge pages take eight times as much memory then, at the most
 STEP: Final = 4 * HUGE  # moved at a time: a millisecond
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)
 _LARGE: Final[int | None] = getattr(mmap, "MADV_HUGEPAGE", None)

@@ -69,7 +69,12 @@ def _time() -> None:
 
 
 def _lines() -> None:
-    list(Decoder(_small()).decode([Frame("batch", b"\n".join([_SCAN] * 20)), Frame("e", _SCAN)]))
+    for lines in (
+        [_SCAN],
+        [_SCAN] * 20,
+        [*[_SCAN] * 20, b"{"],
+    ):  # a few, many, and one that makes them be looked at one by one
+        list(Decoder(_small()).decode([Frame("batch", b"\n".join(lines))]))
 
 
 def _orders() -> None:
@@ -95,4 +100,4 @@ def _world() -> None:
         for decoded in decoder.decode([Frame("batch", b"\n".join(world.until(moment)))]):
             engine.feed(decoded.batch)
         engine.tick(moment)
-    engine.dump()
+    _engine(_small()).load(engine.dump())

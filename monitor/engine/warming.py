@@ -36,7 +36,7 @@ def warm_kernels(
     began, going = uptime(), threading.Event()
     if not _loaded(arrow, going):
         compiling()
-        with Helpers(arrow=arrow) as helpers:
+        with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
             helpers.wait()
         _finish(arrow, going)
     return uptime() - began
@@ -50,7 +50,7 @@ async def warmed(
     try:
         if not await asyncio.to_thread(_loaded, arrow, ended):
             compiling()
-            with Helpers(arrow=arrow) as helpers:
+            with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
                 await asyncio.to_thread(helpers.wait)
             await asyncio.to_thread(_finish, arrow, ended)
     finally:
