@@ -43,6 +43,7 @@ from monitor.audience import check_audience, unheard
 from monitor.averted import uplift
 from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
+from monitor.collector import give_back
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
 from monitor.core import Core, build_core, scratch_store
@@ -313,7 +314,7 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
     if not await _warmed_unless_stopped():
         return
     async with open_daemon(settings, clock, config=config) as daemon:
-        gc.collect()
+        give_back()
         gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

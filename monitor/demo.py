@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from config.settings import Settings
 from monitor.app import Daemon, open_daemon
 from monitor.cli.output import say
+from monitor.collector import give_back
 from monitor.engine.warming import warmed
 from monitor.server import bind, serving
 from monitor.simulate import World
@@ -77,6 +78,7 @@ async def run_demo(
             f"The simulated shop lives through {HISTORY_DAYS} days, so that Forestall knows what is usual ..."
         )
         await _learn(daemon, world, start)
+        await asyncio.to_thread(give_back)
         service = asyncio.create_task(daemon.run())
         _greet(port, speed, folder)
         stage = Stage(daemon, world, clock, shop, http, port, speed)

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from numba.core import event
 
+from monitor.collector import give_back
 from monitor.engine import rehearsal
 from monitor.engine.helpers import Helpers, seldom_collected
 
@@ -39,6 +40,7 @@ def warm_kernels(
         with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
             helpers.wait()
         _finish(arrow, going)
+    give_back()
     return uptime() - began
 
 
@@ -53,6 +55,7 @@ async def warmed(
             with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
                 await asyncio.to_thread(helpers.wait)
             await asyncio.to_thread(_finish, arrow, ended)
+        await asyncio.to_thread(give_back)
     finally:
         ended.set()
     return uptime() - began
