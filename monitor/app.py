@@ -66,6 +66,7 @@ from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
 from monitor.sinks import LiveSink, deliveries_to
+from monitor.starting import answering
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
@@ -311,7 +312,9 @@ async def _doubt(
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
     """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    if not await _warmed_unless_stopped():
+    async with answering(settings.http.host, settings.http.port):
+        warm = await _warmed_unless_stopped()
+    if not warm:
         return
     async with open_daemon(settings, clock, config=config) as daemon:
         give_back()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import http.client
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +19,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from monitor import __version__
 from monitor.engine import rehearsal
 from monitor.engine.warming import warm_kernels, warmed
+from monitor.server import bind
+from monitor.starting import WHY
 
 WORLD = Path(__file__).with_name("warm_world.py")
 KERNEL = """
@@ -157,31 +163,43 @@ def test_helpers_of_a_process_that_was_killed_end_after_the_part_in_hand(fresh: 
         assert told.read() == b""
 
 
-def test_a_daemon_that_is_told_to_stop_while_kernels_are_compiled_leaves_nobody_behind(
+def test_a_daemon_answers_while_kernels_are_compiled_and_told_to_stop_leaves_nobody_behind(
     tmp_path: Path,
 ) -> None:
+    listening = bind("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    listening.close()
     environment = os.environ | {
         "NUMBA_CACHE_DIR": str(tmp_path / "kernels"),
         "FORESTALL_DATA_DIR": str(tmp_path / "data"),
+        "FORESTALL_HTTP__PORT": str(port),
     }
     with subprocess.Popen(
         [sys.executable, "-m", "monitor", "run"], stderr=subprocess.PIPE, text=True, env=environment
     ) as daemon:
         assert daemon.stderr is not None
         assert "kernels.compiling" in daemon.stderr.readline()
+        assert _answer(port, "/healthz") == (200, {"alive": True, "version": __version__})
+        assert _answer(port, "/readyz") == (503, {"ready": False, "why": WHY})
         daemon.send_signal(signal.SIGTERM)
         assert "daemon.stopped" in daemon.stderr.read()
     assert daemon.returncode == 0
     assert not _helpers_of(daemon.pid)
 
 
+def _answer(port: int, path: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    with contextlib.closing(connection):
+        return reply.status, json.loads(reply.read())
+
+
 def _helpers_of(parent: int) -> list[str]:
     commands = []
     for found in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
+        with contextlib.suppress(OSError):  # ended meanwhile
             commands.append(found.read_text(encoding="utf-8").split("\0"))
-        except OSError:
-            continue  # ended meanwhile
     return [
         command[0] for command in commands if command[1:4] == ["-m", "monitor.engine.helpers", str(parent)]
     ]

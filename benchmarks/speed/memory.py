@@ -82,13 +82,15 @@ def slices(stage: ParcelStage, now: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.speed.memory", description=__doc__)
     parser.add_argument("--parcels", type=int, default=10_000_000)
-    parcels = parser.parse_args().parcels
+    parser.add_argument("--room", type=int, help="max_live_parcels; as many as there are parcels")
+    args = parser.parse_args()
+    parcels, room = args.parcels, args.room or args.parcels
     names = Names()
     names.carriers.codes(f"carrier-{n}" for n in range(8))
     names.sources.code("feed")
     names.regions.codes(f"{11 + n % 31}{1 + n // 31:02d}00" for n in range(300))
     names.facilities.codes(f"hub-{n}" for n in range(4000))
-    engine = Engine(EngineSettings(max_live_parcels=parcels), fixed_limits(), names, place=(), parcel=())
+    engine = Engine(EngineSettings(max_live_parcels=room), fixed_limits(), names, place=(), parcel=())
     stage = engine.stage
     engine.tick(START_MS + 86_400_000)
     before = resident_gib()
