@@ -12,16 +12,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor import __version__
-from monitor.api import json_response
+from monitor.api import error_response, json_response
 from monitor.server import bind, serving
 
 WHY: Final = "kernels are being compiled or loaded; the first start takes about a minute"
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+RETRY_SECONDS: Final = "5"
 
 
 @asynccontextmanager
 async def answering(host: str, port: int) -> AsyncIterator[None]:
-    """`/healthz` and `/readyz`, as the daemon would; the address is free again afterwards. Raises `PortTaken`, which is
-    better known before a minute of compiling than after.
+    """`/healthz` and `/readyz` as the daemon would, and to all else that it is to be asked again. The address is free
+    again afterwards. Raises `PortTaken`, which is better known before a minute of compiling than after.
     """
 
     async def healthz(_request: Request) -> Response:
@@ -30,6 +32,16 @@ async def answering(host: str, port: int) -> AsyncIterator[None]:
     async def readyz(_request: Request) -> Response:
         return json_response({"ready": False, "why": WHY}, 503)
 
-    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+    async def later(_request: Request) -> Response:
+        answer = error_response(WHY, 503)
+        answer.headers["Retry-After"] = RETRY_SECONDS
+        return answer
+
+    routes = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/{path:path}", later, methods=METHODS),
+    ]
+    app = Starlette(routes=routes)
     async with serving(app, bind(host, port), drain_seconds=1):
         yield

@@ -34,6 +34,10 @@ from numba import njit
 HELPER = sys.argv[0].endswith("helpers.py")
 CRASH, FOLDER = os.environ.get("CRASH"), os.environ.get("HELD")
 told = open(f"{FOLDER}/told", "wb", buffering=0) if HELPER and FOLDER else None
+if HELPER and "STARTS" in os.environ:
+    sys.modules["__main__"].LARGE = 0
+    with open(os.environ["STARTS"], "a") as starts:
+        starts.write(f"{os.getpid()} ")
 
 @njit(cache=True)
 def twice(number):
@@ -101,6 +105,19 @@ def test_what_helpers_compiled_is_only_loaded_here(fresh: Any) -> None:
     assert called == ["compiling"]
     assert not logs
     assert sum(fresh.twice.stats.cache_hits.values()) == 1
+
+
+def test_a_helper_that_has_grown_large_begins_anew_before_its_next_part(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = tmp_path / "starts"
+    monkeypatch.setenv("STARTS", str(starts))
+    with capture_logs() as logs:
+        warm_kernels(time.monotonic, compiling=lambda: None)
+    assert not logs
+    assert fresh.twice.stats.cache_hits
+    begun = starts.read_text(encoding="ascii").split()
+    assert len(begun) == len(set(begun)) + len(fresh.parts(arrow=False))
 
 
 def test_where_no_helper_can_be_started_kernels_are_compiled_here_and_it_is_said(
@@ -181,15 +198,16 @@ def test_a_daemon_answers_while_kernels_are_compiled_and_told_to_stop_leaves_nob
         assert "kernels.compiling" in daemon.stderr.readline()
         assert _answer(port, "/healthz") == (200, {"alive": True, "version": __version__})
         assert _answer(port, "/readyz") == (503, {"ready": False, "why": WHY})
+        assert _answer(port, "/v1/events", "POST") == (503, {"error": WHY})
         daemon.send_signal(signal.SIGTERM)
         assert "daemon.stopped" in daemon.stderr.read()
     assert daemon.returncode == 0
     assert not _helpers_of(daemon.pid)
 
 
-def _answer(port: int, path: str) -> tuple[int, Any]:
+def _answer(port: int, path: str, method: str = "GET") -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", path)
+    connection.request(method, path)
     reply = connection.getresponse()
     with contextlib.closing(connection):
         return reply.status, json.loads(reply.read())

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import mmap
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
 import structlog
 
 HELPERS: Final = 2
+LARGE: Final = 600_000_000  # bytes, at which a helper makes room before its next part
 _MODULE: Final = "monitor.engine.helpers"
 _ARROW: Final = "--arrow"
 _SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
@@ -45,6 +48,7 @@ class Helpers:
     def __init__(self, rehearsal: str, *, arrow: bool) -> None:
         """`rehearsal`: the module whose `parts` they share."""
         self._rehearsal, self._arrow = rehearsal, arrow
+        self._ending = False
         self._running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
 
     def __enter__(self) -> Self:
@@ -73,17 +77,22 @@ class Helpers:
             raise
         self._running.append((helper, errors))
 
-    def wait(self) -> None:
-        """Until all have ended; says of whom failed what it said last."""
+    def wait(self) -> bool:
+        """Until all have ended; whether they did all that they drew. Says of whom failed what it said last."""
+        all_well = len(self._running) == HELPERS
         for helper, errors in self._running:
-            if code := helper.wait():
+            code = helper.wait()
+            if code and not self._ending:
                 errors.seek(0)
                 last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
                 log.warning("kernels.helper_failed", code=code, why=last)
+                all_well = False
+        return all_well
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ending = True
         for helper, errors in self._running:
             helper.terminate()  # does nothing to one that has been waited for
             helper.wait()
@@ -106,6 +115,18 @@ def main() -> None:
     with seldom_collected():
         for number in _drawn(int(sys.argv[1])):
             parts[number]()
+            if (
+                _resident() > LARGE
+            ):  # begins anew, as the same process: two large ones would be too much for a small machine
+                os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves
+
+
+def _resident() -> int:
+    """Bytes of memory in use; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0
 
 
 if __name__ == "__main__":

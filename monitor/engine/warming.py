@@ -9,9 +9,11 @@ not do it does all the same, and says so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import structlog
 from numba.core import event
@@ -20,7 +22,9 @@ from monitor.collector import give_back
 from monitor.engine import rehearsal
 from monitor.engine.helpers import Helpers, seldom_collected
 
-COMPILE = "numba:compile"  # the compiler's name for it; loading from the cache is none
+Steps: TypeAlias = Generator[Callable[[], bool | None], bool | None, None]
+ROUNDS: Final = 2  # the cache may lose one of two writings of one file; the second round compiles only that
+COMPILE: Final = "numba:compile"  # the compiler's name for it; loading from the cache is none
 log = structlog.get_logger(__name__)
 
 
@@ -34,13 +38,11 @@ def warm_kernels(
     """Seconds it took: one where the compiled kernels were cached, the better part of a minute where not; `compiling` is
     called before that. `arrow`: those of Arrow frames as well, which would else wait for the first of them.
     """
-    began, going = uptime(), threading.Event()
-    if not _loaded(arrow, going):
-        compiling()
-        with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
-            helpers.wait()
-        _finish(arrow, going)
-    give_back()
+    began, answer = uptime(), None
+    steps = _steps(arrow, threading.Event(), compiling)
+    with contextlib.closing(steps), contextlib.suppress(StopIteration):
+        while True:
+            answer = steps.send(answer)()
     return uptime() - began
 
 
@@ -48,17 +50,32 @@ async def warmed(
     uptime: Callable[[], float], *, arrow: bool = True, compiling: Callable[[], None] = _said
 ) -> float:
     """As `warm_kernels`, beside what the loop does. Cancelled, it ends its helpers."""
-    began, ended = uptime(), threading.Event()
-    try:
-        if not await asyncio.to_thread(_loaded, arrow, ended):
-            compiling()
-            with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
-                await asyncio.to_thread(helpers.wait)
-            await asyncio.to_thread(_finish, arrow, ended)
-        await asyncio.to_thread(give_back)
-    finally:
-        ended.set()
+    began, answer, ended = uptime(), None, threading.Event()
+    steps = _steps(arrow, ended, compiling)
+    with contextlib.closing(steps), contextlib.suppress(StopIteration):
+        try:
+            while True:
+                answer = await asyncio.to_thread(steps.send(answer))
+        finally:
+            ended.set()
     return uptime() - began
+
+
+def _steps(arrow: bool, ended: threading.Event, compiling: Callable[[], None]) -> Steps:
+    """What takes time, one after the other; each is sent what it answered."""
+    loaded = partial(_loaded, arrow, ended)
+    if not (yield loaded):
+        compiling()
+        done = False
+        for _ in range(ROUNDS):
+            with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
+                all_well = yield helpers.wait
+            done = bool(all_well and (yield loaded))
+            if done or not all_well:
+                break
+        if not done:
+            yield partial(_finish, arrow, ended)
+    yield give_back
 
 
 def _loaded(arrow: bool, ended: threading.Event) -> bool:
