@@ -25,6 +25,7 @@ _MOMENT = 1_767_571_200_000
 _STEP = 3 * 3_600_000
 _DAYS = 2
 _PARCELS_A_DAY = 30
+_SETTINGS = EngineSettings(max_live_parcels=1000), DetectionSettings(learning_hours=0)
 _SCAN = (
     b'{"kind":"tracking","event_id":"e","source":"w","occurred_at":"2026-01-05T01:00:00Z","tracking_number":"W1",'
     b'"carrier":"w","status":"accepted","region":"420100","facility":"H"}'
@@ -46,7 +47,12 @@ def parts(*, arrow: bool) -> Sequence[Callable[[], None]]:
 
 
 def _engine(names: Names) -> Engine:
-    return Engine(EngineSettings(max_live_parcels=1000), DetectionSettings(learning_hours=0), names)
+    return Engine(*_SETTINGS, names)
+
+
+def _bare() -> Engine:
+    """Without detectors, whose libraries take a second to import."""
+    return Engine(*_SETTINGS, _small(), place=(), parcel=())
 
 
 def _small() -> Names:
@@ -56,16 +62,16 @@ def _small() -> Names:
 def _scans() -> None:
     columns = no_scans()
     rows = {name: np.zeros(1, getattr(columns, name).dtype) for name in Scans.__slots__}
-    _engine(_small()).feed(Batch(Scans(**rows)))
+    _bare().feed(Batch(Scans(**rows)))
 
 
 def _time() -> None:
-    engine = _engine(_small())
+    engine = _bare()
     for hour in range(2):
         engine.tick(_MOMENT + hour * 3_600_000)
     engine.stage.hasten([0], _MOMENT // 1000)  # else at the first jam
     engine.parcel("W1")
-    _engine(_small()).load(engine.dump())
+    _bare().load(engine.dump())
 
 
 def _lines() -> None:
@@ -78,7 +84,7 @@ def _lines() -> None:
 
 
 def _orders() -> None:
-    _engine(_small()).feed(Batch(no_scans(), [_ORDER]))
+    _bare().feed(Batch(no_scans(), [_ORDER]))
 
 
 def _names() -> None:
