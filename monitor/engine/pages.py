@@ -17,6 +17,7 @@ from monitor.engine.layout import Records
 
 HUGE: Final = 2 << 20  # bytes
 ENOUGH: Final = 0.125  # of the room in use: huge pages take eight times as much memory then, at the most
+LEAST: Final = 32 * HUGE  # what all arrays of a table take together; a smaller one is not worth the moving
 STEP: Final = 4 * HUGE  # moved at a time: a millisecond
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)
 _LARGE: Final[int | None] = getattr(mmap, "MADV_HUGEPAGE", None)
@@ -29,6 +30,7 @@ class Pages:
     def __init__(self) -> None:
         self._areas: list[mmap.mmap] = []
         self._left: list[tuple[mmap.mmap, int]] = []
+        self._bytes = 0
 
     def zeros(self, rows: int, kind: np.dtype[Any]) -> Records:
         """Zeroed, and beginning at a cache line: a slot over two lines costs two loads from memory, one of them not
@@ -38,20 +40,20 @@ class Pages:
         area = mmap.mmap(-1, whole + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         _advise(area, _SMALL, 0, len(area))
         start = -np.frombuffer(area, np.uint8).ctypes.data % HUGE
-        if rows * kind.itemsize >= HUGE:
-            self._areas.append(area)
-            self._left += [(area, first) for first in range(start, start + whole, STEP)]
+        self._bytes += rows * kind.itemsize
+        self._areas.append(area)
+        self._left += [(area, first) for first in range(start, start + whole, STEP)]
         found: Records = np.frombuffer(area, kind, rows, start)
         return found
 
     @property
     def left(self) -> int:
         """Steps to go until all lies on huge pages."""
-        return len(self._left)
+        return len(self._left) if self._bytes >= LEAST else 0
 
     def follow(self, share: float) -> None:
         """`share` of the room that is in use. To be called often: a call moves but a few of the pages."""
-        if share < ENOUGH or not self._left:
+        if share < ENOUGH or not self.left:
             return
         for area in self._areas:
             _advise(area, _LARGE, 0, len(area))
