@@ -22,6 +22,7 @@ from monitor.vocabulary import Status
 
 BATCH = 50_000
 SECOND = 1000
+SMALL_FRAMES = 1000
 
 
 def resident_gib() -> float:
@@ -47,6 +48,8 @@ def fill(engine: Engine, parcels: int) -> None:
         scans.source[:] = 1
         scans.courier[:] = 1  # touches the background of every slot, as a real world would
         engine.stage.feed_scans(scans, engine.now)
+    for _ in range(SMALL_FRAMES):  # a table's pages are moved some with each
+        engine.stage.feed_scans(empty, engine.now)
 
 
 def slices(stage: ParcelStage, now: int) -> None:
