@@ -22,7 +22,7 @@ from typing import IO, Final, Self
 import structlog
 
 HELPERS: Final = 2
-LARGE: Final = 600_000_000  # bytes, at which a helper makes room before its next part
+LARGE: Final = 600_000_000  # bytes: two helpers that have grown larger are too much for a small machine
 _MODULE: Final = "monitor.engine.helpers"
 _ARROW: Final = "--arrow"
 _SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
@@ -115,9 +115,7 @@ def main() -> None:
     with seldom_collected():
         for number in _drawn(int(sys.argv[1])):
             parts[number]()
-            if (
-                _resident() > LARGE
-            ):  # begins anew, as the same process: two large ones would be too much for a small machine
+            if _resident() > LARGE:  # begins anew, as the same process
                 os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves
 
 

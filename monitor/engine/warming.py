@@ -18,7 +18,6 @@ from typing import Any, Final, TypeAlias
 import structlog
 from numba.core import event
 
-from monitor.collector import give_back
 from monitor.engine import rehearsal
 from monitor.engine.helpers import Helpers, seldom_collected
 
@@ -75,7 +74,6 @@ def _steps(arrow: bool, ended: threading.Event, compiling: Callable[[], None]) -
                 break
         if not done:
             yield partial(_finish, arrow, ended)
-    yield give_back
 
 
 def _loaded(arrow: bool, ended: threading.Event) -> bool:
