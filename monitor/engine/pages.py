@@ -18,7 +18,7 @@ from monitor.engine.layout import Records
 HUGE: Final = 2 << 20  # bytes
 ENOUGH: Final = 0.125  # of the room in use: huge pages take eight times as much memory then, at the most
 LEAST: Final = 32 * HUGE  # what all arrays of a table take together; a smaller one is not worth the moving
-STEP: Final = 4 * HUGE  # moved at a time: a millisecond
+STEP: Final = 4 * HUGE  # moved at a time: one to seven milliseconds
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)
 _LARGE: Final[int | None] = getattr(mmap, "MADV_HUGEPAGE", None)
 _NOW: Final = 25  # MADV_COLLAPSE, which the module does not name; without it (Linux before 6.1) the kernel takes minutes
