@@ -23,9 +23,8 @@ $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-# A small shop lies on few pages: huge ones would take half a gigabyte more.
 run: $(VENV)/run.stamp  ## the daemon with a simulated shop beside it
-	NUMPY_MADVISE_HUGEPAGE=0 $(BIN)/forestall demo $(ARGS)
+	$(BIN)/forestall demo $(ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/forestall doctor --warm

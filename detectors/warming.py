@@ -12,6 +12,7 @@ from detectors.clock import DAY, HOUR
 from detectors.interfaces import SCHEMAS, Window
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
+from detectors.rhythm_kernels import median
 from detectors.rises import Rises, plateau
 from detectors.signoff_kernels import SLOTS, by_the_clock
 
@@ -28,6 +29,7 @@ def warm() -> None:
     late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
+    median(np.ones(5))
     cell = np.ones((1, 1))
     Rises((plateau(1),), (1.0,)).judge(cell, cell, np.ones(1), cell, np.zeros((1, 1), np.bool_))
     Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)

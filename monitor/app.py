@@ -43,6 +43,7 @@ from monitor.audience import check_audience, unheard
 from monitor.averted import uplift
 from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
+from monitor.collector import give_back
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
 from monitor.core import Core, build_core, scratch_store
@@ -50,7 +51,7 @@ from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters, Letter
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
-from monitor.engine.warming import warm_kernels
+from monitor.engine.warming import warmed
 from monitor.feeds.station import Station, open_station
 from monitor.heartbeat import Heartbeat
 from monitor.intake import Intake
@@ -65,6 +66,7 @@ from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
 from monitor.sinks import LiveSink, deliveries_to
+from monitor.starting import answering
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
@@ -310,10 +312,12 @@ async def _doubt(
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
     """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    log.info("kernels.compiling", note="the first start takes a minute, later ones two seconds")
-    log.info("kernels.ready", seconds=round(warm_kernels(time.monotonic), 1))
+    async with answering(settings.http.host, settings.http.port):
+        warm = await _warmed_unless_stopped()
+    if not warm:
+        return
     async with open_daemon(settings, clock, config=config) as daemon:
-        gc.collect()
+        give_back()
         gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -325,6 +329,23 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         for gap in unheard(settings):
             log.warning("alerts.unheard", why=gap)
         await daemon.run()
+
+
+async def _warmed_unless_stopped() -> bool:
+    """False where SIGTERM came first: whoever compiled has ended, and nothing else had begun."""
+    loop = asyncio.get_running_loop()
+    warming = loop.create_task(warmed(time.monotonic))
+    loop.add_signal_handler(signal.SIGTERM, warming.cancel)
+    try:
+        await asyncio.wait({warming})
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        warming.cancel()
+    if warming.cancelled():
+        log.info("daemon.stopped", note="while kernels were compiled")
+        return False
+    log.info("kernels.ready", seconds=round(warming.result(), 1))
+    return True
 
 
 def reload(daemon: Daemon) -> None:

@@ -23,7 +23,8 @@ from zoneinfo import ZoneInfo
 from config.settings import Settings
 from monitor.app import Daemon, open_daemon
 from monitor.cli.output import say
-from monitor.engine.warming import warm_kernels
+from monitor.collector import give_back
+from monitor.engine.warming import warmed
 from monitor.server import bind, serving
 from monitor.simulate import World
 from monitor.standin import Faults, Standin
@@ -72,12 +73,12 @@ async def run_demo(
             open_daemon(demo_settings(folder, port, secret), clock, ticking=False)
         )
         http = await stack.enter_async_context(Http())
-        say("Kernels are compiled, which takes the first start the better part of a minute ...")
-        await asyncio.to_thread(warm_kernels, time.monotonic, arrow=False)
+        await warmed(time.monotonic, arrow=False, compiling=_compiling)
         say(
             f"The simulated shop lives through {HISTORY_DAYS} days, so that Forestall knows what is usual ..."
         )
         await _learn(daemon, world, start)
+        await asyncio.to_thread(give_back)
         service = asyncio.create_task(daemon.run())
         _greet(port, speed, folder)
         stage = Stage(daemon, world, clock, shop, http, port, speed)
@@ -106,6 +107,10 @@ class Stage:
     http: Http
     port: int
     speed: float
+
+
+def _compiling() -> None:
+    say("Two processes compile the kernels, once: the better part of a minute ...")
 
 
 async def _learn(daemon: Daemon, world: World, start: int) -> None:

@@ -22,6 +22,7 @@ from monitor.vocabulary import Status
 
 BATCH = 50_000
 SECOND = 1000
+SMALL_FRAMES = 1000
 
 
 def resident_gib() -> float:
@@ -47,6 +48,8 @@ def fill(engine: Engine, parcels: int) -> None:
         scans.source[:] = 1
         scans.courier[:] = 1  # touches the background of every slot, as a real world would
         engine.stage.feed_scans(scans, engine.now)
+    for _ in range(SMALL_FRAMES):  # a table's pages are moved some with each
+        engine.stage.feed_scans(empty, engine.now)
 
 
 def slices(stage: ParcelStage, now: int) -> None:
@@ -82,13 +85,15 @@ def slices(stage: ParcelStage, now: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.speed.memory", description=__doc__)
     parser.add_argument("--parcels", type=int, default=10_000_000)
-    parcels = parser.parse_args().parcels
+    parser.add_argument("--room", type=int, help="max_live_parcels; as many as there are parcels")
+    args = parser.parse_args()
+    parcels, room = args.parcels, args.room or args.parcels
     names = Names()
     names.carriers.codes(f"carrier-{n}" for n in range(8))
     names.sources.code("feed")
     names.regions.codes(f"{11 + n % 31}{1 + n // 31:02d}00" for n in range(300))
     names.facilities.codes(f"hub-{n}" for n in range(4000))
-    engine = Engine(EngineSettings(max_live_parcels=parcels), fixed_limits(), names, place=(), parcel=())
+    engine = Engine(EngineSettings(max_live_parcels=room), fixed_limits(), names, place=(), parcel=())
     stage = engine.stage
     engine.tick(START_MS + 86_400_000)
     before = resident_gib()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from pathlib import Path
 
 import typer
 
 from monitor import __version__
-from monitor.cli import daemon, feeds, files, money, people, setup
+from monitor.cli import daemon, feeds, files, kernel_cache, money, people, setup
 from monitor.cli.output import Failed, say
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -36,6 +37,7 @@ def version(*, show: bool = typer.Option(False, "--version", help="Print the ver
 
 
 def main() -> None:
+    kernel_cache.ensure(os.environ, Path(__file__).parents[1])
     try:
         app()
     except Failed as error:

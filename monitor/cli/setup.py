@@ -57,11 +57,13 @@ def doctor(
     import asyncio
     import time
 
+    from monitor import logs
     from monitor.doctor import Verdict, examine
     from monitor.engine.warming import warm_kernels
     from monitor.failures import told_to_operator
 
     if warm:
+        logs.configure(json=False, level="warning")
         say(f"the kernels are compiled ({warm_kernels(time.monotonic):.1f} s)")
         return
     loaded = settings(config)

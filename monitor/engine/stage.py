@@ -49,6 +49,7 @@ from monitor.engine.layout import (
     Records,
     SlotRow,
 )
+from monitor.engine.pages import Pages
 from monitor.engine.places import MAX_ZONES, Places
 from monitor.engine.records import copied, joined
 from monitor.names import Names
@@ -56,7 +57,6 @@ from monitor.vocabulary import Segment
 
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
-LINE: Final = 64  # bytes of a cache line, and of a slot
 FIRST_SIZE: Final = 64  # slots of a bucket at the start
 PACED: Final = 64  # carriers whose week may be learned; the first ones heard of
 HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
@@ -115,33 +115,23 @@ def _power(number: float) -> int:
     return 1 << max(int(np.ceil(np.log2(number))), 4)
 
 
-def aligned(rows: int, kind: np.dtype[Any]) -> Records:
-    """Zeroed, and beginning at a cache line: a slot over two lines costs two loads from memory, one of them not asked for
-    ahead.
-    """
-    room = np.zeros(rows * kind.itemsize + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    found: Records = room[start : start + rows * kind.itemsize].view(kind)
-    return found
-
-
-def new_table(max_slots: int, remembered: int) -> state.Table:
+def new_table(max_slots: int, remembered: int, pages: Pages) -> state.Table:
     # 0.75 at the most, and room for the most crowded of 256 random buckets.
     mean = max_slots / BUCKETS
     room = int((mean + 4 * mean**0.5) / 0.75) + FIRST_SIZE
     lines = _power(1.5 * max(remembered // BUCKETS, 16)) // repeats.PLACES
-    due = np.zeros(BUCKETS * room, np.uint32)
+    due = pages.zeros(BUCKETS * room, np.dtype(np.uint32))
     due.reshape(BUCKETS, room)[:, :FIRST_SIZE] = FAR  # the rest when a bucket grows: memory untouched is free
     return state.Table(
-        slots=aligned(BUCKETS * room, SLOT),
-        background=np.zeros(BUCKETS * room, BACKGROUND),
+        slots=pages.zeros(BUCKETS * room, SLOT),
+        background=pages.zeros(BUCKETS * room, BACKGROUND),
         room=room,
         size=np.full(BUCKETS, min(FIRST_SIZE, room), np.int64),
         used=np.zeros(BUCKETS, np.int64),
         due=due,
         soonest=np.full(BUCKETS, FAR, np.uint32),
         promises=np.zeros(BUCKETS, np.uint8),
-        seen=aligned(BUCKETS * lines * 2 * repeats.PLACES, np.dtype(np.uint64)).reshape(
+        seen=pages.zeros(BUCKETS * lines * 2 * repeats.PLACES, np.dtype(np.uint64)).reshape(
             BUCKETS, lines, 2, repeats.PLACES
         ),
         seen_count=np.zeros((BUCKETS, 2), np.int64),
@@ -216,7 +206,8 @@ class ParcelStage:
     def __init__(self, engine: EngineSettings, detection: DetectionSettings, names: Names) -> None:
         self.names = names
         self.places = Places(names, detection.calendars, detection.lane_level)
-        self.table = new_table(engine.max_live_parcels, detection.remembered_events)
+        self._pages = Pages()
+        self.table = new_table(engine.max_live_parcels, detection.remembered_events, self._pages)
         onward = {int(Segment.FACILITY): int(Segment.LINEHAUL)}
         jammed = (int(Segment.FACILITY), ORIGIN, CLEARED)
         self.learned = survival.Durations(detection.max_lanes, LEGS, detection.stalls, onward, jammed)
@@ -241,6 +232,8 @@ class ParcelStage:
     def feed_scans(self, scans: Scans, now: int) -> Notices:
         """`now` in milliseconds: the last tick."""
         self.places.follow()
+        if self._pages.left:
+            self._pages.follow(float(self.table.size.sum()) / (BUCKETS * self.table.room))
         columns = ScanColumns(*(getattr(scans, name) for name in ScanColumns._fields))
         parts = [
             self._chunk(columns, start, min(start + CHUNK, len(scans)), now)

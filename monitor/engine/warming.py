@@ -1,120 +1,125 @@
-"""Compiles every kernel by small batches and some ticks: the first start says what it waits for.
+"""Has every kernel compiled by small runs of what needs them: the first start says what it waits for.
 
-The kernels of scans and of their lines take as long to compile as all others together, so a second process compiles
-those meanwhile, into the cache that both read.
+    loaded from the cache? | two helper processes compile what is missing and end | loaded from the cache
+
+The compiler never gives its memory back, some 800 MB: the process that stays does not compile. What the helpers could
+not do it does all the same, and says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import gc
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Final
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any, Final, TypeAlias
 
-from config.detection import DetectionSettings
-from config.settings import EngineSettings
-from detectors import warming
-from monitor.columns import Batch
-from monitor.decode import Decoder, warm
-from monitor.engine.engine import Engine, no_scans
-from monitor.engine.kernels.scans import apply_scans
-from monitor.events import Order
-from monitor.names import Names
-from monitor.stream import Frame
+import structlog
+from numba.core import event
 
-_NIGHT = "2026-01-05T0{hour}:00:00Z"
-_MOMENT = 1_767_571_200_000
-_ARROW = "--arrow"
-_SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
+from monitor.engine import rehearsal
+from monitor.engine.helpers import Helpers, seldom_collected
+
+Steps: TypeAlias = Generator[Callable[[], bool | None], bool | None, None]
+ROUNDS: Final = 2  # the cache may lose one of two writings of one file; the second round compiles only that
+COMPILE: Final = "numba:compile"  # the compiler's name for it; loading from the cache is none
+log = structlog.get_logger(__name__)
 
 
-def warm_kernels(uptime: Callable[[], float], *, arrow: bool = True) -> float:
-    """Seconds it took: some tenths where the compiled kernels were cached, a minute where not. `arrow`: those of Arrow
-    frames as well, which would else wait for the first of them.
+def _said() -> None:
+    log.info("kernels.compiling", note="two helper processes do it, once, in the better part of a minute")
+
+
+def warm_kernels(
+    uptime: Callable[[], float], *, arrow: bool = True, compiling: Callable[[], None] = _said
+) -> float:
+    """Seconds it took: one where the compiled kernels were cached, the better part of a minute where not; `compiling` is
+    called before that. `arrow`: those of Arrow frames as well, which would else wait for the first of them.
     """
-    began = uptime()
-    helper = _helper(arrow=arrow) if _cold() else None
-    with _seldom_collected():
-        names = Names(places=1000, sides=1000)
-        engine = _engine(names)
-        frame = Frame("batch", "\n".join(_scans()).encode())
-        for decoded in Decoder(names).decode([frame]):
-            engine.feed(decoded.batch)
-        if helper is not None:
-            helper.wait()  # what it could not do is done here
-        warm_the_rest(arrow=arrow)
-        engine.tick(_MOMENT)
-        engine.parcel("WARM1")
-        _engine(names).load(engine.dump())
+    began, answer = uptime(), None
+    steps = _steps(arrow, threading.Event(), compiling)
+    with contextlib.closing(steps), contextlib.suppress(StopIteration):
+        while True:
+            answer = steps.send(answer)()
     return uptime() - began
 
 
-def warm_the_rest(*, arrow: bool) -> None:
-    """All but what scans of NDJSON go through."""
-    warm(arrow=arrow)
-    names = Names(places=1000, sides=1000)
-    engine = _engine(names)
-    engine.feed(Batch(no_scans(), [_ORDER]))
-    engine.tick(_MOMENT + 600_000)
-    engine.tick(_MOMENT + 1_200_000)
-    engine.stage.hasten([0], _MOMENT // 1000)  # else at the first jam
-    warming.warm()
-    _engine(names).load(engine.dump())
+async def warmed(
+    uptime: Callable[[], float], *, arrow: bool = True, compiling: Callable[[], None] = _said
+) -> float:
+    """As `warm_kernels`, beside what the loop does. Cancelled, it ends its helpers."""
+    began, answer, ended = uptime(), None, threading.Event()
+    steps = _steps(arrow, ended, compiling)
+    with contextlib.closing(steps), contextlib.suppress(StopIteration):
+        try:
+            while True:
+                answer = await asyncio.to_thread(steps.send(answer))
+        finally:
+            ended.set()
+    return uptime() - began
 
 
-@contextlib.contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """The compiler makes objects by the hundred thousand, and to look through them as often as usual for garbage takes
-    a fifth of its time. Never looking would take twice the memory.
-    """
-    usual = gc.get_threshold()
-    gc.set_threshold(*_SELDOM)
+def _steps(arrow: bool, ended: threading.Event, compiling: Callable[[], None]) -> Steps:
+    """What takes time, one after the other; each is sent what it answered."""
+    loaded = partial(_loaded, arrow, ended)
+    if not (yield loaded):
+        compiling()
+        done = False
+        for _ in range(ROUNDS):
+            with Helpers(rehearsal.parts.__module__, arrow=arrow) as helpers:
+                all_well = yield helpers.wait
+            done = bool(all_well and (yield loaded))
+            if done or not all_well:
+                break
+        if not done:
+            yield partial(_finish, arrow, ended)
+
+
+def _loaded(arrow: bool, ended: threading.Event) -> bool:
+    """Whether all is in memory now and nothing would have to be compiled; the first that would ends the attempt."""
     try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
+        with event.install_listener(COMPILE, _Refusing()):
+            _rehearse(arrow, ended)
+    except _NotCachedError:
+        return False
+    return True
 
 
-def _cold() -> bool:
-    return not any(Path(apply_scans.stats.cache_path).glob("scans.apply_scans-*.nbi"))  # type: ignore[attr-defined]
+def _finish(arrow: bool, ended: threading.Event) -> None:
+    """Loads what the helpers left in the cache, and compiles what they did not."""
+    with event.install_listener(COMPILE, _Counting()) as counted, seldom_collected():
+        _rehearse(arrow, ended)
+    if counted.kernels:
+        log.warning(
+            "kernels.compiled_here", kernels=counted.kernels, note="their compiler's memory stays in use"
+        )
 
 
-def _helper(*, arrow: bool) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", __name__, *([_ARROW] if arrow else [])],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _rehearse(arrow: bool, ended: threading.Event) -> None:
+    for part in rehearsal.parts(arrow=arrow):
+        if ended.is_set():
+            return
+        part()
 
 
-def _engine(names: Names) -> Engine:
-    return Engine(EngineSettings(max_live_parcels=1000), DetectionSettings(), names)
+class _NotCachedError(BaseException):
+    """A kernel would be compiled. Whatever handles errors on the way lets it pass."""
 
 
-_ORDER = Order(
-    event_id="o",
-    source="w",
-    occurred_at=_MOMENT,
-    received_at=_MOMENT,
-    order_id="W1",
-    customer_id="c",
-    status="paid",
-)
+class _Refusing(event.Listener):
+    def on_start(self, event: Any) -> None:  # noqa: ARG002 - the compiler's interface
+        raise _NotCachedError
+
+    def on_end(self, event: Any) -> None:
+        """What was refused ends at once."""
 
 
-def _scans() -> list[str]:
-    scan = (
-        '{"kind":"tracking","event_id":"e%d","source":"w","occurred_at":"%s","tracking_number":"WARM1","carrier":"w",'
-        '"status":"%s","region":"420100","facility":"H"}'
-    )
-    ways = ("accepted", "departed", "arrived", "out_for_delivery", "delivered")
-    return [scan % (row, _NIGHT.format(hour=row), status) for row, status in enumerate(ways, start=1)]
+class _Counting(event.Listener):
+    kernels = 0
 
+    def on_start(self, event: Any) -> None:  # noqa: ARG002 - the compiler's interface
+        self.kernels += 1
 
-if __name__ == "__main__":
-    gc.set_threshold(*_SELDOM)
-    warm_the_rest(arrow=_ARROW in sys.argv)
+    def on_end(self, event: Any) -> None:
+        """Counted when it began."""

@@ -10,6 +10,7 @@ from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from monitor.engine.kernels.repeats import PLACES, repeated, seen_line
 from monitor.engine.layout import BUCKETS
+from monitor.engine.pages import Pages
 from monitor.engine.stage import ParcelStage, new_table
 from monitor.names import Names
 
@@ -39,13 +40,13 @@ class Plain:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([0, *POOL]), max_size=150))
 def test_what_is_a_repeat_is_what_two_sets_say(events: list[int]) -> None:
-    table, plain = new_table(10_000, REMEMBERED), Plain()
+    table, plain = new_table(10_000, REMEMBERED, Pages()), Plain()
     for event in events:
         assert bool(repeated(table, BUCKET, np.uint64(event), LIMIT)) == plain.repeated(event)
 
 
 def test_ids_of_one_line_go_on_to_the_next() -> None:
-    table = new_table(10_000, REMEMBERED)
+    table = new_table(10_000, REMEMBERED, Pages())
     lines = table.seen.shape[1]
     mine = [event for event in range(1, 2000) if seen_line(np.uint64(event), lines - 1) == lines - 1][
         : 2 * PLACES + 1

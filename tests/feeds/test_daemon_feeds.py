@@ -75,7 +75,7 @@ async def test_what_was_answered_survives_a_killed_daemon(tmp_path: Path, eventu
     url = f"http://127.0.0.1:{port}"
     answered: list[int] = []
     with daemon(tmp_path, port) as first:
-        await eventually(lambda: get(f"{url}/healthz") is not None)
+        await eventually(lambda: get(f"{url}/readyz") is not None)
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=120) as client:
             for number in range(60):
                 if number == 40:
@@ -91,7 +91,7 @@ async def test_what_was_answered_survives_a_killed_daemon(tmp_path: Path, eventu
                     answered.append(number)
     assert len(answered) >= 40
     with daemon(tmp_path, port):
-        await eventually(lambda: get(f"{url}/healthz") is not None)
+        await eventually(lambda: get(f"{url}/readyz") is not None)
         await eventually(lambda: get(f"{url}/v1/parcels/YT{answered[-1]:012d}") is not None)
         lost = [number for number in answered if get(f"{url}/v1/parcels/YT{number:012d}") is None]
         assert lost == []

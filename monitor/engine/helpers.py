@@ -1,0 +1,131 @@
+"""Processes that compile kernels into the cache and end: the compiler's memory goes with them.
+
+They draw the parts of the rehearsal from one pipe, so that both are busy until the end. A helper whose daemon is gone
+(kill -9) ends after the part it has in hand, within half a minute; what it compiled stays in the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import mmap
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+import structlog
+
+HELPERS: Final = 2
+LARGE: Final = 600_000_000  # bytes: two helpers that have grown larger are too much for a small machine
+_MODULE: Final = "monitor.engine.helpers"
+_ARROW: Final = "--arrow"
+_SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
+log = structlog.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def seldom_collected() -> Iterator[None]:
+    """The compiler makes objects by the hundred thousand, and to look through them as often as usual for garbage takes
+    a fifth of its time. Never looking would take twice the memory.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+class Helpers:
+    """Started on entering; whoever still works on leaving is ended."""
+
+    def __init__(self, rehearsal: str, *, arrow: bool) -> None:
+        """`rehearsal`: the module whose `parts` they share."""
+        self._rehearsal, self._arrow = rehearsal, arrow
+        self._ending = False
+        self._running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+
+    def __enter__(self) -> Self:
+        drawn, filled = os.pipe()
+        try:
+            os.write(filled, bytes(range(len(_parts(self._rehearsal, arrow=self._arrow)))))
+            os.close(filled)  # or nobody would see the end
+            for _ in range(HELPERS):
+                self._start(drawn)
+        except OSError as error:
+            log.warning("kernels.helper_failed", why=str(error))
+        finally:
+            os.close(drawn)
+        return self
+
+    def _start(self, parts: int) -> None:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the helper has ended
+        command = [sys.executable, "-m", _MODULE, str(os.getpid()), self._rehearsal]
+        command += [_ARROW] if self._arrow else []
+        try:
+            helper = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=parts, stdout=subprocess.DEVNULL, stderr=errors
+            )
+        except OSError:
+            errors.close()
+            raise
+        self._running.append((helper, errors))
+
+    def wait(self) -> bool:
+        """Until all have ended; whether they did all that they drew. Says of whom failed what it said last."""
+        all_well = len(self._running) == HELPERS
+        for helper, errors in self._running:
+            code = helper.wait()
+            if code and not self._ending:
+                errors.seek(0)
+                last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+                log.warning("kernels.helper_failed", code=code, why=last)
+                all_well = False
+        return all_well
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending = True
+        for helper, errors in self._running:
+            helper.terminate()  # does nothing to one that has been waited for
+            helper.wait()
+            errors.close()
+
+
+def _parts(rehearsal: str, *, arrow: bool) -> Sequence[Callable[[], None]]:
+    found: Sequence[Callable[[], None]] = importlib.import_module(rehearsal).parts(arrow=arrow)
+    return found
+
+
+def _drawn(parent: int) -> Iterator[int]:
+    """Numbers of parts, while there are any and the parent lives."""
+    while os.getppid() == parent and (number := os.read(sys.stdin.fileno(), 1)):
+        yield number[0]
+
+
+def main() -> None:
+    parts = _parts(sys.argv[2], arrow=_ARROW in sys.argv)
+    with seldom_collected():
+        for number in _drawn(int(sys.argv[1])):
+            parts[number]()
+            if _resident() > LARGE:  # begins anew, as the same process
+                os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves
+
+
+def _resident() -> int:
+    """Bytes of memory in use; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Small runs of all that kernels are for. Whoever has run every part has all kernels: which these are is written nowhere.
+
+What takes longest to compile comes first, so that two who draw parts end together; the last is a small world, which
+needs most of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from config.detection import DetectionSettings
+from config.settings import EngineSettings
+from detectors import warming
+from monitor import decode
+from monitor.columns import Batch, Scans
+from monitor.decode import Decoder
+from monitor.engine.engine import Engine, no_scans
+from monitor.events import Order
+from monitor.names import Names
+from monitor.stream import Frame
+
+_MOMENT = 1_767_571_200_000
+_STEP = 3 * 3_600_000
+_DAYS = 2
+_PARCELS_A_DAY = 30
+_SETTINGS = EngineSettings(max_live_parcels=1000), DetectionSettings(learning_hours=0)
+_SCAN = (
+    b'{"kind":"tracking","event_id":"e","source":"w","occurred_at":"2026-01-05T01:00:00Z","tracking_number":"W1",'
+    b'"carrier":"w","status":"accepted","region":"420100","facility":"H"}'
+)
+_ORDER = Order(
+    event_id="o",
+    source="w",
+    occurred_at=_MOMENT,
+    received_at=_MOMENT,
+    order_id="W1",
+    customer_id="c",
+    status="paid",
+)
+
+
+def parts(*, arrow: bool) -> Sequence[Callable[[], None]]:
+    """`arrow`: with those of Arrow frames."""
+    return _scans, _time, _lines, *([_arrow] if arrow else []), _orders, warming.warm, _names, _world
+
+
+def _engine(names: Names) -> Engine:
+    return Engine(*_SETTINGS, names)
+
+
+def _bare() -> Engine:
+    """Without detectors, whose libraries take a second to import."""
+    return Engine(*_SETTINGS, _small(), place=(), parcel=())
+
+
+def _small() -> Names:
+    return Names(places=1000, sides=1000)
+
+
+def _scans() -> None:
+    columns = no_scans()
+    rows = {name: np.zeros(1, getattr(columns, name).dtype) for name in Scans.__slots__}
+    _bare().feed(Batch(Scans(**rows)))
+
+
+def _time() -> None:
+    engine = _bare()
+    for hour in range(2):
+        engine.tick(_MOMENT + hour * 3_600_000)
+    engine.stage.hasten([0], _MOMENT // 1000)  # else at the first jam
+    engine.parcel("W1")
+    _bare().load(engine.dump())
+
+
+def _lines() -> None:
+    for lines in (
+        [_SCAN],
+        [_SCAN] * 20,
+        [*[_SCAN] * 20, b"{"],
+    ):  # a few, many, and one that makes them be looked at one by one
+        list(Decoder(_small()).decode([Frame("batch", b"\n".join(lines))]))
+
+
+def _orders() -> None:
+    _bare().feed(Batch(no_scans(), [_ORDER]))
+
+
+def _names() -> None:
+    decode.warm(arrow=False)
+
+
+def _arrow() -> None:
+    decode.warm(arrow=True)
+
+
+def _world() -> None:
+    """A shop's first days: orders, scans, complaints, and what the detectors make of them."""
+    from monitor.simulate import World  # no other part needs it
+
+    names = _small()
+    engine, decoder = _engine(names), Decoder(names)
+    world = World(1, _MOMENT, parcels_per_day=_PARCELS_A_DAY, history_days=_DAYS)
+    for moment in range(world.begin, _MOMENT, _STEP):
+        for decoded in decoder.decode([Frame("batch", b"\n".join(world.until(moment)))]):
+            engine.feed(decoded.batch)
+        engine.tick(moment)
+    _engine(_small()).load(engine.dump())
