@@ -163,6 +163,7 @@ def new_world(
         hold=np.zeros(places.source_limit + 1, np.uint8),
         outage_from=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
         outage_until=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
+        hidden=np.zeros(len(places.calendar), np.int64),
         outcomes=np.zeros(len(Outcome), np.int64),
         counts=np.zeros(state.COUNTS, np.int64),
         rules=np.array([rules[number] for number in range(state.RULES)], np.int64),

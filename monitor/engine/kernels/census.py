@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.kernels import bin_of
-from monitor.engine.kernels.codes import LOST, NONE, STALL
+from monitor.engine.kernels.codes import DELIVERY, FACILITY, FULFILMENT, LINEHAUL, LOST, NONE, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.sweep import BLOCK, silent_since
@@ -32,7 +32,7 @@ def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, plac
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
+    said anew. What a silent feed tells of is counted as hidden, too. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
@@ -70,6 +70,8 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
     if slot.segment != NONE:
         calendar = calendar_for(world, slot)
         age = silent_since(world, slot, calendar, now, clocks[calendar])
+        if whole(world.outage_until[slot.source, 0]) >= now:  # its feed is silent
+            _hide(world, slot)
         way, leg = natural(way_of(world, slot)), leg_of(slot)
         if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
             still[way, leg, bin_of(age)] += np.float32(1.0)
@@ -82,6 +84,16 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
     accepted = whole(slot.accepted)
     if accepted != 0 and accepted <= now and not slot.state & ORDER:
         still[slot.lane, NONE, bin_of(now - accepted)] += np.float32(1.0)
+
+
+@kernel
+def _hide(world: World, slot: Any) -> None:
+    """Counts a leg as `monitor.engine.pacing` counts those that are open."""
+    carrier = whole(world.lanes[slot.lane].carrier)
+    if carrier == 0:  # the shop
+        world.hidden[0] += whole(slot.segment == FULFILMENT)
+    else:
+        world.hidden[carrier] += whole(slot.segment in (FACILITY, LINEHAUL, DELIVERY))
 
 
 @kernel

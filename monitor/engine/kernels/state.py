@@ -50,6 +50,7 @@ class World(NamedTuple):
     hold: Any  # u1 per source: its parcels' stalls are held back
     outage_from: Any  # u4 [source, OUTAGES]: its last silences, the newest first
     outage_until: Any  # u4; 0 where there were no more
+    hidden: Any  # i8 per carrier: its legs that move, of silent feeds; counted by the census under way
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below
     rules: Any  # i8, see below
