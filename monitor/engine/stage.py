@@ -151,6 +151,8 @@ def new_world(
         median=learned.median,
         ends=learned.ends,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
+        relays=np.zeros((lanes, state.RELAY_ZONES), np.float32),
+        via=np.zeros(lanes, np.uint16),
         facilities=np.zeros(places.facility_limit + 1, FACILITY),
         jammed=np.zeros(places.facility_limit + 1, np.uint8),
         stopped=np.zeros(MAX_ZONES, np.uint8),

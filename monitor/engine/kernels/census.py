@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.kernels import bin_of
+from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import DELIVERY, FACILITY, FULFILMENT, LINEHAUL, LOST, NONE, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
 from monitor.engine.kernels.state import Table, World
@@ -32,7 +33,7 @@ def census(table: Table, world: World, buckets: Any, now: int, clocks: Any, plac
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. What a silent feed tells of is counted as hidden, too. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
+    said anew. What a silent feed tells of is counted as hidden, too, and who is at a relay in `relays`. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
@@ -76,6 +77,8 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
         if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
             still[way, leg, bin_of(age)] += np.float32(1.0)
         if not slot.open & (STALL | LOST):
+            if slot.segment == FACILITY:
+                _see_relay(world, slot)
             quick = whole(world.quick[way, leg])
             if age < quick:
                 wake(table, bucket, index, early(now + quick - age))
@@ -94,6 +97,16 @@ def _hide(world: World, slot: Any) -> None:
         world.hidden[0] += whole(slot.segment == FULFILMENT)
     else:
         world.hidden[carrier] += whole(slot.segment in (FACILITY, LINEHAUL, DELIVERY))
+
+
+@inlined
+def _see_relay(world: World, slot: Any) -> None:
+    """In a facility between the ends of its lane. What stands in a stop is there longer, not more often."""
+    lane, zone = world.lanes[slot.lane], whole(world.places[slot.region].zone)
+    between = zone != whole(lane.origin) and zone != whole(lane.destination)
+    known = zone != 0 and zone < s.RELAY_ZONES and whole(lane.origin) != 0 and whole(lane.destination) != 0
+    if between and known and world.stopped[zone] == 0:
+        world.relays[slot.lane, zone] += np.float32(1.0)
 
 
 @kernel

@@ -38,6 +38,8 @@ class World(NamedTuple):
     median: Any  # f4 [lane, leg]: business seconds; 0 is not known
     ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
     passed: Any  # PASSED [lane, segment]
+    relays: Any  # f4 [lane, zone]: parcels that a census found in a facility there, between the lane's ends; fading
+    via: Any  # u2 [lane]: the zone through which its parcels usually go; 0 is none
     facilities: Any  # FACILITY per facility code
     jammed: Any  # u1 per facility code
     stopped: Any  # u1 per zone: nothing moves there; of zone 0, whether any is
@@ -56,6 +58,7 @@ class World(NamedTuple):
     rules: Any  # i8, see below
 
 
+RELAY_ZONES = 128  # the first ones heard of; more are nobody's relay
 OUTAGES = 4  # silences of a feed that are known; older ones weigh on parcels again
 
 # World.counts
@@ -63,6 +66,7 @@ LIVE_PARCELS = 0
 USED_SLOTS = 1
 LANES = 2
 REGION_PAIRS = 3
+STOPS = 4  # whether there ever was one: without any, nobody asks what it taught
 COUNTS = 5
 
 # World.rules: settings as integers, seconds
