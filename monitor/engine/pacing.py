@@ -5,7 +5,8 @@ Once a local day the legs that ended on it are counted per carrier, beside those
 is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
 
 A day on which a silent feed hid more than `HIDDEN` of a carrier's legs teaches nothing: they ended unheard, or all at
-once when the feed came back. How many are hidden is counted with the census.
+once when the feed came back. How many are hidden is counted with the census. The feed that hides them is the carrier's
+voice from then on: what only the shop has spoken of may have been handed over unheard.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ STEP: Final = 0.05  # a pace is stated so coarsely that most days change no cale
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
 HIDDEN: Final = 0.1  # fewer change a pace by less than what is called slow
 _SHOP: Final = 0
+_HIDING: Final = ("hidden", "hider", "voice")  # of `World`
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 
 
@@ -58,10 +60,13 @@ class Pacing:
 
     def hear_census(self) -> None:
         """After a whole census."""
-        hidden = self._stage.world.hidden
-        self._hidden = hidden[:PACED] > HIDDEN * self._legs("open")
+        world = self._stage.world
+        self._hidden = world.hidden[:PACED] > HIDDEN * self._legs("open")
         self._unheard |= self._hidden
-        hidden[:] = 0
+        by_it = np.flatnonzero(self._hidden & (world.hider[:PACED] != 0))
+        world.voice[by_it] = world.hider[by_it]
+        world.hidden[:] = 0
+        world.hider[:] = 0
 
     def _legs(self, kind: str) -> Any:
         """On the move, by carrier, and for the shop to be shipped: those that ended so far, or those that are open."""
@@ -100,7 +105,7 @@ class Pacing:
             "day": self._day,
             "before": self._before.tolist(),
             "open": self._open.tolist(),
-            "hiding": self._stage.world.hidden[:PACED].tolist(),
+            "hiding": [getattr(self._stage.world, name)[:PACED].tolist() for name in _HIDING],
             "hidden": self._hidden.tolist(),
             "unheard": self._unheard.tolist(),
         }
@@ -111,7 +116,8 @@ class Pacing:
         self._day = state["day"]
         self._before = np.array(state["before"])
         self._open = np.array(state.get("open", np.zeros(PACED)))
-        self._stage.world.hidden[:PACED] = state.get("hiding", 0)
+        for name, known in zip(_HIDING, state.get("hiding", ()), strict=False):
+            getattr(self._stage.world, name)[:PACED] = known
         self._hidden = np.array(state.get("hidden", self._hidden))
         self._unheard = np.array(state.get("unheard", self._unheard))
         for row, week in self._rows.values():

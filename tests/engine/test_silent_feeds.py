@@ -199,3 +199,23 @@ def test_what_is_open_is_made_no_surer_by_a_silence() -> None:
     shop.found.clear()
     shop.until(QUIET + 5 * HOUR, step=STEP)
     assert said(shop.found) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_only_the_shop_has_spoken_of_may_have_been_handed_over_in_a_silence(*, restarts: bool) -> None:
+    """Shipped as the carrier's feed fell silent, for 60 hours of which nothing is told: SF1 is in the backlog, SF2 is not."""
+    shop = taught()
+    for number in ("SF1", "SF2"):
+        shop.order(order(f"O{number}", "shipped", QUIET, tracking_number=number, carrier="sf"))
+    back = QUIET + 60 * HOUR
+    while shop.engine.now < back:
+        shop.until(shop.engine.now + 6 * HOUR, step=STEP)
+        if restarts:
+            shop.restart()
+    assert opened(shop) == ["opened feed_silent kd100"]
+    shop.scan(Scan("SF1", Status.ACCEPTED, back - 2 * HOUR, received=back))
+    shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 10 * MINUTE, received=back) for n in range(330)))
+    while shop.engine.now < back + 4 * HOUR:
+        shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+        speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+    assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF2"]

@@ -92,11 +92,12 @@ def _count(table: Table, world: World, bucket: int, index: int, now: int, clocks
 @kernel
 def _hide(world: World, slot: Any) -> None:
     """Counts a leg as `monitor.engine.pacing` counts those that are open."""
-    carrier = whole(world.lanes[slot.lane].carrier)
+    carrier = natural(world.lanes[slot.lane].carrier)
     if carrier == 0:  # the shop
         world.hidden[0] += whole(slot.segment == FULFILMENT)
-    else:
-        world.hidden[carrier] += whole(slot.segment in (FACILITY, LINEHAUL, DELIVERY))
+    elif slot.segment in (FACILITY, LINEHAUL, DELIVERY):
+        world.hidden[carrier] += 1
+        world.hider[carrier] = max(world.hider[carrier], slot.source)
 
 
 @inlined

@@ -53,6 +53,8 @@ class World(NamedTuple):
     outage_from: Any  # u4 [source, OUTAGES]: its last silences, the newest first
     outage_until: Any  # u4; 0 where there were no more
     hidden: Any  # i8 per carrier: its legs that move, of silent feeds; counted by the census under way
+    hider: Any  # u2 per carrier: such a feed, by the census under way
+    voice: Any  # u2 per carrier: the feed that tells of it, known once it fell silent; 0 is not known
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below
     rules: Any  # i8, see below

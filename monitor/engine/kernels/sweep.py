@@ -23,6 +23,7 @@ from monitor.engine.kernels.waiting import (
     next_due,
     other_due,
     outlasting,
+    told_by,
     way_of,
     worked,
 )
@@ -46,11 +47,12 @@ def silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: i
     """As `silent_age`, where `worked_now` is what the calendar shows now."""
     last = whole(slot.last_scan)
     age = worked_now - worked(world, calendar, last)
-    if world.outage_until[slot.source, 0] == 0:
+    feed = natural(told_by(world, slot))
+    if world.outage_until[feed, 0] == 0:
         return age  # the feed was never silent
     for number in range(s.OUTAGES):
-        high = min(now, whole(world.outage_until[slot.source, number]))
-        low = max(last, whole(world.outage_from[slot.source, number]))
+        high = min(now, whole(world.outage_until[feed, number]))
+        low = max(last, whole(world.outage_from[feed, number]))
         if high > low:
             age -= worked(world, calendar, high) - worked(world, calendar, low)
     return age
@@ -61,7 +63,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     """What is to be said of a live slot; changes its open bits, its due time and the totals. Returns What bits."""
     what = 0
     last = whole(slot.last_scan)
-    hold = world.hold[slot.source] != 0
+    feed = natural(told_by(world, slot))
+    hold = world.hold[feed] != 0
     retry = now + world.rules[s.HOLD_SECONDS]
     if now >= last + world.rules[s.FORGET_SECONDS]:
         return LEAVE
@@ -92,7 +95,7 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
             outlasts = age >= quick
             wait = now + (limit if outlasts else quick) - age
             # a feed's backlog may yet show that its silence hid nothing
-            if whole(world.outage_until[slot.source, 0]) > last:
+            if whole(world.outage_until[feed, 0]) > last:
                 calendar = calendar_for(world, slot)
                 stood = worked(world, calendar, now) - worked(world, calendar, last)
                 wait = min(wait, max(now + limit - stood, retry))

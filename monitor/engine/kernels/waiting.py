@@ -19,6 +19,7 @@ from monitor.engine.kernels.codes import (
     PICKUP,
     REFUND,
     STALL,
+    UNKNOWN,
     WALL,
 )
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
@@ -36,6 +37,16 @@ def calendar_of(world: World, carrier: int, region: int) -> int:
 def calendar_for(world: World, slot: Any) -> int:
     """The calendar on which a slot's leg counts: customers fetch their parcels on any day."""
     return WALL if slot.segment == COLLECTION else calendar_of(world, whole(slot.carrier), whole(slot.region))
+
+
+@inlined
+def told_by(world: World, slot: Any) -> int:
+    """The feed that would tell that a parcel moved: of one that only its shop has spoken of, its carrier's."""
+    if slot.segment == PICKUP and slot.status == UNKNOWN:
+        voice = whole(world.voice[slot.carrier])
+        if voice != 0:
+            return voice
+    return whole(slot.source)
 
 
 @inlined
