@@ -165,6 +165,8 @@ def new_world(
         hold=np.zeros(places.source_limit + 1, np.uint8),
         outage_from=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
         outage_until=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
+        quiet_from=np.zeros(places.source_limit + 1, np.uint32),
+        quiet_until=np.zeros(places.source_limit + 1, np.uint32),
         hidden=np.zeros(len(places.calendar), np.int64),
         hider=np.zeros(len(places.calendar), np.uint16),
         voice=np.zeros(len(places.calendar), np.uint16),

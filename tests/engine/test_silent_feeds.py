@@ -219,3 +219,38 @@ def test_what_only_the_shop_has_spoken_of_may_have_been_handed_over_in_a_silence
         shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
         speak(shop, f"X{shop.engine.now // MINUTE % 997}")
     assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF2"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_promise_that_passes_in_a_silence_finds_who_could_have_fetched_it_once_the_backlog_is_in(
+    *, restarts: bool
+) -> None:
+    """SF1 came to its locker an hour before the feed fell silent, and SF2 in the silence; both were promised in it. SF3's
+    promise was broken before.
+    """
+    shop = taught()
+    for n in range(40):  # others fetched theirs within five hours
+        shop.scan(Scan(f"Y{n}", Status.HELD_FOR_PICKUP, QUIET - 9 * HOUR))
+        shop.scan(Scan(f"Y{n}", Status.COLLECTED, QUIET - 4 * HOUR))
+    for number, hours in (("SF1", 30), ("SF2", 30), ("SF3", -2)):
+        shop.order(
+            order(f"O{number}", "shipped", QUIET, tracking_number=number, promised_at=QUIET + hours * HOUR)
+        )
+    for number in ("SF1", "SF3"):
+        shop.scan(Scan(number, Status.HELD_FOR_PICKUP, QUIET - HOUR))
+    back = QUIET + 36 * HOUR
+    while shop.engine.now < back:
+        shop.until(shop.engine.now + 6 * HOUR, step=STEP)
+        if restarts:
+            shop.restart()
+    shop.scan(Scan("SF2", Status.HELD_FOR_PICKUP, QUIET + 28 * HOUR, received=back))
+    shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 6 * MINUTE, received=back) for n in range(350)))
+    told = []
+    for hours in (1.8, 4):
+        while shop.engine.now < back + hours * HOUR:
+            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+            speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        if restarts:
+            shop.restart()
+        told.append([line for line in opened(shop) if "collection_stalled" in line])
+    assert told == [[], ["opened collection_stalled SF1"]]

@@ -87,9 +87,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         way, leg = way_of(world, slot), leg_of(slot)
         quick = whole(world.quick[way, leg])
         limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
-        if (
-            what & DUE_PROMISE and slot.segment == COLLECTION
-        ):  # who could have fetched it, and did not, writes now
+        # who could have fetched it, and did not, writes now
+        if slot.segment == COLLECTION and (what & DUE_PROMISE != 0 or _passed_unheard(world, slot, feed)):
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
             outlasts = age >= quick
@@ -111,6 +110,19 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     slot.due = outlasting(wait) if outlasts else early(wait)
     count(world, slot, 1)
     return what
+
+
+@inlined
+def _passed_unheard(world: World, slot: Any, feed: int) -> bool:
+    """Whether the promise passed while a silence hid who had not been patient for long enough: told once that is known."""
+    since, until, promised = (
+        whole(world.quiet_from[feed]),
+        whole(world.quiet_until[feed]),
+        whole(slot.promised),
+    )
+    if promised < since or promised > until or not slot.state & PROMISE_TOLD:
+        return False
+    return until - whole(slot.last_scan) >= world.rules[s.PATIENCE_SECONDS]
 
 
 @kernel
