@@ -246,8 +246,8 @@ def test_a_promise_that_passes_in_a_silence_finds_who_could_have_fetched_it_once
     shop.scan(Scan("SF2", Status.HELD_FOR_PICKUP, QUIET + 28 * HOUR, received=back))
     shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 6 * MINUTE, received=back) for n in range(350)))
     told = []
-    for hours in (1.8, 4):
-        while shop.engine.now < back + hours * HOUR:
+    for later in (1.8, 4):
+        while shop.engine.now < back + later * HOUR:
             shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
             speak(shop, f"X{shop.engine.now // MINUTE % 997}")
         if restarts:
