@@ -17,6 +17,7 @@ import numpy.typing as npt
 from detectors.plain import pack, unpack
 
 F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 DAYS: Final = 7
 HALF_LIFE_WEEKS: Final = 4.0
@@ -37,15 +38,16 @@ class Weekdays:
         self._days = np.zeros((rows, DAYS))
         self._age = np.zeros(rows)
 
-    def learn(self, weekday: int, legs: F64, waiting: F64) -> None:
+    def learn(self, weekday: int, legs: F64, waiting: F64, unheard: Bools | None = None) -> None:
         """A whole day is over: legs that ended on it, and how many were open at its midnights, one element a carrier.
 
-        A day without any is no data.
+        A day without any is no data, nor is one on which a carrier was `unheard`.
         """
         if not legs.any():
             return
         self._age += (self._age > 0) | (legs > 0)
-        rows = np.flatnonzero(self._age > RAMP)
+        taught = self._age > RAMP
+        rows = np.flatnonzero(taught if unheard is None else taught & ~unheard)
         keep = 0.5 ** (1.0 / HALF_LIFE_WEEKS)
         for sums, new in (
             (self._legs, legs[rows]),

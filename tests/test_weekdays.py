@@ -133,3 +133,14 @@ def test_a_public_holiday_is_worked_like_a_sunday(day: int, weekday: int) -> Non
     slow = paced(rule, (1, 1, 1, 1, 1, 1, 0.5))
     start = day * 24 - EPOCH // 3600
     assert int(slow[start + 24]) - int(slow[start]) == (43_200 if weekday == SUNDAY else 86_400)
+
+
+def test_a_day_on_which_a_carrier_was_not_heard_teaches_nothing_of_it() -> None:
+    daily = {1: [400.0] * 7, 2: [400.0] * 7}
+    week, twin = fed(3, daily), fed(3, daily)
+    legs, stock = np.zeros(8), np.zeros(8)
+    legs[2], stock[1:3] = 40, 100
+    unheard = np.arange(8) == 1
+    week.learn(SUNDAY, legs, stock, unheard)
+    assert (week.pace()[1] == twin.pace()[1]).all()
+    assert week.pace()[2, SUNDAY] < twin.pace()[2, SUNDAY] - 0.1

@@ -199,6 +199,8 @@ class Engine:
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
                 self.watching.waited(now)
+                self.pacing.hear_census()
+                self.stops.hear_census()
         if self.hasten_left:
             self.stage.hasten([bucket for bucket in buckets if bucket in self.hasten_left], seconds)
             self.hasten_left.difference_update(buckets)

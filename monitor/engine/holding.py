@@ -10,7 +10,7 @@
 What silences hid does not count as a parcel's own standing still: the spans of a feed's last ones are left in
 `outage_from/until`. Once `backlog_hours` have passed and the backlog is in (as many events as are usual in these hours, and
 `HEARD` of those expected in the silence), nothing is hidden any more: who moved in the silence has been heard of, who
-was not heard of stood still, and the span is taken away.
+was not heard of stood still, and the span is taken away. A promise may have passed meanwhile: `quiet_from/until`.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Holding:
                 ):
                     spans[feed, 1:] = spans[feed, :-1]
                     spans[feed, 0] = begins
+                world.quiet_from[feed] = finding.started_at // 1000
 
     def _await(self, feed: int, finding: Finding, now: Instant) -> None:
         before, expected = self._before.pop(feed, None), finding.evidence.get("expected_events")
@@ -117,9 +118,10 @@ class Holding:
             newest = int(world.feeds[feed]["newest_occurred"])
             if newest >= min(since, now - self._recent) or now - since > self._limit:
                 del self._catching[feed]
-        self._hear_out(now)
         for feed in self._silent:
             world.outage_until[feed, 0] = now // 1000
+        world.quiet_until[np.array([*self._silent, *self._awaited], np.int64)] = now // 1000
+        self._hear_out(now)
         world.hold[:] = 0
         self._settling = {feed: until for feed, until in self._settling.items() if now < until}
         doubted = [feed for feed, since in self._doubted.items() if now - since <= self._limit]
@@ -136,6 +138,7 @@ class Holding:
             "settling": sorted(self._settling.items()),
             "before": sorted(self._before.items()),
             "awaited": [[feed, *one] for feed, one in sorted(self._awaited.items())],
+            "quiet": [world.quiet_from[:feeds].tolist(), world.quiet_until[:feeds].tolist()],
             "outages": [world.outage_from[:feeds].tolist(), world.outage_until[:feeds].tolist()],
         }
 
@@ -147,6 +150,8 @@ class Holding:
         self._before = dict(state.get("before", ()))
         self._awaited = {feed: _Backlog(*one) for feed, *one in state.get("awaited", ())}
         world = self._stage.world
+        for edge, moments in zip((world.quiet_from, world.quiet_until), state.get("quiet", ()), strict=False):
+            edge[: len(moments)] = moments
         for spans, known in zip((world.outage_from, world.outage_until), state["outages"], strict=True):
             rows = np.array(known, np.uint32).reshape(len(known), -1)  # one column in checkpoints of before
             spans[: len(rows), : rows.shape[1]] = rows

@@ -3,6 +3,10 @@
 Once a local day the legs that ended on it are counted per carrier, beside those that are open; for the shop itself
 (carrier 0: what no carrier has yet) the orders that were shipped. Where a carrier's week has slow days, its calendar
 is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
+
+A day on which a silent feed hid more than `HIDDEN` of a carrier's legs teaches nothing: they ended unheard, or all at
+once when the feed came back. How many are hidden is counted with the census. The feed that hides them is the carrier's
+voice from then on: what only the shop has spoken of may have been handed over unheard.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ from monitor.vocabulary import Segment
 
 STEP: Final = 0.05  # a pace is stated so coarsely that most days change no calendar
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
+HIDDEN: Final = 0.1  # fewer change a pace by less than what is called slow
 _SHOP: Final = 0
+_HIDING: Final = ("hidden", "hider", "voice")  # of `World`
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 
 
@@ -36,6 +42,8 @@ class Pacing:
         self._day = 0
         self._before = np.zeros(PACED)
         self._open = np.zeros(PACED)
+        self._hidden = np.zeros(PACED, np.bool_)  # at the latest census
+        self._unheard = np.zeros(PACED, np.bool_)  # at any of this day, or the last before it
 
     def pass_time(self, now: Instant) -> None:
         """At least once an hour, or a day's legs count for the next one."""
@@ -45,9 +53,20 @@ class Pacing:
         ended, waiting = self._legs("finished"), self._legs("open")
         if self._day:
             weekday = calendars.weekday_worked(self._rule, day - 1)
-            self._week.learn(weekday, ended - self._before, (self._open + waiting) / 2)
+            self._week.learn(weekday, ended - self._before, (self._open + waiting) / 2, self._unheard)
             self._adopt()
         self._day, self._before, self._open = day, ended, waiting
+        self._unheard = self._hidden.copy()
+
+    def hear_census(self) -> None:
+        """After a whole census."""
+        world = self._stage.world
+        self._hidden = world.hidden[:PACED] > HIDDEN * self._legs("open")
+        self._unheard |= self._hidden
+        by_it = np.flatnonzero(self._hidden & (world.hider[:PACED] != 0))
+        world.voice[by_it] = world.hider[by_it]
+        world.hidden[:] = 0
+        world.hider[:] = 0
 
     def _legs(self, kind: str) -> Any:
         """On the move, by carrier, and for the shop to be shipped: those that ended so far, or those that are open."""
@@ -86,6 +105,9 @@ class Pacing:
             "day": self._day,
             "before": self._before.tolist(),
             "open": self._open.tolist(),
+            "hiding": [getattr(self._stage.world, name)[:PACED].tolist() for name in _HIDING],
+            "hidden": self._hidden.tolist(),
+            "unheard": self._unheard.tolist(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -94,6 +116,10 @@ class Pacing:
         self._day = state["day"]
         self._before = np.array(state["before"])
         self._open = np.array(state.get("open", np.zeros(PACED)))
+        for name, known in zip(_HIDING, state.get("hiding", ()), strict=False):
+            getattr(self._stage.world, name)[:PACED] = known
+        self._hidden = np.array(state.get("hidden", self._hidden))
+        self._unheard = np.array(state.get("unheard", self._unheard))
         for row, week in self._rows.values():
             self._fill(row, week)
         self._assign()

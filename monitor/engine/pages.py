@@ -16,7 +16,9 @@ import numpy as np
 from monitor.engine.layout import Records
 
 HUGE: Final = 2 << 20  # bytes
-ENOUGH: Final = 0.0625  # of the room in use: with fewer, huge pages are mostly empty; with more, places are found slower
+ENOUGH: Final = (
+    0.0625  # of the room in use: with fewer, huge pages are mostly empty; with more, places are found slower
+)
 LEAST: Final = 32 * HUGE  # what all arrays of a table take together; a smaller one is not worth the moving
 STEP: Final = 4 * HUGE  # moved at a time: one to seven milliseconds
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)

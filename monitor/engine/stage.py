@@ -53,7 +53,7 @@ from monitor.engine.pages import Pages
 from monitor.engine.places import MAX_ZONES, Places
 from monitor.engine.records import copied, joined
 from monitor.names import Names
-from monitor.vocabulary import Segment
+from monitor.vocabulary import Segment, Status
 
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
@@ -159,6 +159,8 @@ def new_world(
         median=learned.median,
         ends=learned.ends,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
+        relays=np.zeros((lanes, state.RELAY_ZONES), np.float32),
+        via=np.zeros(lanes, np.uint16),
         facilities=np.zeros(places.facility_limit + 1, FACILITY),
         jammed=np.zeros(places.facility_limit + 1, np.uint8),
         stopped=np.zeros(MAX_ZONES, np.uint8),
@@ -171,6 +173,11 @@ def new_world(
         hold=np.zeros(places.source_limit + 1, np.uint8),
         outage_from=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
         outage_until=np.zeros((places.source_limit + 1, state.OUTAGES), np.uint32),
+        quiet_from=np.zeros(places.source_limit + 1, np.uint32),
+        quiet_until=np.zeros(places.source_limit + 1, np.uint32),
+        hidden=np.zeros(len(places.calendar), np.int64),
+        hider=np.zeros(len(places.calendar), np.uint16),
+        voice=np.zeros(len(places.calendar), np.uint16),
         outcomes=np.zeros(len(Outcome), np.int64),
         counts=np.zeros(state.COUNTS, np.int64),
         rules=np.array([rules[number] for number in range(state.RULES)], np.int64),
@@ -318,6 +325,12 @@ class ParcelStage:
         return Known(
             SlotRow(*self.table.slots[index].item()), BackgroundRow(*self.table.background[index].item())
         )
+
+    def told_by(self, slot: SlotRow) -> int:
+        """As `told_by` of the kernels."""
+        if slot.segment == Segment.PICKUP and slot.status == Status.UNKNOWN:
+            return int(self.world.voice[slot.carrier]) or slot.source
+        return slot.source
 
     def set_open(self, key: tuple[int, int], bit: int, *, on: bool) -> None:
         """A parcel detector's episode begins or ends."""

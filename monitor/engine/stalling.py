@@ -76,7 +76,7 @@ class Stalls:
 
     def opened(self, rows: Records, numbers: Sequence[str], learning: Bools, now: Instant) -> list[Finding]:
         """Of rows of DUE, in their order; `numbers` and `learning` beside them."""
-        jammed, stopped = self._jammed(rows["slot"]), self._in_stop(rows["slot"])
+        jammed, stopped = self._jammed(rows["slot"]), self._in_stop(rows)
         said = self._said(rows, jammed | stopped, learning)
         scores = self._scores(rows, said, jammed, stopped)
         told, width, write = said.tobytes(), _SAID.itemsize, self._written
@@ -168,16 +168,18 @@ class Stalls:
         )
         return found
 
-    def _in_stop(self, slots: Records) -> Bools:
+    def _in_stop(self, rows: Records) -> Bools:
         """As `in_stop` of the kernels."""
         world = self._stage.world
         if not world.stopped[0]:
-            return np.zeros(len(slots), np.bool_)
-        zones, segments = world.places["zone"], slots["segment"]
-        here = zones[slots["region"]]
+            return np.zeros(len(rows), np.bool_)
+        slots, zones = rows["slot"], world.places["zone"]
+        segments, here = slots["segment"], zones[slots["region"]]
         ahead = np.where(segments == Segment.LINEHAUL, zones[slots["destination"]], 0)
-        # of zone 0, `stopped` is whether any is
-        still = ((world.stopped[here] != 0) & (here != 0)) | ((world.stopped[ahead] != 0) & (ahead != 0))
+        relay = np.where(ahead != 0, world.via[rows["way"]], 0)
+        still = np.zeros(len(rows), np.bool_)
+        for zone in (here, ahead, relay):  # of zone 0, `stopped` is whether any is
+            still |= (world.stopped[zone] != 0) & (zone != 0)
         found: Bools = still & _OUTDOORS[segments]
         return found
 

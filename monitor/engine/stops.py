@@ -1,7 +1,8 @@
 """Which zones stand still (`detectors.standstill`), and what that changes for the parcels there.
 
 As in a jam, a slow parcel is no chance in a stop: its stall opens after the short margin, and what it took teaches
-nothing, nor does a wait that saw the stop begin or end.
+nothing, nor does a wait that saw the stop begin or end. Nor does a parcel move whose road leads through the zone: where
+the parcels of a lane are found between its ends is counted with the census.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from detectors.findings import Instant
 from detectors.plain import pack, unpack
 from detectors.standstill import Standstill
 from monitor.engine.kernels.places import arrivals_by_zone
+from monitor.engine.kernels.state import STOPS
 from monitor.engine.layout import FAR
 from monitor.engine.places import MAX_ZONES
 from monitor.engine.stage import ParcelStage
 
 EVERY: Final = 30 * 60_000
 WIDEST: Final = 2 * HOUR  # a wider window (the daemon was down) says nothing of any hour
+KEPT: Final = 0.99  # of what was counted of relays, from census to census: half of it for 17 days
+LEAST: Final = (
+    0.5  # parcels that make a relay, if most go that way: one tells, as a lane's way is seldom another
+)
 
 
 class Stops:
@@ -68,16 +74,29 @@ class Stops:
         world.stop_until[ended] = now // 1000
         world.stopped[:known] = stopped
         world.stopped[0] = stopped.any()
+        world.counts[STOPS] |= len(begun) > 0
         return len(begun) > 0
 
+    def hear_census(self) -> None:
+        """After a whole census: through which zone the parcels of each lane go."""
+        lanes = self._stage.lane_count + 1
+        seen = self._stage.world.relays[:lanes]
+        usual = seen.argmax(axis=1)
+        there, all_of_them = seen[np.arange(lanes), usual], seen.sum(axis=1)
+        self._stage.world.via[:lanes] = np.where((there >= LEAST) & (2 * there > all_of_them), usual, 0)
+        seen *= KEPT
+
     def state(self) -> dict[str, Any]:
-        world = self._stage.world
+        world, lanes = self._stage.world, self._stage.lane_count + 1
+        where = np.argwhere(world.relays[:lanes])
         return {
             "standstill": self._standstill.state(),
             "ran_at": self._ran_at,
             "before": pack(self._before),
             "from": pack(world.stop_from),
             "until": pack(world.stop_until),
+            "via": pack(world.via[:lanes]),
+            "relays": [pack(where), pack(world.relays[:lanes][where[:, 0], where[:, 1]])],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -87,3 +106,8 @@ class Stops:
         world.stop_from[:], world.stop_until[:] = unpack(state["from"]), unpack(state["until"])
         world.stopped[:] = self._standstill.stopped
         world.stopped[0] = self._standstill.stopped.any()
+        world.counts[STOPS] = world.stop_from.any()
+        if "via" in state:
+            via, (where, seen) = unpack(state["via"]), map(unpack, state["relays"])
+            world.via[: len(via)] = via
+            world.relays[where[:, 0], where[:, 1]] = seen

@@ -135,7 +135,7 @@ class Watching:
                 return []
             self._stage.set_open(slot.key, bit, on=False)
             return self._episodes.close(slot.key, (name,), now, CloseReason.RECOVERED)
-        if self._stage.world.hold[slot.source]:
+        if self._stage.world.hold[self._stage.told_by(slot)]:
             return []  # nor is what is open made surer by what its feed hides
         if opened:
             merged = Deferred(self._merged, slot, verdict.evidence)

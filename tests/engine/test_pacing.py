@@ -1,9 +1,15 @@
-"""The shop's own week: what its warehouses do on which day slows the clock of orders that wait for them."""
+"""Learned weeks: what warehouses and carriers do on which day slows the clock of what waits for them."""
 
 from __future__ import annotations
 
-from monitor.vocabulary import Segment
-from tests.engine.shop import DAY, HOUR, Shop, order, said
+from dataclasses import replace
+
+import pytest
+
+from detectors.feed_silent import FeedSilent
+from monitor.engine.kernels.state import CALENDAR_START
+from monitor.vocabulary import Segment, Status
+from tests.engine.shop import DAY, HOUR, MINUTE, Scan, Shop, order, said
 
 MONDAY = 1_772_380_800_000  # 2026-03-02, midnight in Shanghai
 SATURDAY, SUNDAY = 5, 6
@@ -42,3 +48,67 @@ def stalled_after(shop: Shop, weeks: int) -> int:
 def test_an_order_waits_longer_over_a_sunday_on_which_the_warehouse_rests() -> None:
     assert stalled_after(lived(3, 300), 3) == 72
     assert 90 <= stalled_after(lived(3, 30), 3) <= 93
+
+
+def moved(silent: tuple[int, int], *, restarts: bool) -> Shop:
+    """Three weeks of two carriers that take in eight parcels an hour and deliver each twelve hours later, on every day. The
+    feed of one says nothing between two hours, and all at the second.
+    """
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)])
+    shop.until(MONDAY)
+    kept: list[Scan] = []
+    heard = 0  # of these, by the other's feed
+    for hour in range(21 * 24):
+        at = MONDAY + hour * HOUR + 30 * MINUTE
+        for one in range(8):
+            kept.append(Scan(f"SF{hour}-{one}", Status.ACCEPTED, at))
+            if hour >= 12:
+                kept.append(Scan(f"SF{hour - 12}-{one}", Status.DELIVERED, at))
+        shop.scan(
+            *(replace(scan, number=f"Y{scan.number}", carrier="yto", source="yto") for scan in kept[heard:])
+        )
+        heard = len(kept)
+        if not silent[0] <= hour < silent[1]:
+            shop.scan(*kept)
+            kept, heard = [], 0
+        shop.until(MONDAY + (hour + 1) * HOUR, step=HOUR)
+        if restarts and hour % 24 == 0:
+            shop.restart()
+    return shop
+
+
+def paces(shop: Shop) -> set[int]:
+    """Hours that each day of the fourth week is worth to the carrier."""
+    world = shop.engine.stage.world
+    calendar = world.worked[int(world.calendar[shop.engine.names.carriers.known("sf"), 0])].astype(int)
+    first = (MONDAY + 21 * DAY) // HOUR - int(world.rules[CALENDAR_START]) // 3600
+    return {int(calendar[first + 24 * (day + 1)] - calendar[first + 24 * day]) // 3600 for day in range(7)}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("days", [(19, 20.25), (18.75, 20.1)])
+def test_a_silent_feed_makes_no_day_of_rest(days: tuple[float, float], *, restarts: bool) -> None:
+    """A Saturday, or a weekend, of which nothing was heard before the Sunday or the Monday."""
+    begins, ends = (round(day * 24) for day in days)
+    shop = moved((begins, ends), restarts=restarts)
+    assert [line for line in said(shop.found) if "feed_silent" in line] == [
+        "opened feed_silent kd100",
+        "closed feed_silent kd100 recovered",
+    ]
+    assert paces(shop) == {24}
+
+
+def test_a_day_of_rest_is_one_where_the_feed_speaks() -> None:
+    """A carrier that takes in and ends little on Sundays, of a feed that nobody calls silent."""
+    shop = Shop()
+    shop.until(MONDAY)
+    for hour in range(21 * 24):
+        at = MONDAY + hour * HOUR + 30 * MINUTE
+        resting = hour % (7 * 24) // 24 == SUNDAY
+        for one in range(0 if resting else 8):
+            shop.scan(Scan(f"SF{hour}-{one}", Status.ACCEPTED, at))
+            if hour >= 12:
+                shop.scan(Scan(f"SF{hour - 12}-{one}", Status.DELIVERED, at))
+        shop.until(MONDAY + (hour + 1) * HOUR, step=HOUR)
+    assert min(paces(shop)) < 18
+    assert max(paces(shop)) == 24

@@ -200,3 +200,58 @@ def test_what_is_open_is_made_no_surer_by_a_silence() -> None:
     shop.found.clear()
     shop.until(QUIET + 5 * HOUR, step=STEP)
     assert said(shop.found) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_only_the_shop_has_spoken_of_may_have_been_handed_over_in_a_silence(*, restarts: bool) -> None:
+    """Shipped as the carrier's feed fell silent, for 60 hours of which nothing is told: SF1 is in the backlog, SF2 is not."""
+    shop = taught()
+    for number in ("SF1", "SF2"):
+        shop.order(order(f"O{number}", "shipped", QUIET, tracking_number=number, carrier="sf"))
+    back = QUIET + 60 * HOUR
+    while shop.engine.now < back:
+        shop.until(shop.engine.now + 6 * HOUR, step=STEP)
+        if restarts:
+            shop.restart()
+    assert opened(shop) == ["opened feed_silent kd100"]
+    shop.scan(Scan("SF1", Status.ACCEPTED, back - 2 * HOUR, received=back))
+    shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 10 * MINUTE, received=back) for n in range(330)))
+    while shop.engine.now < back + 4 * HOUR:
+        shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+        speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+    assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF2"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_promise_that_passes_in_a_silence_finds_who_could_have_fetched_it_once_the_backlog_is_in(
+    *, restarts: bool
+) -> None:
+    """SF1 came to its locker an hour before the feed fell silent, and SF2 in the silence; both were promised in it. SF3's
+    promise was broken before.
+    """
+    shop = taught()
+    for n in range(40):  # others fetched theirs within five hours
+        shop.scan(Scan(f"Y{n}", Status.HELD_FOR_PICKUP, QUIET - 9 * HOUR))
+        shop.scan(Scan(f"Y{n}", Status.COLLECTED, QUIET - 4 * HOUR))
+    for number, hours in (("SF1", 30), ("SF2", 30), ("SF3", -2)):
+        shop.order(
+            order(f"O{number}", "shipped", QUIET, tracking_number=number, promised_at=QUIET + hours * HOUR)
+        )
+    for number in ("SF1", "SF3"):
+        shop.scan(Scan(number, Status.HELD_FOR_PICKUP, QUIET - HOUR))
+    back = QUIET + 36 * HOUR
+    while shop.engine.now < back:
+        shop.until(shop.engine.now + 6 * HOUR, step=STEP)
+        if restarts:
+            shop.restart()
+    shop.scan(Scan("SF2", Status.HELD_FOR_PICKUP, QUIET + 28 * HOUR, received=back))
+    shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 6 * MINUTE, received=back) for n in range(350)))
+    told = []
+    for later in (1.8, 4):
+        while shop.engine.now < back + later * HOUR:
+            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+            speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        if restarts:
+            shop.restart()
+        told.append([line for line in opened(shop) if "collection_stalled" in line])
+    assert told == [[], ["opened collection_stalled SF1"]]

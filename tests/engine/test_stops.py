@@ -8,7 +8,7 @@ from config.detection import StallSettings
 from detectors.findings import Finding, Kind
 from detectors.kernels import bin_of
 from monitor.vocabulary import Segment, Status
-from tests.engine.shop import DAY, HOUR, MINUTE, START, Scan, Shop
+from tests.engine.shop import DAY, HOUR, MINUTE, START, Scan, Shop, order
 
 STEP = 5 * MINUTE
 REGIONS = ("110105", "330106", "440305", "510104")
@@ -124,3 +124,56 @@ def test_when_it_moves_again_the_days_of_standing_have_taught_nothing(shop: Shop
 def test_a_night_in_which_nothing_moves_anywhere_is_no_storm(shop: Shop) -> None:
     shop.until(shop.engine.now + 10 * HOUR, step=STEP)
     assert stopped(shop) == set()
+
+
+def sends(shop: Shop, name: str, origin: str, destination: str) -> int:
+    """A parcel leaves now for another region."""
+    at = shop.engine.now
+    way = {"origin_region": origin, "region": destination}
+    shop.order(order(f"O{name}", "shipped", at, tracking_number=name, **way))
+    shop.scan(scan(name, Status.DEPARTED, at, origin))
+    return at
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_road_through_a_region_where_nothing_moves_is_closed_as_well(shop: Shop, *, restarts: bool) -> None:
+    """One parcel from 33 to 51 was seen at a hub in 44. In 44 nothing moves: the next one is told of as one to 44 is, and
+    one from 33 to 11 is not.
+    """
+    sends(shop, "SF0", "330106", "510104")
+    travels(shop, shop.engine.now + HOUR, shop.engine.now + 12 * HOUR)
+    shop.scan(scan("SF0", Status.ARRIVED, shop.engine.now, STORM, "hub-44"))
+    travels(shop, shop.engine.now + HOUR, shop.engine.now + 8 * HOUR)
+    shop.scan(scan("SF0", Status.DEPARTED, shop.engine.now, STORM))
+    if restarts:
+        shop.restart()
+    travels(shop, shop.engine.now + HOUR, shop.engine.now + 6 * HOUR, STORM)
+    assert stopped(shop) == {"440000"}
+    for name, destination in (("SF1", "510104"), ("SF2", STORM), ("SF3", "110105")):
+        at = sends(shop, name, "330106", destination)
+    travels(shop, at + HOUR, at + 40 * HOUR, STORM)
+    told = {one.subject.id: one for one in shop.found if one.kind is Kind.LINEHAUL_STALLED}
+    assert "SF3" not in told
+    assert told["SF1"].opened_at == pytest.approx(told["SF2"].opened_at, abs=2 * HOUR)
+    assert {(told[name].score, told[name].evidence["sooner"]) for name in ("SF1", "SF2")} == {(0.97, "still")}
+
+
+def test_what_waited_on_a_closed_road_teaches_nothing(shop: Shop) -> None:
+    sends(shop, "SF0", "330106", "510104")
+    shop.scan(scan("SF0", Status.ARRIVED, shop.engine.now, STORM, "hub-44"))
+    travels(shop, shop.engine.now + HOUR, shop.engine.now + 8 * HOUR)
+    assert stopped(shop) == set()
+    lane = shop.engine.stage.view(shop.engine.names.key("SF0"))
+    assert lane is not None
+    ends = shop.engine.stage.world.ends[lane.slot.lane, Segment.LINEHAUL]
+    before = ends.sum()
+    sends(shop, "SF1", "330106", "510104")
+    travels(shop, shop.engine.now + HOUR, shop.engine.now + 30 * HOUR, STORM)
+    assert stopped(shop) == {"440000"}
+    shop.scan(scan("SF1", Status.ARRIVED, shop.engine.now, STORM, "hub-44"))
+    assert ends.sum() <= before
+    sends(shop, "SF2", "330106", "110105")
+    shop.scan(scan("SF2", Status.ARRIVED, shop.engine.now + 1000, "110105", "hub-11"))
+    known = shop.engine.stage.view(shop.engine.names.key("SF2"))
+    assert known is not None
+    assert shop.engine.stage.world.ends[known.slot.lane, Segment.LINEHAUL].sum() == 1

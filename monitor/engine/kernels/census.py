@@ -9,7 +9,17 @@ import numpy as np
 from detectors.kernels import bin_of
 from detectors.tables import SECOND
 from detectors.transit import BIN, BINS
-from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, STALL
+from monitor.engine.kernels import state as s
+from monitor.engine.kernels.codes import (
+    COLLECTION,
+    DELIVERY,
+    FACILITY,
+    FULFILMENT,
+    LINEHAUL,
+    LOST,
+    NONE,
+    STALL,
+)
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
 from monitor.engine.kernels.state import Table, Waited, World
 from monitor.engine.kernels.sweep import BLOCK, silent_since
@@ -46,7 +56,8 @@ def census(
     to `waited` as well while they lead up to delivery.
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
-    said anew. `clocks` (one a calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
+    said anew. What a silent feed tells of is counted as hidden, too, and who is at a relay in `relays`. `clocks` (one a
+    calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
@@ -93,10 +104,14 @@ def _count(
     if slot.segment != NONE:
         calendar = calendar_for(world, slot)
         age = silent_since(world, slot, calendar, now, clocks[calendar])
+        if whole(world.outage_until[slot.source, 0]) >= now:  # its feed is silent
+            _hide(world, slot)
         way, leg = natural(way_of(world, slot)), leg_of(slot)
         if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
             still[way, leg, bin_of(age)] += np.float32(1.0)
         if not slot.open & (STALL | LOST):
+            if slot.segment == FACILITY:
+                _see_relay(world, slot)
             quick = whole(world.quick[way, leg])
             if age < quick:
                 wake(table, bucket, index, early(now + quick - age))
@@ -112,6 +127,27 @@ def _count(
                 lane = len(world.lanes) + whole(slot.carrier)
             waited.by_age[cell] += 1
             waited.by_lane[cell, natural(lane)] += np.uint32(1)
+
+
+@kernel
+def _hide(world: World, slot: Any) -> None:
+    """Counts a leg as `monitor.engine.pacing` counts those that are open."""
+    carrier = natural(world.lanes[slot.lane].carrier)
+    if carrier == 0:  # the shop
+        world.hidden[0] += whole(slot.segment == FULFILMENT)
+    elif slot.segment in (FACILITY, LINEHAUL, DELIVERY):
+        world.hidden[carrier] += 1
+        world.hider[carrier] = max(world.hider[carrier], slot.source)
+
+
+@inlined
+def _see_relay(world: World, slot: Any) -> None:
+    """In a facility between the ends of its lane. What stands in a stop is there longer, not more often."""
+    lane, zone = world.lanes[slot.lane], whole(world.places[slot.region].zone)
+    between = zone != whole(lane.origin) and zone != whole(lane.destination)
+    known = zone != 0 and zone < s.RELAY_ZONES and whole(lane.origin) != 0 and whole(lane.destination) != 0
+    if between and known and world.stopped[zone] == 0:
+        world.relays[slot.lane, zone] += np.float32(1.0)
 
 
 @kernel

@@ -39,6 +39,8 @@ class World(NamedTuple):
     median: Any  # f4 [lane, leg]: business seconds; 0 is not known
     ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
     passed: Any  # PASSED [lane, segment]
+    relays: Any  # f4 [lane, zone]: parcels that a census found in a facility there, between the lane's ends; fading
+    via: Any  # u2 [lane]: the zone through which its parcels usually go; 0 is none
     facilities: Any  # FACILITY per facility code
     jammed: Any  # u1 per facility code
     stopped: Any  # u1 per zone: nothing moves there; of zone 0, whether any is
@@ -51,6 +53,11 @@ class World(NamedTuple):
     hold: Any  # u1 per source: its parcels' stalls are held back
     outage_from: Any  # u4 [source, OUTAGES]: its last silences, the newest first
     outage_until: Any  # u4; 0 where there were no more
+    quiet_from: Any  # u4 per source: its last silence, and until when its backlog came in, or still may
+    quiet_until: Any  # u4
+    hidden: Any  # i8 per carrier: its legs that move, of silent feeds; counted by the census under way
+    hider: Any  # u2 per carrier: such a feed, by the census under way
+    voice: Any  # u2 per carrier: the feed that tells of it, known once it fell silent; 0 is not known
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below
     rules: Any  # i8, see below
@@ -63,6 +70,7 @@ class Waited(NamedTuple):
     by_lane: Any  # u4 [cell, lane]; those of no lane after the lanes, by their carrier
 
 
+RELAY_ZONES = 128  # the first ones heard of; more are nobody's relay
 OUTAGES = 4  # silences of a feed that are known; older ones weigh on parcels again
 
 # World.counts
@@ -70,6 +78,7 @@ LIVE_PARCELS = 0
 USED_SLOTS = 1
 LANES = 2
 REGION_PAIRS = 3
+STOPS = 4  # whether there ever was one: without any, nobody asks what it taught
 COUNTS = 5
 
 # World.rules: settings as integers, seconds

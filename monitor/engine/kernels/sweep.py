@@ -23,6 +23,7 @@ from monitor.engine.kernels.waiting import (
     next_due,
     other_due,
     outlasting,
+    told_by,
     way_of,
     worked,
 )
@@ -46,11 +47,12 @@ def silent_since(world: World, slot: Any, calendar: int, now: int, worked_now: i
     """As `silent_age`, where `worked_now` is what the calendar shows now."""
     last = whole(slot.last_scan)
     age = worked_now - worked(world, calendar, last)
-    if world.outage_until[slot.source, 0] == 0:
+    feed = natural(told_by(world, slot))
+    if world.outage_until[feed, 0] == 0:
         return age  # the feed was never silent
     for number in range(s.OUTAGES):
-        high = min(now, whole(world.outage_until[slot.source, number]))
-        low = max(last, whole(world.outage_from[slot.source, number]))
+        high = min(now, whole(world.outage_until[feed, number]))
+        low = max(last, whole(world.outage_from[feed, number]))
         if high > low:
             age -= worked(world, calendar, high) - worked(world, calendar, low)
     return age
@@ -61,7 +63,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     """What is to be said of a live slot; changes its open bits, its due time and the totals. Returns What bits."""
     what = 0
     last = whole(slot.last_scan)
-    hold = world.hold[slot.source] != 0
+    feed = natural(told_by(world, slot))
+    hold = world.hold[feed] != 0
     retry = now + world.rules[s.HOLD_SECONDS]
     if now >= last + world.rules[s.FORGET_SECONDS]:
         return LEAVE
@@ -84,15 +87,14 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         way, leg = way_of(world, slot), leg_of(slot)
         quick = whole(world.quick[way, leg])
         limit = quick if in_jam(world, slot) or in_stop(world, slot) else whole(world.limit[way, leg])
-        if (
-            what & DUE_PROMISE and slot.segment == COLLECTION
-        ):  # who could have fetched it, and did not, writes now
+        # who could have fetched it, and did not, writes now
+        if slot.segment == COLLECTION and (what & DUE_PROMISE != 0 or _passed_unheard(world, slot, feed)):
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
             outlasts = age >= quick
             wait = now + (limit if outlasts else quick) - age
             # a feed's backlog may yet show that its silence hid nothing
-            if whole(world.outage_until[slot.source, 0]) > last:
+            if whole(world.outage_until[feed, 0]) > last:
                 calendar = calendar_for(world, slot)
                 stood = worked(world, calendar, now) - worked(world, calendar, last)
                 wait = min(wait, max(now + limit - stood, retry))
@@ -108,6 +110,19 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
     slot.due = outlasting(wait) if outlasts else early(wait)
     count(world, slot, 1)
     return what
+
+
+@inlined
+def _passed_unheard(world: World, slot: Any, feed: int) -> bool:
+    """Whether the promise passed while a silence hid who had not been patient for long enough: told once that is known."""
+    since, until, promised = (
+        whole(world.quiet_from[feed]),
+        whole(world.quiet_until[feed]),
+        whole(slot.promised),
+    )
+    if promised < since or promised > until or not slot.state & PROMISE_TOLD:
+        return False
+    return until - whole(slot.last_scan) >= world.rules[s.PATIENCE_SECONDS]
 
 
 @kernel

@@ -19,6 +19,7 @@ from monitor.engine.kernels.codes import (
     PICKUP,
     REFUND,
     STALL,
+    UNKNOWN,
     WALL,
 )
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
@@ -36,6 +37,16 @@ def calendar_of(world: World, carrier: int, region: int) -> int:
 def calendar_for(world: World, slot: Any) -> int:
     """The calendar on which a slot's leg counts: customers fetch their parcels on any day."""
     return WALL if slot.segment == COLLECTION else calendar_of(world, whole(slot.carrier), whole(slot.region))
+
+
+@inlined
+def told_by(world: World, slot: Any) -> int:
+    """The feed that would tell that a parcel moved: of one that only its shop has spoken of, its carrier's."""
+    if slot.segment == PICKUP and slot.status == UNKNOWN:
+        voice = whole(world.voice[slot.carrier])
+        if voice != 0:
+            return voice
+    return whole(slot.source)
 
 
 @inlined
@@ -106,24 +117,38 @@ def onward_zone(world: World, slot: Any) -> int:
 
 @inlined
 def in_stop(world: World, slot: Any) -> bool:
-    """Whether nothing moves where a parcel is, or where it is heading: a storm, a closed road."""
+    """Whether nothing moves where a parcel is, or where it is heading, or on its usual way there: a storm, a closed road."""
     if world.stopped[0] == 0 or slot.segment in (NONE, FULFILMENT, COLLECTION, REFUND):
         return False
     here = whole(world.places[slot.region].zone)
     if here != 0 and world.stopped[here] != 0:
         return True
     ahead = onward_zone(world, slot)
-    return ahead != 0 and world.stopped[ahead] != 0
+    if ahead == 0:
+        return False
+    if world.stopped[ahead] != 0:
+        return True
+    relay = whole(world.via[way_of(world, slot)])
+    return relay != 0 and world.stopped[relay] != 0
 
 
 @inlined
-def was_stopped(world: World, slot: Any, until: int) -> bool:
-    """Whether the wait from the last scan to `until` saw a stop."""
-    here, ahead = whole(world.places[slot.region].zone), onward_zone(world, slot)
-    last = whole(slot.last_scan)
-    if last < whole(world.stop_until[here]) and whole(world.stop_from[here]) < until:
+def was_stopped(world: World, slot: Any, way: int, until: int) -> bool:
+    """Whether the wait from the last scan to `until` saw a stop; `way` as by `way_of`."""
+    if world.counts[s.STOPS] == 0:
+        return False
+    last, here = whole(slot.last_scan), whole(world.places[slot.region].zone)
+    if _saw_stop(world, here, last, until):
         return True
-    return last < whole(world.stop_until[ahead]) and whole(world.stop_from[ahead]) < until
+    ahead = onward_zone(world, slot)
+    if ahead == 0:
+        return False
+    return _saw_stop(world, ahead, last, until) or _saw_stop(world, whole(world.via[way]), last, until)
+
+
+@inlined
+def _saw_stop(world: World, zone: int, since: int, until: int) -> bool:
+    return since < whole(world.stop_until[zone]) and whole(world.stop_from[zone]) < until
 
 
 @inlined
