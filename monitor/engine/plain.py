@@ -471,12 +471,14 @@ class PlainStage:
             life.segment = Segment.PICKUP
             life.source = row["source"]
             life.history = bool(row["history"])
-        if row["destination"] and not life.destination and not life.finished:
-            self.shipped[row["destination"], life.carrier or row["carrier"]] += 1
+        own = self.lives.get((row["order0"], row["order1"]))
+        destination = row["destination"] or (own.destination if own else 0)
+        if destination and not life.destination and not life.finished:
+            self.shipped[destination, life.carrier or row["carrier"]] += 1
         life.joined = True
         life.carrier = life.carrier or row["carrier"]
-        life.destination = row["destination"] or life.destination
-        life.promised = row["promised"] or life.promised
+        life.destination = destination or life.destination
+        life.promised = row["promised"] or (own.promised if own else 0) or life.promised
         life.ordered = ordered or life.ordered
         if not life.finished:
             origin = life.lane[1] or self.zone(life.region or row["origin"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detectors.findings import Kind
 from monitor.vocabulary import Status
 from tests.engine.shop import DAY, HOUR, MINUTE, START, Scan, Shop, order, said
 
@@ -64,3 +65,17 @@ def test_a_parcel_without_a_scan_for_a_week_is_presumed_lost_instead_of_stalled(
         "closed linehaul_stalled SF1 superseded",
         "opened presumed_lost SF1",
     ]
+
+
+def test_what_an_order_said_before_it_was_shipped_holds_for_its_parcel() -> None:
+    shop = Shop()
+    shop.until(START)
+    promised = START + 20 * HOUR
+    shop.order(order("O-1", "placed", START - 9 * HOUR, promised_at=promised, region="420100"))
+    shop.order(order("O-1", "paid", START - 9 * HOUR), order("O-2", "paid", START - 9 * HOUR))
+    shipped = [order(f"O-{n}", "shipped", START, tracking_number=f"P{n}", carrier="sf") for n in (1, 2)]
+    shop.order(*shipped)
+    known = {number: shop.engine.parcel(number) for number in ("P1", "P2")}
+    assert {number: view and view.promised for number, view in known.items()} == {"P1": promised, "P2": None}
+    found = shop.until(START + 21 * HOUR)
+    assert [one.subject.id for one in found if one.kind is Kind.PROMISE_BROKEN] == ["P1"]

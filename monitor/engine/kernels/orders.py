@@ -214,10 +214,10 @@ def _join(table: Table, world: World, order: Any, ordered: int, told: Told) -> N
     elif live:
         _count(world, slot, -1)
         count_region(world, slot, -1)
-    shipped_now = order.destination != 0 and slot.destination == 0
+    before = whole(slot.destination)
     _tell_parcel(table, slot, background, order, ordered)
     if live or fresh:
-        if shipped_now:
+        if before == 0 and slot.destination != 0:
             world.regions[region_pair(world, whole(slot.destination), whole(slot.carrier))].shipped += 1
         place_lane(world, slot, whole(order.origin) if slot.region == 0 else whole(slot.region))
         _count(world, slot, 1)
@@ -244,18 +244,23 @@ def _await_pickup(slot: Any, order: Any) -> None:
 
 @kernel
 def _tell_parcel(table: Table, slot: Any, background: Any, order: Any, ordered: int) -> None:
-    """What the order knows of its parcel."""
+    """What the order knows of its parcel: from this event, or else from those before it."""
     slot.state |= np.uint8(JOINED)
     if slot.carrier == 0:
         slot.carrier = order.carrier
-    if order.destination != 0:
-        slot.destination = order.destination
-    if order.promised != 0:
-        slot.promised = order.promised
+    own = find(table, order.order0, order.order1)
+    destination, promised = order.destination, order.promised
+    if own != ABSENT and destination == 0:
+        destination = table.slots[own].destination
+    if own != ABSENT and promised == 0:
+        promised = table.slots[own].promised
+    if destination != 0:
+        slot.destination = destination
+    if promised != 0:
+        slot.promised = promised
         table.promises[bucket_of(mix(order.parcel0, order.parcel1))] = 1
     if ordered != 0:
         background.ordered = ordered
-    own = find(table, order.order0, order.order1)
     if order.latitude != 0.0 or order.longitude != 0.0:
         background.latitude = order.latitude
         background.longitude = order.longitude
