@@ -15,7 +15,6 @@ from river import stats
 from benchmarks.speed import ours
 from benchmarks.speed.job import HOUR_MS, LIMIT_HOURS, SEGMENT_OF, Counts, Measured, World, hours
 from benchmarks.speed.redis_world import arrow_frames, fill, ndjson_frames, single_entries, valkey
-from config.settings import EngineSettings
 from detectors.findings import State
 from monitor.decode import Decoder
 from monitor.engine import Engine
@@ -150,7 +149,7 @@ async def _ours(
     async with valkey() as embedded, Store(embedded.url) as store:
         await fill(store, frames(world), 20)
         names = Names()
-        settings = EngineSettings(max_live_parcels=max(len(world) // 4, 10_000), tick_seconds=3600)
+        settings = ours.settings_for(world)
         engine = Engine(settings, ours.fixed_limits(), names, place=detectors, parcel=detectors)
         engine.tick(int(world.at[0]) - 1)
         reader, decoder = Reader(EventStream(store)), Decoder(names)

@@ -39,6 +39,13 @@ def fixed_limits() -> DetectionSettings:
     )
 
 
+def settings_for(world: World) -> EngineSettings:
+    """As a platform would have them, whose table fills."""
+    return EngineSettings(
+        max_live_parcels=max(len(world) // 4, 10_000), huge_pages="always", tick_seconds=3600
+    )
+
+
 def rows(scans: Scans, start: int, stop: int) -> Scans:
     return Scans(**{name: getattr(scans, name)[start:stop] for name in Scans.__slots__})
 
@@ -72,8 +79,7 @@ def as_in_the_daemon() -> Iterator[None]:
 
 def _run(world: World, place: Sequence[Any] | None, parcel: Sequence[Any] | None) -> Measured:
     names, scans = world.scans()
-    settings = EngineSettings(max_live_parcels=max(len(world) // 4, 10_000), tick_seconds=3600)
-    engine = Engine(settings, fixed_limits(), names, place=place, parcel=parcel)
+    engine = Engine(settings_for(world), fixed_limits(), names, place=place, parcel=parcel)
     engine.tick(int(world.at[0]) - 1)
     engine.feed(Batch(no_scans()))
     opened = closed = 0

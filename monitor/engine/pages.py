@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from monitor.engine.layout import Records
 
 HUGE: Final = 2 << 20  # bytes
-ENOUGH: Final = (
-    0.0625  # of the room in use: with fewer, huge pages are mostly empty; with more, places are found slower
-)
+ENOUGH: Final = 0.0625  # of the room in use: with less, huge pages are mostly empty
 LEAST: Final = 32 * HUGE  # what all arrays of a table take together; a smaller one is not worth the moving
-STEP: Final = 4 * HUGE  # moved at a time: one to seven milliseconds
+STEP: Final = HUGE  # moved at a time: some milliseconds
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)
 _LARGE: Final[int | None] = getattr(mmap, "MADV_HUGEPAGE", None)
 _NOW: Final = 25  # MADV_COLLAPSE, which the module does not name; without it (Linux before 6.1) the kernel takes minutes
@@ -29,7 +27,9 @@ _NOW: Final = 25  # MADV_COLLAPSE, which the module does not name; without it (L
 class Pages:
     """Of the arrays of one table, which fill alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, huge: Literal["auto", "always", "never"] = "auto") -> None:
+        """`always` spares a table that will fill the moving, half a second for a million parcels."""
+        self._huge = huge
         self._areas: list[mmap.mmap] = []
         self._left: list[tuple[mmap.mmap, int]] = []
         self._bytes = 0
@@ -40,11 +40,12 @@ class Pages:
         """
         whole = -(-rows * kind.itemsize // HUGE) * HUGE
         area = mmap.mmap(-1, whole + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        _advise(area, _SMALL, 0, len(area))
+        _advise(area, _LARGE if self._huge == "always" else _SMALL, 0, len(area))
         start = -np.frombuffer(area, np.uint8).ctypes.data % HUGE
-        self._bytes += rows * kind.itemsize
-        self._areas.append(area)
-        self._left += [(area, first) for first in range(start, start + whole, STEP)]
+        if self._huge == "auto":
+            self._bytes += rows * kind.itemsize
+            self._areas.append(area)
+            self._left += [(area, first) for first in range(start, start + whole, STEP)]
         found: Records = np.frombuffer(area, kind, rows, start)
         return found
 
@@ -61,7 +62,7 @@ class Pages:
             _advise(area, _LARGE, 0, len(area))
         self._areas.clear()
         area, first = self._left.pop()
-        _advise(area, _NOW, first, min(STEP, (len(area) - first) // HUGE * HUGE))
+        _advise(area, _NOW, first, STEP)
 
 
 def _advise(area: mmap.mmap, advice: int | None, start: int, length: int) -> None:

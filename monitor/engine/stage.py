@@ -213,7 +213,7 @@ class ParcelStage:
     def __init__(self, engine: EngineSettings, detection: DetectionSettings, names: Names) -> None:
         self.names = names
         self.places = Places(names, detection.calendars, detection.lane_level)
-        self._pages = Pages()
+        self._pages = Pages(engine.huge_pages)
         self.table = new_table(engine.max_live_parcels, detection.remembered_events, self._pages)
         onward = {int(Segment.FACILITY): int(Segment.LINEHAUL)}
         jammed = (int(Segment.FACILITY), ORIGIN, CLEARED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -76,6 +77,18 @@ def test_huge_pages_hold_a_table_that_has_filled_and_none_that_is_nearly_empty()
         table.follow(ENOUGH)
     assert _huge_bytes(found.ctypes.data) >= LEAST
     assert found["key0"].sum() == len(found[::1000])
+
+
+@pytest.mark.skipif(not _may_be_huge(), reason="this system has no huge pages on request")
+@pytest.mark.parametrize(("huge", "least"), [("always", LEAST), ("never", 0)])
+def test_who_knows_better_says_so(huge: Literal["always", "never"], least: int) -> None:
+    table = Pages(huge)
+    found = table.zeros(LARGE, SLOT)
+    found["key0"] = 1
+    assert table.left == 0
+    table.follow(1.0)
+    assert (_huge_bytes(found.ctypes.data) > 0) == (least > 0)
+    assert _huge_bytes(found.ctypes.data) >= least
 
 
 def test_a_system_that_refuses_or_cannot_be_asked_leaves_the_array_as_it_is(
