@@ -36,8 +36,7 @@ class Logistic:
 
     def logits(self, rows: F64) -> F64:
         """NaN where a row holds anything that is not finite."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(rows @ self.weights + self._sums[0], dtype=np.float64)
+        return np.asarray(_logits(np.ascontiguousarray(rows), self.weights, self._sums[0]), np.float64)
 
     def learn(self, row: F64, label: bool, weight: float = 1.0) -> None:
         _learn(np.ascontiguousarray(row), label, weight, self.weights, self._squares, self._sums)
@@ -88,6 +87,15 @@ def _logit(row: Any, weights: Any, intercept: float) -> float:
     for at in range(len(row)):
         logit += row[at] * weights[at]
     return logit
+
+
+@njit(cache=True, nogil=True)
+def _logits(rows: Any, weights: Any, intercept: float) -> Any:
+    found = np.empty(len(rows))
+    for number in range(len(rows)):
+        logit = _logit(rows[number], weights, intercept)
+        found[number] = logit if math.isfinite(logit) else math.nan
+    return found
 
 
 @njit(cache=True, nogil=True)

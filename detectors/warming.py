@@ -32,7 +32,9 @@ def warm() -> None:
     median(np.ones(5))
     cell = np.ones((1, 1))
     Rises((plateau(1),), (1.0,)).judge(cell, cell, np.ones(1), cell, np.zeros((1, 1), np.bool_))
-    Logistic({"a": 0.0}, 0.0).learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
+    model = Logistic({"a": 0.0}, 0.0)
+    model.logits(np.zeros((1, 1)))
+    model.learn_silence(np.zeros((1, 1)), np.zeros(1), np.ones(1), 0.5)
 
 
 def _frame(name: str, row: dict[str, object]) -> pl.DataFrame:
