@@ -21,6 +21,7 @@ LOW, HIGH, STEP = -1.5, 4.0, 0.25
 _EDGES: Final = np.arange(LOW, HIGH + STEP / 2, STEP)
 _CENTRES: Final = (_EDGES[:-1] + _EDGES[1:]) / 2
 HALF_LIFE_DAYS: Final = 20.0
+ENOUGH: Final = 50.0  # cases before a gap is more than chance
 TRUST: Final = 12.0  # imagined cases of each bin that came out as said
 
 
@@ -29,8 +30,10 @@ class Calibration:
         """`threshold`: the stated probability from which on a case counts; kept as log odds."""
         self.threshold = float(np.log(threshold / (1.0 - threshold)))
         self._capacity = capacity
-        self._said: dict[str, float] = {}  # log odds when they first passed the threshold
-        self._cases = np.zeros((2, len(_CENTRES)))  # of each bin all, and those that came true
+        # log odds when they first passed the threshold, and the probability that was stated then
+        self._said: dict[str, tuple[float, float]] = {}
+        # of each bin all, those that came true, and what was stated of them in sum
+        self._cases = np.zeros((3, len(_CENTRES)))
         self._fitted = _odds(_CENTRES)
 
     def apply(self, logit: F64) -> F64:
@@ -40,16 +43,24 @@ class Calibration:
         return np.where(inside, np.interp(logit, _CENTRES, self._fitted), stated)
 
     def keep(self, names: Sequence[str], logit: F64) -> None:
-        for row in np.flatnonzero(logit >= self.threshold).tolist():
+        rows = np.flatnonzero(logit >= self.threshold)
+        for row, stated in zip(rows.tolist(), self.apply(logit[rows]).tolist(), strict=True):
             if len(self._said) < self._capacity:
-                self._said.setdefault(names[row], float(logit[row]))
+                self._said.setdefault(names[row], (float(logit[row]), stated))
 
     def learn(self, names: Sequence[str], came_true: Sequence[bool]) -> None:
         for name, true in zip(names, came_true, strict=True):
-            said = self._said.pop(name, None)
-            if said is not None and LOW <= said < HIGH:
+            said, stated = self._said.pop(name, (HIGH, 1.0))
+            if LOW <= said < HIGH:
                 place = int((said - LOW) / STEP)
-                self._cases[:, place] += (1.0, float(true))
+                self._cases[:, place] += (1.0, float(true), stated)
+
+    def error(self) -> float | None:
+        """The mean gap between what was stated and what came true, by bins of the last weeks; None with few cases."""
+        all_of_them, true, stated = self._cases
+        if all_of_them.sum() < ENOUGH:
+            return None
+        return float(np.abs(stated - true).sum() / all_of_them.sum())
 
     def pass_time(self, days: float) -> None:
         """Fade, and fit anew: what is stated changes once a day, not with every case."""
@@ -61,8 +72,17 @@ class Calibration:
         return {"said": self._said, "cases": pack(self._cases), "fitted": pack(self._fitted)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._said = {str(name): float(said) for name, said in state["said"].items()}
-        self._cases, self._fitted = unpack(state["cases"]), unpack(state["fitted"])
+        self._cases, self._fitted = _with_stated(unpack(state["cases"])), unpack(state["fitted"])
+        said = {str(name): np.atleast_1d(one) for name, one in state["said"].items()}
+        self._said = {
+            name: (float(one[0]), float(one[-1] if len(one) > 1 else self.apply(one)[0]))
+            for name, one in said.items()
+        }
+
+
+def _with_stated(cases: F64) -> F64:
+    """Of a checkpoint that did not know what was stated: as if it had been the odds."""
+    return cases if len(cases) > 2 else np.concatenate([cases, cases[:1] * _odds(_CENTRES)])
 
 
 def _odds(logit: F64) -> F64:

@@ -253,6 +253,17 @@ class PlaceDetector(Protocol):
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
+@runtime_checkable
+class Calibrated(Protocol):
+    """A detector that hears what came of what it said."""
+
+    name: str
+
+    def calibration_error(self) -> float | None:
+        """The mean gap between the probabilities it stated lately and what came true; None: too few cases."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of row `row` of the table given to `look`: whether an episode should be open now, how sure, and why."""

@@ -151,6 +151,9 @@ class LatePredicted:
             now + self._transit.remaining(age, *rows, now + offset_of(now, self._timezone))[0]
         )
 
+    def calibration_error(self) -> float | None:
+        return self._record.error()
+
     def probability(self, parcels: Table | pl.DataFrame, now: Instant) -> F64:
         """P(late) by row, NaN where nothing can be said: for benchmarks and the parcel page."""
         table, offset = table_of(parcels), offset_of(now, self._timezone)

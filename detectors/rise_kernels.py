@@ -96,9 +96,8 @@ def _compare(
         for step in range(last + 1):
             mean = steps.mean[cell, step]
             raised = max(mean + height * share * math.sqrt(dispersion * mean), LEAST * mean)
-            spread = (
-                dispersion + mean * steps.log_variance[cell, step]
-            )  # an uncertain mean widens what is usual
+            # an uncertain mean widens what is usual
+            spread = dispersion + mean * steps.log_variance[cell, step]
             log = log_ratio(steps.counts[cell, step], mean, raised, max(spread - 1.0, least_scale))
             scratch.ratio[part, step] = 0.0 if steps.skip[cell, step] else min(log, step_limit)
 

@@ -65,7 +65,12 @@ class Rises:
         return Scratch(np.zeros((parts, self.steps)), np.zeros(parts), np.zeros((len(self.heights), ways)))
 
     def judge(self, counts: F64, mean: F64, dispersion: F64, log_variance: F64, skip: Marks) -> Verdicts:
-        """All cells by `steps`, the newest last. `skip` marks steps without data: they say nothing."""
+        """All cells by `steps`, the newest last. `skip` marks steps without data: they say nothing.
+
+        Raises ValueError for another number of steps.
+        """
+        if counts.shape[1] != self.steps:
+            raise ValueError(f"{counts.shape[1]} steps, and {self.steps} are judged")
         steps = Steps(*(np.ascontiguousarray(one) for one in (counts, mean, log_variance, skip, dispersion)))
         log_evidence, best = np.empty(len(counts)), np.zeros(len(counts), np.int64)
         weigh(

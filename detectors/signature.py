@@ -179,6 +179,7 @@ class SignatureSuspect:
             if row["status"] == "withdrawn":
                 kept.told[place] = 0.0
             elif kept.told[place] == 0.0:
+                kept.weight[place] = 1.0  # whoever complains stands for nobody else
                 kept.told[place] = math.log(min(max(WRITES / self._mistaken_rate(), 5.0), 500.0))
                 self._mistaken[0] += 1.0 - float(self._scores(np.array([place]))[0]) if ordinary else 0.0
             changed.add(name)

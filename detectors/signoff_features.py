@@ -181,9 +181,8 @@ class Usual:
         self._carriers = {str(name): int(row) for name, row in state["carriers"].items()}
         self._rows.forget()
         self.cases = float(state["cases"])
-        self._began = state.get(
-            "began", 0
-        )  # younger than the format: what was learned by then knows the clock
+        # younger than the format: what was learned by then knows the clock
+        self._began = state.get("began", 0)
 
 
 class Regions:

@@ -283,6 +283,8 @@ class Daemon:
         gauge("shadow").set(self.settings.shadow)
         held = {reason.value: count for reason, count in self.notifications.held_counts.items()}
         self._run_on("notifications_held", "reason", held)
+        for detector, error in self.engine.calibration().items():
+            gauge("detector_calibration_error").labels(detector=detector).set(error)
         self._run_on("event_outcomes", "outcome", self.engine.outcomes())
         self.metrics.counter("unread_rows").inc(self.engine.place.dropped_rows - self.unread)
         self.unread = self.engine.place.dropped_rows
@@ -290,9 +292,8 @@ class Daemon:
     def _run_on(self, name: str, label: str, totals: Mapping[str, int]) -> None:
         """A counter by what was added to totals that others keep."""
         counter, before = self.metrics.counter(name), self.totals.get(name, {})
-        for value, total in totals.items():
-            if more := total - before.get(value, 0):
-                counter.labels(**{label: value}).inc(more)
+        for value, total in totals.items():  # also 0: what begins at its first number has not grown
+            counter.labels(**{label: value}).inc(total - before.get(value, 0))
         self.totals[name] = dict(totals)
 
     async def observe(self, now: Instant) -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from detectors.calibration import Calibration
+from detectors.plain import pack, unpack
 
 CENTRE = 0.5927  # of the odds that one bin holds
 
@@ -45,7 +46,7 @@ def test_only_the_first_passing_counts_and_nobody_unknown_teaches() -> None:
     record.keep(["P1", "P2"], np.repeat(logit(0.9), 2))
     record.keep(["P3"], logit(0.2))
     assert record.state()["said"].keys() == {"P1", "P2"}
-    assert record.state()["said"]["P1"] == pytest.approx(float(logit(0.4)[0]))
+    assert record.state()["said"]["P1"] == pytest.approx((float(logit(0.4)[0]), 0.4), abs=1e-3)
     before = record.state()["cases"]
     record.learn(["P3", "P9"], [True, True])
     assert record.state()["cases"] == before
@@ -57,3 +58,21 @@ def test_a_checkpoint_keeps_it() -> None:
     other.restore(record.state())
     odds = np.linspace(-2, 4, 40)
     assert (other.apply(odds) == record.apply(odds)).all()
+
+
+def test_the_error_is_the_gap_between_what_was_stated_and_what_came() -> None:
+    assert told(0.6, 0.6, 2000).error() == pytest.approx(0.0, abs=0.01)
+    assert told(0.6, 0.2, 2000).error() == pytest.approx(0.4, abs=0.01)
+    assert told(0.6, 0.6, 20).error() is None
+
+
+def test_a_checkpoint_that_did_not_keep_what_was_stated_is_read() -> None:
+    record = told(0.6, 0.3, 500)
+    record.keep(["P9"], logit(0.5))
+    state = record.state()
+    said = {name: known[0] for name, known in state["said"].items()}
+    other = Calibration(0.3)
+    other.restore({**state, "said": said, "cases": pack(unpack(state["cases"])[:2].copy())})
+    odds = np.linspace(-2, 4, 40)
+    assert (other.apply(odds) == record.apply(odds)).all()
+    assert other.error() == pytest.approx(0.3, abs=0.05)

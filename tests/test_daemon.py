@@ -162,6 +162,9 @@ async def test_metrics_are_clean_and_say_nothing_of_persons(
             assert private not in text
 
 
+TOTAL = "forestall_event_outcomes_total"
+
+
 async def test_what_became_of_events_is_counted(tmp_path: Path, standin: Standin, clock: Clock) -> None:
     async with running(tmp_path, standin, clock) as shop:
         await late_parcel(shop)
@@ -171,6 +174,8 @@ async def test_what_became_of_events_is_counted(tmp_path: Path, standin: Standin
         assert applied >= 1
         assert await shop.value("event_outcomes_total", outcome="duplicate") == applied
         assert await shop.value("event_outcomes_total", outcome="applied") == applied
+        # from the start on, or its first burst would be no growth
+        assert shop.daemon.registry.get_sample_value(TOTAL, {"outcome": "table_full"}) == 0.0
     async with running(tmp_path, standin, clock) as shop:
         assert await shop.value("event_outcomes_total", outcome="applied") == 0
 

@@ -155,3 +155,10 @@ def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_d
     bound = table.remaining(np.zeros(1), carrier, lane, MONDAY + 60 * DAY)[0, -1]
     above = float(np.exp(-bound / (3.0 * slow * DAY)))
     assert 0.02 < above < (0.08 if slow == 1.0 else 0.13)
+
+
+def test_it_says_how_far_its_odds_were_off() -> None:
+    assert LatePredicted().calibration_error() is None
+    error = taught().calibration_error()
+    assert error is not None
+    assert 0.0 < error < 0.2

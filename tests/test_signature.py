@@ -149,6 +149,21 @@ def test_not_received_raises_the_score_and_a_withdrawn_complaint_takes_it_back()
     assert closed.state is State.CLOSED
 
 
+def test_whoever_complains_stands_for_nobody_else() -> None:
+    """One of the ordinary sign-offs that are kept, each for thirty others."""
+    detector = taught()
+    late = WINDOWS[-1].until + DAY + 4 * HOUR + 20 * MINUTE
+    many = [signoff(20_000 + n, f"K{n}", late, late - 3 * HOUR) for n in range(6000)]
+    detector.run(window(late - HOUR, late + HOUR, signoffs=rows("signoffs", many)))
+    kept = detector._kept
+    place = kept.place("P20000")
+    assert place is not None
+    assert kept.weight[place] == 30.0
+    told = complaint(20_000, "K0", late)
+    detector.run(window(late + HOUR, late + 10 * HOUR, complaints=rows("complaints", [told])))
+    assert kept.weight[place] == 1.0
+
+
 def test_a_complaint_after_three_days_or_about_something_else_teaches_nothing() -> None:
     detector = taught()
     late = WINDOWS[-1].until + DAY + 4 * HOUR

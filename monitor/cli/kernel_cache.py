@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import MutableMapping
@@ -16,7 +17,7 @@ VARIABLE: Final = "NUMBA_CACHE_DIR"
 
 def ensure(environment: MutableMapping[str, str], package: Path) -> None:
     """Sets the compiler's variable where it would find no place, before it is imported: it would refuse to start."""
-    home = environment.get("HOME", str(Path.home()))
+    home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - a user without a home is no error here
     cache = environment.get("XDG_CACHE_HOME") or str(Path(home, ".cache"))
     given = [Path(environment[VARIABLE])] if environment.get(VARIABLE) else []
     if any(_writable(folder) for folder in (*given, package / "__pycache__", Path(cache, "numba"))):

@@ -16,7 +16,7 @@ from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import registry
 from detectors.findings import Finding, Instant
-from detectors.interfaces import Arrivals, ParcelDetector, PlaceDetector
+from detectors.interfaces import Arrivals, Calibrated, ParcelDetector, PlaceDetector
 from detectors.survival import WHOLE_WAY
 from monitor import packing
 from monitor.columns import Batch, Scans
@@ -107,6 +107,7 @@ class Engine:
             round(detection.learning_hours * HOUR * 1000),
         )
         self._arrivals = [detector for detector in parcel if isinstance(detector, Arrivals)]
+        self._calibrated = {one.name: one for one in (*place, *parcel) if isinstance(one, Calibrated)}
         census_ms = round(detection.stalls.census_hours * HOUR * 1000)
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
@@ -199,7 +200,7 @@ class Engine:
             if not self.census_left:
                 self.stage.learned.finish_census(self.stage.lane_count)
                 self.watching.waited(now)
-                self.pacing.hear_census()
+                self.pacing.hear_census(now)
                 self.stops.hear_census()
         if self.hasten_left:
             self.stage.hasten([bucket for bucket in buckets if bucket in self.hasten_left], seconds)
@@ -234,6 +235,11 @@ class Engine:
         counts = self.stage.world.outcomes - self._outcomes_before
         counts[Outcome.DUPLICATE] += self.complaints.repeated
         return {outcome.name.lower(): int(counts[outcome]) for outcome in Outcome}
+
+    def calibration(self) -> dict[str, float]:
+        """By detector, as far as it is known; see `detectors.interfaces.Calibrated`."""
+        errors = {name: one.calibration_error() for name, one in self._calibrated.items()}
+        return {name: error for name, error in errors.items() if error is not None}
 
     def feeds(self) -> dict[str, Mapping[str, int]]:
         """Per feed: events, newest_occurred, newest_received, live, and held (1 while its stalls are held back)."""

@@ -66,11 +66,18 @@ class Helpers:
 
     def _start(self, parts: int) -> None:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the helper has ended
-        command = [sys.executable, "-m", _MODULE, str(os.getpid()), self._rehearsal]
+        # Modules are found where this process finds them, not in the working directory.
+        command = [sys.executable, "-P", "-m", _MODULE, str(os.getpid()), self._rehearsal]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command += [_ARROW] if self._arrow else []
         try:
             helper = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=parts, stdout=subprocess.DEVNULL, stderr=errors
+                command,
+                stdin=parts,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment,
+                process_group=0,  # who interrupts the daemon from a terminal interrupts it alone: it ends them
             )
         except OSError:
             errors.close()

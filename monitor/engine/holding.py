@@ -155,3 +155,5 @@ class Holding:
         for spans, known in zip((world.outage_from, world.outage_until), state["outages"], strict=True):
             rows = np.array(known, np.uint32).reshape(len(known), -1)  # one column in checkpoints of before
             spans[: len(rows), : rows.shape[1]] = rows
+        if "quiet" not in state:  # younger than the format
+            world.quiet_from[:] = world.outage_from[:, 0]

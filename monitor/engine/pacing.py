@@ -58,12 +58,14 @@ class Pacing:
         self._day, self._before, self._open = day, ended, waiting
         self._unheard = self._hidden.copy()
 
-    def hear_census(self) -> None:
-        """After a whole census."""
+    def hear_census(self, now: Instant) -> None:
+        """After a whole census. A feed that is silent and hides nothing has been replaced: it is nobody's voice."""
         world = self._stage.world
         self._hidden = world.hidden[:PACED] > HIDDEN * self._legs("open")
         self._unheard |= self._hidden
         by_it = np.flatnonzero(self._hidden & (world.hider[:PACED] != 0))
+        silent = world.outage_until[world.voice[:PACED], 0] >= now // 1000
+        world.voice[np.flatnonzero(silent & ~self._hidden)] = 0
         world.voice[by_it] = world.hider[by_it]
         world.hidden[:] = 0
         world.hider[:] = 0

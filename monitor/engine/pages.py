@@ -55,7 +55,7 @@ class Pages:
         return len(self._left) if self._bytes >= LEAST else 0
 
     def follow(self, share: float) -> None:
-        """`share` of the room that is in use. To be called often: a call moves but a few of the pages."""
+        """`share` of the room that buckets have taken. To be called often: a call moves but a few of the pages."""
         if share < ENOUGH or not self.left:
             return
         for area in self._areas:

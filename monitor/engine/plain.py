@@ -479,6 +479,7 @@ class PlainStage:
         life.carrier = life.carrier or row["carrier"]
         life.destination = destination or life.destination
         life.promised = row["promised"] or (own.promised if own else 0) or life.promised
+        life.promise_told |= bool(own and own.promise_told and not row["promised"])
         life.ordered = ordered or life.ordered
         if not life.finished:
             origin = life.lane[1] or self.zone(life.region or row["origin"])

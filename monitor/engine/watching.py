@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.clock import DAY
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict, Waits
@@ -20,6 +21,7 @@ from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
 
 MOST = 5  # bits of slot.open that are left for parcel detectors
+LONGEST = 2 * DAY  # between two censuses: what a longer pause hides is not known
 _ENDS = np.array(
     [status in {Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST} for status in Status]
 )
@@ -48,6 +50,7 @@ class Watching:
         self._detectors = detectors
         self._waiters = [detector for detector in detectors if isinstance(detector, Waits)]
         self._census_ms = census_ms
+        self._counted_at: Instant = 0
         self._looked = {detector.name: np.zeros(BUCKETS, np.int64) for detector in detectors}
         self._endings: list[Records] = []
 
@@ -98,7 +101,9 @@ class Watching:
         """Tells of the census that is complete."""
         counted = waited.read(self._stage)
         waited.begin(self._stage)
-        waiting = self._frames.waiting(counted, self._stage.world.lanes, self._census_ms)
+        span = min(now - self._counted_at, LONGEST) if self._counted_at else self._census_ms
+        self._counted_at = now
+        waiting = self._frames.waiting(counted, self._stage.world.lanes, span)
         for detector in self._waiters:
             detector.waited(waiting, now)
 
@@ -153,6 +158,7 @@ class Watching:
             "looked": {name: looked.tolist() for name, looked in self._looked.items()},
             "endings": rows.tobytes(),
             "waited": waited.state(self._stage),
+            "counted_at": self._counted_at,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -164,3 +170,4 @@ class Watching:
         self._endings = [rows.copy()] if len(rows) else []
         if "waited" in state:  # younger than the format
             waited.restore(self._stage, state["waited"])
+        self._counted_at = state.get("counted_at", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors.findings import Kind
+from detectors.findings import Kind, State
 from monitor.vocabulary import Status
 from tests.engine.shop import DAY, HOUR, MINUTE, START, Scan, Shop, order, said
 
@@ -79,3 +79,14 @@ def test_what_an_order_said_before_it_was_shipped_holds_for_its_parcel() -> None
     assert {number: view and view.promised for number, view in known.items()} == {"P1": promised, "P2": None}
     found = shop.until(START + 21 * HOUR)
     assert [one.subject.id for one in found if one.kind is Kind.PROMISE_BROKEN] == ["P1"]
+
+
+def test_a_promise_that_was_told_broken_of_the_order_is_not_told_again_of_its_parcel() -> None:
+    shop = Shop()
+    shop.until(START)
+    shop.order(order("O-1", "paid", START - 9 * HOUR, promised_at=START + HOUR))
+    shop.until(START + 3 * HOUR)
+    shop.order(order("O-1", "shipped", START + 3 * HOUR, tracking_number="P1", carrier="sf"))
+    shop.until(START + 9 * HOUR)
+    broken = [one for one in shop.found if one.kind is Kind.PROMISE_BROKEN and one.state is State.OPENED]
+    assert [one.subject.id for one in broken] == ["O-1"]

@@ -255,3 +255,33 @@ def test_a_promise_that_passes_in_a_silence_finds_who_could_have_fetched_it_once
             shop.restart()
         told.append([line for line in opened(shop) if "collection_stalled" in line])
     assert told == [[], ["opened collection_stalled SF1"]]
+
+
+def test_a_feed_that_was_replaced_holds_nothing_back_for_ever() -> None:
+    """Another one tells of the carrier's parcels from the thirtieth hour of the silence on; nobody has picked up SF1."""
+    shop = taught()
+    shop.order(order("O1", "shipped", QUIET, tracking_number="SF1", carrier="sf"))
+    shop.until(QUIET + 30 * HOUR, step=STEP)
+    carrier = shop.engine.names.carriers.known("sf")
+    assert shop.engine.stage.world.voice[carrier] == shop.engine.names.sources.known("kd100")
+    for at in range(QUIET + 30 * HOUR, QUIET + 140 * HOUR, 2 * HOUR):
+        shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, at, source="direct") for n in range(997)))
+        shop.until(at + 2 * HOUR, step=STEP)
+    assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF1"]
+
+
+def test_a_checkpoint_that_knew_no_silence_of_promises_is_read() -> None:
+    shop = taught()
+    for number, hours in (("SF1", 30), ("SF3", -2)):
+        shop.order(
+            order(f"O{number}", "shipped", QUIET, tracking_number=number, promised_at=QUIET + hours * HOUR)
+        )
+        shop.scan(Scan(number, Status.HELD_FOR_PICKUP, QUIET - HOUR))
+    shop.until(QUIET + 36 * HOUR, step=STEP)
+    older = {key: value for key, value in shop.engine.holding.state().items() if key != "quiet"}
+    world = shop.engine.stage.world
+    feed = shop.engine.names.sources.known("kd100")
+    since = int(world.quiet_from[feed])
+    world.quiet_from[:] = 0
+    shop.engine.holding.restore(older)
+    assert int(world.quiet_from[feed]) == since > 0

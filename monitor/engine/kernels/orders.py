@@ -31,7 +31,17 @@ from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix
 from monitor.engine.kernels.told import ODDITIES, Told, next_row, write_mark
 from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
 from monitor.engine.kernels.waiting import roomy, rouse
-from monitor.engine.layout import FINISHED, HISTORY, JOINED, LIFE, LIVE, ORDER, Oddity, OrderStatus
+from monitor.engine.layout import (
+    FINISHED,
+    HISTORY,
+    JOINED,
+    LIFE,
+    LIVE,
+    ORDER,
+    PROMISE_TOLD,
+    Oddity,
+    OrderStatus,
+)
 from monitor.vocabulary import Segment
 
 FULFILMENT, REFUND = int(Segment.FULFILMENT), int(Segment.REFUND)
@@ -254,6 +264,7 @@ def _tell_parcel(table: Table, slot: Any, background: Any, order: Any, ordered: 
         destination = table.slots[own].destination
     if own != ABSENT and promised == 0:
         promised = table.slots[own].promised
+        slot.state |= table.slots[own].state & np.uint8(PROMISE_TOLD)
     if destination != 0:
         slot.destination = destination
     if promised != 0:

@@ -115,11 +115,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
 @inlined
 def _passed_unheard(world: World, slot: Any, feed: int) -> bool:
     """Whether the promise passed while a silence hid who had not been patient for long enough: told once that is known."""
-    since, until, promised = (
-        whole(world.quiet_from[feed]),
-        whole(world.quiet_until[feed]),
-        whole(slot.promised),
-    )
+    since, until = whole(world.quiet_from[feed]), whole(world.quiet_until[feed])
+    promised = whole(slot.promised)
     if promised < since or promised > until or not slot.state & PROMISE_TOLD:
         return False
     return until - whole(slot.last_scan) >= world.rules[s.PATIENCE_SECONDS]
