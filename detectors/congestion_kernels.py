@@ -83,22 +83,25 @@ def judge(
         usual_share = (share[row, 0] + 200 * common) / (share[row, 1] + 200)
         mean = share[row, 1] / share[row, 2] if share[row, 2] > 0 else 0.0
         expected = usual_share * max(stock[row], mean)
-        still = min(stalled[row], stock[row])  # some are on the road from here
         standing = (
-            standing_counts and still >= limits.min_stalled and still >= limits.stalled_ratio * expected
+            standing_counts
+            and stalled[row] >= limits.min_stalled
+            and stalled[row] >= limits.stalled_ratio * expected
         )
         if full or standing or watched[row]:
             stock_z = math.log(adjusted) / max(scale[row], 0.15)
             # counts within a facility move together: the variance is taken at three times a binomial's
             variance = 3 * max(expected * (1 - usual_share), 0.5)
-            stalled_z = (still - expected) / math.sqrt(variance)
+            stalled_z = (stalled[row] - expected) / math.sqrt(variance)
             full = full and stock_z >= limits.deviations
             standing = standing and stalled_z >= limits.deviations
             out.stock_z[row], out.stalled_z[row] = stock_z, stalled_z
         out.ratio[row], out.traffic[row], out.stalled_usual[row] = ratio, traffic, expected
         out.hot[row] = full or standing
         still_full = ready[row] and adjusted >= limits.calm_ratio and excess >= limits.min_parcels / 2
-        still_standing = still >= limits.min_stalled / 2 and still >= limits.stalled_ratio / 2 * expected
+        still_standing = (
+            stalled[row] >= limits.min_stalled / 2 and stalled[row] >= limits.stalled_ratio / 2 * expected
+        )
         out.warm[row] = still_full or still_standing
 
 
@@ -118,7 +121,6 @@ def learn(
         own = weight[row] * gain
         out = averages[row, 1]
         flow_usual[row] = out if flow_usual[row] == 0 else flow_usual[row] + own * (out - flow_usual[row])
-        still = min(stalled[row], stock[row])
-        share[row, 0] = share[row, 0] * (1 - own) + still * weight[row] * days
+        share[row, 0] = share[row, 0] * (1 - own) + stalled[row] * weight[row] * days
         share[row, 1] = share[row, 1] * (1 - own) + stock[row] * weight[row] * days
         share[row, 2] = share[row, 2] * (1 - own) + weight[row] * days

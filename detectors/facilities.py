@@ -57,11 +57,13 @@ class Facilities:
 def by_row(
     rows: Any, arrived: Any, stock: Any, stalled: Any, departed: Any, delivered: Any, columns: Any
 ) -> None:
-    """Lines of the table to `columns` [what arrived, is held, stands still, went out; row], none below zero."""
+    """Lines of the table to `columns` [what arrived, is held, stands still, went out; row], none below zero. Of what stands
+    still as much as is held: the rest is on the road from there.
+    """
     for line in range(len(rows)):
         row = rows[line]
         if row >= 0:
             columns[0, row] = max(arrived[line], 0)
             columns[1, row] = max(stock[line], 0)
-            columns[2, row] = max(stalled[line], 0)
+            columns[2, row] = min(max(stalled[line], 0), columns[1, row])
             columns[3, row] = max(departed[line], 0) + max(delivered[line], 0)

@@ -32,6 +32,7 @@ from detectors.tables import Rows
 F64 = npt.NDArray[np.float64]
 
 _FACILITY: Final = SubjectType.FACILITY
+_SHARE_MEMORY: Final = 7.0  # days over which the usual share of stalled parcels and departures are averaged
 _FLOW_MEMORY: Final = 6.0  # hours over which arrivals and departures are averaged
 
 
@@ -179,7 +180,7 @@ class FacilityCongested:
         weight[[at for at, since in self._hot_since.items() if now - since > accepted]] = 1.0
         hour = hour_of_week(now, self._timezone)
         self._stock.learn(facilities.rows, hour, facilities.stock / signs.traffic, days, weight)
-        gain = 1.0 - float(np.exp(-days / 7.0))
+        gain = 1.0 - float(np.exp(-days / _SHARE_MEMORY))
         kernels.learn(
             facilities.stock,
             facilities.stalled,
@@ -204,7 +205,7 @@ class FacilityCongested:
             usual=judged.usual.item(at),
             ratio=signs.ratio.item(at),
             traffic_ratio=signs.traffic.item(at),
-            stalled=int(min(facilities.stalled[at], facilities.stock[at])),
+            stalled=int(facilities.stalled[at]),
             stalled_usual=signs.stalled_usual.item(at),
             arrivals_per_hour=arrivals,
             departures_per_hour=departures,
@@ -251,7 +252,7 @@ class FacilityCongested:
 
 def _with_days(share: F64) -> F64:
     """Of a checkpoint that knew of none: as if the usual had been learned for a memory's length."""
-    return share if share.shape[1] == 3 else np.column_stack([share, np.full(len(share), 7.0)])
+    return share if share.shape[1] == 3 else np.column_stack([share, np.full(len(share), _SHARE_MEMORY)])
 
 
 def _watched(rows: npt.NDArray[Any], signs: Signs, stock: F64) -> list[_Watched]:

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from river import drift, linear_model, optim
 from river.utils import VectorDict
 
+from detectors.logistic import STEEPEST
+
 F64 = npt.NDArray[np.float64]
 
 _SCALE_FLOOR: Final = 0.05
 _TRUST: Final = 1.0
-_STEEPEST: Final = 10.0
 
 
 class NotReady(Enum):
@@ -68,12 +69,12 @@ class OnlineLogistic:
             return np.asarray(rows @ self.weights + self._model.intercept, dtype=np.float64)
 
     def learn(self, row: F64, label: bool, weight: float = 1.0) -> None:
-        """A step is never steeper than `_STEEPEST`, whatever the weight."""
+        """A step is never steeper than `detectors.logistic.STEEPEST`, whatever the weight."""
         if not np.isfinite(row).all() or not math.isfinite(weight) or weight <= 0:
             return
         features = dict(zip(self.names, row.tolist(), strict=True))
         chance = self._model.predict_proba_one(features)[not label]
-        most = _STEEPEST / chance if chance > 0 else math.inf
+        most = STEEPEST / chance if chance > 0 else math.inf
         self._model.learn_one(features, label, w=min(weight, most))
         self.learned += weight
 

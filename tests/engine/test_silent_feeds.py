@@ -39,6 +39,13 @@ def speak(shop: Shop, number: str = "X1") -> None:
     shop.scan(Scan(number, Status.IN_TRANSIT, shop.engine.now))
 
 
+def speak_for(shop: Shop, until: int) -> None:
+    """The feed says something every eight minutes again."""
+    while shop.engine.now < until:
+        shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
+        speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+
+
 def opened(shop: Shop) -> list[str]:
     """Of the parcels that stand still on purpose."""
     return [line for line in said(shop.found) if line.startswith("opened") and " X" not in line]
@@ -158,9 +165,7 @@ def test_who_is_not_in_a_backlog_stood_still_in_the_silence(
     )
     found = []
     for hours in (1.5, 2.5, 8):
-        while shop.engine.now < back + hours * HOUR:
-            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
-            speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        speak_for(shop, round(back + hours * HOUR))
         if restarts:
             shop.restart()
         found.append([line for line in opened(shop) if "SF9" in line])
@@ -216,9 +221,7 @@ def test_what_only_the_shop_has_spoken_of_may_have_been_handed_over_in_a_silence
     assert opened(shop) == ["opened feed_silent kd100"]
     shop.scan(Scan("SF1", Status.ACCEPTED, back - 2 * HOUR, received=back))
     shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 10 * MINUTE, received=back) for n in range(330)))
-    while shop.engine.now < back + 4 * HOUR:
-        shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
-        speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+    speak_for(shop, back + 4 * HOUR)
     assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF2"]
 
 
@@ -248,9 +251,7 @@ def test_a_promise_that_passes_in_a_silence_finds_who_could_have_fetched_it_once
     shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, QUIET + n * 6 * MINUTE, received=back) for n in range(350)))
     told = []
     for later in (1.8, 4):
-        while shop.engine.now < back + later * HOUR:
-            shop.until(shop.engine.now + 8 * MINUTE, step=STEP)
-            speak(shop, f"X{shop.engine.now // MINUTE % 997}")
+        speak_for(shop, round(back + later * HOUR))
         if restarts:
             shop.restart()
         told.append([line for line in opened(shop) if "collection_stalled" in line])
