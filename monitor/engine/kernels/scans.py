@@ -148,8 +148,14 @@ def _apply_scan(table: Table, world: World, scans: ScanColumns, row: int, now: i
     at = occurred // 1000
     index = _find(table, scans, row)
     if index == ABSENT:
-        index = _enter(table, world, scans, row, bucket, at, horizon // 1000)
+        if GOES[status] == END:
+            world.outcomes[FIRST_SEEN_ENDED] += 1
+            if at + world.rules[s.REUSE_SECONDS] > horizon // 1000 and roomy(world):
+                remember_ended(table, world, scans, row, bucket, at)
+            return
+        index = new_slot(table, world, scans.key0[row], scans.key1[row])
         if index == FULL:
+            world.outcomes[TABLE_FULL] += 1
             return
     index = natural(index)
     slot, background = table.slots[index], table.background[index]
@@ -208,22 +214,6 @@ def _find(table: Table, scans: ScanColumns, row: int) -> int:
     if index == ABSENT or table.slots[before].key0 != key0 or table.slots[before].key1 != key1:
         # a row before this one entered it, or its bucket grew
         index = find_mixed(table, key0, key1, table.mixed[row % WINDOW])
-    return index
-
-
-@inlined
-def _enter(
-    table: Table, world: World, scans: ScanColumns, row: int, bucket: int, at: int, horizon: int
-) -> int:
-    """Of a parcel not heard of before; FULL where it has no slot to go on in. Times in seconds."""
-    if GOES[scans.status[row]] == END:
-        world.outcomes[FIRST_SEEN_ENDED] += 1
-        if at + world.rules[s.REUSE_SECONDS] > horizon and roomy(world):
-            remember_ended(table, world, scans, row, bucket, at)
-        return FULL
-    index = new_slot(table, world, scans.key0[row], scans.key1[row])
-    if index == FULL:
-        world.outcomes[TABLE_FULL] += 1
     return index
 
 
