@@ -68,7 +68,7 @@ class EngineSettings(Section):
     max_live_parcels: int = Field(4_000_000, ge=1000, description="room in the parcel table; fixed at start")
     huge_pages: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="what the parcel table lies on (Linux); auto: small until it has filled; fixed at start",
+        description="what the parcel table lies on (Linux); auto: small until it has filled; always: whole from the start; fixed at start",
     )
     tick_seconds: int = Field(1, ge=1, le=3600)
     replay_tick_seconds: int = Field(60, ge=1, le=3600, description="of event time, in `replay`")

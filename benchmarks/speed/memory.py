@@ -118,7 +118,7 @@ def main() -> None:
     print(
         f"dump {len(data) / 1e6:.0f} MB: copied in steps of at most {longest * 1e3:.1f} ms, sealed in {sealed:.1f} s of CPU"
     )
-    print(f"resident {resident_gib():.2f} GiB")
+    print(f"resident with that dump: {resident_gib():.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -21,14 +21,18 @@ LEAST: Final = 32 * HUGE  # what all arrays of a table take together; a smaller 
 STEP: Final = HUGE  # moved at a time: some milliseconds
 _SMALL: Final[int | None] = getattr(mmap, "MADV_NOHUGEPAGE", None)
 _LARGE: Final[int | None] = getattr(mmap, "MADV_HUGEPAGE", None)
-_NOW: Final = 25  # MADV_COLLAPSE, which the module does not name; without it (Linux before 6.1) the kernel takes minutes
+# By number, as the module does not name them.
+_NOW: Final = 25  # MADV_COLLAPSE; without it (Linux before 6.1) the kernel takes minutes
+_TOUCH: Final = 23  # MADV_POPULATE_WRITE; before Linux 5.14 a page comes when it is first written to
 
 
 class Pages:
     """Of the arrays of one table, which fill alike."""
 
     def __init__(self, huge: Literal["auto", "always", "never"] = "auto") -> None:
-        """`always` spares a table that will fill the moving, half a second for a million parcels."""
+        """`always` spares a table that will fill the moving, half a second for a million parcels, and takes all its memory
+        at once: later each page would stop the loop while the system clears it.
+        """
         self._huge = huge
         self._areas: list[mmap.mmap] = []
         self._left: list[tuple[mmap.mmap, int]] = []
@@ -42,6 +46,8 @@ class Pages:
         area = mmap.mmap(-1, whole + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         _advise(area, _LARGE if self._huge == "always" else _SMALL, 0, len(area))
         start = -np.frombuffer(area, np.uint8).ctypes.data % HUGE
+        if self._huge == "always":
+            _advise(area, _TOUCH, start, whole)
         if self._huge == "auto":
             self._bytes += rows * kind.itemsize
             self._areas.append(area)

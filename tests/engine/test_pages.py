@@ -11,7 +11,7 @@ import pytest
 
 from monitor.engine import pages
 from monitor.engine.layout import SLOT
-from monitor.engine.pages import ENOUGH, LEAST, Pages
+from monitor.engine.pages import ENOUGH, HUGE, LEAST, Pages
 
 ASKED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 LARGE = LEAST // SLOT.itemsize + 5
@@ -91,12 +91,20 @@ def test_who_knows_better_says_so(huge: Literal["always", "never"], least: int) 
     assert _huge_bytes(found.ctypes.data) >= least
 
 
+@pytest.mark.skipif(not _may_be_huge(), reason="this system has no huge pages on request")
+def test_a_table_that_will_fill_has_its_memory_before_anything_is_written_to_it() -> None:
+    found = Pages("always").zeros(LARGE, SLOT)
+    assert _huge_bytes(found.ctypes.data) >= LEAST - HUGE
+    assert not found.tobytes().strip(b"\0")
+
+
 def test_a_system_that_refuses_or_cannot_be_asked_leaves_the_array_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pages, "_SMALL", None)
     monkeypatch.setattr(pages, "_LARGE", None)
     monkeypatch.setattr(pages, "_NOW", 4711)
+    monkeypatch.setattr(pages, "_TOUCH", 4711)
     table = Pages()
     found = table.zeros(LARGE, SLOT)
     found["key0"][-1] = 7
