@@ -3,7 +3,8 @@
 The residual of a finished leg is the log of its duration over the learned median of its lane and segment; batches
 of some twenty legs have a mean that should stay where it was. Page and Hinkley's test (river) finds the shift. A lane
 is measured beyond its carrier's way to that destination, that beyond its carrier, and a carrier beyond the others: a
-carrier in trouble is one finding and not a hundred, and a holiday slows them all.
+carrier in trouble is one finding and not a hundred, and a holiday slows them all. It must be slower than it was itself,
+too: where another one recovers, those beside it have not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from detectors.clock import DAY, stamp
 from detectors.episodes import Episode, Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
-from detectors.river_adapter import Drift
+from detectors.river_adapter import NOT_READY, Drift
 from detectors.tables import I64, Table
 from detectors.watches import LEVELS, NOBODY, Watches, count
 
@@ -100,25 +101,26 @@ class CarrierDegraded:
     def _judge(self, watch: int, moved: _Moved, now: Instant) -> Finding | None:
         row, drift = self._watches.rows[watch], self._watches.drift(watch)
         peers = row["peer_total"] / row["peer_legs"] if row["peer_legs"] >= FEWEST else 0.0
-        value = float(row["total"] / row["legs"] - peers)
+        own = float(row["total"] / row["legs"])
+        value = own - float(peers)
         began, legs = int(row["began"]), float(row["legs"])
         row["legs"] = row["total"] = row["peer_legs"] = row["peer_total"] = 0.0
         subject = _subject(self._watches.keys[watch])
         row["batches"] += 1
         episode = self._episodes.get(subject)
         mean, spread = drift.mean, drift.spread
-        answer = drift.update(value)
+        answer = drift.update(value, began)
+        if answer is NOT_READY:
+            row["own"] += (own - row["own"]) / drift.seen
         if episode is not None:
             return self._follow(watch, moved, value, now, episode)
-        if drift.quiet():
-            row["since"] = began
-        if answer != 1 or value - mean < MATERIAL:
+        slower = min(value - mean, own - float(row["own"]))
+        if answer != 1 or slower < MATERIAL:
             return None
-        row["usual"], row["slower"], row["calm"] = mean, value - mean, 0
+        row["since"], row["usual"], row["slower"], row["calm"] = drift.began, mean, slower, 0
         score = _score((value - mean) / spread, legs)
         evidence = self._evidence(watch, moved, score)
-        since = int(row["since"])
-        return self._episodes.hold(subject, started_at=since, now=now, score=score, evidence=evidence)
+        return self._episodes.hold(subject, started_at=drift.began, now=now, score=score, evidence=evidence)
 
     def _follow(
         self, watch: int, moved: _Moved, value: float, now: Instant, episode: Episode
@@ -169,7 +171,7 @@ class CarrierDegraded:
             "stalled": stalled,
             "cases": round(int(row["batches"]) * BATCH),
             "confidence": round(score, 3),
-            "zh": f"承运商 {carrier}{'（' + where + '）' if where else ''}自 {since} 起变慢，时长约为平时的 {factor:.2f} 倍，最慢环节：{zh}",
+            "zh": f"承运商 {carrier}{'（' + where + '）' if where else ' '}自 {since} 起变慢，时长约为平时的 {factor:.2f} 倍，最慢环节：{zh}",
             "en": f"carrier {carrier}{' to ' + where if where else ''} is slower since {since}: legs take {factor:.2f} times the usual, worst in {en}",
         }
 

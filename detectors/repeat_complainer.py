@@ -2,18 +2,19 @@
 
 The thing is the order, or the parcel where no order is known; the family of reasons tells "where is it" from
 "it is broken". A complaint reopened counts; one withdrawn is taken back. Complaints without a customer cannot be
-told apart and are not counted.
+told apart and are not counted. A customer has one episode, which tells of the matter that was complained about last,
+and ends with the last of them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from detectors.clock import DAY, HOUR
 from detectors.episodes import Episodes
-from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
+from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 
 FAMILIES: Final[Mapping[str, str]] = {
@@ -36,6 +37,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+# Customer, thing, family.
+Matter: TypeAlias = tuple[str, str, str]
+
+
 def family(category: str | None, reason: str | None) -> str:
     """Known reasons go by what they are about; the others by their category."""
     known = FAMILIES.get(reason or "")
@@ -52,8 +57,10 @@ class RepeatComplainer:
     def __init__(self, *, window_days: float = 30.0, capacity: int = 200_000) -> None:
         self._window = int(window_days * DAY)
         self._capacity = capacity
-        # (customer, thing, family) -> [[complaint, when], ...]; the order of the dict is the order of last use
-        self._seen: OrderedDict[tuple[str, str, str], list[tuple[str, Instant]]] = OrderedDict()
+        # [[complaint, when], ...]; the order of the dict is the order of last use
+        self._seen: OrderedDict[Matter, list[tuple[str, Instant]]] = OrderedDict()
+        # by customer, what is repeated and not answered, the latest last
+        self._repeated: dict[str, dict[Matter, dict[str, Any]]] = {}
         self._episodes = Episodes(self.name, Kind.REPEAT_COMPLAINER)
 
     def run(self, window: Window) -> list[Finding]:
@@ -70,9 +77,7 @@ class RepeatComplainer:
                 case "withdrawn":
                     finding = self._take_back(key, row["complaint_id"], window.until)
                 case "resolved":
-                    finding = None
-                    if len(self._seen.get(key, ())) > 1:
-                        finding = self._episodes.close(_subject(key), window.until, CloseReason.ANSWERED)
+                    finding = self._answered(key, window.until)
                 case _:
                     finding = None
             if finding is not None:
@@ -80,7 +85,7 @@ class RepeatComplainer:
         found.extend(self._expire(window.until))
         return found
 
-    def _count(self, key: tuple[str, str, str], row: Mapping[str, Any], now: Instant) -> Finding | None:
+    def _count(self, key: Matter, row: Mapping[str, Any], now: Instant) -> Finding | None:
         when: Instant = row["received"]
         turn = (row["complaint_id"], when)
         history = [one for one in self._seen.pop(key, []) if when - one[1] <= self._window]
@@ -92,60 +97,91 @@ class RepeatComplainer:
             history.insert(0, (row["complaint_id"], row["occurred"]))  # its opening was before our time
         self._seen[key] = history[-16:]
         if len(self._seen) > self._capacity:
-            self._seen.popitem(last=False)
+            self._forget(self._seen.popitem(last=False)[0])
         if repeated or len(history) < 2:
             return None
+        matters = self._repeated.setdefault(key[0], {})
+        matters.pop(key, None)
+        matters[key] = _evidence(key, row, history)
+        return self._say(key, now)
+
+    def _say(self, key: Matter, now: Instant) -> Finding | None:
+        evidence = self._repeated[key[0]][key]
+        score = 1.0 - 0.5 ** evidence["times"]
         return self._episodes.hold(
-            _subject(key),
-            started_at=history[0][1],
-            now=now,
-            score=1.0 - 0.5 ** len(history),
-            evidence=_evidence(key, row, history),
-            news=True,
+            _subject(key), started_at=evidence["since"], now=now, score=score, evidence=evidence, news=True
         )
 
-    def _take_back(self, key: tuple[str, str, str], complaint: str, now: Instant) -> Finding | None:
+    def _forget(self, key: Matter) -> None:
+        matters = self._repeated.get(key[0], {})
+        matters.pop(key, None)
+        if not matters:
+            self._repeated.pop(key[0], None)
+
+    def _answered(self, key: Matter, now: Instant) -> Finding | None:
+        """What else the customer repeated is left."""
+        if key not in self._repeated.get(key[0], ()):
+            return None
+        told = next(reversed(self._repeated[key[0]]))
+        self._forget(key)
+        if key[0] not in self._repeated:
+            return self._episodes.close(_subject(key), now, CloseReason.ANSWERED)
+        return self._say(next(reversed(self._repeated[key[0]])), now) if told == key else None
+
+    def _take_back(self, key: Matter, complaint: str, now: Instant) -> Finding | None:
         history = [one for one in self._seen.get(key, []) if one[0] != complaint]
         if history:
             self._seen[key] = history
         else:
             self._seen.pop(key, None)
-        if len(history) >= 2:
-            return None
-        return self._episodes.close(_subject(key), now, CloseReason.ANSWERED)
+        return self._answered(key, now) if len(history) < 2 else None
 
     def _expire(self, now: Instant) -> list[Finding]:
         while self._seen:
-            _key, history = next(iter(self._seen.items()))
+            key, history = next(iter(self._seen.items()))
             if now - history[-1][1] <= self._window:
                 break
-            self._seen.popitem(last=False)
-        closed = (
-            self._episodes.close(episode.subject, now, CloseReason.EXPIRED)
-            for episode in self._episodes.all()
-            if now - episode.seen_at > self._window
-        )
-        return [finding for finding in closed if finding is not None]
+            del self._seen[key]
+            self._forget(key)
+        found = []
+        for episode in self._episodes.all():
+            if now - episode.seen_at > self._window:
+                self._repeated.pop(episode.subject.id, None)
+                found.append(self._episodes.close(episode.subject, now, CloseReason.EXPIRED))
+        return [finding for finding in found if finding is not None]
 
     def state(self) -> dict[str, Any]:
         seen = [[list(key), [list(one) for one in history]] for key, history in self._seen.items()]
-        return {"seen": seen, "episodes": self._episodes.state()}
+        repeated = [[list(key), told] for matters in self._repeated.values() for key, told in matters.items()]
+        return {"seen": seen, "repeated": repeated, "episodes": self._episodes.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._seen = OrderedDict(
-            ((str(key[0]), str(key[1]), str(key[2])), [(str(c), int(w)) for c, w in history])
-            for key, history in state["seen"]
+            (_matter(*key), [(str(c), int(w)) for c, w in history]) for key, history in state["seen"]
         )
         self._episodes.restore(state["episodes"])
+        self._repeated = {}
+        for key, told in state["repeated"] if "repeated" in state else self._told():
+            self._repeated.setdefault(str(key[0]), {})[_matter(*key)] = dict(told)
+
+    def _told(self) -> list[tuple[Matter, Evidence]]:
+        """What the open episodes are about: all that was kept once."""
+        return [
+            (_matter(episode.subject.id, told["order_id"] or told["tracking_number"], told["about"]), told)
+            for episode in self._episodes.all()
+            for told in [episode.evidence]
+        ]
 
 
-def _subject(key: tuple[str, str, str]) -> Subject:
+def _matter(customer: Any, thing: Any, about: Any) -> Matter:
+    return str(customer), str(thing), str(about)
+
+
+def _subject(key: Matter) -> Subject:
     return Subject(SubjectType.CUSTOMER, key[0])
 
 
-def _evidence(
-    key: tuple[str, str, str], row: Mapping[str, Any], history: list[tuple[str, Instant]]
-) -> dict[str, Any]:
+def _evidence(key: Matter, row: Mapping[str, Any], history: list[tuple[str, Instant]]) -> dict[str, Any]:
     customer, thing, about = key
     zh, en = _WORDS.get(about, ("同一问题", "the same matter"))
     times, hours = len(history), (history[-1][1] - history[0][1]) / HOUR

@@ -21,6 +21,7 @@ from detectors.logistic import STEEPEST
 F64 = npt.NDArray[np.float64]
 
 _SCALE_FLOOR: Final = 0.05
+_RUN: Final = 16  # values; a change that takes longer to show is said to have begun then
 _TRUST: Final = 1.0
 
 
@@ -99,11 +100,12 @@ class Drift:
     """Page and Hinkley's test for a lasting shift of a mean, in units of the spread of the first `ready` values.
 
     `update` answers NotReady for those, then the direction of a change (+1, -1) or 0. After a change it begins anew:
-    what follows is the usual that the next change is measured against.
+    what follows is the usual that the next change is measured against. `began` is when the last change likely did.
     """
 
     def __init__(self, *, ready: int = 20, threshold: float = 8.0, slack: float = 0.5) -> None:
         self._ready = ready
+        self.began = 0
         self._test: Any = drift.PageHinkley(
             min_instances=1, delta=slack, threshold=threshold, alpha=1.0, mode="both"
         )
@@ -111,16 +113,23 @@ class Drift:
 
     def _begin(self) -> None:
         self._count = 0
+        self._run: list[tuple[float, int]] = []  # values, and when each began, since nothing spoke for a rise
         self.mean = 0.0
         self._squares = 0.0
         self._test._reset()
         self._test._max_decrease = 0.0  # river begins at -1, as if a fall had been seen
 
     @property
+    def seen(self) -> int:
+        """Values so far of those that say what is usual."""
+        return self._count
+
+    @property
     def spread(self) -> float:
         return max(math.sqrt(self._squares / max(self._count - 1, 1)), _SCALE_FLOOR)
 
-    def update(self, value: float) -> int | NotReady:
+    def update(self, value: float, at: int = 0) -> int | NotReady:
+        """`at`: when what the value sums up began."""
         if not math.isfinite(value):
             return NOT_READY if self._count < self._ready else 0
         if self._count < self._ready:
@@ -129,17 +138,27 @@ class Drift:
             self.mean += miss / self._count
             self._squares += miss * (value - self.mean)
             return NOT_READY
-        self._test.update(max(-6.0, min(6.0, (value - self.mean) / self.spread)))
+        stands_out = float((value - self.mean) / self.spread)
+        self._test.update(max(-6.0, min(6.0, stands_out)))
+        self._run = [*self._run[1 - _RUN :], (stands_out, at)]
         if not self._test.drift_detected:
+            if self._test._sum_increase <= self._test._min_increase + 0.5:
+                self._run.clear()
             return 0
+        self.began = self._likeliest()
         rising = self._test._sum_increase - self._test._min_increase
         falling = self._test._max_decrease - self._test._sum_decrease
         self._begin()
         return 1 if rising >= falling else -1
 
-    def quiet(self) -> bool:
-        """Nothing speaks for a rise at this moment: a change found later began after it."""
-        return bool(self._test._sum_increase <= self._test._min_increase + 0.5)
+    def _likeliest(self) -> int:
+        """From which value on a lasting shift of unknown size explains the run best."""
+        best, total, found = -1.0, 0.0, 0
+        for number, (value, at) in enumerate(reversed(self._run), 1):
+            total += value
+            if total * total / number > best:
+                best, found = total * total / number, at
+        return found
 
     def state(self) -> list[float]:
         test, mean = self._test, self._test._x_mean
@@ -151,13 +170,15 @@ class Drift:
             float(mean.n),
             float(mean.get()),
             *map(float, sums),
+            *(float(one) for pair in self._run for one in pair),
         ]
 
     def restore(self, state: Any) -> None:
-        count, self.mean, self._squares, seen, average, up, down, lowest, highest = (
+        count, self.mean, self._squares, seen, average, up, down, lowest, highest, *run = (
             float(one) for one in state
         )
         self._count = int(count)
+        self._run = [(value, int(at)) for value, at in zip(run[::2], run[1::2], strict=True)]
         self._test._reset()
         self._test._x_mean.n, self._test._x_mean._mean = seen, average
         self._test._sum_increase, self._test._sum_decrease = up, down

@@ -17,7 +17,7 @@ WATCH: Final = np.dtype(
         ("legs", "f8"),  # of the batch that fills
         ("total", "f8"),
         ("began", "i8"),
-        ("since", "i8"),  # the last moment at which nothing spoke for a change
+        ("since", "i8"),  # when the last change began
         ("usual", "f8"),  # before a change
         ("slower", "f8"),  # now, over `usual`; averaged over batches
         ("batches", "i8"),
@@ -25,6 +25,7 @@ WATCH: Final = np.dtype(
         ("peer_legs", "f8"),  # of what stands above, without its own, over the same batch
         ("peer_total", "f8"),
         ("seen", "i8"),
+        ("own", "f8"),  # before a change, without peers
     ]
 )
 LEVELS: Final = 3  # a carrier, its way to a destination, that from an origin
@@ -131,7 +132,10 @@ class Watches:
         for key, (*plain, tested) in state.items():
             watch = self._enter(str(key), min(str(key).count("|"), LEVELS - 1))
             if watch != NOBODY:
-                self.rows[watch] = tuple(plain)
+                known = plain + [0.0] * (
+                    len(WATCH) - len(plain)
+                )  # none of its own was kept once: it was as usual
+                self.rows[watch] = tuple(known)
                 self.drift(watch).restore(tested)
 
 

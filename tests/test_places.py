@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
+import pytest
 
 from detectors.backlog import BacklogForecast
 from detectors.clock import DAY, HOUR
@@ -38,6 +41,34 @@ def test_a_carrier_that_slows_down_is_found_with_its_factor_and_since_when_and_e
 def test_a_holiday_that_slows_everyone_and_a_calm_month_are_no_carriers_fault() -> None:
     assert said(CarrierDegraded(), carriers.world(factor=1.0)) == []
     assert said(CarrierDegraded(), carriers.world(seed=8, factor=1.0)) == []
+
+
+def _levels(carriers_: str, level: Callable[[str, float], float], days: int = 70) -> list[Window]:
+    """Four legs of each carrier an hour, their logs about a level by carrier and day."""
+    rng = np.random.default_rng(0)
+    found = []
+    for hour in range(days * 24):
+        legs = [
+            {
+                "carrier": name,
+                "segment": carriers.LINEHAUL,
+                "finished": 4,
+                "residual": float(rng.normal(level(name, hour / 24), 0.5, 4).sum()),
+                "open": 10,
+            }
+            for name in carriers_
+        ]
+        at = MONDAY + hour * HOUR
+        found.append(window(at, at + HOUR, lanes=table("lanes", legs)))
+    return found
+
+
+@pytest.mark.parametrize("names", ["AB", "ABCD"])
+def test_where_one_carrier_recovers_or_becomes_quicker_nobody_else_has_become_slower(names: str) -> None:
+    recovers = _levels(names, lambda name, day: 0.69 if name == "A" and 20 <= day < 40 else 0.0)
+    assert {finding.subject.id for finding in said(CarrierDegraded(), recovers)} == {"A"}
+    quicker = _levels(names, lambda name, day: -0.29 if name == "A" and day >= 20 else 0.0)
+    assert said(CarrierDegraded(), quicker) == []
 
 
 def test_residuals_that_are_no_numbers_are_refused_and_later_changes_still_found() -> None:

@@ -76,6 +76,31 @@ def test_a_withdrawn_complaint_is_taken_back() -> None:
     assert (closed.state, closed.close_reason) == (State.CLOSED, CloseReason.ANSWERED)
 
 
+def test_the_episode_ends_with_the_last_matter_and_not_with_what_else_the_customer_said() -> None:
+    detector = RepeatComplainer()
+    for hour, (name, order) in enumerate((("a1", "A"), ("a2", "A"), ("b1", "B"))):
+        run(detector, NOON + hour * HOUR, complaint(name, NOON + hour * HOUR, order_id=order))
+    assert run(detector, NOON, complaint("b1", NOON, order_id="B", status="withdrawn")) == []
+    (other,) = run(detector, NOON, complaint("z1", NOON, order_id="Z"), complaint("z2", NOON, order_id="Z"))
+    assert other.evidence["order_id"] == "Z"
+    (back,) = run(detector, NOON, complaint("z2", NOON, order_id="Z", status="resolved"))
+    assert (back.state, back.evidence["order_id"]) == (State.UPDATED, "A")
+    later = RepeatComplainer()
+    later.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(detector.state())))
+    (closed,) = run(later, NOON, complaint("a2", NOON, order_id="A", status="resolved"))
+    assert (closed.state, closed.close_reason) == (State.CLOSED, CloseReason.ANSWERED)
+
+
+def test_an_episode_of_an_older_checkpoint_ends_when_it_is_answered() -> None:
+    first, second = RepeatComplainer(), RepeatComplainer()
+    run(first, NOON, complaint("A", NOON), complaint("B", NOON))
+    known = first.state()
+    del known["repeated"]
+    second.restore(known)
+    (closed,) = run(second, NOON, complaint("B", NOON, status="resolved"))
+    assert closed.close_reason is CloseReason.ANSWERED
+
+
 def test_months_apart_is_no_repetition_and_memory_is_bounded() -> None:
     detector = RepeatComplainer(capacity=100)
     run(detector, NOON, complaint("A", NOON))

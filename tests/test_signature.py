@@ -405,12 +405,24 @@ def test_a_drift_is_found_after_a_nan_and_is_not_ready_rather_than_no() -> None:
     calm = [drift.update(float(value)) for value in rng.normal(0, 0.2, 100)]
     assert not any(answer in (1, -1) for answer in calm)
     drift.update(math.inf)
+    assert drift.update(0.3, 7) == 0  # something speaks for a rise, which the twin must know of
     twin = Drift()
     twin.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(drift.state())))
     after = [float(value) for value in rng.normal(0.6, 0.2, 30)]
-    answers = [drift.update(value) for value in after]
+    answers = [drift.update(value, at) for at, value in enumerate(after, 100)]
     assert 1 in answers[:12]
-    assert answers == [twin.update(value) for value in after]
+    assert answers == [twin.update(value, at) for at, value in enumerate(after, 100)]
+    assert twin.began == drift.began
+
+
+def test_a_change_is_dated_from_where_it_began_and_not_from_where_it_was_found() -> None:
+    dated = []
+    for seed in range(8):
+        drift, rng = Drift(), np.random.default_rng(seed)
+        answers = [drift.update(float(rng.normal(0.0 if at < 60 else 0.3, 0.2)), at) for at in range(90)]
+        assert answers.index(1) > 60
+        dated.append(drift.began)
+    assert abs(float(np.median(dated)) - 60) <= 1
 
 
 def test_a_constant_stream_has_a_floor_under_its_variance() -> None:
