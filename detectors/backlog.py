@@ -182,7 +182,7 @@ class BacklogForecast:
         now: Instant,
     ) -> dict[str, Any]:
         limits, (name, region, carrier) = self._limits, place
-        excess = max(float(forecast[-1] - usual[-1]), float(stock - usual[0]), 0.0)
+        excess = max(float((forecast - usual).max()), float(stock - usual[0]), 0.0)
         extra = int(np.ceil(excess / limits.clear_days))
         people = int(np.ceil(extra / limits.per_courier))
         by = now + round(limits.clear_days * 24) * HOUR

@@ -31,7 +31,8 @@ def evidence_of(
     zone: Zone, reading: Reading, cells: Cells, tree: RegionTree, since: int, offset: int, timezone: str
 ) -> dict[str, Any]:
     """`since` is a local hour, `offset` what local time is ahead of UTC in milliseconds."""
-    hours = max(cells.hour - since + 1, 1)
+    running = max(cells.hour - since + 1, 1)
+    hours = min(running, 24 * reading.days.counts.shape[1])  # what is older is kept no more
     leads = (
         [zone.lead._replace(region=region) for region in zone.regions] if zone.lead.region else [zone.lead]
     )
@@ -48,6 +49,7 @@ def evidence_of(
         "since": since * HOUR - offset,
         "since_local": stamp(since * HOUR - offset, timezone),
         "hours": hours,
+        "running_hours": running,
         "seen": seen,
         "expected": round(usual, 1),
         "ratio": round(min(seen / max(usual, 0.1), MOST_TIMES), 1),
@@ -85,7 +87,7 @@ def _behind(dimension: str, zone: Zone, reading: Reading, cells: Cells, hours: i
 
 
 def _tally(keys: list[Key], reading: Reading, cells: Cells, hours: int) -> tuple[int, float]:
-    """Seen and expected in the last `hours`; beyond two days, in whole days as far as they are kept."""
+    """Seen and expected in the last `hours`; beyond two days, in whole days."""
     seen, usual = 0.0, 0.0
     for key in keys:
         row = cells.rows.get(key, -1)
@@ -96,7 +98,7 @@ def _tally(keys: list[Key], reading: Reading, cells: Cells, hours: int) -> tuple
             seen += reading.hour_counts[at, -hours:].sum()
             usual += reading.hour_means[at, -hours:].sum()
         else:
-            days = min((hours + 23) // 24, reading.days.counts.shape[1])
+            days = (hours + 23) // 24
             seen += reading.days.counts[at, -days:].sum()
             usual += reading.days.means[at, -days:].sum()
     return int(seen), float(usual)

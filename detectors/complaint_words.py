@@ -30,8 +30,14 @@ def sentences(place: tuple[str, str], about: str | None, evidence: Mapping[str, 
     hours, seen, usual, ratio = (evidence[name] for name in ("hours", "seen", "expected", "ratio"))
     zh_matter, en_matter = REASONS.get(about or "", (about or "", about or ""))
     start = evidence["since_local"]
-    zh = f"{place[0]}{zh_matter}投诉激增：自 {start} 起 {hours} 小时内 {seen} 起，"
-    en = f"complaints{f' about {en_matter}' if about else ''} from {place[1]}: {seen} in {hours} hours since {start}, "
+    recent = evidence["running_hours"] > hours
+    zh = (
+        f"{place[0]}{zh_matter}投诉激增：自 {start} 起{'，最近' if recent else ''} {hours} 小时内 {seen} 起，"
+    )
+    en = (
+        f"complaints{f' about {en_matter}' if about else ''} from {place[1]}: {seen} in "
+        f"{f'the last {hours} hours, rising' if recent else f'{hours} hours'} since {start}, "
+    )
     if usual < HARDLY_ANY:
         zh += "平常几乎没有"
         en += "where hardly any are usual"

@@ -89,7 +89,7 @@ def judge(
             and stalled[row] >= limits.stalled_ratio * expected
         )
         if full or standing or watched[row]:
-            stock_z = math.log(adjusted) / max(scale[row], 0.15)
+            stock_z = math.log(adjusted) / max(scale[row], 0.15) if ready[row] else -math.inf
             # counts within a facility move together: the variance is taken at three times a binomial's
             variance = 3 * max(expected * (1 - usual_share), 0.5)
             stalled_z = (stalled[row] - expected) / math.sqrt(variance)

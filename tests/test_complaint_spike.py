@@ -126,6 +126,15 @@ def test_a_slow_rise_is_found_before_it_is_large(shop: Shop) -> None:
     assert found[0].subject.id in {"320500", "320000"}
 
 
+def test_an_episode_older_than_what_is_kept_says_of_which_hours_its_numbers_are(shop: Shop) -> None:
+    began = shop.now
+    found = shop.live(19, lambda _city: 1.15 ** ((shop.now - began) / DAY))
+    last = next(one for one in reversed(found) if one.state is State.UPDATED)
+    assert (last.evidence["hours"], last.evidence["running_hours"] > 15 * 24) == (14 * 24, True)
+    assert "in the last 336 hours" in last.evidence["en"]
+    assert "最近 336 小时内" in last.evidence["zh"]
+
+
 def test_a_little_more_in_two_neighbouring_cities_is_found_as_one(calm_shop: Shop) -> None:
     """Shenzhen and Huizhou are one finding where they are known to touch, and not the whole province's."""
 

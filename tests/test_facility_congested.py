@@ -60,6 +60,32 @@ class Network:
         return found
 
 
+def test_a_stock_that_is_not_known_yet_is_no_reason_where_something_stands_still() -> None:
+    """Hubs that empty each night, in their third day: an evening is more than the mean of two days."""
+    detector, said = FacilityCongested(), []
+    for step in range(4 * 144):
+        hour = step / 6 % 24
+        stock = int(60 + 340 * max(0.0, math.sin((hour - 6) / 24 * 2 * math.pi)))
+        stands = 2.3 < step / 144 < 2.9
+        hubs = [
+            {
+                "facility": hub,
+                "region": "440000",
+                "carrier": "SF",
+                "arrived": 20,
+                "departed": 20,
+                "delivered": 0,
+            }
+            | {"stock": stock, "stalled": 14 if stands and hub == "H-0" else 1}
+            for hub in HUBS[:3]
+        ]
+        at = MONDAY + step * STEP
+        frame = pl.DataFrame(hubs, schema=dict(SCHEMAS["facilities"]))
+        said += detector.run(window(at, at + STEP, facilities=frame))
+    assert {finding.subject.id for finding in said} == {"H-0"}
+    assert not [finding.evidence["en"] for finding in said if "stand still" not in finding.evidence["en"]]
+
+
 def test_a_jammed_hub_is_one_finding_with_its_numbers_and_ends_when_it_recovers() -> None:
     network = Network(FacilityCongested())
     assert network.live(10) == []

@@ -100,6 +100,16 @@ def test_a_hub_that_sends_on_too_little_is_told_with_an_interval_and_what_clears
     assert found[-1].state is State.CLOSED
 
 
+def test_whoever_is_told_of_a_backlog_is_told_what_clears_it() -> None:
+    found = said(BacklogForecast(), hubs.world())
+    told = [f.evidence for f in found if f.state is not State.CLOSED]
+    assert told
+    for one in told:
+        over = max(one[f"forecast_{hours}"] - one[f"usual_{hours}"] for hours in (24, 72))
+        assert one["extra_per_day"] >= over / 2 - 1
+        assert one["extra_couriers"] > 0
+
+
 def test_the_interval_holds_what_comes_a_day_later_in_a_calm_world() -> None:
     """Of forecasts for 24 hours, nine in ten should be inside; judged by the detector's own errors."""
     detector = BacklogForecast()
