@@ -132,9 +132,8 @@ class Watches:
         for key, (*plain, tested) in state.items():
             watch = self._enter(str(key), min(str(key).count("|"), LEVELS - 1))
             if watch != NOBODY:
-                known = plain + [0.0] * (
-                    len(WATCH) - len(plain)
-                )  # none of its own was kept once: it was as usual
+                # none of its own was kept once: it was as usual
+                known = plain + [0.0] * (len(WATCH.names or ()) - len(plain))
                 self.rows[watch] = tuple(known)
                 self.drift(watch).restore(tested)
 

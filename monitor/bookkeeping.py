@@ -122,8 +122,8 @@ def explain_kind(
 
 async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
     """Of a finding that the daemon published, with what is known of its order now."""
-    found = await Story(books.store).of(given)
-    records = [one for one in (found[1] if found else []) if one.get("what") == "finding"]
+    stories = await Story(books.store).of(given)
+    records = [one for _, told in stories for one in told if one.get("what") == "finding"]
     records = [one for one in records if one["finding_id"] == given] or records
     if not records:
         return None

@@ -27,10 +27,10 @@ from monitor.feeds.station import POLL_SECONDS, Station
 from monitor.heartbeat import SECONDS as HEARTBEAT_SECONDS
 from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
-from monitor.incidents import Incidents
+from monitor.incidents import Incidents, View
 from monitor.intake import Intake
 from monitor.loop import Checkpoints, Loop
-from monitor.metrics import Metrics
+from monitor.metrics import OTHER_FEEDS, Metrics
 from monitor.minor import to_major
 from monitor.notices import Notices
 from monitor.notifications import Notifications
@@ -271,10 +271,12 @@ class Daemon:
         gauge("open_findings").clear()
         for kind, count in self.open_findings.items():
             gauge("open_findings").labels(kind=kind).set(count)
-        for feed, known in self.engine.feeds().items():
-            gauge("feed_age_seconds").labels(feed=feed).set(
-                max(0.0, (self.loop.pipeline.now - known["newest_received"]) / 1000)
-            )
+        for name, known in self.engine.feeds().items():
+            feed = self.loop.feed_labels.of(name)
+            if known["newest_received"] and feed != OTHER_FEEDS:
+                gauge("feed_age_seconds").labels(feed=feed).set(
+                    max(0.0, (self.loop.pipeline.now - known["newest_received"]) / 1000)
+                )
         states: dict[str, int] = {"pending": 0, "firing": 0}
         for (_, phase), count in self.incidents.counts().items():
             states[phase] = states.get(phase, 0) + count
@@ -302,7 +304,7 @@ class Daemon:
             await self.doubts()
         gauge = self.metrics.gauge
         lag = await self.stream.lag_ms(self.loop.taken)
-        gauge("stream_lag_entries").set(await self.stream.length())
+        gauge("stream_lag_entries").set(await self.stream.length() if lag else 0)
         for state, count in (await self.ledger.counts()).items():
             gauge("outbox_entries").labels(state=state).set(count)
         oldest = await self.ledger.oldest_due()
@@ -364,20 +366,36 @@ class Daemon:
         return parcel_record(view) if view is not None else None
 
     async def explain(self, subject: str) -> Json | None:
-        story = await self.story.of(subject)
-        number = subject.partition(":")[2] or subject
-        parcel = self.parcel(number)
-        if story is None and parcel is None:
+        """Of a parcel, an order with its parcels, a finding, an action, or an incident with what was sent about it."""
+        stories = await self.story.of(subject)
+        bare = subject.partition(":")[2] or subject
+        incident = self.incidents.get(bare)
+        if incident is not None:
+            stories = stories or await self.story.of(f"incident:{bare}") or [(f"incident:{bare}", [])]
+        elif not stories and self.parcel(bare) is not None:
+            stories = [(f"parcel:{bare}", [])]
+        if not stories:
             return None
-        name, records = story or (f"parcel:{number}", [])
-        actions = [str(one["action_id"]) for one in records if one["what"] == "action"]
+        parcels = {name: self.parcel(name.removeprefix("parcel:")) for name, _ in stories}
+        records = [record for _, one in stories for record in one]
+        actions = [str(record["action_id"]) for record in records if record["what"] == "action"]
         claims = {claim.action_id: claim for claim in await self.ledger.claims(actions)}
+        lines = [line for name, told in stories for line in story_lines(name, parcels[name], told, claims)]
+        if incident is not None:
+            lines[1:1] = self._incident_lines(incident)
+        known = [parcel for parcel in parcels.values() if parcel is not None]
         return {
-            "subject": name,
-            "parcel": parcel,
+            "subject": stories[0][0],
+            "subjects": [name for name, _ in stories],
+            "parcel": known[0] if len(known) == 1 else None,
             "records": records,
-            "lines": story_lines(name, parcel, records, claims),
+            "lines": lines,
         }
+
+    def _incident_lines(self, view: View) -> list[str]:
+        record, held = incident_record(view), self.notifications.why_not(view.incident_id)
+        lines = [f"  {record['opened_at']}  {record['kind']} {record['state']}: {record['summary']}"]
+        return [*lines, f"      nobody is told since {when(held[0])}: {held[1]}"] if held else lines
 
     def incidents_now(self, *, everything: bool) -> Sequence[Json]:
         views = [*self.incidents.views(), *(self.incidents.history() if everything else [])]

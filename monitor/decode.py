@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from monitor import arrowkernels, arrowrows, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
@@ -69,7 +71,8 @@ class Decoder:
                 yield from self._arrow(frame, waiting, latest)
             elif frame.kind in {"e", "batch"}:
                 yield from self._together(waiting)
-                for piece in pieces(frame.data):
+                data = on_one_line(frame.data) if frame.kind == "e" else frame.data
+                for piece in pieces(data):
                     if size + len(piece) > CHUNK_BYTES or max(size, len(piece)) >= ENOUGH_BYTES:
                         yield from self._lines(lines, latest)
                         lines, size = [], 0
@@ -129,6 +132,16 @@ def warm(*, arrow: bool) -> None:
         arrowkernels.warm()
         arrowrows.warm()
         arrowsize.unfolded(b"")
+
+
+def on_one_line(data: bytes) -> bytes:
+    """One event may be written over several lines; several events are left as they are."""
+    if b"\n" not in data.strip():
+        return data
+    try:
+        return msgspec.json.format(data, indent=-1)
+    except NOT_DECODED:
+        return data
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -179,6 +179,7 @@ class Directory:
         pipe.call("EVALSHA", _TOLD.sha, 2, *keys, *told, *[part for pair in fields.items() for part in pair])
         if order.tracking_number:
             self._link(pipe, order.tracking_number, order.order_id)
+            remember_parcel(self._store, pipe, order.order_id, order.tracking_number)
 
     def _link(self, pipe: Pipeline, tracking_number: str, order_id: str) -> None:
         pipe.call("SET", self._store.key("parcel", tracking_number), order_id, "PX", KEPT_MS)
@@ -190,6 +191,13 @@ class Directory:
                 key = self._store.key("tickets", kind, identity)
                 pipe.call(command, key, complaint.complaint_id)
                 pipe.call("PEXPIRE", key, KEPT_MS)
+
+
+def remember_parcel(store: Store, pipe: Pipeline, order_id: str, tracking_number: str) -> None:
+    """From an order to its parcels; the way back is in `Directory.orders_of`."""
+    key = store.key("parcels", order_id)
+    pipe.call("SADD", key, tracking_number)
+    pipe.call("PEXPIRE", key, KEPT_MS)
 
 
 def _contact(fields: Mapping[str, Any]) -> Contact | None:

@@ -21,7 +21,7 @@ from monitor.columns import Batch
 from monitor.deadletter import DeadLetters
 from monitor.decode import DeadEvent, Decoder
 from monitor.incidents import Command
-from monitor.metrics import Metrics
+from monitor.metrics import FeedLabels, Metrics
 from monitor.names import Names
 from monitor.pipeline import Pipeline
 from monitor.remembered import Remembered
@@ -63,6 +63,7 @@ class Loop:
     dead_letters: DeadLetters
     metrics: Metrics
     names: Names
+    feed_labels: FeedLabels = field(default_factory=FeedLabels)
     taken: Positions = field(default_factory=dict)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     whole: bool = True  # what the parts know and `taken` belong together
@@ -142,14 +143,15 @@ class Loop:
         events = self.metrics.counter("events")
         codes: Mapping[int, int] = _counts(batch)
         for code, count in codes.items():
-            events.labels(feed=self.names.sources.text(code) or "unknown", kind="tracking").inc(count)
+            feed = self.feed_labels.of(self.names.sources.text(code))
+            events.labels(feed=feed, kind="tracking").inc(count)
         for kind, rows in (
             ("order", batch.orders),
             ("complaint", batch.complaints),
             ("engagement", batch.engagements),
         ):
             for row in rows:
-                events.labels(feed=row.source or "unknown", kind=kind).inc()
+                events.labels(feed=self.feed_labels.of(row.source), kind=kind).inc()
 
 
 def _counts(batch: Batch) -> dict[int, int]:

@@ -6,6 +6,7 @@ kind, reason, channel, feed; never a parcel, an order or a person.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,27 @@ class Metric:
     buckets: tuple[float, ...] = SECONDS
 
 
+MOST_FEEDS: Final = 200
+OTHER_FEEDS: Final = "other"
+_FEED: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+
+
+class FeedLabels:
+    """Names of feeds as label values: senders choose them, so only so many, and none that looks like a person's address."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def of(self, name: str | None) -> str:
+        if not name:
+            return "unknown"
+        if name not in self._known:
+            if len(self._known) >= MOST_FEEDS or not _FEED.fullmatch(name):
+                return OTHER_FEEDS
+            self._known.add(name)
+        return name
+
+
 CATALOGUE: Final = (
     Metric("counter", "events", "Events that the engine took from the stream.", ("feed", "kind")),
     Metric(
@@ -50,7 +72,11 @@ CATALOGUE: Final = (
     ),
     Metric("counter", "intake_requests", "Requests to the intake by answer.", ("route", "status")),
     Metric("histogram", "intake_seconds", "From request to durable.", ("route",)),
-    Metric("gauge", "stream_lag_entries", "Entries in the stream that the engine has not taken."),
+    Metric(
+        "gauge",
+        "stream_lag_entries",
+        "Entries that the stream keeps while the engine is behind its end, 0 otherwise.",
+    ),
     Metric("gauge", "stream_lag_seconds", "How far the engine's clock is behind the wall clock."),
     Metric("histogram", "batch_seconds", "Time to take one batch through decode, engine, policy and ledger."),
     Metric("histogram", "sweep_seconds", "Time of one slice of the sweep, place detectors included."),

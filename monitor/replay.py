@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,7 @@ from monitor.stream import Frame
 from monitor.times import parse_time
 
 FRAME: Final = 5000
+DAY: Final = 86_400_000  # milliseconds
 
 
 class _Times(msgspec.Struct, gc=False):
@@ -133,6 +135,8 @@ def _summary(
         return {"total": counts.total(), "by": dict(sorted(counts.items()))}
 
     received = recording.received[recording.received > 0]
+    days = (core.pipeline.now - int(received[0])) / DAY if len(received) and core.pipeline.now else 0.0
+    named = ("findings", "actions", "incidents")
     return {
         "version": __version__,
         "policy": core.pipeline.pack.fingerprint,
@@ -143,4 +147,18 @@ def _summary(
         "findings": counted("findings"),
         "actions": counted("actions"),
         "incidents": counted("incidents"),
+        "rates": {
+            "dead_share": round(sum(dead.values()) / max(len(recording.lines), 1), 6),
+            **{
+                f"{name}_per_day": round(sink.counts[name].total() / days, 3) if days else None
+                for name in named
+            },
+        },
+        # Of event time: how long a run took would not be the same twice.
+        "timings": {
+            "days": round(days, 3),
+            "hours_to_opening": {
+                kind: round(median(hours), 2) for kind, hours in sorted(sink.delays.items())
+            },
+        },
     }

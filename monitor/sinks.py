@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from detectors.findings import Finding
+from detectors.findings import Finding, State
 from monitor.incidents import Transition, records
 from monitor.metrics import Metrics
 from monitor.minor import to_major
@@ -86,10 +86,16 @@ class FileSink:
             "incidents": Counter(),
         }
 
+        self.delays: defaultdict[str, list[float]] = defaultdict(
+            list
+        )  # hours from beginning to opening, by kind
+
     async def findings(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
             self.counts["findings"][f"{finding.kind}:{finding.state}"] += 1
             self._add("findings", finding.as_of, finding_record(finding))
+            if finding.state is State.OPENED:
+                self.delays[str(finding.kind)].append((finding.opened_at - finding.started_at) / 3_600_000)
 
     async def decisions(self, decisions: Sequence[Decided]) -> None:
         for decided in decisions:

@@ -1,21 +1,24 @@
 """What `explain` and the console tell of a subject: each finding and each decision about it, kept some months.
 
-A record's field is its identity, so a replay after a crash writes the same fields again and nothing twice.
+A record's field is its identity, so a replay after a crash writes the same fields again and nothing twice. An order's
+story is that of its parcels, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from detectors.findings import Finding
+from monitor.directory import remember_parcel
 from monitor.records import action_record, finding_record
 from notifier.actions import Decided
 from notifier.store import Pipeline, Store
 
 KEPT_MS: Final = 90 * 86_400_000
+Record: TypeAlias = Mapping[str, Any]
 
 
 class Story:
@@ -37,6 +40,9 @@ class Story:
             record = action_record(decided)
             field = f"{decided.decided_at:015d}:{record['action_id']}:{decided.outcome}:{decided.reason}"
             self._put(pipe, decided.proposal.subject, field, {"what": "action", **record})
+            kind, _, number = decided.proposal.subject.partition(":")
+            if kind == "parcel" and decided.proposal.order_id:
+                remember_parcel(self._store, pipe, decided.proposal.order_id, number)
             pipe.call(
                 "SET",
                 self._store.key("subject", record["action_id"]),
@@ -46,13 +52,24 @@ class Story:
             )
         await pipe.run()
 
-    async def of(self, subject_or_id: str) -> tuple[str, list[Mapping[str, Any]]] | None:
-        """The subject and its records, oldest first; by subject ("parcel:SF1"), bare number, finding or action id."""
-        for subject in await self._subjects(subject_or_id):
+    async def of(self, given: str) -> list[tuple[str, list[Record]]]:
+        """Subjects and their records, oldest first; by subject ("parcel:SF1"), bare number, finding or action id. Of an
+        order also its parcels, also those of which nothing was found.
+        """
+        found = []
+        for subject in await self._subjects(given):
             fields = await self._store.hash_all(self._store.key("story", subject))
-            if fields:
-                return subject, [msgspec.json.decode(fields[name]) for name in sorted(fields)]
-        return None
+            records = [msgspec.json.decode(fields[name]) for name in sorted(fields)]
+            if records:
+                found.append((subject, sorted(records, key=_moment)))
+        kind, _, number = found[0][0].partition(":") if found else ("", "", "")
+        if kind and kind != "order":
+            return found[:1]
+        order = number or given.removeprefix("order:")
+        parcels = await self._store.set_members(self._store.key("parcels", order))
+        subjects = sorted(f"parcel:{one.decode()}" for one in parcels)
+        of_parcels = [one for subject in subjects for one in await self.of(subject) or [(subject, [])]]
+        return [*found[:1], *of_parcels]
 
     async def _subjects(self, given: str) -> list[str]:
         known = await self._store.get(self._store.key("subject", given))
@@ -63,3 +80,9 @@ class Story:
         key = self._store.key("story", subject)
         pipe.call("HSET", key, field, msgspec.json.encode(record))
         pipe.call("PEXPIRE", key, KEPT_MS)
+
+
+def _moment(record: Record) -> tuple[str, bool]:
+    """A finding stands before what was decided about it in the same moment."""
+    decided = record["what"] == "action"
+    return str(record["decided_at" if decided else "as_of"]), decided

@@ -102,7 +102,7 @@ def story_lines(
             lines += _finding_lines(record)
         else:
             lines += _action_lines(record) + _became(record, (claims or {}).get(str(record["action_id"])))
-    if not records:
+    if not records and not subject.startswith("incident:"):
         lines.append("  nothing was found about it, so nothing was decided")
     return lines
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 import monitor
-from monitor.metrics import CATALOGUE, Metrics
+from monitor.metrics import CATALOGUE, MOST_FEEDS, OTHER_FEEDS, FeedLabels, Metrics
 
 
 def test_every_name_of_the_catalogue_is_exposed_once() -> None:
@@ -39,3 +39,13 @@ def test_promtool_finds_nothing_to_say(requires: Callable[[str], str]) -> None:
 def test_labels_name_no_subject() -> None:
     forbidden = {"parcel", "order", "customer", "tracking_number", "phone", "courier", "facility", "subject"}
     assert not [metric.name for metric in CATALOGUE if forbidden & set(metric.labels)]
+
+
+def test_senders_choose_names_of_feeds_and_labels_stay_few_and_name_nobody() -> None:
+    labels = FeedLabels()
+    assert labels.of("kd100") == "kd100"
+    assert labels.of(None) == "unknown"
+    assert labels.of("anna@example.com") == OTHER_FEEDS
+    named = {labels.of(f"feed-{number}") for number in range(10_000)}
+    assert len(named) <= MOST_FEEDS + 1
+    assert labels.of("kd100") == "kd100"

@@ -50,6 +50,19 @@ async def test_the_order_of_lines_in_a_file_does_not_matter(world: Path, tmp_pat
     assert await replay_files([shuffled], tmp_path / "turned", SETTINGS) == straight
 
 
+async def test_the_summary_has_rates_and_timings_of_event_time(world: Path, tmp_path: Path) -> None:
+    summary = await replay_files([world], tmp_path, SETTINGS)
+    rates, timings = summary["rates"], summary["timings"]
+    assert 9 <= timings["days"] < 30
+    per_day = summary["findings"]["total"] / timings["days"]
+    assert rates["findings_per_day"] == pytest.approx(per_day, abs=0.05)
+    assert rates["dead_share"] == 0
+    found = lines(tmp_path / "findings.ndjson")
+    opened = {str(line["kind"]) for line in found if line["state"] == "opened"}
+    assert set(timings["hours_to_opening"]) == opened
+    assert all(hours >= 0 for hours in timings["hours_to_opening"].values())
+
+
 async def test_what_cannot_be_read_is_counted_by_reason(world: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.ndjson"
     first = world.read_text(encoding="utf-8").splitlines()[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import http
 import http.client
 import json
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from config.settings import Settings
 from monitor.cli.output import Failed
+from monitor.cli.who import login
 
 TIMEOUT = 30.0
 
@@ -37,7 +37,7 @@ class Daemon:
         return self._ask("POST", path, value)
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
-        headers = {"X-Forestall-Actor": quote(getpass.getuser())}
+        headers = {"X-Forestall-Actor": quote(login())}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)

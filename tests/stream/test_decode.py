@@ -333,6 +333,18 @@ def test_exactly_the_valid_events_of_a_frame_are_taken(frame: list[dict[str, Any
     assert good.events == len(frame) - len(refused)
 
 
+def test_one_event_may_be_written_over_several_lines() -> None:
+    written = json.dumps({"note": None, **SCAN}, indent=2, ensure_ascii=False).encode()
+    found, _ = one_batch(Frame("e", written))
+    assert found.events == 1
+    (dead,) = [
+        one
+        for decoded in Decoder(Names()).decode([Frame("e", b'{\n"kind": "tracking",\n')])
+        for one in decoded.dead
+    ][:1]
+    assert dead.reason == DeadReason.MALFORMED_JSON
+
+
 @given(st.lists(events(), min_size=1, max_size=3), st.sampled_from([1, 30]))
 def test_counting_the_good_ones_agrees_with_decoding_them(frame: list[dict[str, Any]], times: int) -> None:
     data = lines(*frame * times)

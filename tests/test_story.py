@@ -1,0 +1,56 @@
+"""`explain`: of an order as of its parcels, of an incident with what was sent about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monitor.standin import Standin
+from tests.whole import Clock, late_parcel, order, running, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_order_is_explained_by_its_parcels(tmp_path: Path, standin: Standin, clock: Clock) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await shop.send(order("shipped", clock.now, 1, tracking_number="SF1b"))
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1)
+        parcel = json.loads((await shop.ask("GET", "/v1/explain/SF1")).body)
+        action = next(one["action_id"] for one in parcel["records"] if one["what"] == "action")
+        for asked in ("order:O1", "O1"):
+            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}")).body)
+            assert {"parcel:SF1", "parcel:SF1b"} <= set(told["subjects"])
+            assert action in {one.get("action_id") for one in told["records"]}
+            assert "parcel:SF1" in told["lines"]
+        assert (await shop.ask("GET", "/v1/explain/O4711")).status == 404
+
+
+async def test_a_finding_stands_before_what_was_decided_about_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1)
+        told = json.loads((await shop.ask("GET", "/v1/explain/SF1")).body)["records"]
+        action = next(place for place, one in enumerate(told) if one["what"] == "action")
+        cause = next(place for place, one in enumerate(told) if one["what"] == "finding")
+        assert told[cause]["as_of"] == told[action]["decided_at"]
+        assert cause < action
+
+
+async def test_an_incident_that_is_listed_can_be_explained(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        for number in range(1, 40):
+            await late_parcel(shop, number)
+        await shop.pass_time(30)
+        listed = json.loads((await shop.ask("GET", "/v1/incidents?all=1")).body)
+        assert listed
+        told = json.loads((await shop.ask("GET", f"/v1/explain/{listed[0]['incident_id']}")).body)
+        assert listed[0]["summary"] in "\n".join(told["lines"])
