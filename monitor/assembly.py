@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -74,7 +74,10 @@ def delivery_rules(settings: Settings) -> DeliveryRules:
 
 def templates_of(settings: Settings, pack: PolicyPack) -> Templates:
     """Every template that the pack speaks in, rendered with every sample: a broken one is found before it is needed."""
-    templates = Templates(settings.policy.templates, settings.timezone)
+    folder = settings.policy.templates
+    if folder is not None and not folder.is_dir():
+        raise ConfigError([f"policy.templates: {folder} is no folder"])
+    templates = Templates(folder, settings.timezone)
     spoken = {
         name
         for rule in pack.rules
@@ -141,6 +144,28 @@ def _plugin(
         raise ConfigError(explain(error, where, model)) from None
     except ValueError as error:
         raise ConfigError([f"{where}.type: {error}"]) from None
+
+
+def check_parts(settings: Settings) -> None:
+    """Builds what a start would build of the config alone, and opens nothing. Raises `ConfigError` with every problem."""
+    http = Http()
+    alone: list[Callable[[], object]] = [
+        lambda: zone(settings.timezone) and templates_of(settings, pack_of(settings))
+    ]
+    plugins = (
+        ("channels", settings.channels, registry.channel),
+        ("coupons", settings.coupons, registry.coupons),
+    )
+    for section, named, build in plugins:
+        alone += [partial(_plugin, section, name, one, http, build) for name, one in named.items()]
+    problems = []
+    for part in alone:
+        try:
+            part()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def links_of(settings: Settings) -> Links:

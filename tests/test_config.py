@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from config.detection import StallSettings
 from config.loading import ConfigError, load, shown
+from monitor.cli.main import main
 
 
 def problems(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
@@ -80,3 +82,25 @@ def test_secrets_are_never_shown() -> None:
     assert "swordfish" not in "".join(str(row) for row in shown(loaded))
     assert "swordfish" not in repr(loaded)
     assert ("http.token", "<secret>", "FORESTALL_HTTP__TOKEN") in list(shown(loaded))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('timezone = "Mars/X"', "timezone: 'Mars/X'"),
+        ('[policy]\nfile = "/nope.toml"', "/nope.toml: cannot be read"),
+        ('[policy]\ntemplates = "/nope"', "policy.templates: /nope"),
+        ('[channels.x]\ntype = "nope"', "channels.x.type"),
+        ("[http]\nready_lag_seconds = inf", "http.ready_lag_seconds"),
+    ],
+)
+def test_a_check_refuses_what_a_start_would_refuse(
+    text: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "forestall.toml"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["forestall", "config", "check", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
