@@ -242,6 +242,7 @@ def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Setti
         decorate=charts.decorate,
         references=References(store),
         unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
+        clock=on.clock,
     )
     said = looked_up(core.ledger, templates, core.directory)
     return Sending(delivery, Reconciler(store, core.ledger, shops, rooms, said), charts)
