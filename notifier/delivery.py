@@ -52,7 +52,7 @@ class DeliveryRules:
     quiet: QuietHours = field(default_factory=QuietHours)
     backoff: Backoff = field(default_factory=Backoff)
     lease_ms: int = 90_000  # until another may take over what a dead worker had: longer than an exchange
-    exchange_seconds: float = 60.0  # all its requests; what is not answered by then is a lost reply
+    exchange_seconds: float = 75.0  # all its requests; what is not answered by then is a lost reply
     concurrency: int = 32
     per_channel: int = 8  # at once: one that hangs must not hold up the others
     poison_after: int = 20  # attempts that ended with our own failure
