@@ -8,6 +8,7 @@ import email.policy
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 from notifier.channels.smtp import SmtpOptions
 from notifier.sending import Answer, Cause, Contact, SendResult
 from tests.channels.case import CUSTOMER, NOW, OPS
-from tests.fakes.mail import DRIP, MailServer, mailing
+from tests.fakes.mail import DRIP, MailServer, certificate, mailing
 
 LONG_HOST = "https://a-shop-with-a-long-name.example/forestall/u/" + "0123456789abcdef" * 4
 
@@ -121,6 +122,46 @@ def test_a_server_that_drips_is_hung_up_on(verb: str, expected: tuple[Answer, Ca
         result = await send(server, deadline_seconds=0.4)
         assert (result.answer, result.cause) == expected
         await server.ended.wait()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+@pytest.mark.parametrize(
+    ("answers", "expected", "taken"),
+    [
+        ({}, (Answer.DONE, Cause.NONE), 1),
+        ({"RCPT": DRIP}, (Answer.RETRY, Cause.NETWORK), 0),
+        ({"END": DRIP}, (Answer.AMBIGUOUS, Cause.LOST_REPLY), 0),
+    ],
+)
+def test_over_tls_it_is_the_same(
+    tmp_path: Path,
+    security: str,
+    answers: Mapping[str, str],
+    expected: tuple[Answer, Cause],
+    taken: int,
+) -> None:
+    async def run() -> None:
+        server = MailServer({**answers, "EHLO": "250-localhost\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN"})
+        server.certificate, trusted = certificate(tmp_path)
+        result = await send(
+            server, security=security, ca_file=str(trusted), deadline_seconds=1.0 if answers else 45.0
+        )
+        assert (result.answer, result.cause) == expected
+        await server.ended.wait()
+        assert len(server.taken) == taken
+
+    asyncio.run(run())
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        server = MailServer({"EHLO": "250-localhost\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN"})
+        server.certificate, _ = certificate(tmp_path)
+        result = await send(server, security="starttls")
+        assert (result.answer, result.cause) == (Answer.RETRY, Cause.NETWORK)
+        assert not {"AUTH", "MAIL"} & set(server.verbs)
 
     asyncio.run(run())
 

@@ -1,12 +1,21 @@
-"""A mail server that keeps to RFC 5321 and can refuse, stall, drip and hang up."""
+"""A mail server that keeps to RFC 5321 and can refuse, stall, drip and hang up; in the clear or over TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from notifier.channels.smtp import SmtpChannel, SmtpOptions
 
@@ -33,6 +42,7 @@ class MailServer:
         self.mails: list[bytes] = []
         self.taken: list[bytes] = []
         self.verbs: list[str] = []
+        self.certificate: ssl.SSLContext | None = None
         self.dripped = asyncio.Event()
         self.ended = asyncio.Event()
 
@@ -42,6 +52,10 @@ class MailServer:
             while line := await reader.readuntil(b"\r\n"):
                 verb = line[:4].decode().upper()
                 self.verbs.append(verb)
+                if verb == "STAR" and self.certificate is not None:
+                    await self._say(writer, "220 go on")
+                    await writer.start_tls(self.certificate)
+                    continue
                 answer = self._answer(verb, line)
                 if not await self._say(writer, answer) or verb == "QUIT":
                     break
@@ -49,7 +63,7 @@ class MailServer:
                     mail = await reader.readuntil(b"\r\n.\r\n")
                     if not await self._say(writer, self._judged(mail)):
                         break
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
             writer.close()
@@ -86,10 +100,38 @@ class MailServer:
         return True
 
 
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Of a server at 127.0.0.1, and the file that makes a client trust it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail of the tests")])
+    began = datetime(2000, 1, 1, tzinfo=UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(began)
+        .not_valid_after(began.replace(year=2100))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    trusted, private = folder / "ca.pem", folder / "key.pem"
+    trusted.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted, private)
+    return context, trusted
+
+
 @asynccontextmanager
 async def mailing(server: MailServer, **options: Any) -> AsyncIterator[SmtpChannel]:
     """The server on a port, and a channel that hands its mail over there."""
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    at_once = server.certificate if options.get("security") == "tls" else None
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=at_once)
     async with listening:
         given = {
             "host": "127.0.0.1",

@@ -89,9 +89,9 @@ class Exchange:
         except smtplib.SMTPAuthenticationError as error:
             return SendResult(Answer.RETRY, Cause.AUTH, detail=str(error.smtp_code))
         except smtplib.SMTPResponseException as error:
-            return self._broken(str(error.smtp_code), Cause.SERVER)
+            return _broken(str(error.smtp_code), Cause.SERVER, leaving=self._leaving)
         except (OSError, smtplib.SMTPException, _HungUpError) as error:
-            return self._broken(type(error).__name__, Cause.NETWORK)
+            return _broken(type(error).__name__, Cause.NETWORK, leaving=self._leaving)
         return result
 
     def hang_up(self) -> SendResult:
@@ -100,22 +100,10 @@ class Exchange:
             self._over = True
             result, leaving, server = self._result, self._leaving, self._server
         if server is not None and server.sock is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # the plain call: that of a TLS socket turns encryption off first
+            # The plain call: that of a TLS socket ends its encryption first, while the other thread may be writing.
+            with contextlib.suppress(OSError):
                 socket.socket.shutdown(server.sock, socket.SHUT_RDWR)
-        if result is not None:
-            return result
-        return (
-            SendResult(*LOST, detail="Deadline")
-            if leaving
-            else SendResult(Answer.RETRY, Cause.NETWORK, detail="Deadline")
-        )
-
-    def _broken(self, detail: str, otherwise: Cause) -> SendResult:
-        if self._leaving:
-            return SendResult(*LOST, detail=detail)
-        return SendResult(Answer.RETRY, otherwise, detail=detail)
+        return result or _broken("Deadline", Cause.NETWORK, leaving=leaving)
 
     def _entered(self) -> smtplib.SMTP:
         relay = self._relay
@@ -162,6 +150,10 @@ class Exchange:
         if not _good(code):
             return _refused(code) if code >= 400 else SendResult(*LOST, detail=str(code))
         return SendResult(Answer.DONE, detail=_tell(refused, [answers[number][0] for number in refused]))
+
+
+def _broken(detail: str, cause: Cause, *, leaving: bool) -> SendResult:
+    return SendResult(*LOST, detail=detail) if leaving else SendResult(Answer.RETRY, cause, detail=detail)
 
 
 def _tell(refused: Sequence[int], codes: Sequence[int]) -> str:
