@@ -81,6 +81,7 @@ from notifier.outbox import Outbox
 from notifier.posts import References
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
+from notifier.templates import Templates
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
@@ -105,6 +106,7 @@ class Ground:
 @dataclass(frozen=True, slots=True)
 class Sending:
     delivery: Delivery
+    templates: Templates
     reconciler: Reconciler
     charts: Charts
 
@@ -156,6 +158,7 @@ async def _assemble(on: Ground) -> Daemon:
         loop=loop,
         checkpoints=checkpoints,
         delivery=sending.delivery,
+        templates=sending.templates,
         intake=on.intake,
         station=station,
         ledger=core.ledger,
@@ -242,9 +245,10 @@ def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Setti
         decorate=charts.decorate,
         references=References(store),
         unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
+        clock=on.clock,
     )
     said = looked_up(core.ledger, templates, core.directory)
-    return Sending(delivery, Reconciler(store, core.ledger, shops, rooms, said), charts)
+    return Sending(delivery, templates, Reconciler(store, core.ledger, shops, rooms, said), charts)
 
 
 def _resubmitting(on: Ground, station: Station) -> Callable[[Letter], Awaitable[bool]]:
@@ -353,8 +357,7 @@ def reload(daemon: Daemon) -> None:
         settings = load(daemon.config).settings
         check_audience(settings)
         pack = pack_of(settings)
-        templates_of(settings, pack)
-        daemon.reload(settings, pack, ledger_rules(settings, pack.currency))
+        daemon.reload(settings, pack, ledger_rules(settings, pack.currency), templates_of(settings, pack))
     except ConfigError as error:
         daemon.metrics.gauge("config_reload_success").set(0)
         log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all

@@ -52,6 +52,7 @@ from notifier.reconcile import Reconciler
 from notifier.retention import Retention
 from notifier.sending import CouponsUnavailableError
 from notifier.store import StoreError
+from notifier.templates import Templates
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ class Daemon:
     loop: Loop
     checkpoints: Checkpoints
     delivery: Delivery
+    templates: Templates  # that delivery and look-ups hold
     intake: Intake
     station: Station
     ledger: Ledger
@@ -222,11 +224,12 @@ class Daemon:
         if books.missing or books.unpaid:
             log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 
-    def reload(self, settings: Settings, pack: PolicyPack, rules: Rules) -> None:
-        """Policy, limits, incident rules, routes, links, heartbeat and who may come in at once; the rest needs a
-        restart, and is said to.
+    def reload(self, settings: Settings, pack: PolicyPack, rules: Rules, templates: Templates) -> None:
+        """Policy with its templates, limits, incident rules, routes, links, heartbeat and who may come in at once; the rest
+        needs a restart, and is said to.
         """
         self.loop.pipeline.pack = pack
+        self.templates.become(templates)
         self.ledger.reload(rules)
         self.incidents.reload(settings.incidents)
         self.notifications.reload(settings.notify, settings.incidents.escalation)

@@ -33,6 +33,7 @@ Contacts = Callable[[str | None, str | None], Awaitable[Contact | None]]
 FINAL: Final[Mapping[Cause, Reason]] = {
     Cause.OPTED_OUT: Reason.OPTED_OUT,
     Cause.NO_CONTACT: Reason.NO_CONTACT,
+    Cause.NO_CONSENT: Reason.NO_CONSENT,
 }
 LONG: Final = 5_000
 # A coupon keeps the hours of its words: given at night, it would stand unsaid where the parcel comes before the morning.
@@ -50,7 +51,8 @@ class Sender(Protocol):
 class DeliveryRules:
     quiet: QuietHours = field(default_factory=QuietHours)
     backoff: Backoff = field(default_factory=Backoff)
-    lease_ms: int = 90_000  # longer than any exchange with a provider
+    lease_ms: int = 90_000  # until another may take over what a dead worker had: longer than an exchange
+    exchange_seconds: float = 75.0  # all its requests; what is not answered by then is a lost reply
     concurrency: int = 32
     per_channel: int = 8  # at once: one that hangs must not hold up the others
     poison_after: int = 20  # attempts that ended with our own failure
@@ -86,7 +88,9 @@ class Delivery:
         decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
         references: References | None = None,
         unsubscribe: Callable[[str], str] | None = None,
+        clock: Callable[[], Instant] | None = None,
     ) -> None:
+        """`clock` tells when an answer came: what it asks to wait counts from there. None: when the entry was leased."""
         self._outbox = outbox
         self._ledger = ledger
         self._composer = Composer(ledger, templates, unsubscribe)
@@ -98,11 +102,12 @@ class Delivery:
         self._observe = observe or (lambda _: None)
         self._decorate = decorate
         self._references = references
+        self._clock = clock
         if both := channels.keys() & coupons.keys():
             raise ValueError(f"a channel and a coupon shop share a name: {', '.join(sorted(both))}")
         self._pacers = {name: Pacer(one.limits) for name, one in channels.items()}
         self._pacers |= {name: Pacer(one.limits) for name, one in coupons.items()}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[str, Instant]] = {}  # of which entry, leased when
         self._busy: Counter[str] = Counter()
         self._failure: BaseException | None = None
 
@@ -119,11 +124,16 @@ class Delivery:
         if room <= 0:
             return 0
         rooms = {name: self._rules.per_channel - self._busy[name] for name in self._pacers}
-        entries = await self._outbox.lease(now, room, self._rules.lease_ms, rooms)
+        # A lease can end by the clock while its attempt goes on: the clock jumped, or we were slow. One that had not
+        # ended was given back by its attempt, and may go on.
+        over = now - self._rules.lease_ms
+        late = {action_id for action_id, since in self._tasks.values() if since <= over}
+        leased = await self._outbox.lease(now, room, self._rules.lease_ms, rooms)
+        entries = [entry for entry in leased if entry.action_id not in late]
         for entry in entries:
             self._busy[entry.proposal.channel] += 1
             task = asyncio.create_task(self._handle(entry, now), name=f"delivery-{entry.action_id}")
-            self._tasks.add(task)
+            self._tasks[task] = entry.action_id, now
             task.add_done_callback(self._ended)
         return len(entries)
 
@@ -144,7 +154,7 @@ class Delivery:
         return len(left)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
 
@@ -159,12 +169,16 @@ class Delivery:
             verdict, result = await self._attempt(entry, now)
         finally:
             self._busy[name] -= 1
+        now = self._time(now)
         if verdict is None:
             return
         if result is None and entry.sending:  # the attempt before this one ended without a word
             verdict = replace(verdict, ambiguous=True)
         if await self._outbox.finish(entry, verdict, now):
             self._observe(Sent(entry, name, verdict, result, now))
+
+    def _time(self, leased_at: Instant) -> Instant:
+        return leased_at if self._clock is None else self._clock()
 
     async def _attempt(self, entry: Entry, now: Instant) -> tuple[Verdict | None, SendResult | None]:
         """The verdict, None where the entry was taken from us; and the answer, where something was sent."""
@@ -236,7 +250,7 @@ class Delivery:
         if entry.kind is ActionKind.MESSAGE and contact is None:
             return await self._give_up(entry, Reason.NO_CONTACT, "", now), None
         if entry.kind is ActionKind.COUPON:
-            coupon = coupon_of(entry, contact)
+            coupon, now = coupon_of(entry, contact), self._time(now)
             if not await self._outbox.begin(entry, now):
                 return None, None
             return await self._exchange(entry, self._coupons[proposal.channel].issue(coupon, now), now)
@@ -250,7 +264,7 @@ class Delivery:
             return Verdict("done", Reason.OK, detail="sent_before"), None
         if at > entry.part:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
-        post = posts.posts[at]
+        post, now = posts.posts[at], self._time(now)
         if not await self._outbox.begin(entry, now, fingerprint(post.body)):
             return None, None
         verdict, result = await self._exchange(entry, self._channels[proposal.channel].send(post, now), now)
@@ -262,13 +276,17 @@ class Delivery:
     async def _exchange(
         self, entry: Entry, attempt: Awaitable[SendResult], now: Instant
     ) -> tuple[Verdict, SendResult]:
+        crashed, limit = False, asyncio.timeout(self._rules.exchange_seconds)
         try:
-            result = await attempt
-        except Exception as error:  # noqa: BLE001 -- a channel's own mistake, after it may have sent
-            tell("channel.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
-            result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
-            return replace(await self._classify(entry, result, now), crashed=True), result
-        return await self._classify(entry, result, now), result
+            async with limit:
+                result = await attempt
+        except Exception as error:  # noqa: BLE001 -- late, or a channel's own mistake, after it may have sent
+            if not limit.expired():
+                crashed = True
+                tell("channel.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
+            detail = type(error).__name__ if crashed else "Deadline"
+            result = SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=detail)
+        return replace(await self._classify(entry, result, self._time(now)), crashed=crashed), result
 
     async def _plan(self, entry: Entry, message: Message) -> tuple[Plan, Reference | None]:
         channel, known = self._channels[entry.proposal.channel], None
@@ -306,12 +324,21 @@ class Delivery:
             reason = Reason.RATE_LIMITED if result.cause is Cause.RATE else Reason.PROVIDER_DOWN
             return Verdict("retry", reason, now + wait, detail=result.detail)
         if result.answer is Answer.PERMANENT:
+            if result.cause is Cause.OPTED_OUT:
+                await self._remember_no(entry, now)
             return await self._give_up(
                 entry, FINAL.get(result.cause, Reason.CHANNEL_REJECTED), result.detail, now
             )
         if self._repeatable(entry, doubted=entry.ambiguous or entry.sending):
             return Verdict("retry", Reason.UNKNOWN, now + wait, detail=result.detail, ambiguous=True)
         return Verdict("unknown", Reason.UNKNOWN, now, result.provider_id, result.detail, ambiguous=True)
+
+    async def _remember_no(self, entry: Entry, now: Instant) -> None:
+        """What the customer told the provider holds for all that follows, whoever would carry it."""
+        if (customer := entry.proposal.customer_id) is not None:
+            source = entry.proposal.channel
+            said = {"source": source, "text_version": "", "who": "customer"}
+            await self._ledger.consent(customer, "all", allowed=False, now=now, **said)
 
     def _repeatable(self, entry: Entry, *, doubted: bool) -> bool:
         """`doubted`: an attempt before the one in question may have been done too. An ops alert without a key is

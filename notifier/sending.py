@@ -33,7 +33,8 @@ class Cause(StrEnum):
     AUTH = "auth"  # signature, key, token
     REJECTED = "rejected"  # the provider refuses this message
     TOO_LARGE = "too_large"
-    OPTED_OUT = "opted_out"  # the provider knows that the recipient said no
+    OPTED_OUT = "opted_out"  # the provider knows that the recipient said no, to all that will come
+    NO_CONSENT = "no_consent"  # the recipient has not said yes to this one
     NO_CONTACT = "no_contact"
     CONFLICT = "conflict"  # the code or key exists and is not ours
 

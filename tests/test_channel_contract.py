@@ -18,7 +18,15 @@ from notifier import registry
 from notifier.channels.console import ConsoleChannel, ConsoleOptions
 from notifier.http import Http
 from notifier.parts import MOST, split
-from notifier.sending import Answer, Cause, Channel, CouponProvider, SendResult, Splitting
+from notifier.sending import (
+    Answer,
+    Cause,
+    Channel,
+    CouponProvider,
+    CouponsUnavailableError,
+    SendResult,
+    Splitting,
+)
 from tests.channels.case import (
     COUPON,
     CUSTOMER,
@@ -392,12 +400,24 @@ def test_a_code_that_is_not_ours_is_a_conflict(name: str) -> None:
     assert (result.answer, result.cause) == (Answer.PERMANENT, Cause.CONFLICT)
 
 
-@pytest.mark.parametrize("name", COUPONS)
-def test_a_shop_that_does_not_answer_says_nothing_about_a_code(name: str) -> None:
-    async def run() -> bool | None:
+UNSURE = [
+    pytest.param(name, reply, id=f"{name}-{number}")
+    for name in COUPONS
+    for number, reply in enumerate((Response(503), Response(200, b"<html>"), *coupon_case(name).unsure))
+]
+
+
+@pytest.mark.parametrize(("name", "reply"), UNSURE)
+def test_a_shop_that_does_not_answer_says_nothing_about_its_codes(name: str, reply: Response) -> None:
+    async def run() -> None:
         case = coupon_case(name)
         async with http() as client, FakeServer(case.fake()) as server:
-            server.script.extend([Response(503)] * 4)
-            return await registry.coupons(name, case.options(server.url), client).find(COUPON.code, NOW)
+            provider = registry.coupons(name, case.options(server.url), client)
+            server.script.append(reply)
+            assert await provider.find(COUPON.code, NOW) is None
+            server.script.append(reply)
+            with pytest.raises(CouponsUnavailableError):
+                [code async for code in provider.codes("SRY", NOW)]
 
-    assert asyncio.run(run()) is None
+    assert coupon_case(name).unsure
+    asyncio.run(run())

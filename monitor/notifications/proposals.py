@@ -5,6 +5,7 @@ The claim's identity comes from the notification's key, so a crash between decid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,15 +171,23 @@ def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
             if isinstance(value := view.evidence.get(name), str | int | float)
         },
         "advice": [_cleaned(step) for step in advise(view, desk.incidents, locale)],
-        "acknowledged_by": clean(view.acknowledged_by or ""),
-        "note": clean(view.note, 400),
+        "acknowledged_by": unmarked(view.acknowledged_by or ""),
+        "note": unmarked(view.note, 400),
         "url": _page(desk, view),
         "labels": dict(view.labels),
     }
 
 
 def clean(text: str, longest: int = 80) -> str:
-    """Names come from carriers and shops: no markup, no mention, no line of its own in anybody's chat."""
+    """Names come from carriers and shops: no markup, no mention, no link, no line of its own in anybody's chat. What chats
+    would make a link of by themselves gets twins of its signs; a reader sees the same.
+    """
+    safe = unmarked(text, longest).translate(_UNLINKED).replace("://", "：//")
+    return _DOT_OF_HOST.sub("\N{ONE DOT LEADER}", safe)
+
+
+def unmarked(text: str, longest: int = 80) -> str:
+    """Words of our own people: they may hold a link."""
     safe = "".join(char if char.isprintable() else " " for char in text[: 2 * longest])
     safe = safe.translate(_UNMARKED)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
@@ -187,6 +196,8 @@ def clean(text: str, longest: int = 80) -> str:
 _UNMARKED = str.maketrans(
     {"<": "‹", ">": "›", "[": "［", "]": "］", "@": "＠", "`": "'", "|": "¦", "*": "＊"}
 )
+_UNLINKED = str.maketrans({"~": "～", "#": "＃"})
+_DOT_OF_HOST = re.compile(r"(?<=[\w-])\.(?=[^\W\d_]{2})")  # before what may be a top-level domain
 
 
 def _cleaned(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,12 +51,15 @@ class ChannelCase:
 
 @dataclass(frozen=True)
 class CouponCase:
-    """`fake` answers with the coupon made; `taken` is a fake at which the code exists for another intent."""
+    """`fake` answers with the coupon made; `taken` is a fake at which the code exists for another intent. `unsure` are
+    answers to a look-up and to a list that say nothing of what exists.
+    """
 
     options: Callable[[str], Mapping[str, Any]]
     fake: Callable[[], Handler]
     taken: Callable[[], Handler]
     secrets: tuple[str, ...]
+    unsure: tuple[Response, ...]
     faults: tuple[InBody, ...] = ()
     statuses: Mapping[int, tuple[Answer, Cause]] = field(default_factory=dict)
 

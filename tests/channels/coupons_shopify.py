@@ -79,15 +79,33 @@ COST = {
         "throttleStatus": {"maximumAvailable": 1000, "currentlyAvailable": 10, "restoreRate": 50},
     }
 }
+NOTHING = {
+    "codeDiscountNodeByCode": None,
+    "codeDiscountNodes": {"nodes": [], "pageInfo": {"hasNextPage": False}},
+}
 CASE = CouponCase(
     options=lambda url: {"url": url, "token": TOKEN},
     fake=Fake,
     taken=Taken,
     secrets=(TOKEN,),
+    unsure=(
+        *(failed(code, data=NOTHING) for code in ("INTERNAL_SERVER_ERROR", "ACCESS_DENIED", "TIMEOUT")),
+        failed("THROTTLED", extensions=COST),
+        data({"codeDiscountNodes": {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": None}}}),
+        data({"codeDiscountNodes": {"pageInfo": {"hasNextPage": False}}}),
+        Response(200, b"{}"),
+    ),
     faults=(
         InBody("throttled", failed("THROTTLED", extensions=COST), Answer.RETRY, Cause.RATE, 1.0),
         InBody("scope missing", failed("ACCESS_DENIED"), Answer.RETRY, Cause.AUTH),
         InBody("their fault", failed("INTERNAL_SERVER_ERROR"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
+        InBody(
+            "a fault in the midst of the work",
+            failed("TIMEOUT", data={"discountCodeBasicCreate": None}),
+            Answer.AMBIGUOUS,
+            Cause.LOST_REPLY,
+        ),
+        InBody("not understood", failed("INVALID_VARIABLE"), Answer.PERMANENT, Cause.REJECTED),
         InBody("refused", refused("INVALID"), Answer.PERMANENT, Cause.REJECTED),
         InBody("taken, and cannot be seen", refused("TAKEN"), Answer.AMBIGUOUS, Cause.LOST_REPLY),
         InBody("nothing said", Response(200, b"{}"), Answer.AMBIGUOUS, Cause.LOST_REPLY),

@@ -51,4 +51,5 @@ CASE = CouponCase(
     fake=Fake,
     taken=Taken,
     secrets=(SECRET, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    unsure=(Response(200, b"{}"), Response(200, b"[]")),
 )

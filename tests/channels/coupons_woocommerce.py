@@ -60,6 +60,7 @@ CASE = CouponCase(
     fake=Fake,
     taken=Taken,
     secrets=(KEY, SECRET, base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()),
+    unsure=(Response(200, b"{}"), Response(200, b"null")),
     faults=(
         InBody("bad amount", said("rest_invalid_param", 400), Answer.PERMANENT, Cause.REJECTED),
         InBody("key may not write", said("woocommerce_rest_cannot_create", 403), Answer.RETRY, Cause.AUTH),

@@ -3,10 +3,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import replace
 
 from notifier.sending import Answer, Cause
-from tests.channels.case import NOW, OPS, PNG, ChannelCase, InBody
+from tests.channels.case import CALLED, NOW, OPS, PNG, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 SECRET, APP_SECRET, TOKEN = "fe1shu-secret", "app-s3cret", "t-7f1b"
@@ -41,7 +42,8 @@ class Fake:
             return code(19021)
         if len(request.body) > 20 * 1024:
             return code(19036)
-        if value["msg_type"] != "interactive" or "<at id=all>" in request.body.decode():
+        called = re.findall(r"<at id=(.*?)>", request.body.decode())
+        if value["msg_type"] != "interactive" or any(not one.startswith("ou_") for one in called):
             return code(9499)
         pictures = [one["img_key"] for one in value["card"]["elements"] if one["tag"] == "img"]
         if any(picture != "img_v3_42" for picture in pictures):
@@ -70,5 +72,8 @@ CASE = ChannelCase(
             Cause.REJECTED,
         ),
     ),
-    extra={"picture": replace(OPS, image=PNG)},
+    extra={
+        "picture": replace(OPS, image=PNG),
+        "mention": replace(OPS, mention=(*CALLED, "ou_7d8a6e6df7621556ce0d21922b676706")),
+    },
 )

@@ -48,7 +48,7 @@ CASE = ChannelCase(
     fake=Fake,
     secrets=(SECRET, TOKEN),
     faults=(
-        InBody("refused or used up", said(43101), Answer.PERMANENT, Cause.OPTED_OUT),
+        InBody("refused or used up", said(43101), Answer.PERMANENT, Cause.NO_CONSENT),
         InBody("no such user", said(40003), Answer.PERMANENT, Cause.NO_CONTACT),
         InBody("wrong template", said(40037), Answer.PERMANENT, Cause.REJECTED),
         InBody("bad data", said(47003), Answer.PERMANENT, Cause.REJECTED),

@@ -18,16 +18,15 @@ from monitor.server import bind, serving
 from monitor.unsubscribe import opt_out_url, unsubscribe_routes
 from notifier.actions import Reason
 from notifier.audit import Audit
-from notifier.channels.smtp import SmtpChannel, SmtpOptions
 from notifier.identity import Identity
 from notifier.ledger import Ledger
 from notifier.sending import Contact
 from notifier.store import Store
+from tests.fakes.mail import MailServer, mailing
 from tests.fakes.valkey import Valkey
 from tests.money.sending import World, run_dry
 from tests.money.shop import DAY, IDENTITY, NOW, OPEN, message
 from tests.money.test_delivery import WORDS
-from tests.test_mail import MailServer
 
 
 @asynccontextmanager
@@ -57,15 +56,9 @@ def test_a_click_in_the_mail_ends_the_messages(valkey: Valkey, prefix: str) -> N
         server = MailServer()
         async with (
             shop(valkey, prefix) as (world, url),
-            await asyncio.start_server(server.serve, "127.0.0.1", 0) as mails,
+            mailing(server) as channel,
         ):
-            options = {
-                "host": "127.0.0.1",
-                "port": mails.sockets[0].getsockname()[1],
-                "security": "none",
-                "sender": "care@shop.example",
-            }
-            world.customer = SmtpChannel(SmtpOptions.model_validate(options))  # type: ignore[assignment]
+            world.customer = channel  # type: ignore[assignment]
             delivery = await world.delivery(unsubscribe=opt_out_url(url, IDENTITY))
             queued = message("li.lei@example.com", "2", capped=False, variables=WORDS, not_before=NOW + DAY)
             await world.ledger.claim_all([message("li.lei@example.com", "1", variables=WORDS), queued], NOW)

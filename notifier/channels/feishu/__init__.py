@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ _CODES = {
     19036: (Answer.PERMANENT, Cause.TOO_LARGE, None),
 }
 TEXT = 16_000
+_MEMBER = re.compile(r"ou_[A-Za-z0-9]{1,64}")  # an open id; names of other kinds belong to other chats
 _TOKEN_ENDED = frozenset({99991661, 99991663, 99991668})
 EARLY = 300_000  # a token is renewed so long before it ends
 _TEMPLATES = {"critical": "red", "warning": "orange", "info": "blue", "resolved": "green"}
@@ -80,7 +82,7 @@ class FeishuChannel:
 
 def _card(message: Message, room: int, picture: str) -> dict[str, Any]:
     text = chat.compose(message, _DIALECT, room, title=False, buttons=False)
-    text += "".join(f" <at id={name}></at>" for name in message.mention if name.isalnum())
+    text += "".join(f" <at id={name}></at>" for name in message.mention[:10] if _MEMBER.fullmatch(name))
     elements: list[dict[str, Any]] = [{"tag": "div", "text": {"tag": "lark_md", "content": text}}]
     if picture:
         elements.append({"tag": "img", "img_key": picture, "alt": {"tag": "plain_text", "content": "chart"}})

@@ -36,23 +36,26 @@ def blocks(message: Message, room: int) -> list[dict[str, Any]]:
         }
     ]
     if message.fields:
-        shown = [{"type": "mrkdwn", "text": line} for line in _fields(message, room)]
+        shown = [_marked(line) for line in _fields(message, room)]
         parts.append({"type": "section", "fields": shown})
-    parts += [
-        {"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in _sections(message, room)
-    ]
+    parts += [{"type": "section", "text": _marked(text)} for text in _sections(message, room)]
     if message.image_url:
         alt = chat.cut(chat.one_line(message.title) or "-", 150, len)
         parts.append({"type": "image", "image_url": message.image_url, "alt_text": alt})
     why = chat.why_line(message, chat.SLACK)
     if why:
-        parts.append({"type": "context", "elements": [{"type": "mrkdwn", "text": chat.cut(why, 300, len)}]})
+        parts.append({"type": "context", "elements": [_marked(chat.cut(why, 300, len))]})
     buttons = [_button(button.label, button.url, button.style) for button in message.buttons[:5]]
     if message.link:
         buttons.append(_button(chat.open_label(message), message.link, "default"))
     if buttons:
         parts.append({"type": "actions", "elements": buttons})
     return parts
+
+
+def _marked(text: str) -> dict[str, Any]:
+    """Verbatim: Slack makes nothing of plain text, no link of a name and no mention of a word."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _fields(message: Message, room: int) -> list[str]:

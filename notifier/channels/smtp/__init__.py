@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import html
-import re
-import smtplib
-import ssl
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.message import Message as Mail
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from notifier import chat
+from notifier.channels.smtp.addresses import mailbox, sendable
+from notifier.channels.smtp.exchange import Exchange, Relay
 from notifier.http import Http
 from notifier.options import Options, Secret
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
@@ -28,6 +29,21 @@ from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Messa
 HELLO: Final = {"zh": "您好：", "en": "Hello,"}
 COLON: Final = {"zh": "：", "en": ": "}
 LEAVE: Final = {"zh": "不再接收此类邮件", "en": "No more mails like this"}
+
+
+class _Whole(UnstructuredHeader, BaseHeader):
+    """A link or an id in ASCII. The library would write one that is longer than a line as an encoded word, which no mail
+    program takes for a link.
+    """
+
+    def fold(self, *, policy: Policy[Mail[str, str]]) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Whole)
+_HEADERS.map_to_type("references", _Whole)
+FORM: Final = SMTP.clone(cte_type="7bit", header_factory=_HEADERS)  # any server takes ASCII
 
 
 class SmtpOptions(Options):
@@ -41,8 +57,16 @@ class SmtpOptions(Options):
         "", max_length=60, pattern=r"^[^\r\n]*$", description="what receivers see: your shop"
     )
     to: tuple[str, ...] = Field((), description="of ops mail; a customer's message goes to the customer")
-    timeout_seconds: float = Field(15.0, gt=0)
+    timeout_seconds: float = Field(15.0, gt=0, description="of one step")
+    deadline_seconds: float = Field(45.0, gt=0, le=50, description="of the whole exchange")
     ca_file: str | None = Field(None, description="a certificate authority of your own")
+
+    @field_validator("sender", "to")
+    @classmethod
+    def _sendable(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for one in (value,) if isinstance(value, str) else value:
+            mailbox(one)
+        return value
 
 
 class SmtpChannel:
@@ -53,29 +77,48 @@ class SmtpChannel:
 
     def __init__(self, config: SmtpOptions, _http: Http | None = None) -> None:
         self._config = config
+        self._sender = mailbox(config.sender)
+        self._relay = Relay(
+            config.host,
+            config.port,
+            config.security,
+            config.username,
+            config.password.get_secret_value() if config.password else "",
+            self._sender.addr_spec,
+            config.timeout_seconds,
+            config.ca_file,
+        )
 
     async def send(self, message: Message, now: Instant) -> SendResult:
         to = self._recipients(message)
         if not to:
             return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="no_address")
-        mail = self._mail(message, now, to)
-        return await asyncio.to_thread(self._deliver, mail, to)
+        mail = self._mail(message, now, to).as_bytes()
+        exchange = Exchange(self._relay, mail, [address.addr_spec for address in to])
+        work = asyncio.create_task(asyncio.to_thread(exchange.run))
+        try:
+            async with asyncio.timeout(self._config.deadline_seconds):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            return exchange.hang_up()
+        except asyncio.CancelledError:
+            exchange.hang_up()
+            raise
 
-    def _recipients(self, message: Message) -> tuple[str, ...]:
+    def _recipients(self, message: Message) -> tuple[Address, ...]:
         if message.customer_id is None:
-            return self._config.to
-        address = message.recipient.email if message.recipient else None
+            return tuple(mailbox(one) for one in self._config.to)
         # One address and no header of its own: what a customer typed must not add recipients.
-        return (address,) if address and re.fullmatch(r"[^@\s<>,;:]+@[^@\s<>,;:]+", address) else ()
+        address = sendable(message.recipient.email or "") if message.recipient else None
+        return (address,) if address else ()
 
-    def _mail(self, message: Message, now: Instant, to: tuple[str, ...]) -> EmailMessage:
-        config = self._config
-        mail = EmailMessage()
+    def _mail(self, message: Message, now: Instant, to: tuple[Address, ...]) -> EmailMessage:
+        mail = EmailMessage(FORM)
         mail["Subject"] = chat.cut(chat.one_line(message.title), 300)
-        mail["From"] = Address(config.sender_name, addr_spec=config.sender)
-        mail["To"] = ", ".join(to)
+        mail["From"] = Address(self._config.sender_name, self._sender.username, self._sender.domain)
+        mail["To"] = to
         mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
-        domain = config.sender.rpartition("@")[2]
+        domain = self._sender.domain
         mail["Message-ID"] = f"<{_token(message.key)}@{domain}>"
         if message.thread:
             mail["References"] = f"<{_token(message.thread)}@{domain}>"
@@ -94,41 +137,6 @@ class SmtpChannel:
             html = mail.get_payload()[1]  # type: ignore[index]
             html.add_related(message.image, "image", "png", cid=f"<{chart}>", filename="chart.png")  # type: ignore[union-attr]
         return mail
-
-    def _deliver(self, mail: EmailMessage, to: tuple[str, ...]) -> SendResult:
-        config, sent = self._config, False
-        try:
-            with self._connect() as server:
-                if config.security == "starttls":
-                    server.starttls(context=self._tls())
-                if config.username and config.password is not None:
-                    server.login(config.username, config.password.get_secret_value())
-                server.mail(config.sender)
-                refused = [address for address in to if server.rcpt(address)[0] >= 400]
-                if len(refused) == len(to):
-                    return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail="rcpt")
-                sent = True
-                code, _ = server.data(mail.as_bytes())
-                return _of_code(code)
-        except smtplib.SMTPAuthenticationError as error:
-            return SendResult(Answer.RETRY, Cause.AUTH, detail=str(error.smtp_code))
-        except smtplib.SMTPResponseException as error:
-            return _of_code(error.smtp_code)
-        except (OSError, smtplib.SMTPException) as error:
-            if sent:
-                return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
-            return SendResult(Answer.RETRY, Cause.NETWORK, detail=type(error).__name__)
-
-    def _connect(self) -> smtplib.SMTP:
-        config = self._config
-        if config.security == "tls":
-            return smtplib.SMTP_SSL(
-                config.host, config.port, timeout=config.timeout_seconds, context=self._tls()
-            )
-        return smtplib.SMTP(config.host, config.port, timeout=config.timeout_seconds)
-
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._config.ca_file)
 
 
 _HTML = chat.Dialect(
@@ -160,15 +168,3 @@ def _report(message: Message) -> tuple[str, str]:
 
 def _token(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _of_code(code: int) -> SendResult:
-    if code < 400:
-        return chat.DONE
-    if code in {421, 450, 451, 452}:
-        return SendResult(Answer.RETRY, Cause.RATE if code == 450 else Cause.SERVER, detail=str(code))
-    if code in {530, 534, 535, 538}:
-        return SendResult(Answer.RETRY, Cause.AUTH, detail=str(code))
-    if code in {523, 552}:
-        return SendResult(Answer.PERMANENT, Cause.TOO_LARGE, detail=str(code))
-    return SendResult(Answer.RETRY if code < 500 else Answer.PERMANENT, Cause.REJECTED, detail=str(code))

@@ -1,4 +1,5 @@
-"""Subscribe messages of a WeChat mini program. One consent of the customer is one message: 43101 is a final no.
+"""Subscribe messages of a WeChat mini program. One consent of the customer is one message: 43101 says that none is
+left, or that it was withdrawn; that ends this message, and says nothing of the next.
 
 The access token is fetched with the app's secret and kept until shortly before it ends; the call that gives a "stable"
 token does not end the one that other programs of yours hold.
@@ -120,7 +121,7 @@ class WeChatChannel:
         if code in RATE:
             return SendResult(Answer.RETRY, Cause.RATE, detail=str(code))
         if code == REFUSED:
-            return SendResult(Answer.PERMANENT, Cause.OPTED_OUT, detail=str(code))
+            return SendResult(Answer.PERMANENT, Cause.NO_CONSENT, detail=str(code))
         cause = Cause.NO_CONTACT if code == NO_USER else Cause.REJECTED
         return SendResult(Answer.PERMANENT, cause, detail=str(code))
 

@@ -1,6 +1,7 @@
 """Discount codes of Shopify, GraphQL Admin API, with an access token that may write discounts.
 
-Everything is HTTP 200: what went wrong stands in `userErrors` or `errors`. Codes are unique in the shop; `TAKEN` is ours
+Everything is HTTP 200: what went wrong stands in `userErrors` or `errors`. Beside `errors` a null says nothing: the field may
+be there and could not be read. Codes are unique in the shop; `TAKEN` is ours
 where the discount's title carries our intent. The customer is named by a global id; other customer ids leave the code
 open to all, and single use guards it.
 """
@@ -92,10 +93,10 @@ class ShopifyCoupons:
         after: str | None = None
         while True:
             reply = await self._ask(LIST, {"after": after})
-            page = _data(reply).get("codeDiscountNodes") if isinstance(reply, Reply) and reply.ok else None
-            if not isinstance(page, dict):
+            page = _whole(reply).get("codeDiscountNodes")
+            if not isinstance(page, dict) or not isinstance(page.get("nodes"), list):
                 raise CouponsUnavailableError(self.name)
-            for node in page.get("nodes") or ():
+            for node in page["nodes"]:
                 discount = node.get("codeDiscount") or {}
                 for one in (discount.get("codes") or {}).get("nodes") or ():
                     if str(one.get("code", "")).upper().startswith(prefix):
@@ -104,13 +105,15 @@ class ShopifyCoupons:
             if not info.get("hasNextPage"):
                 return
             after = info.get("endCursor")
+            if not after:
+                raise CouponsUnavailableError(self.name)
 
     async def _title(self, code: str) -> tuple[bool, str | None]:
         """Whether the shop answered, and the title of the discount with this code."""
-        reply = await self._ask(LOOKUP, {"code": code})
-        if isinstance(reply, SendResult) or not reply.ok or "codeDiscountNodeByCode" not in _data(reply):
+        answer = _whole(await self._ask(LOOKUP, {"code": code}))
+        if "codeDiscountNodeByCode" not in answer:
             return False, None
-        node = _data(reply)["codeDiscountNodeByCode"]
+        node = answer["codeDiscountNodeByCode"]
         return True, str((node.get("codeDiscount") or {}).get("title", "")) if node else None
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> Reply | SendResult:
@@ -154,8 +157,17 @@ def _data(reply: Reply) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def _whole(reply: Reply | SendResult) -> Mapping[str, Any]:
+    """The data of an answer in which nothing went wrong; of any other none."""
+    if isinstance(reply, SendResult) or not reply.ok or reply.object().get("errors"):
+        return {}
+    return _data(reply)
+
+
 def _failure(reply: Reply) -> SendResult | None:
-    """A top-level error, in an answer with status 200."""
+    """A top-level error, in an answer with status 200. One from before the execution comes without `data`; with it, the work
+    may have been done.
+    """
     errors = reply.object().get("errors")
     if not errors:
         return None if _data(reply) else SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail="no_data")
@@ -165,7 +177,7 @@ def _failure(reply: Reply) -> SendResult | None:
         return SendResult(Answer.RETRY, Cause.RATE, _patience(reply), detail=code)
     if code in NOT_ALLOWED:
         return SendResult(Answer.RETRY, Cause.AUTH, detail=code)
-    if code == "INTERNAL_SERVER_ERROR":
+    if code == "INTERNAL_SERVER_ERROR" or "data" in reply.object():
         return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=code)
     return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=code or "errors")
 
