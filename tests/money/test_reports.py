@@ -185,5 +185,7 @@ def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
             healthy[0] = False
             assert not await heart.beat(MONDAY + 180_000)
             assert len(watcher.requests) == 2
+            healthy[0] = True
+            assert await heart.beat(MONDAY - HOUR), "the clock was set back: a silent hour would be an alarm"
 
     asyncio.run(run())
