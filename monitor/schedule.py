@@ -55,6 +55,9 @@ class Every(BaseTrigger):  # type: ignore[misc]
         wait = self._period + random.uniform(0, self._spread)
         return (previous or now) + timedelta(seconds=wait)
 
+    def __str__(self) -> str:
+        return f"every {self._period:g} s"
+
 
 class Schedule:
     def __init__(self, clock: Callable[[], int], uptime: Callable[[], float], metrics: Metrics) -> None:
