@@ -160,7 +160,7 @@ class Commands:
         except SecondPersonNeededError as error:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
         await self.opened.trust()
-        found = f"{books.at_shop} codes at the shop, {books.unknown_to_us} that we did not know"
+        found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:

@@ -91,6 +91,7 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
         approvers_of(settings),
         settings.notify.locale,
         lambda: ledger.rules.two_above,
+        lambda: ledger.rules.shadow,
     )
     pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)

@@ -29,6 +29,7 @@ from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents, View
 from monitor.intake import Intake
+from monitor.leaps import Leaps
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import OTHER_FEEDS, Metrics
 from monitor.minor import to_major
@@ -104,6 +105,7 @@ class Daemon:
         None  # holds the ledger where the store knows less than we do
     )
     retention: Retention | None = None
+    leaps: Leaps | None = None  # where the clock is the wall's
     listening: socket.socket | None = None
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -180,8 +182,10 @@ class Daemon:
         for claim in await self.loop.pipeline.ask(self.ledger.untold):  # given up since the checkpoint
             self.notifications.failed(claim.proposal.cause, self.clock())
         while True:
-            # What was under way when the store went away is due again when its lease ends.
-            started = await self.loop.pipeline.ask(lambda: self.delivery.run_once(self.clock()))
+            started = 0
+            if self._in_time(self.clock()):  # by a clock that is a year ahead all that waits has expired
+                # What was under way when the store went away is due again when its lease ends.
+                started = await self.loop.pipeline.ask(lambda: self.delivery.run_once(self.clock()))
             self.beat = self.uptime()
             if not started:
                 await asyncio.sleep(DELIVERY_PAUSE)
@@ -202,7 +206,8 @@ class Daemon:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
         engine, every = self.settings.engine, self.schedule.every
         if ticking:
-            every(engine.tick_seconds, "tick", self.tick)
+            self.leaps = Leaps()
+            every(engine.tick_seconds, "tick", self.keep_time)
         every(engine.checkpoint_seconds, "checkpoint", self.checkpoints.write, jitter=0.1)
         every(OBSERVE_SECONDS, "observe", self.observe)
         every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
@@ -253,6 +258,14 @@ class Daemon:
     async def tick(self, now: Instant) -> None:
         await self.stream.tick(now)
 
+    async def keep_time(self, now: Instant) -> None:
+        """A tick, unless the clock has just leapt ahead: then time stands until it is back or has stood for a while."""
+        if self._in_time(now):
+            await self.tick(now)
+
+    def _in_time(self, now: Instant) -> bool:
+        return self.leaps is None or self.leaps.believed(now, self.uptime())
+
     async def learn(self, lines: Sequence[bytes], now: Instant) -> None:
         """History: the engine learns from it, nothing is decided."""
         for decoded in self.loop.decoder.decode([Frame("batch", b"\n".join(lines))] if lines else []):
@@ -265,9 +278,9 @@ class Daemon:
         gauge = self.metrics.gauge
         now = self.clock()
         gauge("live_parcels").set(self.live_parcels)
-        gauge("stream_lag_seconds").set(
-            max(0.0, (now - self.loop.pipeline.now) / 1000) if self.loop.pipeline.now else 0
-        )
+        ahead = (now - self.loop.pipeline.now) / 1000 if self.loop.pipeline.now else 0.0
+        gauge("stream_lag_seconds").set(max(0.0, ahead))
+        gauge("clock_behind_seconds").set(max(0.0, -ahead))
         if self.checkpoints.written is not None:
             gauge("checkpoint_age_seconds").set(self.uptime() - self.checkpoints.written)
         gauge("table_load").set(self.engine.table_load)

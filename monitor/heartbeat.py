@@ -33,9 +33,11 @@ class Heartbeat:
     async def beat(self, now: Instant) -> bool:
         """Whether the watcher heard it now. A daemon whose loops stand still says nothing."""
         settings = self._settings()
-        if settings.heartbeat_url is None or now < self._due or not self._healthy():
+        every = 1000 * settings.heartbeat_seconds
+        early = 0 < self._due - now <= every  # more: the clock was set back
+        if settings.heartbeat_url is None or early or not self._healthy():
             return False
-        self._due = now + 1000 * settings.heartbeat_seconds - SLACK_MS
+        self._due = now + every - SLACK_MS
         reply = await self._http.request("GET", settings.heartbeat_url.get_secret_value())
         heard = not isinstance(reply, SendResult) and reply.ok
         if not heard:

@@ -78,6 +78,11 @@ CATALOGUE: Final = (
         "Entries that the stream keeps while the engine is behind its end, 0 otherwise.",
     ),
     Metric("gauge", "stream_lag_seconds", "How far the engine's clock is behind the wall clock."),
+    Metric(
+        "gauge",
+        "clock_behind_seconds",
+        "How far the wall clock is behind the engine's, whose time stands meanwhile.",
+    ),
     Metric("histogram", "batch_seconds", "Time to take one batch through decode, engine, policy and ledger."),
     Metric("histogram", "sweep_seconds", "Time of one slice of the sweep, place detectors included."),
     Metric("gauge", "live_parcels", "Parcels and orders that the engine follows."),

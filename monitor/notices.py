@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from detectors.findings import Instant
 from monitor.approvals import ask
 from monitor.incidents import Incidents, Transition
-from monitor.notifications import Notifications
+from monitor.notifications import Held, Notifications
 from monitor.notifications.proposals import Desk, propose
-from notifier.actions import Decided, Proposal
+from notifier.actions import Decided, Outcome, Proposal
 
 
 @dataclass(slots=True)
@@ -21,6 +21,7 @@ class Notices:
     approvers: tuple[str, ...] = ()  # channels that hear of what waits for a person
     locale: str = "zh-CN"
     two_above: Callable[[], int] = lambda: 0  # minor units; above it an approval takes two people
+    shadow: Callable[[], bool] = lambda: False  # nothing leaves
 
     def reload(self, desk: Desk, approvers: tuple[str, ...], locale: str) -> None:
         """For what is said from now on."""
@@ -28,7 +29,15 @@ class Notices:
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> list[Proposal]:
         self.notifications.observe(transitions)
-        return [propose(one, self.desk) for one in self.notifications.due(now, self.incidents.get)]
+        due = self.notifications.due(now, self.incidents.get, shadow=self.shadow())
+        return [propose(one, self.desk) for one in due]
+
+    def answered(self, decisions: Sequence[Decided], now: Instant) -> None:
+        """The ledger's answers to what `advance` proposed: to be told is not to be told of, where they are a no."""
+        for one in decisions:
+            if one.outcome is Outcome.SUPPRESSED:
+                without = self.notifications.shadowed if self.shadow() else self.notifications.refused
+                without(one.proposal.cause, Held(one.reason.value), now)
 
     def ask(self, decisions: Sequence[Decided], now: Instant) -> list[Proposal]:
         """What waits for a person's word, for the approvers' chats."""

@@ -43,6 +43,7 @@ class Notices(Protocol):
     """Turns transitions of incidents into alerts when they are due."""
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> Sequence[Proposal]: ...
+    def answered(self, decisions: Sequence[Decided], now: Instant) -> None: ...
     def ask(self, decisions: Sequence[Decided], now: Instant) -> Sequence[Proposal]: ...
 
 
@@ -108,7 +109,8 @@ class Pipeline:
         """Alerts that are due, as claims. Between what the notification log knows and its claim nobody may checkpoint."""
         if transitions:
             await self.sink.transitions(transitions)
-        await self._claim(self.notices.advance(transitions, now), now)
+        decided = await self._claim(self.notices.advance(transitions, now), now)
+        self.notices.answered(decided, now)
 
     async def _decide(
         self, findings: Iterable[Finding], facts: Mapping[str, OrderFacts], now: Instant

@@ -1,23 +1,62 @@
 """APScheduler's one seam: jobs by name and period, every missed run counted, none dropped silently.
 
 A job is handed the time at which it runs; what it did not do in a missed run it must be able to do in the next one
-(ticks, sweeps, checkpoints and reconciliation all can), so missed runs are merged into one.
+(ticks, sweeps, checkpoints and reconciliation all can), so missed runs are merged into one. How often it runs goes by a
+clock that nobody sets: after an hour back by the wall clock, none would run for an hour.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from monitor.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LoopTime(tzinfo):
+    """The zone in which it is as late as the event loop's clock says. APScheduler asks its zone what time it is, and takes
+    wall clock time from every other.
+    """
+
+    def fromutc(self, _wall: datetime) -> datetime:
+        return BEGINNING.replace(tzinfo=self) + timedelta(seconds=asyncio.get_running_loop().time())
+
+    def utcoffset(self, _at: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def dst(self, _at: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def tzname(self, _at: datetime | None) -> str:
+        return "loop time"
+
+
+class Every(BaseTrigger):  # type: ignore[misc]
+    """Each so many seconds of whatever zone the scheduler is in. APScheduler's own would convert, and so ask for the time,
+    where this one adds.
+    """
+
+    def __init__(self, seconds: float, jitter: float) -> None:
+        self._period = seconds
+        self._spread = jitter
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        wait = self._period + random.uniform(0, self._spread)
+        return (previous or now) + timedelta(seconds=wait)
+
+    def __str__(self) -> str:
+        return f"every {self._period:g} s"
 
 
 class Schedule:
@@ -30,7 +69,7 @@ class Schedule:
         self._last: dict[str, float] = {}
         self._skipped: dict[str, int] = {}  # since the last run, and counted already
         self._scheduler = AsyncIOScheduler(
-            timezone=UTC,
+            timezone=LoopTime(),
             # One run at a time, late runs merged into one, and never dropped for being late.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
@@ -46,9 +85,7 @@ class Schedule:
         self._metrics.counter("schedule_missed").labels(job=name)
         self._metrics.counter("schedule_failed").labels(job=name)
         self._periods[name] = seconds
-        # Its own clock, not ours: how fast our time goes does not change how often a job runs.
-        trigger = IntervalTrigger(seconds=seconds, timezone=UTC, jitter=seconds * jitter or None)
-        self._scheduler.add_job(self._run, trigger, args=(name, job), id=name)
+        self._scheduler.add_job(self._run, Every(seconds, seconds * jitter), args=(name, job), id=name)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -189,7 +189,7 @@ class Delivery:
         except StoreError:
             raise
         except TemplateProblemError as error:
-            return Verdict("failed", Reason.CHANNEL_REJECTED, detail=str(error)[:200]), None
+            return await self._give_up(entry, Reason.CHANNEL_REJECTED, str(error)[:200], now), None
         except Exception as error:  # noqa: BLE001 -- poison must not stop the others; it is told, counted and ends
             tell("delivery.crashed", error, action=entry.action_id, channel=entry.proposal.channel)
             due = now + self._rules.backoff.after(entry.action_id, entry.crashes + 1)

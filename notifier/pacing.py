@@ -15,6 +15,7 @@ HOUR: Final = 3_600_000
 BEFORE: Final = 10 * SECOND  # clocks differ, and others start early
 CROWDED: Final = 45 * SECOND
 SPREAD: Final = 45 * SECOND
+SET_BACK: Final = 60 * SECOND  # less is an attempt that took long before it asked
 MOST_SLOTS: Final = 100_000
 
 
@@ -44,6 +45,7 @@ class Pacer:
     """
 
     limits: Limits
+    _seen: Instant = -(10**9)  # the latest time that anybody came with
     _last: Instant = -(10**9)  # when something last went
     _next: Instant = 0  # the first slot that is not given away
     _rests_until: Instant = 0
@@ -52,6 +54,9 @@ class Pacer:
 
     def slot(self, entry: str, now: Instant) -> Instant:
         """`now` where the entry may go; otherwise when to come back. Slots that passed unused are not saved up."""
+        if now < self._seen - SET_BACK:
+            self._follow(now)
+        self._seen = max(self._seen, now)
         if (calm := _calm(self.limits.crowded_minutes, entry, now)) > now:
             return calm
         given, spacing = self._slots.pop(entry, None), self._spacing()
@@ -79,6 +84,17 @@ class Pacer:
 
     def answered(self) -> None:
         self._failures = 0
+
+    def _follow(self, now: Instant) -> None:
+        """What lies ahead by a clock that was set back would shut the channel until it comes: it moves with the clock."""
+        back = self._seen - now
+        self._last, self._next, self._rests_until = (
+            self._last - back,
+            self._next - back,
+            self._rests_until - back,
+        )
+        self._slots = {entry: given - back for entry, given in self._slots.items()}
+        self._seen = now
 
     def _spacing(self) -> int:
         spacings = [0.0]

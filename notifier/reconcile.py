@@ -1,8 +1,9 @@
 """Asking the shop what it has: after a restore before anything is spent, and each night for the books.
 
 After a restore the ledger may have forgotten coupons that were paid. Their codes are at the shop and nowhere here; they
-are kept, and the claim that comes again (the engine replays from its checkpoint) finds its own code among them: it is
-done, its money is counted, and the words about it are `unknown` rather than sent twice.
+are kept, and the claim that comes again (the engine replays from its checkpoint) finds its own code among them, on hold
+as well: it is done, its money is counted, and the words about it are `unknown` rather than sent twice. So is a claim that
+was there before the shop was asked (it came again on hold, or the copy is from before its sending) and never attempted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from notifier.store import Store
 SYSTEM: Final = "forestall"
 BATCH: Final = 500
 GONE: Final = frozenset({"failed", "none"})
+UNASKED: Final = frozenset({"held", "pending"})
 DAY_MS: Final = 86_400_000
 ASKED_FOR_MS: Final = 3 * DAY_MS
 WORD: Final[Mapping[Trace, str]] = {
@@ -38,6 +40,7 @@ class Books:
     unknown_to_us: int  # codes at the shop that no claim has
     missing: tuple[str, ...]  # actions: done here, not at the shop
     unpaid: tuple[str, ...]  # actions: at the shop, but given up or refused here
+    found: tuple[str, ...] = ()  # actions: at the shop before we ever asked for them; done now
 
 
 class Reconciler:
@@ -56,16 +59,17 @@ class Reconciler:
         self._coupons = coupons
         self._channels = channels
         self._known = script("known")
+        self._found = script("found")
 
     async def shop(self, now: Instant) -> Books:
-        """Compares all codes, and keeps those that we do not know. Raises `CouponsUnavailableError` where a shop does
-        not list them all: then nothing may be released.
+        """Compares all codes, keeps those that we do not know, and closes claims whose code is there already. Raises
+        `CouponsUnavailableError` where a shop does not list them all: then nothing may be released.
         """
         at_shop: dict[str, set[str]] = {}
         for name, provider in self._coupons.items():
             at_shop[name] = {code async for code in provider.codes(PREFIX, now)}
         ours: set[str] = set()
-        missing, unpaid = [], []
+        missing, unpaid, found = [], [], []
         async for claim in self._ledger.all():
             if claim.proposal.kind is not ActionKind.COUPON or claim.coupon_code is None:
                 continue
@@ -76,7 +80,9 @@ class Reconciler:
             )  # sent since we asked: it cannot be in the list
             if claim.state == "done" and not there and settled and not _over(claim, now):
                 missing.append(claim.action_id)
-            if there and (claim.state in GONE or claim.outcome is not Outcome.SEND):
+            if there and claim.state in UNASKED and await self._is_found(claim, now):
+                found.append(claim.action_id)
+            elif there and (claim.state in GONE or claim.outcome is not Outcome.SEND):
                 unpaid.append(claim.action_id)
         strange = sorted(set().union(*at_shop.values()) - ours) if at_shop else []
         for start in range(0, len(strange), BATCH):
@@ -90,7 +96,20 @@ class Reconciler:
                 *strange[start : start + BATCH],
             )
         total = sum(len(codes) for codes in at_shop.values())
-        return Books(total, len(strange), tuple(missing), tuple(unpaid))
+        return Books(total, len(strange), tuple(missing), tuple(unpaid), tuple(found))
+
+    async def _is_found(self, claim: Claim, now: Instant) -> bool:
+        return bool(
+            await self._store.script(
+                self._found,
+                [self._ledger.key()],
+                claim.action_id,
+                now,
+                SYSTEM,
+                "at the shop already",
+                "reconcile",
+            )
+        )
 
     async def unknowns(self, now: Instant, *, older_ms: int = 60_000) -> dict[str, int]:
         """Asks the provider about every `unknown` that is old enough: done, failed, sent again where it certainly was

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
 
@@ -69,3 +70,31 @@ async def test_a_job_that_raises_is_counted_and_runs_again() -> None:
     schedule.every(0.01, "job", fails_once)
     await runs(schedule, queue, 2)
     assert count(metrics, "schedule_failed", "job") >= 1
+
+
+@pytest.mark.parametrize("leap", [timedelta(hours=-1), timedelta(days=365), timedelta(days=-365)], ids=str)
+async def test_a_wall_clock_that_is_set_neither_stops_a_job_nor_makes_it_late(
+    leap: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year ahead is three thousand million runs of this job: looking them up would take the daemon's memory."""
+    moved = [timedelta(0)]
+
+    class Wall(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.fromtimestamp((datetime.now().astimezone() + moved[0]).timestamp(), tz)
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics(process=False)
+    schedule = scheduled(metrics, 0.01)
+    schedule.every(0.01, "tick", queue.put)
+    schedule.start()
+    try:
+        async with asyncio.timeout(20):
+            await queue.get()
+            moved[0] = leap
+            assert [await queue.get() for _ in range(5)] == [1_000] * 5
+    finally:
+        schedule.stop()
+    assert count(metrics, "schedule_missed", "tick") == 0

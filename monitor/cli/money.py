@@ -174,6 +174,8 @@ def reconcile(config: Config = None) -> None:
     except CouponsUnavailableError as error:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
+    if found.found:
+        say(f"{len(found.found)} claims were there before we asked: done, their words unknown")
     say(
         f"unknown sends: {unknowns['done']} done, {unknowns['failed']} not delivered, {unknowns['retry']} sent again, "
         f"{unknowns['unknown']} without an answer"

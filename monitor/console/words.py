@@ -157,6 +157,8 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "heard_again": ("不再静音", "heard again"),
     "note": ("备注", "note"),
     "waiting": ("等待合并", "waits for its group"),
+    "kill_switch": ("紧急停发开启", "the kill switch is on"),
+    "shadow": ("影子模式：只记录不发送", "shadow mode: recorded, not sent"),
     "ended_untold": ("通知前已结束", "over before anybody was told"),
     "not_resolved_wanted": ("该路由不发恢复", "the route sends no endings"),
     "rate": ("等待机器人限额", "waits for the robot's limit"),

@@ -39,7 +39,8 @@ class _Room:
 class Notifications:
     """Wiring, once a tick after `Incidents.advance`: `observe(transitions)`, then `due(now, incidents.get)`; each
     notification becomes a proposal (`monitor.notifications.proposals`) and so a claim under its `key`, which is the
-    same after a crash and a replay. `failed(key)` when delivery gave a message up: it is said again at the group's
+    same after a crash and a replay. What the ledger answers with a no goes back before the next `due`: `refused(key)`, or
+    `shadowed(key)` in shadow mode. `failed(key)` when delivery gave a message up: it is said again at the group's
     next interval. `per_minute` by receiver from the channels' own limits; `acknowledging` are the receivers that can be
     told quietly that somebody has it.
     """
@@ -57,6 +58,7 @@ class Notifications:
         self._sent: dict[str, deque[Instant]] = {}
         self._digested: dict[str, Instant] = {}
         self._keys: dict[str, list[GroupKey]] = {}
+        self._undo: dict[str, list[tuple[GroupKey, Group]]] = {}  # the groups of the last `due`, before it
         self._held: dict[str, tuple[Instant, Held]] = {}
         self.held_counts: dict[Held, int] = dict.fromkeys(Held, 0)
         self._per_minute = dict(per_minute or {})
@@ -80,10 +82,14 @@ class Notifications:
             elif change.old is Phase.FIRING:
                 self._changed(change)
 
-    def due(self, now: Instant, lookup: Lookup) -> list[Notification]:
+    def due(self, now: Instant, lookup: Lookup, *, shadow: bool = False) -> list[Notification]:
+        """`shadow`: nothing of it will leave. What was told to nobody there is told anew when it ends."""
         waiting: dict[str, list[GroupKey]] = {}
+        self._undo = {}
         for key, group in self._groups.items():
             if group.next_flush <= now:
+                if group.shadow and not shadow:
+                    group.surface()
                 waiting.setdefault(key[0], []).append(key)
         out: list[Notification] = []
         for receiver in sorted(waiting):
@@ -105,6 +111,29 @@ class Notifications:
                     group.next_flush, now + 1000 * self._route(group_key).group_interval_seconds
                 )
         return bool(groups)
+
+    def refused(self, key: str, why: Held, now: Instant) -> None:
+        """The ledger's no to a message of the last `due`: its groups are as they were before, ends that are yet to be told
+        included, and try again at the next interval, under another key.
+        """
+        self._keys.pop(key, None)
+        for group_key, was in self._undo.pop(key, []):
+            told = was.told or Told()
+            was.told = replace(told, attempt=told.attempt + 1)
+            was.next_flush = now + 1000 * self._route(group_key).group_interval_seconds
+            self._groups[group_key] = was
+            for name in (*was.members, *was.over):
+                self._groups_of.setdefault(name, {})[group_key] = None
+                self._hold(name, why, now)
+
+    def shadowed(self, key: str, why: Held, now: Instant) -> None:
+        """Decided in shadow mode, so that it shows who would be told when: nobody was."""
+        for group_key, was in self._undo.pop(key, []):
+            group = self._groups.get(group_key)
+            if group is not None and not group.shadow:
+                group.shadow, group.heard = True, was.told
+            for name in (*was.members, *was.over):
+                self._hold(name, why, now)
 
     def why_not(self, incident_id: str) -> tuple[Instant, Held] | None:
         """Why nobody heard of this incident when somebody last could have."""
@@ -277,6 +306,7 @@ class Notifications:
         return [*out, self._send(rest, whole, now)]
 
     def _send(self, ready: list[Ready], notification: Notification, now: Instant) -> Notification:
+        self._undo[notification.key] = [(one.key, one.group.copy()) for one in ready]
         for one in ready:
             one.group.before, one.group.told = one.group.told, one.told
             self._settle(one.key, one.group, self._route(one.key), now)

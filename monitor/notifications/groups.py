@@ -28,6 +28,8 @@ class Group:
     taken: bool = False
     told: Told | None = None
     before: Told | None = None  # to go back to when the message could not be delivered
+    shadow: bool = False  # what was told since `heard` was told to nobody
+    heard: Told | None = None
 
     def plain(self) -> dict[str, Any]:
         return {
@@ -35,14 +37,15 @@ class Group:
             "members": list(self.members),
             "over": [msgspec.to_builtins(view) for view in self.over.values()],
             "flags": [self.grew, self.woke, self.taken],
-            "told": [told.plain() if told else None for told in (self.told, self.before)],
+            "told": [told.plain() if told else None for told in (self.told, self.before, self.heard)],
+            "shadow": self.shadow,
         }
 
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> Group:
         over = [msgspec.convert(view, View) for view in plain["over"]]
         opened_at, next_flush = plain["times"]
-        told, before = (Told.of_plain(entry) if entry else None for entry in plain["told"])
+        told, before, *heard = (Told.of_plain(entry) if entry else None for entry in plain["told"])
         return cls(
             opened_at,
             next_flush,
@@ -53,7 +56,19 @@ class Group:
             taken=any(plain["flags"][2:]),  # absent in checkpoints of before
             told=told,
             before=before,
+            shadow=plain.get("shadow", False),  # absent likewise
+            heard=heard[0] if heard else None,
         )
+
+    def copy(self) -> Group:
+        return replace(self, members=dict(self.members), over=dict(self.over))
+
+    def surface(self) -> None:
+        """Out of the shadow: what is known as told is what somebody heard. The number goes on, so no key comes twice."""
+        if self.shadow and self.told is not None:
+            heard = self.heard or Told()
+            self.told = replace(heard, sequence=self.told.sequence, attempt=self.told.attempt + 1)
+        self.shadow, self.heard = False, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Held(StrEnum):
     NOT_RESOLVED_WANTED = "not_resolved_wanted"  # the route does not send endings
     RATE = "rate"  # waits for the receiver's next free minute
     NO_ROUTE = "no_route"
+    KILL_SWITCH = "kill_switch"  # said once it is off
+    SHADOW = "shadow"  # said once the shop goes live
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,18 @@ local function capped(q, name, limit, yearly, names)
   return recent >= limit or (yearly and year >= yearly)
 end
 
+-- Every cap is looked at, though one says no: what was given counts in all of them.
+local function over_cap(q, names)
+  if not q.capped then return nil end
+  local reason
+  if capped(q, key(all.space, 'cap:' .. q.cid), all.cap, all.yearly, names) then reason = 'customer_cap' end
+  for _, hash in ipairs(q.contacts or {}) do
+    local limit = string.sub(hash, 1, 2) == 'a:' and all.address_cap or all.contact_cap
+    if capped(q, key(all.space, 'contact-cap:' .. hash), limit, nil, names) then reason = reason or 'contact_cap' end
+  end
+  return reason
+end
+
 local OFFER = {no_consent = true, opted_out = true, no_rule = true, budget_day = true, budget_hour = true,
   budget_incident = true, budget_tenant = true, budget_customer = true, coupon_failed = true, channel_rejected = true,
   expired = true}
@@ -111,8 +123,18 @@ local function refused(q)
   return nil
 end
 
+-- A coupon of which the shop told us: no reason undoes it, and it counts.
+local function given(q, one)
+  over_cap(q, one.caps)
+  if q.amount > 0 then
+    one.paid = key(all.space, 'paid:' .. q.cause)
+    one.budgets = budgets_of(q)
+  end
+end
+
 -- All that can say no, cheapest and hardest first; `one` collects what the writes need.
 local function no(q, one)
+  if one.recovered then return given(q, one) end
   if switches[1] then return 'kill_switch' end
   if not one.customer then return nil end
   if q.cid and (q.words or q.amount > 0) then
@@ -121,23 +143,17 @@ local function no(q, one)
   end
   if q.amount > 0 then
     one.paid = key(all.space, 'paid:' .. q.cause)
-    local given = paid_to(one.paid)
-    if given and given ~= q.id then return 'already_compensated' end
+    local other = paid_to(one.paid)
+    if other and other ~= q.id then return 'already_compensated' end
   end
-  if q.capped then
-    if capped(q, key(all.space, 'cap:' .. q.cid), all.cap, all.yearly, one.caps) then return 'customer_cap' end
-    for _, hash in ipairs(q.contacts or {}) do
-      local limit = string.sub(hash, 1, 2) == 'a:' and all.address_cap or all.contact_cap
-      if capped(q, key(all.space, 'contact-cap:' .. hash), limit, nil, one.caps) then return 'contact_cap' end
-    end
-  end
-  local reason
+  local reason = over_cap(q, one.caps)
+  if reason then return reason end
   reason, one.waits, one.template = dependency(q, one.dep)
   if reason then return reason end
   if q.arm == 'holdout' then return 'holdout' end
   if q.amount > 0 then
     one.budgets = budgets_of(q)
-    if not one.recovered then return over_budget(q, one.budgets) end
+    return over_budget(q, one.budgets)
   end
   return nil
 end
@@ -148,7 +164,9 @@ local function breaks()
     local got = redis.call('HMGET', key('rate'), 'minute', 'n', 'usual')
     local this = math.floor(now / 60000)
     minute = {at = tonumber(got[1] or this), n = tonumber(got[2] or '0'), usual = tonumber(got[3] or '0')}
-    if this > minute.at then
+    if this < minute.at then -- the clock went back: a minute that lies ahead would be counted in until it comes
+      minute.at, minute.n = this, 0
+    elseif this > minute.at then
       minute.usual = (minute.usual * 0.98 + minute.n * 0.02) * math.pow(0.98, math.min(this - minute.at - 1, 10000))
       minute.at, minute.n = this, 0
     end
@@ -159,7 +177,8 @@ end
 
 local function outcome_of(q, one)
   local reason = no(q, one)
-  local broken = not reason and one.customer and breaks()
+  local known = one.recovered or (one.dep and one.dep.recovered)
+  local broken = not reason and not known and one.customer and breaks()
   if reason then return 'suppressed', reason end
   if broken and not all.shadow and not switches[3] then
     switches[3] = tostring(now)
@@ -167,6 +186,8 @@ local function outcome_of(q, one)
     entries[#entries + 1] = {at = now, event = 'breaker', why = 'decisions a minute', n = minute.n}
   end
   if all.shadow then return 'suppressed', 'shadow' end
+  -- Done already, and its words said or not: nothing is spent or sent, so there is nothing to hold.
+  if known then return 'send', 'ok' end
   if one.customer and switches[2] then return 'held', 'hold' end
   if one.customer and switches[3] then return 'held', 'breaker' end
   if all.approval > 0 and q.amount > all.approval then return 'held', 'needs_approval' end

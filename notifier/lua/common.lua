@@ -6,7 +6,7 @@
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
 --   began, said  when the last attempt began, and what its text is known by (`notifier.said`)
 --   part         how many of its messages are sent, where it takes several
---   money, cur, budgets, caps, group, comp  what is reserved, and where
+--   money, cur, budgets, caps, group, comp  what is reserved, and where; freed: the caps that it had until it was given up
 --   who, cid     the customer, and the pseudonym under which other keys know them
 -- Fields without a value are absent. Claims have no expiry of their own: `retire` takes them with their money out of the
 -- counters, so that counters are the sum of the claims there are, at any age.
@@ -75,7 +75,7 @@ local function lower(names, money)
   end
 end
 
--- Money and caps go back: nothing was given, and nothing was said.
+-- Money and caps go back: nothing was given, and nothing was said. Which caps stays known, for words that are said after all.
 local function release(id)
   local got = redis.call('HMGET', action(id), 'money', 'budgets', 'caps', 'group', 'comp')
   local money = tonumber(got[1] or '0')
@@ -84,11 +84,38 @@ local function release(id)
     if redis.call('HINCRBY', name, '#' .. got[4], -1) <= 0 then redis.call('HDEL', name, '#' .. got[4], '@' .. got[4]) end
   end
   if got[5] and got[5] ~= '' and redis.call('GET', got[5]) == id then redis.call('DEL', got[5]) end
+  if got[3] and got[3] ~= '' then redis.call('HSET', action(id), 'freed', got[3]) end
   redis.call('HSET', action(id), 'money', 0, 'budgets', '', 'caps', '', 'comp', '')
 end
 
--- What waits for `id`, now that it is done or will never be: words without the offer, or nothing.
-local function settle(id, done, now)
+-- The caps that went back are taken again.
+local function take_caps(id, now)
+  local got = redis.call('HMGET', action(id), 'freed', 'group')
+  for name in string.gmatch(got[1] or '', '%S+') do
+    redis.call('HINCRBY', name, '#' .. got[2], 1)
+    redis.call('HSETNX', name, '@' .. got[2], now)
+    redis.call('PEXPIRE', name, KEEP)
+  end
+  redis.call('HSET', action(id), 'caps', got[1] or '', 'freed', '')
+end
+
+-- Words whose offer will never come: without it, or not at all. `from` is the state that they leave.
+local settle
+local function go_alone(id, lane, from, due, fallback, now)
+  if fallback and fallback ~= '' then
+    redis.call('HSET', action(id), 'tpl', fallback)
+    enter(id, lane, from, 'pending', due)
+    return
+  end
+  enter(id, lane, from, 'failed', 0)
+  redis.call('HSET', action(id), 'why', 'dependency')
+  release(id)
+  audit({at = now, id = id, event = 'failed', reason = 'dependency'})
+  settle(id, false, now)
+end
+
+-- What waits for `id`, now that it is done or will never be.
+function settle(id, done, now)
   local deps = redis.call('HGET', action(id), 'deps')
   for dep in string.gmatch(deps or '', '%S+') do
     local got = redis.call('HMGET', action(dep), 'state', 'lane', 'nb', 'fb')
@@ -96,15 +123,8 @@ local function settle(id, done, now)
       local due = math.max(now, tonumber(got[3] or '0'))
       if done then
         enter(dep, got[2], 'waiting', 'pending', due)
-      elseif got[4] and got[4] ~= '' then
-        redis.call('HSET', action(dep), 'tpl', got[4])
-        enter(dep, got[2], 'waiting', 'pending', due)
       else
-        enter(dep, got[2], 'waiting', 'failed', 0)
-        redis.call('HSET', action(dep), 'why', 'dependency')
-        release(dep)
-        audit({at = now, id = dep, event = 'failed', reason = 'dependency'})
-        settle(dep, false, now)
+        go_alone(dep, got[2], 'waiting', due, got[4], now)
       end
     end
   end

@@ -6,14 +6,20 @@ if not got[1] then return 'absent' end
 if got[1] ~= 'held' then return 'not_held' end
 if ARGV[7] ~= '' and got[2] ~= ARGV[7] then return 'other_reason' end
 
+local GONE = {failed = true, none = true}
 local function put(which, decision, reason)
-  local one = redis.call('HMGET', action(which), 'outcome', 'lane', 'nb', 'dep')
+  local one = redis.call('HMGET', action(which), 'outcome', 'lane', 'nb', 'dep', 'fb')
   if one[1] ~= 'held' then return end
+  local due = math.max(now, tonumber(one[3] or '0'))
   redis.call('HSET', action(which), 'outcome', decision, 'reason', reason)
   if decision == 'send' then
-    local dep = one[4] and one[4] ~= '' and redis.call('HGET', action(one[4]), 'state')
-    local state = (dep and dep ~= 'done') and 'waiting' or 'pending'
-    enter(which, one[2], 'held', state, math.max(now, tonumber(one[3] or '0')))
+    local waits = one[4] and one[4] ~= ''
+    local dep = waits and redis.call('HGET', action(one[4]), 'state')
+    if waits and (not dep or GONE[dep]) then -- it was given up or refused meanwhile, and will not come to wake these
+      go_alone(which, one[2], 'held', due, one[5], now)
+    else
+      enter(which, one[2], 'held', (waits and dep ~= 'done') and 'waiting' or 'pending', due)
+    end
   else
     enter(which, one[2], 'held', 'none', 0)
     release(which)
@@ -47,4 +53,5 @@ local decision, reason = 'send', 'ok'
 if word == 'reject' then decision, reason = 'suppressed', 'rejected' elseif expired then decision, reason = 'suppressed', 'expired' end
 put(id, decision, reason)
 for dep in string.gmatch(got[7] or '', '%S+') do put(dep, decision, reason) end
+if decision == 'suppressed' then settle(id, false, now) end -- words that were approved before
 return expired and word == 'approve' and 'expired' or 'done'

@@ -249,6 +249,8 @@ async def test_a_list_is_read_no_more_often_than_it_should_be(store: Store, desk
         assert len(server.requests) == 2
         await runner.run(NOW + 600_000)
         assert len(server.requests) == 3
+        await runner.run(NOW - HOUR)  # the clock was set back
+        assert len(server.requests) == 4
 
 
 def test_every_wrong_poller_is_told_with_its_place() -> None:
@@ -296,3 +298,15 @@ def test_back_off_doubles_up_to_an_hour_and_ends_with_a_good_answer() -> None:
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
     backoff.worked()
     assert backoff.open(0)
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
+    """What was said to wait for a minute would wait for as long as the clock went back."""
+    backoff, plan = Backoff(), Plan(each_ms=30 * 60_000)
+    backoff.failed(NOW + HOUR, None)
+    assert not backoff.open(NOW + HOUR)
+    assert backoff.open(NOW)
+    quiet = [Quiet("YT1", "yto", "kuaidi100", 86_400_000)]
+    plan.note(["YT1"], NOW + HOUR)
+    assert plan.due(quiet, NOW + HOUR, 9) == []
+    assert plan.due(quiet, NOW, 9) == quiet

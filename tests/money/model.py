@@ -102,6 +102,13 @@ class Model:
             if not groups[_group(one.proposal)][1]:
                 del groups[_group(one.proposal)]
 
+    def again(self, action_id: str, now: int) -> None:
+        """Words that were given up are to be said after all, and count again."""
+        one = self.kept[action_id]
+        one.dead, one.capped = False, True
+        groups = self.caps.setdefault(str(one.proposal.customer_id), {})
+        groups.setdefault(_group(one.proposal), [now, 0])[1] += 1
+
     def word(self, action_id: str, word: str, now: int, only: Reason | None = None) -> str:
         one = self.kept[action_id]
         if one.outcome is not Outcome.HELD:

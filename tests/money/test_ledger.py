@@ -307,6 +307,20 @@ def test_a_detector_gone_mad_trips_the_breaker_and_a_person_lets_go(valkey: Valk
     with_ledger(valkey, prefix, story, rules)
 
 
+def test_a_minute_that_lies_ahead_of_a_clock_set_back_is_over(valkey: Valkey, prefix: str) -> None:
+    """It would be counted in until it comes, and trip the breaker on a shop that decides once in ten minutes."""
+
+    async def story(ledger: Ledger) -> set[Reason]:
+        ahead = await ledger.claim_all([message("c-0", "0")], NOW + 365 * DAY)
+        moments = [NOW + number * 600_000 for number in range(1, 15)]
+        later = [await ledger.claim(message(f"c-{at}", "1"), at) for at in moments]
+        mad = await ledger.claim_all([message(f"d-{n}", "1") for n in range(15)], moments[-1])
+        assert Reason.BREAKER in reasons(mad), "and it still counts"
+        return set(reasons([*ahead, *later]))
+
+    assert with_ledger(valkey, prefix, story, replace(OPEN, breaker=10)) == {Reason.OK}
+
+
 def test_the_usual_rate_of_a_large_shop_is_not_madness(valkey: Valkey, prefix: str) -> None:
     rules = replace(OPEN, breaker=10, breaker_factor=10)
 

@@ -31,6 +31,28 @@ def test_slots_are_even_and_kept() -> None:
     assert pacer.slot("c", 6000) >= 60_000
 
 
+@pytest.mark.parametrize("back", [HOUR, 365 * 24 * HOUR])
+def test_a_clock_that_is_set_back_shuts_no_channel(back: int) -> None:
+    for limits in (Limits(), Limits(per_second=1), Limits(per_minute=20)):
+        pacer = Pacer(limits)
+        assert pacer.slot("a", NOW + back) == NOW + back
+        assert pacer.slot("b", NOW) - NOW <= 3_000, "a spacing after the last one, as ever"
+        assert pacer.slot("b", NOW + 3_000) == NOW + 3_000
+
+
+def test_a_rest_lasts_as_long_as_it_was_to_last_though_the_clock_is_set_back() -> None:
+    pacer = Pacer(Limits(per_second=1))
+    pacer.slot("a", NOW + HOUR)
+    pacer.rest(NOW + HOUR + 600_000)
+    assert pacer.slot("b", NOW) == NOW + 600_000
+
+
+def test_an_attempt_that_took_long_before_it_asked_is_no_clock_that_was_set_back() -> None:
+    pacer = Pacer(Limits(per_minute=20))
+    assert pacer.slot("a", NOW) == NOW
+    assert pacer.slot("b", NOW - 50_000) == NOW + 3_000
+
+
 @pytest.mark.parametrize("minute", [0, 30])
 def test_a_crowded_minute_is_kept_clear_of_and_who_waited_comes_apart(minute: int) -> None:
     """From ten seconds before to three quarters of a minute after; nobody waits longer than a minute and a half."""

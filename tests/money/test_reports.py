@@ -145,8 +145,8 @@ def test_what_waits_for_approval_is_told_once_an_hour_with_buttons(valkey: Valke
         async with Store(valkey.url, prefix) as store:
             ledger = Ledger(store, IDENTITY, replace(OPEN, approval_above=400))
             await ledger.open(None, MONDAY)
-            (gift,) = await ledger.claim_all([coupon()], MONDAY)
-            assert gift.outcome is Outcome.HELD
+            (gift, words_of_it) = await ledger.claim_all(apology(), MONDAY)
+            assert (gift.outcome, words_of_it.outcome) == (Outcome.HELD, Outcome.HELD)
             reports = Reports(
                 lambda: (settings, "Asia/Shanghai", "p1"),
                 ledger,
@@ -160,7 +160,7 @@ def test_what_waits_for_approval_is_told_once_an_hour_with_buttons(valkey: Valke
             assert [await reports.run(MONDAY + wait) for wait in (1, HOUR // 2, HOUR + 1)] == [1, 0, 1]
             claims = [claim async for claim in ledger.all() if claim.proposal.template == "ops/report"]
             text = ops_message(claims[0].proposal.variables, key="k", locale="en")
-            approve, reject = text.buttons
+            approve, reject = text.buttons  # of the words none: they are decided with their coupon
             assert (approve.label, reject.label) == (
                 f"Approve {gift.proposal.action_id}",
                 f"Reject {gift.proposal.action_id}",
@@ -185,5 +185,7 @@ def test_the_sign_of_life_is_given_while_all_is_well_and_only_then() -> None:
             healthy[0] = False
             assert not await heart.beat(MONDAY + 180_000)
             assert len(watcher.requests) == 2
+            healthy[0] = True
+            assert await heart.beat(MONDAY - HOUR), "the clock was set back: a silent hour would be an alarm"
 
     asyncio.run(run())

@@ -109,11 +109,16 @@ class Story(RuleBasedStateMachine):
         """Nothing may be left that nobody will ever send: with all doors open, all that is due goes or is given up."""
         await self.ledger.revive(ANNA, self.now)
         await self.ledger.release(ANNA, self.now)
+        for claim in await self.ledger.held():  # the words with a yes, some of their coupons with a no
+            refused = claim.coupon_code is not None and claim.action_id < "A8"
+            await (self.ledger.reject if refused else self.ledger.approve)(claim.action_id, ANNA, self.now)
         for _ in range(4):
             self.now += DAY
             await self._deliver()
         counts = await self.ledger.counts()
-        assert not {"pending", "sending"} & {state for state, number in counts.items() if number}, counts
+        assert not {"pending", "sending", "waiting", "held"} & {
+            state for state, number in counts.items() if number
+        }, counts
 
     # What happens
 
@@ -190,6 +195,14 @@ class Story(RuleBasedStateMachine):
         action = held[pick % len(held)]
         decide = self.ledger.approve if word == "approve" else self.ledger.reject
         assert self.run(decide(action, ANNA, self.now)) == self.model.word(action, word, self.now)
+
+    @precondition(lambda self: any(one.dead and not one.proposal.amount for one in self.model.kept.values()))
+    @rule(pick=st.integers(0, 99))
+    def a_person_sends_again_what_failed(self, pick: int) -> None:
+        given_up = sorted(key for key, one in self.model.kept.items() if one.dead and not one.proposal.amount)
+        action = given_up[pick % len(given_up)]
+        assert self.run(self.ledger.resolve(action, "retry", ANNA, self.now))
+        self.model.again(action, self.now)
 
     @rule(on=st.booleans())
     def the_kill_switch_is_turned(self, on: bool) -> None:

@@ -84,20 +84,23 @@ class Backoff:
 
     until: int = 0
     failures: int = 0
+    wait: int = 0  # how long until then, when it was said
     _first: int = field(default=60_000)
     _longest: int = field(default=3_600_000)
 
     def failed(self, now: int, again: float | None) -> None:
         own = min(self._first << min(self.failures, 10), self._longest)
         self.failures += 1
-        self.until = now + max(own, int((again or 0) * 1000))
+        self.wait = max(own, int((again or 0) * 1000))
+        self.until = now + self.wait
 
     def worked(self) -> None:
         self.failures = 0
         self.until = 0
 
     def open(self, now: int) -> bool:
-        return now >= self.until
+        """Also where it would be longer than was said: the clock was set back."""
+        return not 0 < self.until - now <= self.wait
 
 
 def carriers_of(table: Mapping[str, str]) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Plan:
 
     def _open(self, number: str, now: int) -> bool:
         known = self.asked.get(number)
-        return known is None or now >= known.next_at
+        return known is None or not 0 < known.next_at - now <= known.wait_ms  # more: the clock was set back
 
     def note(self, numbers: Sequence[str], now: int) -> None:
         for number in numbers:
@@ -96,7 +96,7 @@ class Runner:
             if await self._mine(one.name, now):
                 await self._reconcile(one, now)
         for other in self._lists:
-            due = now - self._last.get(other.name, 0) >= other.every_ms
+            due = not 0 <= now - self._last.get(other.name, -other.every_ms) < other.every_ms
             if due and await self._mine(other.name, now):
                 await self._read(other, now)
 
