@@ -8,6 +8,7 @@ counted and said.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 MOST_RAW_BYTES: Final = 65_536
 KEEP: Final = 100_000
 NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
+AT_ONCE: Final = 100  # letters that are tried again together
 TOGETHER_BYTES: Final = 256 << 10  # of letters in one write
 
 
@@ -205,16 +207,32 @@ class DeadLetters:
         What is refused again must not be parked a second time by `submit`: its letter stays as it is, and so does one on
         which `submit` fails. A payload that was cut is never tried.
         """
-        taken = refused = 0
+        taken = tried = 0
+        waiting: list[Letter] = []
         async for letter in self.all(reason):
             if ids is not None and letter.id not in ids:
                 continue
-            if not letter.cut and await _tried(submit, letter):
-                await self.store.stream_delete(self.key, letter.id)
-                taken += 1
-            else:
-                refused += 1
-        return taken, refused
+            if letter.cut:
+                tried += 1
+                continue
+            waiting.append(letter)
+            if len(waiting) == AT_ONCE:
+                taken += await self._try(submit, waiting)
+                tried += len(waiting)
+                waiting = []
+        taken += await self._try(submit, waiting)
+        tried += len(waiting)
+        return taken, tried - taken
+
+    async def _try(self, submit: Callable[[Letter], Awaitable[bool]], letters: Sequence[Letter]) -> int:
+        """Together, so that they share the writes of the stream. Taken ones leave, also where others must wait."""
+        answers = await asyncio.gather(*(_tried(submit, one) for one in letters), return_exceptions=True)
+        taken = [one.id for one, answer in zip(letters, answers, strict=True) if answer is True]
+        await self.store.stream_delete(self.key, *taken)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return len(taken)
 
     async def drop(
         self, *, ids: set[str] | None = None, feed: str | None = None, reason: DeadReason | None = None
