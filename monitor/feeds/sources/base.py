@@ -12,8 +12,7 @@ from monitor.feeds.desk import Desk
 from monitor.feeds.mapped import Mapped
 from monitor.feeds.mapping import MappingOptions
 
-
-AT_ONCE: Final = 500  # records: to read them takes some 20 ms, in which the loop does nothing else
+AT_ONCE: Final = 500  # records: to read them takes some 10 ms, in which the loop does nothing else
 
 
 class Source(Protocol):
