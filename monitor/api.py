@@ -74,6 +74,7 @@ COMMANDS = frozenset(
         "kill",
         "resume",
         "outbox-retry",
+        "deadletter-drop",
         "deadletter-replay",
     }
 )

@@ -48,7 +48,7 @@ from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
 from monitor.core import Core, build_core, scratch_store
 from monitor.daemon import Daemon
-from monitor.deadletter import DeadLetters, Letter
+from monitor.deadletter import DeadLetters, Format, Letter
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
 from monitor.engine.warming import warmed
@@ -254,12 +254,12 @@ def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Setti
 def _resubmitting(on: Ground, station: Station) -> Callable[[Letter], Awaitable[bool]]:
     async def resubmit(letter: Letter) -> bool:
         """What is still unreadable must not be parked a second time."""
-        if letter.feed:
+        if letter.format is not Format.EVENT:
             return await station.replay(letter)
         good, dead = decode_lines(letter.raw, on.settings.intake.max_event_bytes, None)
         if dead or not good.events:
             return False
-        receipt = await on.intake.submit(letter.raw, on.clock())
+        receipt = await on.intake.submit(letter.raw, on.clock(), park=False)
         return receipt.accepted > 0
 
     return resubmit

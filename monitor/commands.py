@@ -7,17 +7,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from detectors.findings import Instant
 from monitor.api import Actor, Json, Refused
-from monitor.deadletter import DeadLetters, Letter
+from monitor.deadletter import DeadLetters, Letter, NotNowError
 from monitor.decisions import Decisions
 from monitor.incidents import Command
 from monitor.loop import Loop
 from monitor.records import when
 from monitor.storage import OpenStore
+from monitor.vocabulary import DeadReason
 from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
+
+log = structlog.get_logger(__name__)
 
 HOUR_MS = 3_600_000
 MOST_HOURS = 8_784  # a year
@@ -56,6 +61,7 @@ class Commands:
             "resume": self._resume,
             "outbox-retry": self._retry,
             "deadletter-replay": self._replay,
+            "deadletter-drop": self._drop,
         }
         return await handlers[name](arguments, actor, now)
 
@@ -65,6 +71,7 @@ class Commands:
                 "entry_id": letter.id,
                 "at": when(letter.at) if letter.at else None,
                 "feed": letter.feed,
+                "format": letter.format,
                 "reason": str(letter.reason),
                 "detail": letter.detail,
                 "payload": letter.raw.decode("utf-8", "replace")[:500],
@@ -183,8 +190,25 @@ class Commands:
 
     async def _replay(self, arguments: Json, _actor: Actor, _now: Instant) -> Json:
         wanted = arguments.get("entry")
-        taken, refused = await self.letters.replay(self.resubmit, ids={str(wanted)} if wanted else None)
+        try:
+            taken, refused = await self.letters.replay(self.resubmit, ids={str(wanted)} if wanted else None)
+        except NotNowError as error:
+            raise Refused(f"not all were tried: {error}", 503) from None
         return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
+
+    async def _drop(self, arguments: Json, actor: Actor, _now: Instant) -> Json:
+        entry, feed, reason = (arguments.get(name) for name in ("entry", "feed", "reason"))
+        if reason is not None and reason not in set(DeadReason):
+            raise Refused(f"reason: one of {', '.join(sorted(DeadReason))}", 400)
+        if not (entry or feed or reason or arguments.get("all") is True):
+            raise Refused("say which: entry, feed, reason, or all", 400)
+        dropped = await self.letters.drop(
+            ids={str(entry)} if entry else None,
+            feed=str(feed) if feed else None,
+            reason=DeadReason(reason) if reason else None,
+        )
+        log.warning("dead_letters.dropped_by_hand", by=actor.name, source=actor.source, dropped=dropped)
+        return {"message": f"{dropped} dropped", "dropped": dropped}
 
 
 def _decided(action: str, word: str, answer: str) -> Json:

@@ -1,32 +1,64 @@
 """The dead-letter stream: what could not be taken, with its reason, until a person looks at it.
 
-The raw payload is kept here and nowhere else; it may hold personal data, so it is never logged. The stream is
-bounded: beyond `keep` the oldest letters are dropped, counted, and said.
+From every door in one way: each refused event is counted, and kept as a letter with who sent it and in which format, so
+that it can be read again once a table or a mapping is mended. The raw payload is kept here and nowhere else; it may hold
+personal data, so it is never logged. The stream is bounded, in number and in bytes: what is not kept, or no longer, is
+counted and said.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 import structlog
 
 from monitor.decode import DeadEvent
+from monitor.letter_room import OVERHEAD, Room
 from monitor.metrics import Metrics
+from monitor.poison import PoisonLimit
 from monitor.vocabulary import DeadReason
-from notifier.store import Entry, Store
+from notifier.store import Entry, Store, StoreError
 
 log = structlog.get_logger(__name__)
 
 MOST_RAW_BYTES: Final = 65_536
 KEEP: Final = 100_000
+NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
+AT_ONCE: Final = 100  # letters that are tried again together
+TOGETHER_BYTES: Final = 256 << 10  # of letters in one write
+
+
+class NotNowError(Exception):
+    """Nothing is said of the events: the store is slow, full or away."""
+
+
+class Format(StrEnum):
+    """What a letter's payload is: who can read it again."""
+
+    EVENT = "event"  # one canonical event
+    PUSH = "push"  # a provider's request
+    PAGE = "page"  # of a list that was asked for
+    RECORD = "record"  # of a file or a topic with a mapping
+
+
+class Unkept(StrEnum):
+    """Why a letter was not kept, or no longer: the closed list, a metric label."""
+
+    POISONED = "poisoned"  # most of what its sender sends is invalid, and it was told of each
+    NUMBER = "number"
+    ROOM = "room"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`feed`: whose format `raw` is in, "" for canonical events. `cut`: `raw` is only the beginning."""
+    """`feed`: who sent it. `cut`: `raw` is only the beginning."""
 
     reason: DeadReason
     detail: str
@@ -35,34 +67,11 @@ class Letter:
     at: int = 0
     cut: bool = False
     id: str = ""
-
-
-@dataclass(slots=True)
-class PoisonLimit:
-    """Whether most of the last `window` events were invalid: then something is wrong with the feed, not with events."""
-
-    window: int = 1000
-    share: float = 0.5
-    _recent: deque[tuple[int, int]] = field(default_factory=deque)
-    _good: int = 0
-    _bad: int = 0
-
-    def observe(self, good: int, bad: int) -> None:
-        self._recent.append((good, bad))
-        self._good += good
-        self._bad += bad
-        while self._recent and self._good + self._bad - sum(self._recent[0]) >= self.window:
-            old_good, old_bad = self._recent.popleft()
-            self._good -= old_good
-            self._bad -= old_bad
+    format: Format = Format.EVENT
 
     @property
-    def poisoned(self) -> bool:
-        total = self._good + self._bad
-        return total >= self.window and self._bad > self.share * total
-
-    def __str__(self) -> str:
-        return f"{self._bad} of the last {self._good + self._bad} events are invalid"
+    def size(self) -> int:
+        return OVERHEAD + len(self.raw)
 
 
 class DeadLetters:
@@ -70,7 +79,10 @@ class DeadLetters:
         self.store = store
         self.keep = keep
         self.dropped = 0
-        self._counter = metrics.counter("deadletter") if metrics else None
+        self._room = Room(store, self.key)
+        self._limits: dict[str, PoisonLimit] = {}
+        self._refused = metrics.counter("deadletter") if metrics else None
+        self._unkept = metrics.counter("deadletter_unkept") if metrics else None
 
     @property
     def key(self) -> str:
@@ -78,35 +90,81 @@ class DeadLetters:
 
     async def add(self, dead: Sequence[DeadEvent], now: int, feed: str = "") -> None:
         """What the decoder could not take."""
-        await self.park([Letter(one.reason, one.detail, one.raw, feed, now) for one in dead])
+        await self.park(letters_of(dead, now, feed))
+        self.count_refused(one.reason for one in dead)
+
+    async def refuse(
+        self,
+        sender: str,
+        letters: Sequence[Letter],
+        reasons: Sequence[DeadReason],
+        now: int,
+        *,
+        good: int,
+        told: bool = False,
+    ) -> bool:
+        """What a door could not take of `good + len(reasons)` events; durable when it returns.
+
+        Says whether most of what `sender` sends is invalid. Then only a sample of its letters is kept, if it was `told`
+        of each refused event; who cannot be told has nothing but the letters.
+        """
+        limit = self._limits.setdefault(sender, PoisonLimit())
+        before = limit.poisoned
+        limit.observe(good, len(reasons))
+        if limit.poisoned != before:
+            log.error(
+                "feed.poisoned" if limit.poisoned else "feed.clean_again", feed=sender, share=str(limit)
+            )
+        kept = limit.sample(len(letters), now) if limit.poisoned and told else len(letters)
+        await self.park(letters[:kept])
+        self.count_refused(reasons)
+        self._count_unkept(Unkept.POISONED, len(letters) - kept)
+        return limit.poisoned
+
+    def count_refused(self, reasons: Iterable[DeadReason]) -> None:
+        if self._refused is not None:
+            for reason, count in Counter(reasons).items():
+                self._refused.labels(reason).inc(count)
+
+    def _count_unkept(self, why: Unkept, count: int) -> None:
+        if count and self._unkept is not None:
+            self._unkept.labels(why).inc(count)
 
     async def park(self, letters: Sequence[Letter]) -> None:
         """Durable when it returns."""
-        if not letters:
-            return
+        for together in _together([_bounded(letter) for letter in letters]):
+            await self._write(together)
+
+    async def _write(self, letters: Sequence[Letter]) -> None:
+        gone = await self._room.make(sum(letter.size for letter in letters))
         pipeline = self.store.pipeline()
         for letter in letters:
-            raw = letter.raw[:MOST_RAW_BYTES]
             pipeline.add(
                 self.key,
                 {
                     "reason": letter.reason,
                     "detail": letter.detail,
                     "feed": letter.feed,
+                    "format": letter.format,
                     "at": letter.at,
-                    "cut": int(letter.cut or len(raw) < len(letter.raw)),
-                    "raw": raw,
+                    "cut": int(letter.cut),
+                    "raw": letter.raw,
                 },
             )
         length = await pipeline.call("XLEN", self.key).run()
-        if self._counter is not None:
-            for letter in letters:
-                self._counter.labels(letter.reason).inc()
+        self._say_dropped(Unkept.ROOM, gone.total(), gone)
         if (surplus := length[-1] - self.keep) > 0:
             # By id, like every stream of ours: the oldest letters go, and it is said.
             oldest = (await self.store.stream_range(self.key, count=surplus + 1))[-1]
-            self.dropped += await self.store.stream_trim(self.key, oldest.id)
-            log.warning("dead_letters.dropped", kept=self.keep, dropped=self.dropped)
+            self._say_dropped(Unkept.NUMBER, await self.store.stream_trim(self.key, oldest.id))
+
+    def _say_dropped(self, why: Unkept, count: int, feeds: Mapping[str, int] = NOBODY) -> None:
+        if count:
+            self.dropped += count
+            self._count_unkept(why, count)
+            log.warning(
+                "dead_letters.dropped", why=why.value, count=count, dropped=self.dropped, feeds=dict(feeds)
+            )
 
     async def count(self) -> int:
         return await self.store.stream_length(self.key)
@@ -146,29 +204,98 @@ class DeadLetters:
     ) -> tuple[int, int]:
         """Hands letters to `submit` again; taken ones leave. Returns how many were taken and how many were not.
 
-        What is refused again must not be parked a second time by `submit`: its letter stays as it is. A payload that
-        was cut is never tried.
+        What is refused again must not be parked a second time by `submit`: its letter stays as it is, and so does one on
+        which `submit` fails. A payload that was cut is never tried.
         """
-        taken = refused = 0
+        taken = tried = 0
+        waiting: list[Letter] = []
         async for letter in self.all(reason):
             if ids is not None and letter.id not in ids:
                 continue
-            if not letter.cut and await submit(letter):
-                await self.store.stream_delete(self.key, letter.id)
-                taken += 1
-            else:
-                refused += 1
-        return taken, refused
+            if letter.cut:
+                tried += 1
+                continue
+            waiting.append(letter)
+            if len(waiting) == AT_ONCE:
+                taken += await self._try(submit, waiting)
+                tried += len(waiting)
+                waiting = []
+        taken += await self._try(submit, waiting)
+        tried += len(waiting)
+        return taken, tried - taken
+
+    async def _try(self, submit: Callable[[Letter], Awaitable[bool]], letters: Sequence[Letter]) -> int:
+        """Together, so that they share the writes of the stream. Taken ones leave, also where others must wait."""
+        answers = await asyncio.gather(*(_tried(submit, one) for one in letters), return_exceptions=True)
+        taken = [one.id for one, answer in zip(letters, answers, strict=True) if answer is True]
+        await self.store.stream_delete(self.key, *taken)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return len(taken)
+
+    async def drop(
+        self, *, ids: set[str] | None = None, feed: str | None = None, reason: DeadReason | None = None
+    ) -> int:
+        """Letters that nobody wants any more: those for which all that is given holds. How many they were."""
+        dropped = 0
+        async for letter in self.all(reason):
+            if (ids is None or letter.id in ids) and feed in {None, letter.feed}:
+                dropped += await self.store.stream_delete(self.key, letter.id)
+        self._count_unkept(Unkept.PERSON, dropped)
+        return dropped
+
+
+async def _tried(submit: Callable[[Letter], Awaitable[bool]], letter: Letter) -> bool:
+    """One letter that cannot be read in a way nobody thought of must not keep the others from being tried."""
+    try:
+        return await submit(letter)
+    except (StoreError, NotNowError):
+        raise
+    except Exception as error:  # noqa: BLE001 - its text may quote the payload
+        log.error("dead_letter.failed", entry=letter.id, feed=letter.feed, error=type(error).__name__)  # noqa: TRY400
+        return False
+
+
+def letters_of(dead: Sequence[DeadEvent], now: int, feed: str) -> list[Letter]:
+    return [Letter(one.reason, one.detail, one.raw, feed, now) for one in dead]
+
+
+def _bounded(letter: Letter) -> Letter:
+    if len(letter.raw) <= MOST_RAW_BYTES:
+        return letter
+    return replace(letter, raw=letter.raw[:MOST_RAW_BYTES], cut=True)
+
+
+def _together(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    """In pieces of bounded size."""
+    group: list[Letter] = []
+    size = 0
+    for letter in letters:
+        if group and size + letter.size > TOGETHER_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(letter)
+        size += letter.size
+    if group:
+        yield group
 
 
 def _letter(entry: Entry) -> Letter:
     found = entry.mapping()
+    raw, feed = found["raw"], found["feed"].decode()
     return Letter(
         reason=DeadReason(found["reason"].decode()),
         detail=found["detail"].decode(),
-        raw=found["raw"],
-        feed=found["feed"].decode(),
+        raw=raw,
+        feed=feed,
         at=int(found["at"]),
         cut=found["cut"] == b"1",
         id=entry.id,
+        format=Format(found["format"].decode()) if "format" in found else _format_of(raw, feed),
     )
+
+
+def _format_of(raw: bytes, feed: str) -> Format:
+    """Of letters from before they said it."""
+    return Format.PUSH if feed and raw.startswith(b'{"headers":') else Format.EVENT

@@ -52,7 +52,7 @@ async def ingest_files(
 async def _submit(intake: Intake, chunk: Chunk, clock: Callable[[], int], report: IngestReport) -> None:
     for attempt in itertools.count(1):
         try:
-            receipt = await intake.submit(b"\n".join(chunk.lines), clock())
+            receipt = await intake.submit(b"\n".join(chunk.lines), clock(), "ingest", told=True)
         except IntakeBusyError as error:
             if attempt == PATIENCE:
                 raise

@@ -18,7 +18,7 @@ from typing import Final, Self
 import structlog
 
 from config.settings import IntakeSettings
-from monitor.deadletter import DeadLetters, PoisonLimit
+from monitor.deadletter import DeadLetters, NotNowError, letters_of
 from monitor.decode import DeadEvent, check_lines
 from monitor.stream import EventStream, Frame
 from monitor.times import DAY
@@ -34,7 +34,7 @@ FULL_SHARE: Final = 0.85  # of the store's memory: the rest is for claims, outbo
 RETRY_AFTER_SECONDS: Final = 1
 
 
-class IntakeBusyError(Exception):
+class IntakeBusyError(NotNowError):
     """Nothing of this submission is promised to be durable: send it again after `retry_after` seconds."""
 
     retry_after = RETRY_AFTER_SECONDS
@@ -44,7 +44,7 @@ class IntakeBusyError(Exception):
 class Receipt:
     """`accepted` events are durable; the `dead` ones are dead letters, with their index in the submission.
 
-    `poisoned`: most of what this feed sends is invalid, so its dead letters are no longer kept.
+    `poisoned`: most of what this feed sends is invalid. Where it was told of each, only a sample of them is kept.
     """
 
     accepted: int
@@ -82,7 +82,6 @@ class Intake:
         self._group: _Group | None = None
         self._begun = asyncio.Event()
         self._enough = asyncio.Event()
-        self._limits: dict[str, PoisonLimit] = {}
         self._unchecked = 0
         self._full = False
         self._writer: asyncio.Task[None] | None = None
@@ -112,29 +111,26 @@ class Intake:
         finally:
             self._pending -= size
 
-    async def submit(self, data: bytes, now: int, feed: str = "", *, park: bool = True) -> Receipt:
-        """NDJSON: canonical events, one a line. `feed` is whose dead letters they are, "" for our own format.
+    async def submit(
+        self, data: bytes, now: int, feed: str = "", *, park: bool = True, told: bool = False
+    ) -> Receipt:
+        """NDJSON: canonical events, one a line. `feed` is who sent them; `told`: it is answered event by event.
 
-        Without `park` nothing becomes a dead letter: for what is one already.
+        Without `park` nothing becomes a dead letter, nor is counted as one: for who keeps what the events were made of.
         """
         good, dead = check_lines(data, self._settings.max_event_bytes, now + DAY)
-        poisoned = park and await self._park(dead, good, now, feed)
         if good:
             await self._append(data, dead, good)
+        # Afterwards: whoever is told to come again sends all of it, and a letter would be kept twice, an event would not.
+        poisoned = park and await self._refuse(dead, good, now, feed, told=told)
         return Receipt(good, dead, poisoned)
 
-    async def _park(self, dead: Sequence[DeadEvent], good: int, now: int, feed: str) -> bool:
-        limit = self._limits.setdefault(feed, PoisonLimit())
-        before = limit.poisoned
-        limit.observe(good, len(dead))
-        if limit.poisoned != before:
-            log.error("feed.poisoned" if limit.poisoned else "feed.clean_again", feed=feed, share=str(limit))
-        if dead and not limit.poisoned:
-            try:
-                await self._dead.add(dead, now, feed)
-            except StoreError as error:
-                raise IntakeBusyError(str(error)) from error
-        return limit.poisoned
+    async def _refuse(self, dead: Sequence[DeadEvent], good: int, now: int, feed: str, *, told: bool) -> bool:
+        letters, reasons = letters_of(dead, now, feed), [one.reason for one in dead]
+        try:
+            return await self._dead.refuse(feed, letters, reasons, now, good=good, told=told)
+        except StoreError as error:
+            raise IntakeBusyError(str(error)) from error
 
     async def _append(self, data: bytes, dead: Sequence[DeadEvent], events: int) -> None:
         if self._writer is None or self._writer.done() or self._closing:

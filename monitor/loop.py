@@ -135,7 +135,7 @@ class Loop:
 
     async def _batch(self, batch: Batch, dead: list[DeadEvent]) -> None:
         if dead:
-            await self.pipeline.ask(lambda: self.dead_letters.add(dead, self.pipeline.now))
+            await self.pipeline.ask(lambda: self.dead_letters.add(dead, self.pipeline.now, "stream"))
         self._count(batch)
         await self.pipeline.take(batch)
 

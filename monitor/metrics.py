@@ -64,11 +64,23 @@ CATALOGUE: Final = (
     ),
     Metric("counter", "deadletter", "Events that could not be read, by reason.", ("reason",)),
     Metric(
+        "counter",
+        "deadletter_unkept",
+        "Dead letters that were not kept, or no longer, by why: poisoned, number, room, person.",
+        ("why",),
+    ),
+    Metric(
         "counter", "rejected_signatures", "Webhooks refused because their signature was wrong.", ("feed",)
     ),
     Metric("counter", "unknown_codes", "Provider codes without an entry in the feed's table.", ("feed",)),
     Metric(
         "counter", "unplaced", "Places that a feed named and that are in no region of the table.", ("feed",)
+    ),
+    Metric(
+        "counter",
+        "fields_left_out",
+        "Optional fields of events whose value was out of its range: the event was taken without.",
+        ("feed", "field"),
     ),
     Metric("counter", "intake_requests", "Requests to the intake by answer.", ("route", "status")),
     Metric("histogram", "intake_seconds", "From request to durable.", ("route",)),

@@ -103,6 +103,27 @@ async def test_bad_events_are_told_one_by_one_and_the_good_ones_taken(
         assert {letter["reason"] for letter in letters} == {"missing_field", "unknown_status"}
 
 
+async def test_what_is_refused_again_stays_one_letter_until_a_person_drops_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """An event of the day after tomorrow is refused by its receiver, not by what it is."""
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.send(scan("accepted", clock.now + 2 * 86_400_000 + 60_000), {"kind": "tracking"})
+
+        async def command(name: str, **arguments: Any) -> Any:
+            reply = await shop.ask("POST", f"/v1/commands/deadletter-{name}", arguments, **shop.bearer)
+            return json.loads(reply.body)
+
+        said = await command("replay")
+        assert (said["taken"], said["refused"]) == (0, 2)
+        letters = json.loads((await shop.ask("GET", "/v1/deadletters", **shop.bearer)).body)
+        assert [(one["feed"], one["format"]) for one in letters] == [("http", "event")] * 2
+        assert "say which" in (await command("drop"))["error"]
+        assert "reason: one of" in (await command("drop", reason="bad_mood"))["error"]
+        assert (await command("drop", reason="missing_field"))["dropped"] == 1
+        assert (await command("drop", all=True))["dropped"] == 1
+
+
 async def test_what_changes_something_needs_the_token(tmp_path: Path, standin: Standin, clock: Clock) -> None:
     async with running(tmp_path, standin, clock) as shop:
         for method, path in (

@@ -22,6 +22,7 @@ COLUMNS = (
     "unknown_codes",
     "rejected_signatures",
     "dead_letters",
+    "fields_left_out",
     "waiting",
     "unplaced",
 )
@@ -103,6 +104,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         **row,
         "fresh": "never" if age is None else _age(age),
         "unknown_codes": ", ".join(f"{code} ×{count}" for code, count in row["unknown_codes"].items()) or 0,
+        "fields_left_out": sum(row["fields_left_out"].values()),
         "rejected_signatures": sum(row["rejected_signatures"].values()),
     }
 

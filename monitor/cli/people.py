@@ -177,6 +177,19 @@ def _dead_letters() -> typer.Typer:
         """Read them again, after the feed's table or the program was mended."""
         _say(_daemon(config).command("deadletter-replay", entry=entry))
 
+    @group.command()
+    def drop(
+        config: Config = None,
+        *,
+        entry: str | None = typer.Option(None, help="One entry."),
+        feed: str | None = typer.Option(None, help="All that this feed, poller or source sent."),
+        reason: str | None = typer.Option(None, help="All with this reason."),
+        every: bool = typer.Option(False, "--all", help="All of them."),
+    ) -> None:
+        """Let go of letters that nobody wants to read again."""
+        arguments = {"entry": entry, "feed": feed, "reason": reason, "all": every}
+        _say(_daemon(config).command("deadletter-drop", **arguments))
+
     return group
 
 

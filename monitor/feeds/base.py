@@ -7,7 +7,7 @@ no network, no state, so a repeated or reordered push gives the same events with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -87,6 +87,40 @@ class Parsed:
     unwatched: list[str] = field(default_factory=list)  # parcels that the provider will say no more about
     learned: dict[str, dict[str, str]] = field(default_factory=dict)  # link to the fields it stands for
     pending: list[Pending] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # optional fields whose value was out of their range
+
+    def add(self, other: Parsed) -> None:
+        self.events += other.events
+        self.unknown += other.unknown
+        self.dead += other.dead
+        self.unwatched += other.unwatched
+        self.pending += other.pending
+        self.left_out += other.left_out
+        self.unplaced += other.unplaced
+        self.learned.update(other.learned)
+
+
+class Read(NamedTuple):
+    """What a reader made of a push."""
+
+    push: Push
+    parsed: Parsed
+
+
+class Reader(Protocol):
+    """Whatever makes events of bytes: a feed, a list's page, a file's records. `name` is the `source` of its events."""
+
+    name: str
+    kind: str
+    repeats: bool  # its pushes bring again what earlier ones brought
+
+    def parse(self, push: Push) -> Parsed:
+        """Raises only `Unreadable`; whatever else is wrong in a part of the push is a `Dead` of that part."""
+        ...
+
+    def split(self, push: Push) -> Sequence[Push]:
+        """Pushes of one record each that together say the same; the push itself where it has no such parts."""
+        ...
 
 
 class Outcome(StrEnum):
@@ -115,18 +149,11 @@ def plain_answer(outcome: Outcome) -> Answer:
     return Answer(STATUSES[outcome], b'{"result":"' + outcome.value.encode() + b'"}')
 
 
-class Feed(Protocol):
-    """`name` is the instance's, as configured: the `source` of its events."""
-
-    name: str
-    kind: str
+class Feed(Reader, Protocol):
+    """`name` is the instance's, as configured."""
 
     def verify(self, push: Push) -> None:
         """Raises `Rejected`. Over the raw bytes, in constant time; without a secret there is no feed."""
-        ...
-
-    def parse(self, push: Push) -> Parsed:
-        """Raises only `Unreadable`; whatever else is wrong in a part of the push is a `Dead` of that part."""
         ...
 
     def reply(self, outcome: Outcome, push: Push) -> Answer: ...
@@ -150,10 +177,14 @@ class Base:
     """What every feed has; subclasses set `kind` and `Options`."""
 
     kind = ""
+    repeats = True
 
     def __init__(self, name: str, places: Regions) -> None:
         self.name = name
         self.places = places
+
+    def split(self, push: Push) -> Sequence[Push]:
+        return (push,)
 
     def reply(self, outcome: Outcome, push: Push) -> Answer:  # noqa: ARG002 - others look at the push
         return plain_answer(outcome)

@@ -1,4 +1,5 @@
 """Webhooks that arrive together go into intake together: checking one submission costs as much as checking hundreds.
+Each is told which of its own events were refused.
 
 The first of a group is submitted at once; what comes while it is being written is the next group. So a lone webhook never
 waits, and under load groups grow by themselves. One task runs for all groups, and only while there is something to do.
@@ -7,20 +8,27 @@ waits, and under load groups grow by themselves. One task runs for all groups, a
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from monitor.decode import DeadEvent
+from monitor.intake import Receipt
 
 
 class Submits(Protocol):
     """`monitor.intake.Intake`."""
 
-    async def submit(self, data: bytes, now: int, feed: str = "") -> Any: ...
+    async def submit(
+        self, data: bytes, now: int, feed: str = "", *, park: bool = True, told: bool = False
+    ) -> Receipt: ...
 
 
 @dataclass(slots=True)
 class _Group:
-    done: asyncio.Future[None]
+    done: asyncio.Future[Sequence[DeadEvent]]
     now: int = 0
+    lines: int = 0
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -34,8 +42,10 @@ class Batches:
         self._groups: list[_Group] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def submit(self, data: bytes, now: int) -> None:
-        """Durable when it returns; raises what intake raises, to everyone in the group."""
+    async def submit(self, data: bytes, lines: int, now: int) -> list[DeadEvent]:
+        """So many lines, an event each; durable when it returns, but for those that intake refused: these it returns,
+        and nobody has kept them yet. Raises what intake raises, to everyone in the group.
+        """
         last = self._groups[-1] if self._groups else None
         if last is None or last.size + len(data) > self._most:
             last = _Group(asyncio.get_running_loop().create_future())
@@ -43,9 +53,13 @@ class Batches:
         last.now = max(last.now, now)
         last.pieces.append(data)
         last.size += len(data)
+        first = last.lines
+        last.lines += lines
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="feed-batches")
-        await asyncio.shield(last.done)
+        dead = await asyncio.shield(last.done)
+        mine = range(first, first + lines)
+        return [replace(one, index=one.index - first) for one in dead if one.index in mine]
 
     async def _run(self) -> None:
         try:
@@ -60,7 +74,7 @@ class Batches:
 
     async def _write(self, group: _Group) -> None:
         try:
-            await self._intake.submit(b"".join(group.pieces), group.now)
+            receipt = await self._intake.submit(b"".join(group.pieces), group.now, park=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is every submitter's answer
             group.done.set_exception(error)
             group.done.exception()  # read: a submitter that went away must not make it a warning
@@ -68,4 +82,4 @@ class Batches:
             group.done.cancel()
             raise
         else:
-            group.done.set_result(None)
+            group.done.set_result(receipt.dead)

@@ -6,18 +6,26 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from config.regions import Regions
 from monitor.feeds.base import Dead, Event, Parsed, Push, UnknownCode
 from monitor.feeds.zones import from_millis, instant
+from monitor.times import EARLIEST, LATEST, parse_time
 from monitor.vocabulary import DeadReason
+from monitor.wire import LONGEST_NAME, MOST_MONEY, CategoryWord, DeliveredWord, SeverityWord
 
-LONGEST = 200  # characters of a name or an id; longer ones are cut, and are no ids
-LONGEST_TEXT = 4000  # of what a customer wrote
+LONGEST = LONGEST_NAME  # bytes of a name or an id; longer ones are cut, and are no ids
+LONGEST_TEXT = 4000  # characters of what a customer wrote
 _INT64 = 1 << 63
+TIMES = frozenset({"promised_at", "estimated_at"})
+WORDS: Mapping[tuple[str, str], frozenset[str]] = {
+    ("complaint", "category"): frozenset(get_args(CategoryWord)),
+    ("complaint", "severity"): frozenset(get_args(SeverityWord)),
+    ("tracking", "delivered_to"): frozenset(get_args(DeliveredWord)),
+}
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -28,13 +36,23 @@ class Code(NamedTuple):
     to: str | None = None
 
 
-def text_of(value: Any, longest: int = LONGEST) -> str | None:
-    """Text, or a whole number as text (ids); None for everything else and for nothing."""
+def text_of(value: Any, longest: int | None = None) -> str | None:
+    """Text, or a whole number as text (ids); None for everything else and for nothing.
+
+    Cut to `longest` characters; without it to what a name may have of bytes: a Chinese character has three.
+    """
     if isinstance(value, str):
-        return value.strip()[:longest].strip() or None
+        text = value.strip()
+        return (_name(text) if longest is None else text[:longest]).strip() or None
     if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64:
         return str(value)
     return None
+
+
+def _name(text: str) -> str:
+    if len(text) * 4 <= LONGEST or len(text.encode("utf-8", "replace")) <= LONGEST:
+        return text
+    return text.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
 
 
 def number_of(value: Any) -> float | None:
@@ -63,6 +81,17 @@ def raw_of(value: Any) -> bytes:
 
 def digest(parts: Iterable[str]) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def fits(kind: str, name: str, value: Any) -> bool:
+    """Whether intake would take this value of an optional field: it refuses the whole event for one that is none."""
+    if name in TIMES:
+        moment = parse_time(value)
+        return moment is not None and EARLIEST <= moment < LATEST
+    if name == "amount":
+        return isinstance(value, int | float) and abs(value) <= MOST_MONEY
+    words = WORDS.get((kind, name))
+    return words is None or value in words
 
 
 class Drafts:
@@ -183,6 +212,12 @@ class Drafts:
             "occurred_at": occurred,
             "received_at": self._received,
         }
-        event.update((name, value) for name, value in fields.items() if value is not None)
+        for name, value in fields.items():
+            if value is None:
+                continue
+            if fits(kind, name, value):
+                event[name] = value
+            else:  # the event says what it says without it
+                self.parsed.left_out.append(name)
         self.parsed.events.append(event)
         return event

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.feeds.canonical import LONGEST_TEXT, Drafts, digest, list_of, text_of
 from monitor.feeds.options import ZonedOptions
@@ -39,6 +39,17 @@ class ComplaintOptions(ZonedOptions):
         None, description="a regular expression with one group, to find the order's number in subject or text"
     )
     only_tagged: bool = Field(False, description="tickets without any of `tags` are no complaints")
+
+    @field_validator("order_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            groups = re.compile(pattern or "()").groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error.msg}") from None
+        if not groups:
+            raise ValueError("needs a group around the order's number: (...)")
+        return pattern
 
 
 class Ticket(NamedTuple):

@@ -1,14 +1,12 @@
 """What happens to a push: verify | parse | explain | classify | take, and only then the provider is told "yes".
 
-The order matters: what the push taught is remembered first, then its events become durable, then what could not be read.
-A failure anywhere answers "busy", and the provider sends everything again; all of it is idempotent.
+The order matters: what the push taught is remembered first, then its events become durable, then what could not be read,
+by the reader or by intake. A failure anywhere answers "busy", and the provider sends everything again; all of it is
+idempotent. Pages of lists and records of files come here as well, when somebody has fetched them.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -16,28 +14,33 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from monitor.deadletter import Letter
-from monitor.feeds.base import Answer, Event, Feed, Outcome, Parsed, Push, Rejected, Unreadable
+from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Format, Letter
+from monitor.decode import DeadEvent
+from monitor.feeds.base import (
+    Answer,
+    Dead,
+    Event,
+    Feed,
+    Outcome,
+    Parsed,
+    Push,
+    Read,
+    Reader,
+    Rejected,
+    Unreadable,
+)
 from monitor.feeds.batch import Batches, Submits
+from monitor.feeds.desk_letters import Known, unpacked
 from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
 from monitor.feeds.watch import Watch
 from monitor.intake import IntakeBusyError
 from monitor.metrics import Metrics
-from monitor.vocabulary import DeadReason
 from notifier.store import StoreError
 
 log = structlog.get_logger(__name__)
 
-# What a payload means without its signature; nothing else of a request is kept with a dead letter.
-KEPT_HEADERS: Final = frozenset({"x-shopify-topic", "x-wc-webhook-topic"})
-KEPT_QUERY: Final = frozenset({"orderId", "order_id"})
 _LINES: Final = msgspec.json.Encoder()
-REMEMBERED: Final = 20_000  # letters already parked: providers send whole histories again and again
-
-
-class Letters(Protocol):
-    async def park(self, letters: Sequence[Letter]) -> None: ...
 
 
 class Classify(Protocol):
@@ -50,14 +53,14 @@ class Classify(Protocol):
 class Desk:
     feeds: Mapping[str, Feed]
     intake: Submits
-    letters: Letters
+    letters: DeadLetters
     memory: Memory
     metrics: Metrics
     classifier: Classify | None = None
     watch: Watch | None = None
     status: dict[str, FeedStatus] = field(default_factory=dict)
-    readers: dict[str, Feed] = field(default_factory=dict)
-    _parked: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    readers: dict[tuple[Format, str], Reader] = field(default_factory=dict)
+    _known: Known = field(default_factory=Known)
     _batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,12 +68,15 @@ class Desk:
         for feed in self.feeds.values():
             self.add_reader(feed)
 
-    def add_reader(self, feed: Feed) -> None:
-        """A feed that also something other than the HTTP route may hand in: a poller's, a file's."""
-        self.readers[feed.name] = feed
-        self.status.setdefault(feed.name, FeedStatus(feed.name, feed.kind))
-        for name in ("rejected_signatures", "unknown_codes", "unplaced"):
-            self.metrics.counter(name).labels(feed=feed.name)
+    def add_reader(self, reader: Reader, form: Format = Format.PUSH) -> None:
+        """Who hands something in, also by another way than the HTTP route: a poller's pages, a file's records."""
+        self.readers[form, reader.name] = reader
+        self.add_sender(reader.name, reader.kind)
+
+    def add_sender(self, name: str, kind: str) -> None:
+        self.status.setdefault(name, FeedStatus(name, kind))
+        for counter in ("rejected_signatures", "unknown_codes", "unplaced"):
+            self.metrics.counter(counter).labels(feed=name)
 
     async def receive(self, feed: Feed, push: Push) -> Answer:
         """One webhook, to the answer in the provider's own form."""
@@ -97,46 +103,84 @@ class Desk:
         await self.take(feed, push, parsed)
         return Outcome.ACCEPTED
 
-    async def unreadable(self, feed: Feed, push: Push, error: Unreadable) -> None:
+    async def unreadable(self, reader: Reader, push: Push, error: Unreadable) -> None:
         """Kept whole, once."""
-        self.status[feed.name].dead += 1
-        key = _key(feed.name, error.reason, push.raw.decode("utf-8", "replace"))
-        if self._is_new(key):
-            await self._park([self._letter(feed, push, error.reason, str(error))], [key])
+        parsed = Parsed(dead=[Dead(error.reason, str(error), push.raw)])
+        await self._count(reader, [Read(push, parsed)], 0, push.received_at)
 
-    async def take(self, feed: Feed, push: Push, parsed: Parsed, *, asked: bool = False) -> None:
-        """Also the way of what pollers and files read: they have parsed already. `asked`: it came as an answer."""
-        events, explained = await self._explained(feed.name, parsed)
+    async def take(self, reader: Reader, push: Push, parsed: Parsed, *, asked: bool = False) -> None:
+        """Also the way of what pollers read: they have parsed already. `asked`: it came as an answer."""
+        reads = [Read(push, parsed)]
+        if parsed.dead or parsed.unknown or len(push.raw) > MOST_RAW_BYTES:
+            # A letter of one record is small enough to be kept whole, and leaves as soon as that one can be read.
+            parts = reader.split(push)
+            reads = reads if len(parts) == 1 else [Read(one, reader.parse(one)) for one in parts]
+        await self.take_all(reader, reads, push.received_at, asked=asked)
+
+    async def take_all(self, reader: Reader, reads: Sequence[Read], now: int, *, asked: bool = False) -> None:
+        """Many at once, the records of a file."""
+        events, lost = await self._taken(reader, reads, now, asked=asked)
+        if lost:
+            # Nobody sent these as they are: an earlier push brought them, and this one explained them.
+            await self.letters.refuse(
+                reader.name,
+                [_as_event(reader, one, now) for one in lost],
+                [one.reason for one in lost],
+                now,
+                good=0,
+            )
+            self.status[reader.name].dead += len(lost)
+        await self._count(reader, reads, events, now)
+
+    async def take_lines(self, name: str, data: bytes, now: int) -> int:
+        """Canonical events of a file or a topic. How many were refused."""
+        receipt = await self.intake.submit(data, now, name)
+        self.status[name].lines(receipt.accepted, len(receipt.dead), now)
+        return len(receipt.dead)
+
+    async def _taken(
+        self, reader: Reader, reads: Sequence[Read], now: int, *, asked: bool
+    ) -> tuple[int, list[DeadEvent]]:
+        """How many events are durable. What intake refused becomes `dead` in the reads that brought it; the rest of
+        what it refused is the second answer.
+        """
+        whole = _whole(reads)
+        brought = len(whole.events)
+        events, explained = await self._explained(reader.name, whole)
         if self.classifier is not None:
             for event in events:
                 if event["kind"] == "complaint":
                     self.classifier.fill(event)
-        if events:
-            # In our own format from here on, so it is nobody's dead letter but ours.
-            await self._batches.submit(_LINES.encode_lines(events), push.received_at)
-        await self.memory.done(feed.name, explained)
+        refused = await self._batches.submit(_LINES.encode_lines(events), len(events), now) if events else []
+        await self.memory.done(reader.name, explained)
+        gone = {one.index: one for one in refused}
+        good = [event for index, event in enumerate(events) if index not in gone]
         if self.watch is not None:
-            self.watch.note(events, push.received_at, asked=asked)
-            self.watch.unwatched(parsed.unwatched)
-        await self._park(*self._letters_of(feed, push, parsed))
-        self._count(feed.name, parsed, len(events), push.received_at)
+            self.watch.note(good, now, asked=asked)
+            self.watch.unwatched(whole.unwatched)
+        start = 0
+        for _, parsed in reads:
+            for index, event in enumerate(parsed.events, start):
+                if index in gone:
+                    parsed.dead.append(_dead(gone[index], event))
+            start += len(parsed.events)
+        return len(good), [one for one in refused if one.index >= brought]
 
     async def replay(self, letter: Letter) -> bool:
-        """A dead letter of a feed, once more: for `forestall deadletter replay`. Its signature was checked when it
-        came.
+        """A dead letter of a reader, once more: for `forestall deadletter replay`. Its signature was checked when it
+        came. What can be read of it is taken; whether that is all of it is the answer.
         """
-        feed = self.readers.get(letter.feed)
-        if feed is None:
+        reader = self.readers.get((letter.format, letter.feed))
+        if reader is None:
             return False
-        push = _unpacked(letter)
+        push = unpacked(letter)
         try:
-            parsed = feed.parse(push)
+            parsed = reader.parse(push)
         except Unreadable:
             return False
-        if parsed.dead or parsed.unknown:
-            return False
-        await self.take(feed, push, parsed)
-        return True
+        events, lost = await self._taken(reader, [Read(push, parsed)], push.received_at, asked=False)
+        self.status[reader.name].events += events
+        return not (parsed.dead or parsed.unknown or lost)
 
     async def _explained(self, name: str, parsed: Parsed) -> tuple[list[Event], set[str]]:
         """All that can be said now: events complete in themselves, those that others explain, and those that waited
@@ -159,70 +203,39 @@ class Desk:
             explained |= set(known)
         return events, explained
 
-    def _letters_of(self, feed: Feed, push: Push, parsed: Parsed) -> tuple[list[Letter], list[str]]:
-        """At most one of each reason: the whole push, so that a better table can read it again. And what to know them by."""
-        found: dict[DeadReason, list[str]] = {}
-        keys = []
-        parts = [
-            (one.reason, one.detail, one.detail, one.raw.decode("utf-8", "replace")) for one in parsed.dead
-        ]
-        parts += [
-            (DeadReason.UNKNOWN_CODE, f"code {code[:40]!r}", code, str(event["event_id"]))
-            for code, event in parsed.unknown
-        ]
-        for reason, detail, *about in parts:
-            key = _key(feed.name, *about)
-            if self._is_new(key):
-                keys.append(key)
-                found.setdefault(reason, []).append(detail)
-        letters = [
-            self._letter(feed, push, reason, "; ".join(dict.fromkeys(details))[:500])
-            for reason, details in found.items()
-        ]
-        return letters, keys
+    async def _count(self, reader: Reader, reads: Sequence[Read], taken: int, now: int) -> None:
+        name, form = reader.name, self._form(reader)
+        fresh = self._known.fresh(reader, form, reads)
+        reasons = [one.reason for _, parsed in reads for one in parsed.dead]
+        await self.letters.refuse(name, [one.letter for one in fresh], reasons, now, good=taken)
+        self._known.note(fresh)
+        whole = _whole(reads)
+        self.status[name].take(whole, taken, now)
+        if whole.unknown:
+            self.metrics.counter("unknown_codes").labels(feed=name).inc(len(whole.unknown))
+        if whole.unplaced:
+            self.metrics.counter("unplaced").labels(feed=name).inc(whole.unplaced)
+        for field_name in whole.left_out:
+            self.metrics.counter("fields_left_out").labels(feed=name, field=field_name).inc()
 
-    def _is_new(self, key: str) -> bool:
-        if key in self._parked:
-            self._parked.move_to_end(key)
-            return False
-        return True
-
-    def _letter(self, feed: Feed, push: Push, reason: DeadReason, detail: str) -> Letter:
-        return Letter(reason, detail, _packed(push), feed.name, push.received_at)
-
-    async def _park(self, letters: list[Letter], keys: list[str]) -> None:
-        """Known as parked only when they are: what the store refused comes again, and is parked then."""
-        await self.letters.park(letters)
-        for key in keys:
-            self._parked[key] = None
-        while len(self._parked) > REMEMBERED:
-            self._parked.popitem(last=False)
-
-    def _count(self, name: str, parsed: Parsed, taken: int, now: int) -> None:
-        self.status[name].take(parsed, taken, now)
-        if parsed.unknown:
-            self.metrics.counter("unknown_codes").labels(feed=name).inc(len(parsed.unknown))
-        if parsed.unplaced:
-            self.metrics.counter("unplaced").labels(feed=name).inc(parsed.unplaced)
+    def _form(self, reader: Reader) -> Format:
+        forms = (form for form in Format if self.readers.get((form, reader.name)) is reader)
+        return next(forms, Format.PUSH)
 
 
-def _key(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+def _whole(reads: Sequence[Read]) -> Parsed:
+    if len(reads) == 1:
+        return reads[0].parsed
+    whole = Parsed()
+    for read in reads:
+        whole.add(read.parsed)
+    return whole
 
 
-def _packed(push: Push) -> bytes:
-    kept = {
-        "headers": {name: value for name, value in push.headers.items() if name in KEPT_HEADERS},
-        "query": {name: value for name, value in push.query.items() if name in KEPT_QUERY},
-    }
-    try:
-        body = {"body": push.raw.decode()}
-    except UnicodeDecodeError:
-        body = {"base64": base64.b64encode(push.raw).decode()}
-    return msgspec.json.encode({**kept, **body})
+def _dead(refused: DeadEvent, event: Event) -> Dead:
+    """Known again by the event's id: its line has the time of its receipt, which is another each time."""
+    return Dead(refused.reason, refused.detail, str(event["event_id"]).encode("utf-8", "replace"))
 
 
-def _unpacked(letter: Letter) -> Push:
-    kept = msgspec.json.decode(letter.raw)
-    raw = kept["body"].encode() if "body" in kept else base64.b64decode(kept["base64"])
-    return Push(raw, kept["headers"], kept["query"], letter.at)
+def _as_event(reader: Reader, refused: DeadEvent, now: int) -> Letter:
+    return Letter(refused.reason, refused.detail, refused.raw, reader.name, now)

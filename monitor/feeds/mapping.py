@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitor.feeds.canonical import LONGEST_TEXT, Code, Drafts, digest, number_of, raw_of, text_of
+from monitor.feeds.canonical import LONGEST_TEXT, TIMES, Code, Drafts, digest, number_of, raw_of, text_of
 from monitor.feeds.options import ZoneName
 from monitor.feeds.zones import end_of_day
 from monitor.vocabulary import DeadReason, Status
@@ -36,7 +36,6 @@ STATUSES: Mapping[str, frozenset[str]] = {
     "engagement": frozenset({"delivered", "bounced", "opened", "clicked", "redeemed", "opted_out"}),
 }
 NUMBERS = frozenset({"latitude", "longitude", "amount"})
-TIMES = frozenset({"promised_at", "estimated_at"})
 PLACES = frozenset({"region", "origin_region"})
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "tracking": ("tracking_number", "carrier"),
@@ -225,7 +224,7 @@ def _value(
         return int(number) if number is not None and number in {1, 2, 3, 4, 5} else None
     if name in TIMES:
         return end_of_day(_moment(found), zone)
-    text = text_of(found, LONGEST_TEXT if name == "text" else 200)
+    text = text_of(found, LONGEST_TEXT if name == "text" else None)
     if text is not None:
         text = options.values.get(name, {}).get(text, text)
     if name in PLACES:

@@ -9,7 +9,8 @@ station.state, station.restore    for the checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ from monitor.http_feeds import feed_routes
 from monitor.intake import Intake, IntakeBusyError
 from monitor.metrics import Metrics
 from notifier.http import Http
-from notifier.store import Store
+from notifier.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Station:
         for source in self.sources:
             try:
                 await source.run(now)
-            except (IntakeBusyError, KafkaUnavailable, OSError) as error:
+            except (IntakeBusyError, StoreError, KafkaUnavailable, OSError) as error:
                 log.warning("source.waits", source=source.name, error=str(error)[:200])
 
     async def replay(self, letter: Letter) -> bool:
@@ -86,28 +87,40 @@ class Station:
 
 
 def check_feeds(settings: Settings) -> None:
-    """Raises `ConfigError` with every problem of every feed and poller; opens nothing."""
+    """Raises `ConfigError` with every problem of every feed, poller and source; opens nothing."""
+    places = regions()
+    problems: list[str] = []
+    with _gathering(problems):
+        feeds = build_all(settings.feeds, places)
+        build_pollers(settings.pollers, feeds, places, None)
+    with _gathering(problems):
+        build_sources(settings.sources, places, None)
+    if problems:
+        raise ConfigError(problems)
+
+
+@contextmanager
+def _gathering(problems: list[str]) -> Iterator[None]:
     try:
-        feeds = build_all(settings.feeds, regions())
-        build_pollers(settings.pollers, feeds, regions(), None)
+        yield
     except FeedConfigError as error:
-        raise ConfigError(error.problems) from None
+        problems += error.problems
 
 
 def open_station(
     settings: Settings, store: Store, intake: Intake, letters: DeadLetters, metrics: Metrics, http: Http
 ) -> Station:
-    """Raises `ConfigError` with every problem of every feed and poller."""
+    """Raises `ConfigError` with every problem of every feed, poller and source."""
     places = regions()
-    try:
-        feeds = build_all(settings.feeds, places)
-        pollers = build_pollers(settings.pollers, feeds, places, http)
-        sources = build_sources(settings.sources, places, intake)
-    except FeedConfigError as error:
-        raise ConfigError(error.problems) from None
-    reads_texts = any(feed.kind in OF_COMPLAINTS for feed in feeds.values()) or bool(pollers.lists)
-    classifier = Classifier() if reads_texts else None  # half a second of learning, for those who need it
+    check_feeds(settings)
+    feeds = build_all(settings.feeds, places)
+    pollers = build_pollers(settings.pollers, feeds, places, http)
     watch = Watch()
-    desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, classifier, watch)
+    desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, watch=watch)
+    sources = build_sources(settings.sources, places, desk)
+    of_complaints = [feed.kind in OF_COMPLAINTS for feed in feeds.values()]
+    of_complaints += [source.of_complaints for source in sources]
+    # Half a second of learning, for those who need it.
+    desk.classifier = classifier = Classifier() if any(of_complaints) or pollers.lists else None
     runner = Runner(store, desk, watch, pollers.parcels, pollers.lists)
     return Station(desk, watch, runner, classifier, sources, settings.http.max_body_bytes)

@@ -28,6 +28,7 @@ class FeedStatus:
     last_push_at: int | None = None
     last_event_at: int | None = None
     unwatched: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)  # optional fields, out of their range
     _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # minute, events
 
     def refuse(self, reason: Refusal) -> None:
@@ -38,12 +39,16 @@ class FeedStatus:
         self.last_push_at = now
 
     def take(self, parsed: Parsed, taken: int, now: int) -> None:
-        self.events += taken
-        self.dead += len(parsed.dead)
+        self.left_out.update(parsed.left_out)
+        self.lines(taken, len(parsed.dead), now)
         self.unplaced += parsed.unplaced
         self.unwatched += len(parsed.unwatched)
         for code, _event in parsed.unknown:
             self.unknown[code if code in self.unknown or len(self.unknown) < MOST_CODES else "others"] += 1
+
+    def lines(self, taken: int, dead: int, now: int) -> None:
+        self.events += taken
+        self.dead += dead
         if taken:
             self.last_event_at = now
             minute = now // MINUTE
@@ -67,6 +72,7 @@ class FeedStatus:
             "rejected_signatures": dict(self.rejected),
             "dead_letters": self.dead,
             "unplaced": self.unplaced,
+            "fields_left_out": dict(self.left_out),
             "waiting": self.waiting,
             "unwatched": self.unwatched,
         }

@@ -23,7 +23,7 @@ from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
 from monitor.feeds.registry import FEEDS
 from monitor.http_feeds import feed_routes
-from monitor.intake import Intake
+from monitor.intake import Intake, IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 from monitor.server import bind, serving
 from monitor.stream import EventStream
@@ -204,9 +204,7 @@ async def test_a_refund_finds_its_customer_through_the_order(shop: Shop) -> None
 
 async def test_while_the_store_is_away_the_provider_is_told_to_come_again(shop: Shop) -> None:
     class Away:
-        async def submit(self, data: bytes, now: int, feed: str = "") -> Any:
-            from monitor.intake import IntakeBusyError
-
+        async def submit(self, *_: Any, **__: Any) -> Receipt:
             raise IntakeBusyError("the store does not answer")
 
     shop.desk._batches = Batches(Away())

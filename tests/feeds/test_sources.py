@@ -16,11 +16,15 @@ import structlog
 from config.regions import regions
 from config.settings import FeedSettings, IntakeSettings
 from monitor.deadletter import DeadLetters
+from monitor.feeds.desk import Desk
+from monitor.feeds.memory import StoreMemory
 from monitor.feeds.registry import FeedConfigError
 from monitor.feeds.sources.base import Source
 from monitor.feeds.sources.kafka import Kafka
 from monitor.feeds.sources.registry import build_sources
+from monitor.feeds.watch import Watch
 from monitor.intake import Intake
+from monitor.metrics import Metrics
 from monitor.stream import EventStream
 from notifier.store import Store
 from tests.feeds.cases import NOW
@@ -38,20 +42,22 @@ MAP = {
 
 
 @pytest.fixture
-async def intake(store: Store) -> AsyncIterator[Intake]:
-    async with Intake(EventStream(store), DeadLetters(store), IntakeSettings(linger_ms=0)) as intake:
-        yield intake
+async def desk(store: Store) -> AsyncIterator[Desk]:
+    metrics = Metrics(process=False)
+    letters = DeadLetters(store, metrics=metrics)
+    async with Intake(EventStream(store), letters, IntakeSettings(linger_ms=0)) as intake:
+        yield Desk({}, intake, letters, StoreMemory(store), metrics, watch=Watch())
 
 
-def source(intake: Intake, **options: Any) -> Source:
-    (built,) = build_sources({"drop": FeedSettings.model_validate(options)}, regions(), intake)
+def source(desk: Desk, **options: Any) -> Source:
+    (built,) = build_sources({"drop": FeedSettings.model_validate(options)}, regions(), desk)
     return built
 
 
 async def test_a_foreign_csv_is_taken_once_when_it_is_complete(
-    store: Store, intake: Intake, tmp_path: Path
+    store: Store, desk: Desk, tmp_path: Path
 ) -> None:
-    folder = source(intake, type="folder", path=str(tmp_path), map=MAP)
+    folder = source(desk, type="folder", path=str(tmp_path), map=MAP)
     file = tmp_path / "orders.csv"
     file.write_text(
         "订单号,会员,状态,下单时间,地址\nO1,7,已付款,2026-11-21 10:00:00,江苏省苏州市\n", encoding="utf-8"
@@ -73,9 +79,9 @@ async def test_a_foreign_csv_is_taken_once_when_it_is_complete(
 
 
 async def test_canonical_files_need_no_mapping_and_damaged_ones_are_put_aside(
-    store: Store, intake: Intake, tmp_path: Path
+    store: Store, desk: Desk, tmp_path: Path
 ) -> None:
-    folder = source(intake, type="folder", path=str(tmp_path))
+    folder = source(desk, type="folder", path=str(tmp_path))
     event = {
         "kind": "order",
         "event_id": "1",
@@ -94,8 +100,8 @@ async def test_canonical_files_need_no_mapping_and_damaged_ones_are_put_aside(
     assert (tmp_path / ".hidden.ndjson").exists()
 
 
-async def test_a_second_file_of_one_name_takes_the_place_of_none(intake: Intake, tmp_path: Path) -> None:
-    folder = source(intake, type="folder", path=str(tmp_path))
+async def test_a_second_file_of_one_name_takes_the_place_of_none(desk: Desk, tmp_path: Path) -> None:
+    folder = source(desk, type="folder", path=str(tmp_path))
     for content in (b"first", b"second", b"third"):
         (tmp_path / "daily.parquet").write_bytes(content)
         await folder.run(NOW)
@@ -108,14 +114,14 @@ async def test_a_second_file_of_one_name_takes_the_place_of_none(intake: Intake,
     }
 
 
-async def test_every_wrong_source_is_told_with_its_place(intake: Intake) -> None:
+async def test_every_wrong_source_is_told_with_its_place(desk: Desk) -> None:
     sections = {
         "pigeons": FeedSettings.model_validate({}),
         "folder": FeedSettings.model_validate({}),
         "kafka": FeedSettings.model_validate({"brokers": "x", "topics": []}),
     }
     with pytest.raises(FeedConfigError) as caught:
-        build_sources(sections, regions(), intake)
+        build_sources(sections, regions(), desk)
     text = "\n".join(caught.value.problems)
     assert "sources.pigeons: no source 'pigeons'" in text
     assert "sources.folder.path: is missing" in text
@@ -163,7 +169,7 @@ def produce(broker: str, topic: str, numbers: range) -> None:
 
 
 async def test_kafka_is_read_from_the_positions_that_the_checkpoint_holds(
-    store: Store, intake: Intake, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
+    store: Store, desk: Desk, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
 ) -> None:
     admin_client = importlib.import_module("confluent_kafka.admin")
     await eventually(lambda: listens(broker))
@@ -172,13 +178,13 @@ async def test_kafka_is_read_from_the_positions_that_the_checkpoint_holds(
     admin.create_topics([admin_client.NewTopic(topic, 1, 1)])[topic].result(30)
     produce(broker, topic, range(5))
     options = {"type": "kafka", "brokers": broker, "topics": [topic]}
-    first = source(intake, **options)
+    first = source(desk, **options)
     assert await _drained(first, 5) == 5
     checkpoint = dict(first.state())
     produce(broker, topic, range(5, 8))
     assert await _drained(first, 3) == 3
     first.close()
-    after = source(intake, **options)
+    after = source(desk, **options)
     after.restore(checkpoint)
     assert await _drained(after, 3) == 3
     after.close()
@@ -187,14 +193,14 @@ async def test_kafka_is_read_from_the_positions_that_the_checkpoint_holds(
 
 
 async def test_a_topic_that_ends_before_our_position_is_read_from_its_beginning(
-    intake: Intake, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
+    desk: Desk, broker: str, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
 ) -> None:
     await eventually(lambda: listens(broker))
     admin_client = importlib.import_module("confluent_kafka.admin")
     admin = admin_client.AdminClient({"bootstrap.servers": broker})
     admin.create_topics([admin_client.NewTopic("young", 1, 1)])["young"].result(30)
     produce(broker, "young", range(8))
-    one = source(intake, type="kafka", brokers=broker, topics=["young"])
+    one = source(desk, type="kafka", brokers=broker, topics=["young"])
     one.restore({"positions": [["young", 0, 50]]})
     with structlog.testing.capture_logs() as logs:
         assert await _drained(one, 8) == 8
@@ -210,9 +216,9 @@ class Shortened:
         return 5, 8
 
 
-async def test_messages_deleted_before_we_read_them_are_counted(intake: Intake) -> None:
+async def test_messages_deleted_before_we_read_them_are_counted(desk: Desk) -> None:
     partition = pytest.importorskip("confluent_kafka").TopicPartition("short", 0)
-    one = source(intake, type="kafka", brokers="127.0.0.1:1", topics=["short"])
+    one = source(desk, type="kafka", brokers="127.0.0.1:1", topics=["short"])
     assert isinstance(one, Kafka)
     with structlog.testing.capture_logs() as logs:
         assert [one._kept(Shortened(), partition, position) for position in (2, 5, 8)] == [5, 5, 8]
@@ -236,8 +242,8 @@ class Overtaken:
         self.closed = True
 
 
-async def test_a_consumer_that_was_overtaken_connects_again_and_looks_what_is_gone(intake: Intake) -> None:
-    one = source(intake, type="kafka", brokers="127.0.0.1:1", topics=["short"])
+async def test_a_consumer_that_was_overtaken_connects_again_and_looks_what_is_gone(desk: Desk) -> None:
+    one = source(desk, type="kafka", brokers="127.0.0.1:1", topics=["short"])
     assert isinstance(one, Kafka)
     consumer = one._consumer = Overtaken(pytest.importorskip("confluent_kafka"))
     assert await one.run(NOW) == 0

@@ -20,7 +20,9 @@ from monitor.deadletter import DeadLetters
 from monitor.decode import Decoder
 from monitor.embedded import EmbeddedStore
 from monitor.intake import Intake, IntakeBusyError
+from monitor.metrics import Metrics
 from monitor.names import Names
+from monitor.poison import HOUR, SAMPLE
 from monitor.stream import EventStream, Reader
 from monitor.vocabulary import DeadReason
 from notifier.store import Store
@@ -145,24 +147,51 @@ async def test_a_dead_letter_can_be_tried_again_without_becoming_two(store: Stor
     assert await numbers(store) == ["SF000002"]
 
 
-async def test_a_feed_that_sends_mostly_rubbish_is_named_and_no_longer_parked(store: Store) -> None:
+async def test_of_a_sender_of_mostly_rubbish_that_is_told_of_each_a_sample_is_kept(store: Store) -> None:
     with capture_logs() as said:
-        await send_rubbish(store)
+        assert await send_rubbish(store, told=True) == 900 + SAMPLE
     assert [one["event"] for one in said] == ["feed.poisoned", "feed.clean_again"]
+    assert said[0]["feed"] == "broken"
     assert "13800138000" not in str(said)
 
 
-async def send_rubbish(store: Store) -> None:
-    async with opened(store) as intake:
+async def test_of_one_who_cannot_be_told_everything_is_kept(store: Store) -> None:
+    assert await send_rubbish(store, told=False) == 2000
+
+
+async def send_rubbish(store: Store, *, told: bool) -> int:
+    """How many of 2,000 became letters."""
+    metrics = Metrics(process=False)
+    dead = DeadLetters(store, metrics=metrics)
+    async with Intake(EventStream(store), dead, IntakeSettings(linger_ms=1)) as intake:
         for _ in range(20):
-            receipt = await intake.submit(b"\n".join([b"13800138000"] * 100), NOW, feed="broken")
+            receipt = await intake.submit(b"\n".join([b"13800138000"] * 100), NOW, "broken", told=told)
         assert receipt.poisoned
         assert (await intake.submit(scan(1), NOW, feed="sound")).poisoned is False
-        parked = await DeadLetters(store).count()
-        assert 500 <= parked < 2000
+        parked = await dead.count()
+        if told:
+            await intake.submit(b"{", NOW + HOUR, "broken", told=True)
+            assert await dead.count() == parked + 1
+        value = metrics.registry.get_sample_value
+        refused = value("forestall_deadletter_total", {"reason": "not_an_object"})
+        unkept = value("forestall_deadletter_unkept_total", {"why": "poisoned"}) or 0
+        assert (refused, unkept) == (2000, 2000 - parked)
         for _ in range(30):
-            receipt = await intake.submit(b"\n".join(map(scan, range(100))), NOW, feed="broken")
+            receipt = await intake.submit(b"\n".join(map(scan, range(100))), NOW, "broken", told=told)
         assert not receipt.poisoned
+    return parked
+
+
+async def test_what_is_sent_again_because_the_store_was_full_is_one_letter(store: Store) -> None:
+    """The events of a submission come before its letters: an event that is there twice is one."""
+    async with opened(store) as intake:
+        mixed = scan(1) + b"\n{"
+        await store.call("SET", EventStream(store).key(0), "in the way")
+        with pytest.raises(IntakeBusyError):
+            await intake.submit(mixed, NOW)
+        await store.delete(EventStream(store).key(0))
+        await intake.submit(mixed, NOW)
+    assert await DeadLetters(store).count() == 1
 
 
 async def test_too_much_waiting_is_refused_not_queued(store: Store) -> None:

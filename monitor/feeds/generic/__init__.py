@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-import msgspec
 from pydantic import Field
 
 from config.regions import Regions
-from monitor.feeds.base import NOTHING, Base, Parsed, Push, Unreadable
-from monitor.feeds.canonical import Drafts
-from monitor.feeds.mapping import MappingOptions, read, records
+from monitor.feeds.base import NOTHING, Base, Parsed, Push
+from monitor.feeds.mapped import Mapped
+from monitor.feeds.mapping import MappingOptions
 from monitor.feeds.options import SignedOptions
 from monitor.feeds.signing import given, hmac_base64, hmac_hex, same
-from monitor.vocabulary import DeadReason
 
 
 class GenericOptions(SignedOptions):
@@ -29,6 +26,7 @@ class GenericOptions(SignedOptions):
 
 class Generic(Base):
     kind = "generic"
+    repeats = False
     Options = GenericOptions
 
     def __init__(self, name: str, options: GenericOptions, places: Regions) -> None:
@@ -36,7 +34,7 @@ class Generic(Base):
         self._secret = options.secret.get_secret_value()
         self._header = options.header.lower()
         self._options = options
-        self._zone = ZoneInfo(options.map.timezone)
+        self._mapped = Mapped(name, options.map, places)
 
     def verify(self, push: Push) -> None:
         value = given(push.headers, self._header)
@@ -62,13 +60,7 @@ class Generic(Base):
         return Push(body, {**headers, self._header: self._signature(body)}, query, received_at)
 
     def parse(self, push: Push) -> Parsed:
-        try:
-            body = msgspec.json.decode(push.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unreadable(DeadReason.MALFORMED_JSON) from None
-        drafts = Drafts(self.name, self.places, push)
-        for record in records(body, self._options.map):
-            read(record, self._options.map, self._zone, drafts)
-        if not drafts.parsed.events and not drafts.parsed.dead:
-            drafts.dead(DeadReason.MISSING_FIELD, "records", body)
-        return drafts.parsed
+        return self._mapped.parse(push)
+
+    def split(self, push: Push) -> Sequence[Push]:
+        return self._mapped.split(push)

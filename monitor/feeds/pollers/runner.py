@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from monitor.deadletter import Format
 from monitor.feeds.base import Unreadable
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.base import Answered, Backoff, ListPoller, ParcelPoller
@@ -88,7 +89,7 @@ class Runner:
         names = [one.name for one in parcels] + [one.name for one in lists]
         self._backoff = {name: Backoff() for name in names}
         for one in lists:
-            desk.add_reader(one.feed)
+            desk.add_reader(one.feed, Format.PAGE)
         self._last: dict[str, int] = {}
 
     async def run(self, now: int) -> None:

@@ -17,7 +17,7 @@ import structlog
 from pydantic import Field
 
 from config.regions import Regions
-from monitor.feeds.batch import Submits
+from monitor.feeds.desk import Desk
 from monitor.feeds.mapping import MappingOptions
 from monitor.feeds.sources.base import Records
 from monitor.files import CHUNK_LINES, FileError, read_chunks
@@ -36,24 +36,28 @@ class FolderOptions(Options):
 class Folder:
     Options = FolderOptions
 
-    def __init__(self, name: str, options: FolderOptions, places: Regions, intake: Submits) -> None:
+    def __init__(self, name: str, options: FolderOptions, places: Regions, desk: Desk | None) -> None:
         self.name = name
         self._path = options.path
         self._mapped = options.map is not None
-        self._records = Records(name, options.map, places, intake)
+        self._records = Records(name, "folder", options.map, places, desk)
+        self.of_complaints = self._records.of_complaints
         self._seen: dict[str, tuple[int, int]] = {}
 
     async def run(self, now: int) -> int:
         taken = 0
         for path in self._ready()[:MOST_FILES]:
             try:
+                refused = 0
                 for lines in self._lines(path):
-                    await self._records.take(lines, now)
+                    refused += await self._records.take(lines, now)
                     taken += len(lines)
             except FileError as error:
                 log.warning("folder.refused", source=self.name, file=path.name, error=str(error)[:200])
                 self._move(path, "refused")
             else:
+                if refused:
+                    log.warning("folder.dead_letters", source=self.name, file=path.name, refused=refused)
                 self._move(path, "taken")
         return taken
 

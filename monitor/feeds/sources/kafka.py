@@ -15,7 +15,7 @@ import structlog
 from pydantic import Field, SecretStr
 
 from config.regions import Regions
-from monitor.feeds.batch import Submits
+from monitor.feeds.desk import Desk
 from monitor.feeds.mapping import MappingOptions
 from monitor.feeds.sources.base import Records
 from notifier.options import Options
@@ -44,10 +44,11 @@ class KafkaOptions(Options):
 class Kafka:
     Options = KafkaOptions
 
-    def __init__(self, name: str, options: KafkaOptions, places: Regions, intake: Submits) -> None:
+    def __init__(self, name: str, options: KafkaOptions, places: Regions, desk: Desk | None) -> None:
         self.name = name
         self._options = options
-        self._records = Records(name, options.map, places, intake)
+        self._records = Records(name, "kafka", options.map, places, desk)
+        self.of_complaints = self._records.of_complaints
         self._positions: dict[tuple[str, int], int] = {}
         self._consumer: Any = None
         try:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from config.regions import Regions
 from config.settings import FeedSettings
-from monitor.feeds.batch import Submits
+from monitor.feeds.desk import Desk
 from monitor.feeds.registry import FeedConfigError, line
 from monitor.feeds.sources.base import Source
 
@@ -20,8 +20,8 @@ SOURCES: Final[Mapping[str, str]] = {
 }
 
 
-def build_sources(sections: Mapping[str, FeedSettings], places: Regions, intake: Submits) -> list[Source]:
-    """Every source of the config. Raises `FeedConfigError` with every problem of all of them."""
+def build_sources(sections: Mapping[str, FeedSettings], places: Regions, desk: Desk | None) -> list[Source]:
+    """Every source of the config; `desk` None: only to see whether they can be built. Raises `FeedConfigError` with every problem of all of them."""
     built: list[Source] = []
     problems: list[str] = []
     for name, section in sections.items():
@@ -32,7 +32,7 @@ def build_sources(sections: Mapping[str, FeedSettings], places: Regions, intake:
         module, _, title = SOURCES[kind].partition(":")
         plugin: Any = getattr(importlib.import_module(module), title)
         try:
-            built.append(plugin(name, plugin.Options.model_validate(section.reveal()), places, intake))
+            built.append(plugin(name, plugin.Options.model_validate(section.reveal()), places, desk))
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
             problems += [line("sources", name, one) for one in found]
