@@ -18,6 +18,7 @@ from config import calendars
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import survival, transit
+from detectors.tables import I64
 from monitor.columns import Scans
 from monitor.engine.kernels import census, hastening, repeats, state, sweep
 from monitor.engine.kernels import orders as order_kernels
@@ -265,9 +266,9 @@ class ParcelStage:
 
     # -- time --------------------------------------------------------------------------------------------------
 
-    def sweep(self, buckets: Sequence[int], now: int) -> Records:
+    def sweep(self, buckets: Sequence[int] | I64, now: int) -> Records:
         """Rows of DUE of some buckets, in no particular order; `now` in seconds."""
-        numbers = np.array(buckets, np.int64)
+        numbers = np.asarray(buckets, np.int64)
         parts: list[Records] = []
         start = 0
         while start < len(numbers):
