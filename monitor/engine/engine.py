@@ -149,7 +149,7 @@ class Engine:
 
     def _release(self, key0: Any, key1: Any) -> None:
         """Hashed keys that did not stay in the table, such as parcels first heard of when delivered."""
-        if not len(key0) or key0.max() < packing.HASHED:
+        if not self.names.sides or not len(key0) or key0.max() < packing.HASHED:
             return
         for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
             key = int(key0[row]), int(key1[row])

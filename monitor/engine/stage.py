@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -61,6 +62,9 @@ MAX_REGION_PAIRS: Final = 1 << 18
 FIRST_SIZE: Final = 64  # slots of a bucket at the start
 PACED: Final = 64  # carriers whose week may be learned; the first ones heard of
 HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
+
+
+_columns_of = attrgetter(*ScanColumns._fields)
 
 
 class Live(NamedTuple):
@@ -242,7 +246,7 @@ class ParcelStage:
         self.places.follow()
         if self._pages.left:
             self._pages.follow(float(self.table.size.sum()) / (BUCKETS * self.table.room))
-        columns = ScanColumns(*(getattr(scans, name) for name in ScanColumns._fields))
+        columns = ScanColumns._make(_columns_of(scans))
         parts = [
             self._chunk(columns, start, min(start + CHUNK, len(scans)), now)
             for start in range(0, len(scans), CHUNK)
