@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
+
+from detectors.rhythm_kernels import median
+
+FEW: Final = 5  # fewer facilities than these do not show what more traffic explains
 
 
 class Signs(NamedTuple):
@@ -47,13 +51,24 @@ def flow(arrived: Any, out: Any, hours: float, gain: float, averages: Any) -> No
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _network(stock: Any, usual: Any, ready: Any, out: Signs) -> float:
+    """The median of the ratios of those that are ready, where they are enough to tell; all ratios are in `out` then."""
+    known = 0
+    for row in range(len(stock)):
+        out.ratio[row] = (stock[row] + 1) / (usual[row] + 1)
+        if ready[row]:
+            out.traffic[known] = out.ratio[row]  # for now
+            known += 1
+    return median(out.traffic[:known]) if known >= FEW else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     stock: Any,
     stalled: Any,
     usual: Any,
     scale: Any,
     ready: Any,
-    network: float,
     averages: Any,
     flow_usual: Any,
     share: Any,
@@ -62,8 +77,8 @@ def judge(
     limits: Thresholds,
     out: Signs,
 ) -> None:
-    """`network`: the median of all facilities' ratios; `share`: decayed parcels stalled, parcels held and days; `watched`:
-    those of which more is to be known even where they are not hot.
+    """`share`: decayed parcels stalled, parcels held and days; `watched`: those of which more is to be known even where
+    they are not hot.
 
     What stands still stays for days, while a hub empties every night: the usual is a share of what the hub holds on
     average, or of more where it holds more now.
@@ -73,8 +88,9 @@ def judge(
         all_stalled += share[row, 0]
         all_held += share[row, 1]
     common = (all_stalled + 1) / (all_held + 50)
+    network = _network(stock, usual, ready, out)
     for row in range(len(stock)):
-        ratio = (stock[row] + 1) / (usual[row] + 1)
+        ratio = out.ratio[row]
         own = (averages[row, 1] + 1) / (flow_usual[row] + 1)
         traffic = max(1.0, network, own)
         adjusted = ratio / traffic
@@ -96,7 +112,7 @@ def judge(
             full = full and stock_z >= limits.deviations
             standing = standing and stalled_z >= limits.deviations
             out.stock_z[row], out.stalled_z[row] = stock_z, stalled_z
-        out.ratio[row], out.traffic[row], out.stalled_usual[row] = ratio, traffic, expected
+        out.traffic[row], out.stalled_usual[row] = traffic, expected
         out.hot[row] = full or standing
         still_full = ready[row] and adjusted >= limits.calm_ratio and excess >= limits.min_parcels / 2
         still_standing = (

@@ -26,7 +26,6 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
-from detectors.rhythm_kernels import median
 from detectors.tables import Rows
 
 F64 = npt.NDArray[np.float64]
@@ -116,8 +115,6 @@ class FacilityCongested:
         # lorries come an hour or two off their time: the fullest of the hours around is the usual
         around = [(hour + shift) % HOURS_A_WEEK for shift in range(-2, 3)]
         usual, ready = self._stock.around(around, self._limits.ready_days)
-        known = ((stock + 1) / (usual + 1))[ready]
-        network = median(known) if len(known) >= 5 else 1.0
         watched = np.zeros(len(facilities), np.bool_)
         watched[list(self._hot_since)] = True
         signs = kernels.signs(len(facilities))
@@ -125,9 +122,8 @@ class FacilityCongested:
             stock,
             facilities.stalled,
             usual,
-            self._stock.scale(facilities.rows),
+            self._stock.scales(),
             ready,
-            network,
             self._flow,
             self._flow_usual,
             self._stalled_share,
@@ -145,12 +141,12 @@ class FacilityCongested:
 
     def _say(self, judged: _Judged, one: _Watched, now: Instant) -> Finding | None:
         at = one.row
+        if at not in self._told and not self._lasts(one, now):
+            return None
         subject = Subject(_FACILITY, self._stock.key(at))
         episode = self._episodes.get(subject)
         if one.hot or (episode is not None and one.warm):
             since = self._hot_since.setdefault(at, now)
-            if episode is None and now - since < self._limits.hold_minutes * 60_000:
-                return None
             old = self._told.get(at, 0)
             news = episode is not None and abs(one.stock - old) > 0.25 * max(old, 1)
             if episode is not None and not news and self._episodes.goes_on(episode, one.score, now):
@@ -162,14 +158,19 @@ class FacilityCongested:
             if finding is not None:
                 self._told[at] = one.stock
             return finding
-        if episode is None:
-            self._hot_since.pop(at, None)
-        elif now - episode.seen_at >= self._limits.calm_minutes * 60_000:
+        if episode is not None and now - episode.seen_at >= self._limits.calm_minutes * 60_000:
             since = self._hot_since.pop(at, episode.started_at)
             self._told.pop(at, None)
             evidence = self._evidence(judged, at, since)
             return self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
         return None
+
+    def _lasts(self, one: _Watched, now: Instant) -> bool:
+        """Of a facility without an episode: whether its sign is there, and was for long enough."""
+        if one.hot:
+            return now - self._hot_since.setdefault(one.row, now) >= self._limits.hold_minutes * 60_000
+        self._hot_since.pop(one.row, None)
+        return False
 
     def _learn(self, judged: _Judged, now: Instant, hours: float) -> None:
         """What looks wrong teaches a tenth for a while: a jam must not become the usual, a rebuilt hub must."""
@@ -212,7 +213,7 @@ class FacilityCongested:
             fuller=signs.stock_z[at] >= signs.stalled_z[at],
             deviations=float(max(signs.stock_z[at], signs.stalled_z[at])),
             since=since,
-            days=float(self._stock.days(facilities.rows[at : at + 1])[0]),
+            days=self._stock.ages().item(at),
         )
         return Deferred(written, jam, self._timezone)
 

@@ -128,6 +128,10 @@ class Rhythm:
     def scale(self, rows: I64) -> F64:
         return np.maximum(self._scale[rows], SCALE_FLOOR)
 
+    def scales(self) -> F64:
+        """As `scale`, of every key."""
+        return np.maximum(self._scale[: len(self._keys)], SCALE_FLOOR)
+
     def learn(self, rows: I64, hour: int, values: F64, days: float, weight: F64 | None = None) -> None:
         """`days`: how much time the values stand for; `weight` below 1 for what looks wrong."""
         share = np.ones(len(rows)) if weight is None else weight

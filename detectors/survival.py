@@ -159,7 +159,8 @@ class Durations:
         far = float(np.iinfo(np.uint32).max)
         self._floor = np.array([far] + [limit.floor_hours * HOUR for limit in limits])
         self._default = np.array([far] + [limit.default_hours * HOUR for limit in limits])
-        self._ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
+        # Seconds of business time beyond which a leg is stalled whatever was learned.
+        self.ceiling = np.array([far] + [limit.ceiling_hours * HOUR for limit in limits])
         self._margin = np.array([0.0] + [limit.margin_hours * HOUR for limit in limits])
         self._stretch = np.array([1.0] + [limit.stretch for limit in limits])
         share = np.array([0.5] + [limit.share for limit in limits])
@@ -220,7 +221,7 @@ class Durations:
             float(self._options.ready_cases),
             self._floor,
             self._default,
-            self._ceiling,
+            self.ceiling,
             self._stretch,
             self._margin,
             self._onward,
@@ -262,15 +263,12 @@ class Durations:
         kernels.hazards(self.ends[lane, segment], self.still[lane, segment], parent, weight, out)
         return out
 
-    def probability_stuck(self, leg: int) -> float:
-        """That a leg at its limit is truly stuck: what such stalls have come to, less where what reaches the limit lasts a
-        further `ahead_hours` more seldom than stuck ones do.
+    @property
+    def sure(self) -> npt.NDArray[np.float64]:
+        """By leg, that one at its limit is truly stuck: what such stalls have come to, less where what reaches the limit
+        lasts a further `ahead_hours` more seldom than stuck ones do.
         """
-        return float(self._sure[leg] * min(self.staying[leg] / STUCK_LASTS, 1.0))
-
-    def ceiling(self, segment: int) -> float:
-        """Seconds of business time beyond which a leg is stalled whatever was learned."""
-        return float(self._ceiling[segment])
+        return self._sure * np.minimum(self.staying / STUCK_LASTS, 1.0)
 
     def remaining(self, lane: int, segment: int, age: float, shares: Sequence[float]) -> list[float] | None:
         """Durations at which these shares of the legs that reached `age` have ended; None: too little is known."""

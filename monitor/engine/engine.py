@@ -18,6 +18,7 @@ from detectors import registry
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Arrivals, Calibrated, ParcelDetector, PlaceDetector
 from detectors.survival import WHOLE_WAY
+from detectors.tables import I64
 from monitor import packing
 from monitor.columns import Batch, Scans
 from monitor.engine import dumping
@@ -40,6 +41,7 @@ from monitor.vocabulary import Segment, Status
 SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
 _LEAVE: Final = np.uint8(What.LEAVE)
 _QUANTILES: Final = (0.05, 0.5, 0.95)
+_ALL_BUCKETS: Final = np.arange(BUCKETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class Engine:
 
     def _release(self, key0: Any, key1: Any) -> None:
         """Hashed keys that did not stay in the table, such as parcels first heard of when delivered."""
-        if not len(key0) or key0.max() < packing.HASHED:
+        if not self.names.sides or not len(key0) or key0.max() < packing.HASHED:
             return
         for row in np.flatnonzero(key0 >= np.uint64(packing.HASHED)).tolist():
             key = int(key0[row]), int(key1[row])
@@ -181,17 +183,17 @@ class Engine:
         self.watching.learn(now)
         return found + self._sweep(buckets, now)
 
-    def _buckets_due(self, before: Instant, now: Instant) -> Sequence[int]:
+    def _buckets_due(self, before: Instant, now: Instant) -> I64:
         """Each bucket has its moment within every `sweep_seconds`; a late tick sweeps all whose moment passed."""
         if not before or now - before >= self._sweep_ms:
-            return range(BUCKETS)
+            return _ALL_BUCKETS
         first = (before * BUCKETS // self._sweep_ms) + 1
         last = now * BUCKETS // self._sweep_ms
-        return [moment % BUCKETS for moment in range(first, last + 1)]
+        return np.arange(first, last + 1) % BUCKETS
 
-    def _sweep(self, buckets: Sequence[int], now: int) -> list[Finding]:
+    def _sweep(self, buckets: I64, now: int) -> list[Finding]:
         seconds = now // 1000
-        counting = [bucket for bucket in buckets if bucket in self.census_left]
+        counting = _of_these(buckets, self.census_left)
         if len(buckets) < BUCKETS:  # a slice, which must not take long
             counting = counting[: -(-len(buckets) // SWEEPS_A_CENSUS)]
         if counting:
@@ -203,8 +205,9 @@ class Engine:
                 self.pacing.hear_census(now)
                 self.stops.hear_census()
         if self.hasten_left:
-            self.stage.hasten([bucket for bucket in buckets if bucket in self.hasten_left], seconds)
-            self.hasten_left.difference_update(buckets)
+            hastened = _of_these(buckets, self.hasten_left)
+            self.stage.hasten(hastened, seconds)
+            self.hasten_left.difference_update(hastened)
         dues = self.stage.sweep(buckets, seconds)
         return self._judge_dues(dues, now) if len(dues) else []
 
@@ -318,6 +321,10 @@ class Engine:
         position = dumping.load(self, data)
         self._outcomes_before = self.stage.world.outcomes.copy()
         return position
+
+
+def _of_these(buckets: I64, left: set[int]) -> list[int]:
+    return [bucket for bucket in buckets.tolist() if bucket in left] if left else []
 
 
 _NO_ROWS: Final = np.zeros(0, DUE)

@@ -18,6 +18,7 @@ PROMISE: Final = "promise"
 LOST: Final = "lost"
 CHUNK: Final = 500  # parcels a piece of the state
 Key = tuple[int, int]
+_CLOSED: Final = State.CLOSED  # to ask an enumeration for a member takes as long as to close an episode
 
 
 class ParcelEpisodes:
@@ -57,13 +58,13 @@ class ParcelEpisodes:
         """Those of `detectors` that are open, in this order."""
         episodes = self._open.pop(key, ())
         if len(episodes) == 1 and episodes[0].detector in detectors:
-            return [replace(episodes[0], as_of=now, state=State.CLOSED, close_reason=reason)]
+            return [replace(episodes[0], as_of=now, state=_CLOSED, close_reason=reason)]
         ended = [one for one in episodes if one.detector in detectors]
         if len(ended) < len(episodes):
             self._open[key] = tuple(one for one in episodes if one.detector not in detectors)
         if len(ended) > 1:
             ended.sort(key=lambda one: detectors.index(one.detector))
-        return [replace(one, as_of=now, state=State.CLOSED, close_reason=reason) for one in ended]
+        return [replace(one, as_of=now, state=_CLOSED, close_reason=reason) for one in ended]
 
     def _others(self, key: Key, detector: str) -> tuple[Finding, ...]:
         return tuple(one for one in self._open.get(key, ()) if one.detector != detector)

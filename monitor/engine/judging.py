@@ -65,7 +65,8 @@ class Judge:
         self._stalls = Stalls(stage, timezone, self.evidence)
         self._learning = learning_ms
         self._first = stage.world.feeds["first"]  # a view, so always the present one
-        self._named_by: dict[int, Sequence[str]] = {}
+        # By all that a slot's open bits can be.
+        self._named = [tuple(name for bit, name in self._bits.items() if bits & bit) for bits in range(256)]
         self._lanes: dict[int, str | None] = {}
 
     # -- closing -----------------------------------------------------------------------------------------------
@@ -77,16 +78,10 @@ class Judge:
         for key0, key1, _at, closed, reason, lost in marks.tolist():
             key = (key0, key1)
             why = CloseReason.SUPERSEDED if lost else _REASONS[reason]
-            found += close(key, named(closed), now, why)
+            found += close(key, named[closed], now, why)
             if lost:
                 found += self._said_lost(key, now)
         return found
-
-    def _named(self, bits: int) -> Sequence[str]:
-        known = self._named_by.get(bits)
-        if known is None:
-            known = self._named_by[bits] = tuple(name for bit, name in self._bits.items() if bits & bit)
-        return known
 
     def _said_lost(self, key: Key, now: Instant) -> Iterator[Finding]:
         known = self._stage.view(key)
@@ -148,7 +143,7 @@ class Judge:
 
     def _other(self, slot: SlotRow, number: str, what: int, now: Instant) -> Iterator[Finding]:
         if what & _LEAVE:
-            yield from self._episodes.close(slot.key, self._named(slot.open), now, CloseReason.EXPIRED)
+            yield from self._episodes.close(slot.key, self._named[slot.open], now, CloseReason.EXPIRED)
             return
         if what & _PROMISE:
             yield self._promise(slot, number, now)

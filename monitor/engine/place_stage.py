@@ -136,7 +136,7 @@ class PlaceStage:
             codes = np.flatnonzero(now["first"] > 0)
             return self._frames.feeds(change.totals(codes[codes > 0]))
         if frame == "facilities":
-            return self._frames.facilities(self._facilities(now, before))
+            return self._frames.facilities(now, self._facilities(now, before))
         if frame == "lanes":
             lanes, segments = np.nonzero(change.all_of("finished") > 0)
             return self._frames.lanes(world.lanes, change.totals(lanes, segments))
@@ -159,9 +159,7 @@ class PlaceStage:
         busy = self._busy
         changes = dict(zip(_CHANGING, columns[:, :found], strict=False))
         levels = dict(zip(_STANDING, columns[len(_CHANGING) :, :found], strict=True))
-        return Totals(
-            (busy,), lambda name: levels[name] if name in levels else now[name][busy], changes.__getitem__
-        )
+        return Totals((busy,), levels.__getitem__, changes.__getitem__)
 
     def _reading(self, frame: str) -> Records:
         """A copy of the running totals, as far as they are in use."""

@@ -165,10 +165,8 @@ class RecordTable:
         return _coded(self._column(name))
 
     def labels(self, name: str, rows: npt.NDArray[Any] | None = None) -> list[str | None]:
-        column = self._column(name)
-        if isinstance(column, Numbers):
-            return list((column if rows is None else column.take(rows)).texts())
-        return _coded(column).labels(rows)
+        column = self._column(name) if rows is None else self._taken(name, rows)
+        return list(column.texts()) if isinstance(column, Numbers) else _coded(column).labels()
 
     def rank(self) -> npt.NDArray[Any]:
         """The column `rank`, where there is one."""

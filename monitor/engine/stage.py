@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from config import calendars
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import survival, transit
+from detectors.tables import I64
 from monitor.columns import Scans
 from monitor.engine.kernels import census, hastening, repeats, state, sweep
 from monitor.engine.kernels import orders as order_kernels
@@ -60,6 +62,9 @@ MAX_REGION_PAIRS: Final = 1 << 18
 FIRST_SIZE: Final = 64  # slots of a bucket at the start
 PACED: Final = 64  # carriers whose week may be learned; the first ones heard of
 HOLD_SECONDS: Final = 60  # between two looks at a parcel that is held back
+
+
+_columns_of = attrgetter(*ScanColumns._fields)
 
 
 class Live(NamedTuple):
@@ -241,7 +246,7 @@ class ParcelStage:
         self.places.follow()
         if self._pages.left:
             self._pages.follow(float(self.table.size.sum()) / (BUCKETS * self.table.room))
-        columns = ScanColumns(*(getattr(scans, name) for name in ScanColumns._fields))
+        columns = ScanColumns._make(_columns_of(scans))
         parts = [
             self._chunk(columns, start, min(start + CHUNK, len(scans)), now)
             for start in range(0, len(scans), CHUNK)
@@ -265,9 +270,9 @@ class ParcelStage:
 
     # -- time --------------------------------------------------------------------------------------------------
 
-    def sweep(self, buckets: Sequence[int], now: int) -> Records:
+    def sweep(self, buckets: Sequence[int] | I64, now: int) -> Records:
         """Rows of DUE of some buckets, in no particular order; `now` in seconds."""
-        numbers = np.array(buckets, np.int64)
+        numbers = np.asarray(buckets, np.int64)
         parts: list[Records] = []
         start = 0
         while start < len(numbers):

@@ -11,6 +11,7 @@ from detectors.clock import DAY
 from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict, Waits
+from detectors.tables import I64
 from monitor.engine import waited
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
@@ -107,13 +108,12 @@ class Watching:
         for detector in self._waiters:
             detector.waited(waiting, now)
 
-    def look(self, buckets: Sequence[int], now: Instant) -> list[Finding]:
+    def look(self, buckets: I64, now: Instant) -> list[Finding]:
         """Brings the parcels of these buckets to each detector that has not seen them for its `every`."""
         found: list[Finding] = []
-        numbers = np.array(buckets, np.int64)
         for number, detector in enumerate(self._detectors):
             looked = self._looked[detector.name]
-            due = numbers[now - looked[numbers] >= detector.every]
+            due = buckets[now - looked[buckets] >= detector.every]
             if not len(due):
                 continue
             looked[due] = now

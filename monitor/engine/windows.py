@@ -227,15 +227,20 @@ class Frames:
             },
         )
 
-    def facilities(self, totals: Totals) -> RecordTable:
+    def facilities(self, facilities: Records, totals: Totals) -> RecordTable:
+        """`facilities`: all there are; where one is and whose is asked of a few."""
         (codes,) = totals.place
+
+        def named(field: str, texts: Vocabulary) -> Gathered:
+            return Gathered(facilities, field, codes, lambda held: Coded(held, texts))
+
         return RecordTable(
             "facilities",
             len(codes),
             {
                 "facility": Coded(codes, self._facilities),
-                "region": lambda: Coded(totals.level("region"), self._regions),
-                "carrier": lambda: Coded(totals.level("carrier"), self._carriers),
+                "region": named("region", self._regions),
+                "carrier": named("carrier", self._carriers),
                 "arrived": totals.added("arrived"),
                 "departed": totals.added("departed"),
                 "delivered": totals.added("delivered"),

@@ -31,6 +31,7 @@ from monitor.engine.layout import (
     LIFE,
     ORDER,
     ORDER_ROW,
+    ORIGIN,
     PROMISE_TOLD,
     OrderStatus,
     Outcome,
@@ -40,7 +41,7 @@ from monitor.engine.order_rows import order_rows
 from monitor.engine.plain import Life, PlainStage, Rules, Told
 from monitor.engine.stage import Notices, ParcelStage, rules_of
 from monitor.names import Names
-from monitor.vocabulary import Status
+from monitor.vocabulary import Segment, Status
 from tests.engine.shop import HOUR, START, Scan, columns, order
 
 REGIONS = ("440305", "440300", "110105", "310000", None)
@@ -463,3 +464,23 @@ def test_a_census_after_limits_shrank_leaves_nothing_for_a_jam_to_miss() -> None
     both.jam()
     both.sweep(0)
     assert both.plain.stalled().total() == 6
+
+
+def test_a_census_counts_who_lives_again_after_due_times_said_that_it_was_over() -> None:
+    both = Both()
+    both.scan([Scan("SF1", Status.ACCEPTED, START), Scan("SF1", Status.DELIVERED, START + HOUR)])
+    both.order([order("O1", "paid", START), order("O1", "shipped", START + HOUR)])
+    both.sweep(2 * DAY)
+    table = both.stage.table
+    over = table.slots["state"] & LIFE == FINISHED
+    assert over.sum() == 2
+    assert (table.due[over] & 2 != 0).all()
+    both.census()
+    assert not both.stage.learned.counting.any()
+    both.now += 25 * DAY
+    both.scan([Scan("SF1", Status.ACCEPTED, START + 27 * DAY * 1000)])
+    both.order([order("O1", "return_requested", START + 27 * DAY * 1000)])
+    both.census()
+    assert both.stage.learned.counting[:, Segment.RETURN].sum() == 1
+    assert both.stage.learned.counting[:, ORIGIN].sum() == 1
+    both.sweep(0)

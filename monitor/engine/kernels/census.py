@@ -20,15 +20,16 @@ from monitor.engine.kernels.codes import (
     NONE,
     STALL,
 )
-from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
+from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, Waited, World
-from monitor.engine.kernels.sweep import BLOCK, silent_since
+from monitor.engine.kernels.sweep import silent_since
 from monitor.engine.kernels.table import wake
 from monitor.engine.kernels.waiting import (
     calendar_for,
     early,
     in_jam,
     in_stop,
+    is_ended,
     leg_of,
     outlasting,
     roomy,
@@ -57,7 +58,7 @@ def census(
 
     Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
     said anew. What a silent feed tells of is counted as hidden, too, and who is at a relay in `relays`. `clocks` (one a
-    calendar: what it shows now) and `places` (BLOCK + 1 at least) are scratch.
+    calendar: what it shows now) and `places` (one more than a bucket has room for) are scratch.
     """
     for calendar in range(len(clocks)):
         clocks[calendar] = worked(world, calendar, now)
@@ -65,9 +66,8 @@ def census(
         bucket = buckets[number]
         if not roomy(world):
             _rouse_ended(table, world, bucket)
-        for start in range(0, table.size[bucket], BLOCK):
-            for one in range(_live_of(table, bucket, start, places)):
-                _count(table, world, bucket, places[one], now, clocks, still, waited)
+        for one in range(_find_live(table, bucket, places)):
+            _count(table, world, bucket, natural(places[one]), now, clocks, still, waited)
 
 
 @kernel
@@ -79,14 +79,23 @@ def _rouse_ended(table: Table, world: World, bucket: int) -> None:
 
 
 @inlined
-def _live_of(table: Table, bucket: int, start: int, places: Any) -> int:
-    """How many slots of a block are live, and where they lie. Without a branch: which of them are cannot be foretold."""
-    base = bucket * table.room
-    found = 0
-    for place in range(base + start, base + min(start + BLOCK, table.size[bucket])):
-        places[natural(found)] = place
-        found += whole(table.slots[natural(place)].state & LIFE == LIVE)
-    return found
+def _find_live(table: Table, bucket: int, places: Any) -> int:
+    """Where the live slots of a bucket lie; returns how many. Most slots are free or over, which their due times say: they
+    are not read, and the others asked for all at once. Without a branch: which they are cannot be foretold.
+    """
+    base = natural(bucket * table.room)
+    wanted = 0
+    for index in range(base, base + natural(table.size[bucket])):
+        places[natural(wanted)] = index
+        wanted += whole(not is_ended(table.due[index]))
+    for one in range(wanted):
+        prefetch(table.slots, (natural(places[one]),))
+    live = 0
+    for one in range(wanted):
+        index = natural(places[one])
+        places[natural(live)] = index
+        live += whole(table.slots[index].state & LIFE == LIVE)
+    return live
 
 
 @inlined

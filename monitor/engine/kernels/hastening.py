@@ -10,7 +10,7 @@ from monitor.engine.kernels.compiled import inlined, kernel, natural
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.sweep import BLOCK
 from monitor.engine.kernels.table import wake
-from monitor.engine.kernels.waiting import in_jam, in_stop
+from monitor.engine.kernels.waiting import early, in_jam, in_stop
 from monitor.engine.layout import FAR
 
 
@@ -41,4 +41,4 @@ def _hasten_block(table: Table, world: World, bucket: int, start: int, stop: int
         if _outlasted(table.due[place]) != 0:
             slot = table.slots[place]
             if in_jam(world, slot) or in_stop(world, slot):
-                wake(table, bucket, place, now)
+                wake(table, bucket, place, early(now))

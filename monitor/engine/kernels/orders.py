@@ -32,6 +32,7 @@ from monitor.engine.kernels.told import ODDITIES, Told, next_row, write_mark
 from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
 from monitor.engine.kernels.waiting import roomy, rouse
 from monitor.engine.layout import (
+    FAR,
     FINISHED,
     HISTORY,
     JOINED,
@@ -180,6 +181,7 @@ def _begin(world: World, slot: Any, segment: int, order: Any, told: Told) -> Non
         _count(world, slot, -1)
     else:
         world.counts[s.LIVE_PARCELS] += 1
+        slot.due = FAR
     slot.state = (slot.state & ~np.uint8(LIFE)) | np.uint8(LIVE)
     slot.open = 0
     slot.promised = slot.promised if segment == FULFILMENT else 0

@@ -30,7 +30,7 @@ from monitor.engine.kernels.table import FULL, enter
 from monitor.engine.kernels.told import ScanColumns
 from monitor.engine.kernels.totals import count_region, finish, learn, move_place, region_pair
 from monitor.engine.kernels.waiting import lane_of, rouse
-from monitor.engine.layout import ABROAD, FINISHED, GOES, IN_PLACE, JOINED, KEEP, LIFE, LIVE, PLACED
+from monitor.engine.layout import ABROAD, FAR, FINISHED, GOES, IN_PLACE, JOINED, KEEP, LIFE, LIVE, PLACED
 
 CLOCKS = 60  # seconds by which two systems' clocks may differ before an order after its scan is odd
 
@@ -153,6 +153,7 @@ def forget_life(world: World, slot: Any, background: Any) -> int:
     world.counts[s.LIVE_PARCELS] += 1
     slot.last_scan = 0
     slot.segment_since = 0
+    slot.due = FAR
     slot.promised = 0
     slot.accepted = 0
     slot.out_for_delivery = 0

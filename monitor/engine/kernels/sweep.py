@@ -302,7 +302,10 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         if index == FULL:
             return number
         table.slots[index] = slots[number]
-        table.due[index] = slots[number].due
+        slot = table.slots[index]
+        if slot.state & LIFE == LIVE:  # a checkpoint from before due times said what is over
+            slot.due = whole(slot.due) & ~2
+        table.due[index] = slot.due
         table.background[index] = background[number]
         table.promises[bucket] |= np.uint8(slots[number].promised != 0)
         soonest = min(soonest, whole(slots[number].due))

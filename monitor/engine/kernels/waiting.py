@@ -157,16 +157,32 @@ def quick_of(world: World, slot: Any) -> int:
     return whole(world.quick[way_of(world, slot), leg_of(slot)])
 
 
+# The two lowest bits of a due time say what waits, so that who looks for some of them need not read their slots. So one
+# is said up to three seconds too soon, and what is due then is found by its slot.
+
+
 @inlined
 def early(due: int) -> int:
-    """A due time as it is kept of a wait that has yet to reach its `quick` limit: an even second, at most one too soon."""
-    return due & ~1
+    """A due time as it is kept of a wait that has yet to reach its `quick` limit."""
+    return due & ~3
 
 
 @inlined
 def outlasting(due: int) -> int:
-    """Likewise of a wait that is longer than `quick`: an odd second. What a jam or a stop changes, it changes for these."""
-    return (due - 1) | 1
+    """Likewise of a wait that is longer than `quick`: what a jam or a stop changes, it changes for these."""
+    return ((due - 1) & ~3) | 1
+
+
+@inlined
+def ended(due: int) -> int:
+    """Likewise of a slot that is over. One may end without it being said, but none is live of which it is said."""
+    return ((due - 2) & ~3) | 2
+
+
+@inlined
+def is_ended(due: Any) -> Any:
+    """Whether a due time is that of a slot that is over, or FAR."""
+    return due & np.uint32(2) != 0
 
 
 @inlined
@@ -214,6 +230,8 @@ def other_due(world: World, slot: Any) -> int:
 def next_due(world: World, slot: Any) -> int:
     """As `other_due`, and not later than a stall, even one in a jam: business time never runs faster than the wall's."""
     due = other_due(world, slot)
+    if slot.state & LIFE == FINISHED:
+        return ended(due)
     if slot.state & LIFE == LIVE and slot.segment != NONE and not slot.open & (STALL | LOST):
         due = min(due, whole(slot.last_scan) + quick_of(world, slot))
     return early(due)
