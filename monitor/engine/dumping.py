@@ -22,13 +22,16 @@ from monitor.engine.kernels.waiting import lane_of
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,
+    ENDING,
     FACILITY,
     FEED,
     LANE,
     LIFE,
     LIVE,
+    ODDITY,
     PASSED,
     REGION,
+    SEGMENTS,
     SLOT,
     Records,
 )
@@ -44,6 +47,13 @@ _SUM: Final = 16
 _LEVEL: Final = 1  # zstd: three times smaller at half a gigabyte a second
 # What a slot looks like: a dump of another shape is refused by name, not misread.
 SHAPE: Final = hashlib.blake2b(repr((SLOT.descr, BACKGROUND.descr)).encode(), digest_size=8).hexdigest()
+# Likewise of the other records in it; dumps of before 2026-11-26 do not say it, and had this one.
+ROWS: Final = hashlib.blake2b(
+    repr(
+        [SEGMENTS, *(kind.descr for kind in (LANE, PASSED, FACILITY, FEED, REGION, ENDING, ODDITY))]
+    ).encode(),
+    digest_size=8,
+).hexdigest()
 _TOTALS: Final = {"lanes": LANE, "passed": PASSED, "facilities": FACILITY, "feeds": FEED, "regions": REGION}
 
 
@@ -52,7 +62,7 @@ class DumpError(Exception):
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    body = msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, **content})
+    body = msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, "rows": ROWS, **content})
     return b"".join((MAGIC, hashlib.blake2b(body, digest_size=_SUM).digest(), body))
 
 
@@ -79,6 +89,8 @@ def unseal(data: bytes) -> dict[str, Any]:
         raise DumpError(f"a dump of version {content['version']}; this program reads {VERSION}")
     if content["shape"] != SHAPE:
         raise DumpError("a dump whose slots have another shape than this program's")
+    if content.get("rows", ROWS) != ROWS:
+        raise DumpError("a dump whose records have another shape than this program's")
     return content
 
 
@@ -235,13 +247,13 @@ def load(engine: Engine, data: bytes) -> str:
 def _put_totals(stage: ParcelStage, totals: Mapping[str, bytes]) -> None:
     """The totals, and the maps from pairs to codes, entered in the order of their codes."""
     world = stage.world
+    lanes = len(totals["lanes"]) // LANE.itemsize
+    if lanes > len(world.lanes):
+        raise DumpError("the dump has more lanes than max_lanes leaves room for")
     for name, dtype in _TOTALS.items():
         array = getattr(world, name)
         flat = np.frombuffer(totals[name], dtype)
         array[: len(flat) // max(array[0].size, 1)] = flat.reshape(-1, *array.shape[1:])
-    lanes = len(totals["lanes"]) // LANE.itemsize
-    if lanes > len(world.lanes):
-        raise DumpError("the dump has more lanes than max_lanes leaves room for")
     for lane in world.lanes[1:lanes].tolist():
         lane_of(world, *lane)
     pairs = len(totals["regions"]) // REGION.itemsize

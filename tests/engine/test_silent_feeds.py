@@ -271,6 +271,50 @@ def test_a_feed_that_was_replaced_holds_nothing_back_for_ever() -> None:
     assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF1"]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("larger_is_older", [True, False])
+@pytest.mark.parametrize("larger_is_back_first", [True, False])
+def test_of_two_silent_feeds_of_a_carrier_either_may_have_hidden_the_handover(
+    *, larger_is_back_first: bool, larger_is_older: bool, restarts: bool
+) -> None:
+    """Feeds of 450 and of 225 parcels fall silent together; one is back after 30 hours, the other after 60. What only the
+    shop has spoken of is told of once both backlogs are in.
+    """
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)])
+    shop.until(START)
+    every = {"larger": 4 * MINUTE, "smaller": 8 * MINUTE}
+    feeds = sorted(every, reverse=not larger_is_older)
+
+    def say(feed: str, since: int, until: int, received: int | None = None) -> None:
+        moments = range(since, until, every[feed])
+        shop.scan(
+            *(
+                Scan(f"{feed}{at // MINUTE % 1997}", Status.IN_TRANSIT, at, source=feed, received=received)
+                for at in moments
+            )
+        )
+
+    def pass_time(until: int, *speaking: str) -> None:
+        while shop.engine.now < until:
+            now = shop.engine.now
+            for feed in speaking:
+                say(feed, now, now + 8 * MINUTE)
+            shop.until(now + 8 * MINUTE, step=STEP)
+            if restarts and now // HOUR != shop.engine.now // HOUR:
+                shop.restart()
+
+    pass_time(QUIET, *feeds)
+    shop.order(order("O1", "shipped", QUIET, tracking_number="SF1", carrier="sf"))
+    pass_time(QUIET + 30 * HOUR)
+    first, last = ("larger", "smaller") if larger_is_back_first else ("smaller", "larger")
+    say(first, QUIET, shop.engine.now, received=shop.engine.now)
+    pass_time(QUIET + 60 * HOUR, first)
+    assert [line for line in said(shop.found) if "SF1" in line] == []
+    say(last, QUIET, shop.engine.now, received=shop.engine.now)
+    pass_time(QUIET + 64 * HOUR, first, last)
+    assert [line for line in said(shop.found) if "SF1" in line] == ["opened pickup_stalled SF1"]
+
+
 def test_a_checkpoint_that_knew_no_silence_of_promises_is_read() -> None:
     shop = taught()
     for number, hours in (("SF1", 30), ("SF3", -2)):
