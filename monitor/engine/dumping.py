@@ -44,6 +44,8 @@ T = TypeVar("T")
 MAGIC: Final = b"FORESTALL-ENGINE\n"
 VERSION: Final = 2
 _SUM: Final = 16
+SIDES: Final = 4096  # hashed keys a step
+_ARRAY_16: Final = 0xDC
 _LEVEL: Final = 1  # zstd: three times smaller at half a gigabyte a second
 # What a slot looks like: a dump of another shape is refused by name, not misread.
 SHAPE: Final = hashlib.blake2b(repr((SLOT.descr, BACKGROUND.descr)).encode(), digest_size=8).hexdigest()
@@ -153,6 +155,13 @@ def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[],
     for name, state in _rest(engine).items():
         rest[name] = _encoded(state())
         yield
+    rest["names"] = names = {name: _encoded(known) for name, known in engine.names.interned().items()}
+    yield
+    pieces: list[bytes] = []
+    for some in engine.names.hashed(SIDES):
+        pieces.append(msgspec.msgpack.encode(some))
+        yield
+    names["sides"] = _one_array(pieces, len(engine.names.sides))
     rest["episodes"] = episodes = []
     for rows in engine.episodes.state():
         episodes += [_encoded(row) for row in rows]
@@ -167,6 +176,17 @@ def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[],
 def _encoded(value: Any) -> msgspec.Raw:
     """At once, as what it is of goes on changing."""
     return msgspec.Raw(msgspec.msgpack.encode(value))
+
+
+def _one_array(pieces: list[bytes], rows: int) -> msgspec.Raw:
+    """The array of all that arrays of `SIDES` rows hold, the last of fewer."""
+    head = b"\xdd" + rows.to_bytes(4, "big")
+    return msgspec.Raw(b"".join([head, *(piece[_head_of(piece) :] for piece in pieces)]))
+
+
+def _head_of(array: bytes) -> int:
+    """Bytes before its first row: msgpack has a short form for up to fifteen."""
+    return 3 if array[0] == _ARRAY_16 else 1
 
 
 def _sealed(position: str, rest: Mapping[str, Any], buckets: list[list[Records]]) -> bytes:
@@ -192,7 +212,6 @@ def _rest(engine: Engine) -> dict[str, Callable[[], Any]]:
     }
     return {
         "now": lambda: engine.now,
-        "names": engine.names.dump,
         "zones": stage.places.zones.dump,
         "totals": lambda: {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
         "outcomes": world.outcomes.tolist,
