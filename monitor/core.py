@@ -18,10 +18,11 @@ from monitor.assembly import (
     pack_of,
     region_tables,
 )
+from monitor.checkpoint import CheckpointError
 from monitor.decode import Decoder
 from monitor.directory import Directory
 from monitor.embedded import EmbeddedStore
-from monitor.engine import Engine
+from monitor.engine import Engine, dumping
 from monitor.facts import Facts
 from monitor.incidents import Incidents
 from monitor.loop import LargePart, Part
@@ -118,5 +119,15 @@ class EnginePart:
     def copying(self) -> Generator[None, None, Callable[[], bytes]]:
         return self.engine.copying()
 
+    def check(self, data: bytes) -> None:
+        try:
+            dumping.unseal(data)
+        except dumping.DumpError as error:
+            raise CheckpointError(str(error)) from None
+
     def load(self, data: bytes) -> None:
-        self.engine.load(data)
+        """Raises CheckpointError where the dump has no room in an engine of these settings."""
+        try:
+            self.engine.load(data)
+        except dumping.DumpError as error:
+            raise CheckpointError(str(error)) from None

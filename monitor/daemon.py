@@ -65,6 +65,7 @@ ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
+BEHIND_MS: Final = 60_000  # a clock may be set by seconds at any time
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
@@ -112,6 +113,7 @@ class Daemon:
     beat: float = 0.0
     totals: dict[str, dict[str, int]] = field(default_factory=dict)  # as metrics have them
     unread: int = 0  # likewise
+    behind: bool = False  # the clock, and it was said
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -256,6 +258,10 @@ class Daemon:
     # time
 
     async def tick(self, now: Instant) -> None:
+        behind = self._behind(now)
+        if behind and not self.behind:
+            log.error("clock.behind", seconds=behind // 1000, note="no time passes until it has caught up")
+        self.behind = bool(behind)
         await self.stream.tick(now)
 
     async def keep_time(self, now: Instant) -> None:
@@ -265,6 +271,10 @@ class Daemon:
 
     def _in_time(self, now: Instant) -> bool:
         return self.leaps is None or self.leaps.believed(now, self.uptime())
+    def _behind(self, now: Instant) -> int:
+        """Milliseconds by which this machine's clock is behind the stream's newest tick, where that is much; else 0."""
+        behind = self.loop.pipeline.now - now
+        return behind if behind > BEHIND_MS else 0
 
     async def learn(self, lines: Sequence[bytes], now: Instant) -> None:
         """History: the engine learns from it, nothing is decided."""
@@ -331,7 +341,8 @@ class Daemon:
         for scope, (_spent, left) in (await self.ledger.budgets(currency, now)).items():
             gauge("budget_left_minor_units").labels(scope=scope, currency=currency).set(left)
             gauge("budget_left").labels(scope=scope, currency=currency).set(to_major(left, currency))
-        gauge("ready").set(lag <= self.settings.http.ready_lag_seconds * 1000)
+        ready, _ = self._readiness(lag)
+        gauge("ready").set(ready)
 
     def health(self) -> Json:
         asking = self.loop.pipeline.ask
@@ -346,12 +357,14 @@ class Daemon:
             lag = await self.stream.lag_ms(self.loop.taken)
         except StoreError as error:
             return False, {"ready": False, "why": str(error)}
-        late = lag > self.settings.http.ready_lag_seconds * 1000
-        return not late, {
-            "ready": not late,
-            "lag_seconds": lag / 1000,
-            "why": "the engine is behind" if late else None,
-        }
+        return self._readiness(lag)
+
+    def _readiness(self, lag: float) -> tuple[bool, Json]:
+        """`lag` in milliseconds."""
+        why = "the engine is behind" if lag > self.settings.http.ready_lag_seconds * 1000 else None
+        if behind := self._behind(self.clock()):
+            why = f"this machine's clock is {behind // 1000} s behind the newest tick: no time passes until it has caught up"
+        return why is None, {"ready": why is None, "lag_seconds": lag / 1000, "why": why}
 
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency

@@ -9,6 +9,7 @@ the good ones are durable all the same
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Callable
 from typing import Any, Final
@@ -21,6 +22,8 @@ from starlette.routing import Route
 from monitor.intake import Intake, IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 
+_TOO_LARGE: Final = 413
+HEARD_OUT: Final = 64 << 20  # bytes of a request that is refused for its size
 MOST_ERRORS: Final = 100  # told one by one; the rest is counted
 ROUTE: Final = "/v1/events"
 SENDER: Final = "http"  # in dead letters: all who send here have one token
@@ -60,6 +63,8 @@ class EventsEndpoint:
             try:
                 response = await self._answer(request)
             except _RefusedError as error:
+                if error.status == _TOO_LARGE:
+                    await _heard_out(request)
                 response = _json({"error": str(error)}, error.status, error.headers)
             except IntakeBusyError as error:
                 response = _json({"error": str(error)}, 503, {"Retry-After": str(error.retry_after)})
@@ -90,7 +95,7 @@ class EventsEndpoint:
         text = request.headers.get("content-length", "")
         length = int(text) if text.isdigit() else self._most
         if length > self._most:
-            raise _RefusedError(413, f"at most {self._most} bytes a request")
+            raise _RefusedError(_TOO_LARGE, f"at most {self._most} bytes a request")
         return length
 
     async def _body(self, request: Request) -> bytes:
@@ -100,11 +105,21 @@ class EventsEndpoint:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > self._most:
-                    raise _RefusedError(413, f"at most {self._most} bytes a request")
+                    raise _RefusedError(_TOO_LARGE, f"at most {self._most} bytes a request")
                 chunks.append(chunk)
         except ClientDisconnect:
             raise _RefusedError(400, "the request ended too early") from None
         return b"".join(chunks)
+
+
+async def _heard_out(request: Request) -> None:
+    """Most clients read no answer before they have sent all: to hang up would look like a broken connection. Keeps nothing."""
+    left = HEARD_OUT
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            left -= len(chunk)
+            if left < 0:
+                return
 
 
 def as_lines(body: bytes) -> bytes:

@@ -16,7 +16,8 @@ import numpy as np
 import structlog
 
 from detectors.findings import Instant
-from monitor.checkpoint import Checkpoint, CheckpointFolder
+from monitor import __version__
+from monitor.checkpoint import ANEW, Checkpoint, CheckpointError, CheckpointFolder
 from monitor.columns import Batch
 from monitor.deadletter import DeadLetters
 from monitor.decode import DeadEvent, Decoder
@@ -52,6 +53,13 @@ class LargePart(Protocol):
         ...
 
     def load(self, data: bytes) -> None: ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    def check(self, data: bytes) -> None:
+        """Raises CheckpointError where `load` would refuse these bytes for what they are; changes nothing."""
+        ...
 
 
 @dataclass(slots=True)
@@ -178,20 +186,37 @@ class Checkpoints:
 
     def restore(self) -> Instant | None:
         """Loads the newest whole one into the parts; its time, or None where there never was one."""
-        checkpoint, problems = self.folder.newest()
+        checkpoint, problems = self.folder.take(self._check)
         for problem in problems:
             log.error("checkpoint.refused", problem=problem)
         if checkpoint is None:
             return None
-        for name, part in self.parts.items():
+        for name in self.parts:
             if name in checkpoint.parts:
-                part.load(checkpoint.parts[name])
+                self._load(name, checkpoint)
         self.loop.reader.positions.update(
             {int(shard): position for shard, position in checkpoint.positions.items()}
         )
         self.loop.taken = dict(self.loop.reader.positions)
         self.loop.pipeline.now = checkpoint.written_at
         return checkpoint.written_at
+
+    def _check(self, checkpoint: Checkpoint) -> None:
+        for name, part in self.parts.items():
+            if name in checkpoint.parts and isinstance(part, Checked):
+                part.check(checkpoint.parts[name])
+
+    def _load(self, name: str, checkpoint: Checkpoint) -> None:
+        """Raises CheckpointError. What is half loaded by then is of no more use, so nothing can be tried but a new start."""
+        try:
+            self.parts[name].load(checkpoint.parts[name])
+        except Exception as error:
+            log.debug("checkpoint.unreadable", part=name, exc_info=True)
+            raise CheckpointError(
+                f"{self.folder}: the part `{name}` was written by another program "
+                f"({checkpoint.program or 'an earlier one'}; this is {__version__}) or under other settings, and cannot be "
+                f"read: {_why(error)}; {ANEW}"
+            ) from error
 
     async def write(self, _now: Instant) -> None:
         began = self.uptime()
@@ -219,6 +244,11 @@ class Checkpoints:
         with self._writing:  # a thread outlives its task: the one of a cancelled run may still be at work
             parts = {name: dump() for name, dump in copies.items()}
             return self.folder.write(Checkpoint(moment, positions, parts))
+
+
+def _why(error: Exception) -> str:
+    """Texts of other errors may quote what was read."""
+    return str(error) if isinstance(error, CheckpointError) else type(error).__name__
 
 
 async def _copied(part: Part | LargePart) -> Callable[[], bytes]:

@@ -11,7 +11,8 @@ its text waits in `sides` until `release`; the engine releases with the parcel.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -236,9 +237,20 @@ class Names:
 
     def dump(self) -> dict[str, Any]:
         """For msgpack. Order matters: codes are in every dumped slot."""
-        state: dict[str, Any] = {name: interner.dump() for name, interner in self._interners().items()}
-        state["sides"] = sorted((first, second, text) for (first, second), text in self.sides.items())
-        return state
+        return {
+            **self.interned(),
+            "sides": sorted(row for rows in self.hashed(len(self.sides)) for row in rows),
+        }
+
+    def interned(self) -> dict[str, Any]:
+        """Of `dump` all but the hashed keys, of which there may be a million."""
+        return {name: interner.dump() for name, interner in self._interners().items()}
+
+    def hashed(self, most: int) -> Iterator[list[tuple[int, int, str]]]:
+        """The hashed keys and their texts, so many at a time; what is read must not change meanwhile."""
+        rows = ((first, second, text) for (first, second), text in self.sides.items())
+        while some := list(islice(rows, most)):
+            yield some
 
     def load(self, state: Mapping[str, Any]) -> None:
         for name, interner in self._interners().items():

@@ -124,7 +124,8 @@ class Store:
         self._timeout = timeout
         self._client: Any = self._connect(url, 32, health_check=15)
         self._waiting: Any = self._connect(url, 64, health_check=0)  # for commands that block
-        self._plain: Any = self._connect_plainly(url, timeout)
+        self._closed = False
+        self._plain: Any = self._connect_plainly(url)
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
         self._taking: set[Future[Any]] = set()
 
@@ -154,21 +155,29 @@ class Store:
         client.response_callbacks.clear()
         return client
 
-    @staticmethod
-    def _connect_plainly(url: str, timeout: float) -> PlainRedis:
+    def _connect_plainly(self, url: str) -> PlainRedis:
         """For a thread: what comes is copied three times less often on its way than through asyncio's streams."""
         client = PlainRedis.from_url(
             url,
             protocol=3,
             legacy_responses=False,
             retry=None,
-            socket_timeout=timeout,
+            socket_timeout=self._timeout,
             socket_read_size=1 << 18,
             client_name="forestall",
+            redis_connect_func=self._greet,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         client.response_callbacks.clear()
         return client
+
+    def _greet(self, connection: Any) -> None:
+        """In the thread, once connected: `close` ends a connection that it sees, and one that it came too early for ends
+        here.
+        """
+        if self._closed:
+            raise RedisConnectionError
+        connection.on_connect()
 
     def key(self, *parts: str | int) -> str:
         return ":".join(("{" + self.prefix + "}", *map(str, parts)))
@@ -184,10 +193,9 @@ class Store:
     async def close(self) -> None:
         await self._client.aclose()
         await self._waiting.aclose()
+        self._closed = True
         self._plain.connection_pool.disconnect()  # a thread that still waits for an answer ends with it
-        while self._taking:  # one that was about to connect had nothing yet to disconnect
-            await asyncio.sleep(0.01)
-            self._plain.connection_pool.disconnect()
+        await asyncio.gather(*map(asyncio.wrap_future, tuple(self._taking)), return_exceptions=True)
 
     # Commands
 

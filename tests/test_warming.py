@@ -9,6 +9,7 @@ import http.client
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import __version__
-from monitor.engine import rehearsal
+from monitor.engine import keeping, rehearsal
 from monitor.engine.warming import warm_kernels, warmed
 from monitor.server import bind
 from monitor.starting import WHY
@@ -222,3 +223,35 @@ def _helpers_of(parent: int) -> list[str]:
     return [
         command[0] for command in commands if command[1:4] == ["-m", "monitor.engine.helpers", str(parent)]
     ]
+
+
+def test_a_disk_that_is_full_ends_no_start(fresh: Any, tmp_path: Path) -> None:
+    """No file may grow beyond some bytes: the kernel is compiled by the process that stays, and kept nowhere."""
+    keeping._say.cache_clear()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with capture_logs() as logs:
+            warm_kernels(time.monotonic)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert fresh.twice(2) == 4
+    assert len(fresh.twice.signatures) == 1
+    assert [one["why"] for one in logs if one["event"] == "kernels.not_kept"] == ["File too large"]
+    assert list(tmp_path.rglob("*.nbc")) == []
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_damaged_kernel_is_compiled_anew(fresh: Any, tmp_path: Path, suffix: str) -> None:
+    warm_kernels(time.monotonic)
+    [file] = tmp_path.rglob(f"*.{suffix}")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    again = importlib.reload(fresh)
+    with capture_logs() as logs:
+        warm_kernels(time.monotonic)
+    assert again.twice(2) == 4
+    assert "kernels.damaged" in [one["event"] for one in logs]
+    assert {"kernels.helper_failed", "kernels.compiled_here"}.isdisjoint(one["event"] for one in logs)
+    warm_kernels(time.monotonic)
+    assert len(file.read_bytes()) > len(whole) // 2

@@ -5,15 +5,16 @@ from __future__ import annotations
 import http
 import http.client
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from config.settings import Settings
 from monitor.cli.output import Failed
-from monitor.cli.who import login
 
 TIMEOUT = 30.0
+_AS_THEY_ARE: Final = "surrogateescape"
 
 
 class Daemon:
@@ -37,14 +38,12 @@ class Daemon:
         return self._ask("POST", path, value)
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
-        headers = {"X-Forestall-Actor": quote(login())}
+        headers = {"X-Forestall-Actor": quote(user())}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
         try:
-            connection.request(
-                method, quote(path, safe="/?=&%"), json.dumps(body) if body is not None else None, headers
-            )
+            connection.request(method, _quoted(path), _bytes(body) if body is not None else None, headers)
             answer = connection.getresponse()
             text = answer.read()
         except OSError as error:
@@ -52,6 +51,8 @@ class Daemon:
                 f"no daemon answers on {self._host}:{self._port} ({error.strerror or type(error).__name__}); "
                 "start it with `forestall run`, or name its config with --config"
             ) from None
+        except http.client.HTTPException:
+            raise Failed(f"{self._host}:{self._port} is not Forestall: it does not speak HTTP") from None
         finally:
             connection.close()
         try:
@@ -89,3 +90,20 @@ def token(settings: Settings) -> str | None:
 
 def token_path(data_dir: Path) -> Path:
     return data_dir / "token"
+
+
+def user() -> str:
+    """Who asks; the number where an account has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
+def _quoted(path: str) -> str:
+    """Where the locale knows no UTF-8, an argument's bytes come as they are."""
+    return quote(path, safe="/?=&%", errors=_AS_THEY_ARE)
+
+
+def _bytes(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode(errors=_AS_THEY_ARE)

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from monitor import __version__
-from monitor.cli import daemon, feeds, files, kernel_cache, money, people, setup
+from monitor.cli import console_streams, daemon, feeds, files, kernel_cache, money, people, setup
 from monitor.cli.output import Failed, say
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -37,6 +37,7 @@ def version(*, show: bool = typer.Option(False, "--version", help="Print the ver
 
 
 def main() -> None:
+    console_streams.mend()
     kernel_cache.ensure(os.environ, Path(__file__).parents[1])
     try:
         app()

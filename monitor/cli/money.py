@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.books import with_books
+from monitor.cli.client import user
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
 from monitor.cli.uplift import uplift
-from monitor.cli.who import login
 
 if TYPE_CHECKING:
     from monitor.bookkeeping import Books
@@ -213,7 +213,7 @@ def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = 
     from notifier.ledger import Person
 
     async def ask(books: Books) -> tuple[int, list[str]]:
-        person = Person(login(), reason or "erasure", "cli")
+        person = Person(user(), reason or "erasure", "cli")
         return await erase(books.store, books.ledger, books.audit, customer_id, person, books.now)
 
     erased, left = with_books(config, ask)

@@ -14,7 +14,11 @@ from config.loading import ConfigError, Loaded, load
 
 FAILED = 1
 USAGE = 2
+TITLE_AND_VALUE = 2
 _PIPE = 10_000  # columns
+# What a terminal would obey: names and numbers come from whoever feeds us.
+_SHOWN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_IN_CELLS = _SHOWN | {ord("\n"): "\\n", ord("\t"): "\\t"}
 
 
 class Failed(Exception):  # noqa: N818 - the verb failed, the program did not
@@ -27,11 +31,11 @@ class Failed(Exception):  # noqa: N818 - the verb failed, the program did not
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(text.translate(_SHOWN), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def data(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text.translate(_SHOWN), flush=True)  # noqa: T201
 
 
 def as_json(value: Any) -> str:
@@ -51,22 +55,55 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, json: bo
         for row in rows:
             data(as_json(row))
         return
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # A terminal folds what is too long for it; a pipe gets a row a line, however long.
-    titles = [Column(column.replace("_", " "), overflow="fold") for column in columns]
-    drawn = Table(*titles, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        drawn.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    titles = [column.replace("_", " ") for column in columns]
     if sys.stdout.isatty():
-        Console().print(drawn, markup=False)
+        _on_terminal(titles, cells)
+    else:
+        _in_pipe(titles, cells)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).translate(_IN_CELLS)
+
+
+def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Where three columns and more do not fit, a block a row: folded letter by letter nobody can read them."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    whole = _drawn(titles, cells)
+    wide = Measurement.get(console, console.options.update(width=_PIPE), whole).maximum > console.width
+    if len(titles) <= TITLE_AND_VALUE or not wide:
+        console.print(whole, markup=False)
         return
+    for row in cells:
+        console.print(_drawn(None, list(zip(titles, row, strict=True))), "", sep="\n", markup=False)
+
+
+def _in_pipe(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A row a line, however long."""
+    from rich.console import Console
+
     console = Console(width=_PIPE)
     with console.capture() as whole:
-        console.print(drawn, markup=False)
+        console.print(_drawn(titles, cells), markup=False)
     for line in whole.get().splitlines():
         data(line.rstrip())
+
+
+def _drawn(titles: Sequence[str] | None, cells: Iterable[Sequence[str]]) -> Any:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    heads = [Column(title, overflow="fold") for title in titles or ()]
+    if titles is None:
+        heads = [Column(style="bold", no_wrap=True), Column(overflow="fold")]
+    drawn = Table(*heads, box=None, header_style="bold", pad_edge=False, show_header=titles is not None)
+    for row in cells:
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 @contextmanager

@@ -22,13 +22,16 @@ from monitor.engine.kernels.waiting import lane_of
 from monitor.engine.layout import (
     BACKGROUND,
     BUCKETS,
+    ENDING,
     FACILITY,
     FEED,
     LANE,
     LIFE,
     LIVE,
+    ODDITY,
     PASSED,
     REGION,
+    SEGMENTS,
     SLOT,
     Records,
 )
@@ -41,9 +44,18 @@ T = TypeVar("T")
 MAGIC: Final = b"FORESTALL-ENGINE\n"
 VERSION: Final = 2
 _SUM: Final = 16
+SIDES: Final = 4096  # hashed keys a step
+_ARRAY_16: Final = 0xDC
 _LEVEL: Final = 1  # zstd: three times smaller at half a gigabyte a second
 # What a slot looks like: a dump of another shape is refused by name, not misread.
 SHAPE: Final = hashlib.blake2b(repr((SLOT.descr, BACKGROUND.descr)).encode(), digest_size=8).hexdigest()
+# Likewise of the other records in it; dumps of before 2026-11-26 do not say it, and had this one.
+ROWS: Final = hashlib.blake2b(
+    repr(
+        [SEGMENTS, *(kind.descr for kind in (LANE, PASSED, FACILITY, FEED, REGION, ENDING, ODDITY))]
+    ).encode(),
+    digest_size=8,
+).hexdigest()
 _TOTALS: Final = {"lanes": LANE, "passed": PASSED, "facilities": FACILITY, "feeds": FEED, "regions": REGION}
 
 
@@ -52,7 +64,7 @@ class DumpError(Exception):
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    body = msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, **content})
+    body = msgspec.msgpack.encode({"version": VERSION, "shape": SHAPE, "rows": ROWS, **content})
     return b"".join((MAGIC, hashlib.blake2b(body, digest_size=_SUM).digest(), body))
 
 
@@ -79,6 +91,8 @@ def unseal(data: bytes) -> dict[str, Any]:
         raise DumpError(f"a dump of version {content['version']}; this program reads {VERSION}")
     if content["shape"] != SHAPE:
         raise DumpError("a dump whose slots have another shape than this program's")
+    if content.get("rows", ROWS) != ROWS:
+        raise DumpError("a dump whose records have another shape than this program's")
     return content
 
 
@@ -141,6 +155,13 @@ def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[],
     for name, state in _rest(engine).items():
         rest[name] = _encoded(state())
         yield
+    rest["names"] = names = {name: _encoded(known) for name, known in engine.names.interned().items()}
+    yield
+    pieces: list[bytes] = []
+    for some in engine.names.hashed(SIDES):
+        pieces.append(msgspec.msgpack.encode(some))
+        yield
+    names["sides"] = _one_array(pieces, len(engine.names.sides))
     rest["episodes"] = episodes = []
     for rows in engine.episodes.state():
         episodes += [_encoded(row) for row in rows]
@@ -155,6 +176,17 @@ def copying(engine: Engine, position: str) -> Generator[None, None, Callable[[],
 def _encoded(value: Any) -> msgspec.Raw:
     """At once, as what it is of goes on changing."""
     return msgspec.Raw(msgspec.msgpack.encode(value))
+
+
+def _one_array(pieces: list[bytes], rows: int) -> msgspec.Raw:
+    """The array of all that arrays of `SIDES` rows hold, the last of fewer."""
+    head = b"\xdd" + rows.to_bytes(4, "big")
+    return msgspec.Raw(b"".join([head, *(piece[_head_of(piece) :] for piece in pieces)]))
+
+
+def _head_of(array: bytes) -> int:
+    """Bytes before its first row: msgpack has a short form for up to fifteen."""
+    return 3 if array[0] == _ARRAY_16 else 1
 
 
 def _sealed(position: str, rest: Mapping[str, Any], buckets: list[list[Records]]) -> bytes:
@@ -180,7 +212,6 @@ def _rest(engine: Engine) -> dict[str, Callable[[], Any]]:
     }
     return {
         "now": lambda: engine.now,
-        "names": engine.names.dump,
         "zones": stage.places.zones.dump,
         "totals": lambda: {name: getattr(world, name)[:count].tobytes() for name, count in rows.items()},
         "outcomes": world.outcomes.tolist,
@@ -235,13 +266,13 @@ def load(engine: Engine, data: bytes) -> str:
 def _put_totals(stage: ParcelStage, totals: Mapping[str, bytes]) -> None:
     """The totals, and the maps from pairs to codes, entered in the order of their codes."""
     world = stage.world
+    lanes = len(totals["lanes"]) // LANE.itemsize
+    if lanes > len(world.lanes):
+        raise DumpError("the dump has more lanes than max_lanes leaves room for")
     for name, dtype in _TOTALS.items():
         array = getattr(world, name)
         flat = np.frombuffer(totals[name], dtype)
         array[: len(flat) // max(array[0].size, 1)] = flat.reshape(-1, *array.shape[1:])
-    lanes = len(totals["lanes"]) // LANE.itemsize
-    if lanes > len(world.lanes):
-        raise DumpError("the dump has more lanes than max_lanes leaves room for")
     for lane in world.lanes[1:lanes].tolist():
         lane_of(world, *lane)
     pairs = len(totals["regions"]) // REGION.itemsize

@@ -167,11 +167,13 @@ class Engine:
         self.stage.places.follow()
         self.holding.jumped(before, now)
         found = self.place.run(now)
-        self.holding.hear(found, now)
+        spoke = self.holding.hear(found, now)
         self.holding.doubt(self.place.doubted(), now)
         if self.jams.hear(found) | self.stops.pass_time(now):
             self.hasten_left = set(range(BUCKETS))
         self.holding.settle(now)
+        if spoke:
+            self.pacing.hear_feeds(now)
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
             self.pacing.pass_time(now)
             self.stage.estimate(now)

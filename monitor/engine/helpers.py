@@ -21,6 +21,8 @@ from typing import IO, Final, Self
 
 import structlog
 
+from monitor.engine import keeping
+
 HELPERS: Final = 2
 LARGE: Final = 600_000_000  # bytes: two helpers that have grown larger are too much for a small machine
 _MODULE: Final = "monitor.engine.helpers"
@@ -118,6 +120,7 @@ def _drawn(parent: int) -> Iterator[int]:
 
 
 def main() -> None:
+    keeping.read_what_is_whole()  # and where nothing can be written it is of no use
     parts = _parts(sys.argv[2], arrow=_ARROW in sys.argv)
     with seldom_collected():
         for number in _drawn(int(sys.argv[1])):

@@ -62,8 +62,9 @@ class Holding:
             for feed in range(1, len(self._stage.names.sources) + 1):
                 self._catching[feed] = now
 
-    def hear(self, findings: Iterable[Finding], now: Instant) -> None:
-        world = self._stage.world
+    def hear(self, findings: Iterable[Finding], now: Instant) -> bool:
+        """Whether a feed spoke again."""
+        world, spoke = self._stage.world, False
         for finding in findings:
             if finding.kind is not Kind.FEED_SILENT:
                 continue
@@ -73,6 +74,7 @@ class Holding:
                 self._await(feed, finding, now)
                 self._catching[feed] = now
                 self._settling[feed] = now + self._settle
+                spoke = True
             elif feed not in self._silent:
                 self._silent.add(feed)
                 self._before[feed] = int(world.feeds[feed]["events"])
@@ -84,6 +86,7 @@ class Holding:
                     spans[feed, 1:] = spans[feed, :-1]
                     spans[feed, 0] = begins
                 world.quiet_from[feed] = finding.started_at // 1000
+        return spoke
 
     def _await(self, feed: int, finding: Finding, now: Instant) -> None:
         before, expected = self._before.pop(feed, None), finding.evidence.get("expected_events")

@@ -4,14 +4,15 @@ Once a local day the legs that ended on it are counted per carrier, beside those
 (carrier 0: what no carrier has yet) the orders that were shipped. Where a carrier's week has slow days, its calendar
 is the last rule's (the one for all that no other rule names) slowed on them. Carriers with a rule of their own keep it.
 
-A day on which a silent feed hid more than `HIDDEN` of a carrier's legs teaches nothing: they ended unheard, or all at
-once when the feed came back. How many are hidden is counted with the census. The feed that hides them is the carrier's
-voice from then on: what only the shop has spoken of may have been handed over unheard.
+A day on which silent feeds hid more than `HIDDEN` of a carrier's legs teaches nothing: they ended unheard, or all at
+once when the feeds came back. How many are hidden is counted with the census. The feed that hides most of them is the
+carrier's voice from then on: what only the shop has spoken of may have been handed over unheard. When it is back and
+others are still silent, the first of these is: any of them may have told of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,6 @@ STEP: Final = 0.05  # a pace is stated so coarsely that most days change no cale
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
 HIDDEN: Final = 0.1  # fewer change a pace by less than what is called slow
 _SHOP: Final = 0
-_HIDING: Final = ("hidden", "hider", "voice")  # of `World`
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
 
 
@@ -42,7 +42,8 @@ class Pacing:
         self._day = 0
         self._before = np.zeros(PACED)
         self._open = np.zeros(PACED)
-        self._hidden = np.zeros(PACED, np.bool_)  # at the latest census
+        self._hiding = np.zeros((PACED, 1), np.int32)  # by carrier and feed, as of the latest census
+        self._hidden = np.zeros(PACED, np.bool_)  # likewise
         self._unheard = np.zeros(PACED, np.bool_)  # at any of this day, or the last before it
 
     def pass_time(self, now: Instant) -> None:
@@ -61,14 +62,32 @@ class Pacing:
     def hear_census(self, now: Instant) -> None:
         """After a whole census. A feed that is silent and hides nothing has been replaced: it is nobody's voice."""
         world = self._stage.world
-        self._hidden = world.hidden[:PACED] > HIDDEN * self._legs("open")
+        counted = self._counted()
+        self._hiding = counted.copy()
+        counted[:] = 0
+        self._hidden = self._hiding.sum(axis=1) > HIDDEN * self._legs("open")
         self._unheard |= self._hidden
-        by_it = np.flatnonzero(self._hidden & (world.hider[:PACED] != 0))
-        silent = world.outage_until[world.voice[:PACED], 0] >= now // 1000
-        world.voice[np.flatnonzero(silent & ~self._hidden)] = 0
-        world.voice[by_it] = world.hider[by_it]
-        world.hidden[:] = 0
-        world.hider[:] = 0
+        voice = world.voice[:PACED]
+        voice[self._is_silent(voice, now) & ~self._hidden] = 0
+        self.hear_feeds(now)
+
+    def hear_feeds(self, now: Instant) -> None:
+        """After a feed spoke again, and at a census: who is the voice where silent feeds hide much, as of the last one."""
+        voice = self._stage.world.voice[:PACED]
+        feeds = np.arange(self._hiding.shape[1])
+        hiding = np.where(self._is_silent(feeds, now), self._hiding, 0)
+        hiding[:, 0] = 0
+        most = hiding.argmax(axis=1).astype(voice.dtype)
+        much = hiding.sum(axis=1) > HIDDEN * self._legs("open")
+        found = much & (most != 0)
+        voice[found] = most[found]
+
+    def _counted(self) -> Any:
+        """As far as there are feeds: the rest of the room is never touched."""
+        return self._stage.world.hiding[:, : len(self._stage.names.sources) + 1]
+
+    def _is_silent(self, feeds: Any, now: Instant) -> Any:
+        return self._stage.world.outage_until[feeds, 0] >= now // 1000
 
     def _legs(self, kind: str) -> Any:
         """On the move, by carrier, and for the shop to be shipped: those that ended so far, or those that are open."""
@@ -107,7 +126,8 @@ class Pacing:
             "day": self._day,
             "before": self._before.tolist(),
             "open": self._open.tolist(),
-            "hiding": [getattr(self._stage.world, name)[:PACED].tolist() for name in _HIDING],
+            "voice": self._stage.world.voice[:PACED].tolist(),
+            "hides": [_cells(self._counted()), _cells(self._hiding)],
             "hidden": self._hidden.tolist(),
             "unheard": self._unheard.tolist(),
         }
@@ -118,10 +138,34 @@ class Pacing:
         self._day = state["day"]
         self._before = np.array(state["before"])
         self._open = np.array(state.get("open", np.zeros(PACED)))
-        for name, known in zip(_HIDING, state.get("hiding", ()), strict=False):
-            getattr(self._stage.world, name)[:PACED] = known
+        self._restore_hiding(state)
         self._hidden = np.array(state.get("hidden", self._hidden))
         self._unheard = np.array(state.get("unheard", self._unheard))
         for row, week in self._rows.values():
             self._fill(row, week)
         self._assign()
+
+    def _restore_hiding(self, state: Mapping[str, Any]) -> None:
+        world = self._stage.world
+        self._hiding = np.zeros((PACED, len(self._stage.names.sources) + 1), np.int32)
+        if "voice" in state:
+            world.voice[:PACED] = state["voice"]
+            under_way, counted = state["hides"]
+            _enter(world.hiding, under_way)
+            _enter(self._hiding, counted)
+        elif "hiding" in state:  # as it was before: one feed a carrier, of the census under way
+            hidden, hider, voice = state["hiding"]
+            world.voice[:PACED] = voice
+            _enter(world.hiding, zip(range(PACED), hider, hidden, strict=True))
+
+
+def _cells(hiding: Any) -> list[list[int]]:
+    """[carrier, feed, legs] of those that hide any."""
+    carriers, feeds = np.nonzero(hiding)
+    cells: list[list[int]] = np.column_stack([carriers, feeds, hiding[carriers, feeds]]).tolist()
+    return cells
+
+
+def _enter(hiding: Any, cells: Iterable[Iterable[int]]) -> None:
+    for carrier, feed, legs in cells:
+        hiding[carrier, feed] = legs

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 from numba.core import event
 
-from monitor.engine import rehearsal
+from monitor.engine import keeping, rehearsal
 from monitor.engine.helpers import Helpers, seldom_collected
 
 Steps: TypeAlias = Generator[Callable[[], bool | None], bool | None, None]
@@ -62,6 +62,8 @@ async def warmed(
 
 def _steps(arrow: bool, ended: threading.Event, compiling: Callable[[], None]) -> Steps:
     """What takes time, one after the other; each is sent what it answered."""
+    keeping.read_what_is_whole()
+    keeping.write_what_has_room()
     loaded = partial(_loaded, arrow, ended)
     if not (yield loaded):
         compiling()

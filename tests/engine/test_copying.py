@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from monitor.engine.dumping import finished
+import pytest
+
+from monitor.engine.dumping import SIDES, finished
 from monitor.engine.episodes import CHUNK
 from monitor.engine.layout import BUCKETS
 from monitor.vocabulary import Status
@@ -41,3 +43,19 @@ def test_between_two_steps_it_has_copied_one_bucket_or_some_episodes_at_most() -
     shop.until(START + 62 * HOUR)
     assert len(shop.engine.episodes) == many + 40
     assert sum(1 for _ in shop.engine.copying()) == few + 3
+
+
+@pytest.mark.parametrize("more", [0, 3, 200])
+def test_numbers_that_are_kept_as_texts_are_copied_some_at_a_time(more: int) -> None:
+    """Those that no key holds: sorted and encoded at once, half a million stopped the loop for a second."""
+    shop = a_shop()
+    shop.engine.names.side_limit = 3 * SIDES
+    few = sum(1 for _ in shop.engine.copying())
+    numbers = [f"单号-{number}" for number in range(2 * SIDES + more)]
+    shop.scan(*(Scan(number, Status.ACCEPTED, START + 60 * HOUR) for number in numbers))
+    assert list(shop.engine.names.sides.values()) == numbers
+    assert sum(1 for _ in shop.engine.copying()) == few + 2 + (more > 0)
+    before = shop.engine.dump()
+    again = shop.fresh()
+    again.load(before)
+    assert again.names.dump() == shop.engine.names.dump()

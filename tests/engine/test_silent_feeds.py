@@ -271,6 +271,79 @@ def test_a_feed_that_was_replaced_holds_nothing_back_for_ever() -> None:
     assert opened(shop) == ["opened feed_silent kd100", "opened pickup_stalled SF1"]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("larger_is_older", [True, False])
+@pytest.mark.parametrize("larger_is_back_first", [True, False])
+def test_of_two_silent_feeds_of_a_carrier_either_may_have_hidden_the_handover(
+    *, larger_is_back_first: bool, larger_is_older: bool, restarts: bool
+) -> None:
+    """Feeds of 450 and of 225 parcels fall silent together; one is back after 62 hours, the other after 90. What only the
+    shop has spoken of is told of once both backlogs are in, also when what is hidden is counted only hours later.
+    """
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)])
+    shop.until(START)
+    every = {"larger": 4 * MINUTE, "smaller": 8 * MINUTE}
+    feeds = sorted(every, reverse=not larger_is_older)
+
+    def say(feed: str, since: int, until: int, received: int | None = None) -> None:
+        moments = range(since, until, every[feed])
+        shop.scan(
+            *(
+                Scan(f"{feed}{at // MINUTE % 1997}", Status.IN_TRANSIT, at, source=feed, received=received)
+                for at in moments
+            )
+        )
+
+    def pass_time(until: int, *speaking: str) -> None:
+        while shop.engine.now < until:
+            now = shop.engine.now
+            for feed in speaking:
+                say(feed, now, now + 8 * MINUTE)
+            shop.until(now + 8 * MINUTE, step=2 * STEP)
+            if restarts and now // (8 * HOUR) != shop.engine.now // (8 * HOUR):
+                shop.restart()
+
+    pass_time(QUIET, *feeds)
+    shop.order(order("O1", "shipped", QUIET, tracking_number="SF1", carrier="sf"))
+    pass_time(QUIET + 62 * HOUR)
+    first, last = ("larger", "smaller") if larger_is_back_first else ("smaller", "larger")
+    say(first, QUIET, shop.engine.now, received=shop.engine.now)
+    pass_time(QUIET + 90 * HOUR, first)
+    assert [line for line in said(shop.found) if "SF1" in line] == []
+    say(last, QUIET, shop.engine.now, received=shop.engine.now)
+    pass_time(QUIET + 94 * HOUR, first, last)
+    assert [line for line in said(shop.found) if "SF1" in line] == ["opened pickup_stalled SF1"]
+
+
+def test_of_two_silent_feeds_the_one_that_hides_most_is_the_carriers_voice() -> None:
+    """The other was replaced long ago and has one parcel left. What the larger one hid is lost: its 40 hours do not count
+    as waiting to be picked up.
+    """
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)])
+    shop.until(START)
+
+    def speak_until(end: int, *feeds: str) -> None:
+        while shop.engine.now < end:
+            now = shop.engine.now
+            shop.scan(
+                *(Scan(f"X{now // MINUTE % 997}", Status.IN_TRANSIT, now, source=feed) for feed in feeds)
+            )
+            shop.until(now + 8 * MINUTE, step=2 * STEP)
+
+    speak_until(START + 20 * HOUR, "new", "old")
+    shop.scan(Scan("LAST", Status.IN_TRANSIT, shop.engine.now, source="old"))
+    speak_until(QUIET + 20 * HOUR, "new")
+    assert opened(shop) == ["opened feed_silent old"]
+    shipped = shop.engine.now
+    shop.order(order("O1", "shipped", shipped, tracking_number="SF1", carrier="sf"))
+    shop.until(shipped + 40 * HOUR, step=2 * STEP)
+    told = []
+    for hours in (70, 110):
+        speak_until(shipped + hours * HOUR, "new")
+        told.append([line for line in opened(shop) if "SF1" in line])
+    assert told == [[], ["opened pickup_stalled SF1"]]
+
+
 def test_a_checkpoint_that_knew_no_silence_of_promises_is_read() -> None:
     shop = taught()
     for number, hours in (("SF1", 30), ("SF3", -2)):

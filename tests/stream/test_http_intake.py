@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -149,6 +150,28 @@ async def test_a_request_that_is_too_large_is_refused_early(service: Service) ->
         "/v1/events", content=endless(), headers={"authorization": f"Bearer {TOKEN}"}
     )
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_who_sends_all_before_he_reads_learns_that_it_was_too_large(
+    service: Service, *, said: bool
+) -> None:
+    """Ten megabytes, of which the sockets hold a part."""
+    size = 10_000_000
+    length = f"content-length: {size}" if said else "transfer-encoding: chunked"
+    reader, writer = await asyncio.open_connection(service.client.base_url.host, service.client.base_url.port)
+    writer.write(
+        f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n{length}\r\n\r\n".encode()
+    )
+    for _ in range(10):
+        piece = b"x" * (size // 10)
+        writer.write(piece if said else b"%x\r\n%b\r\n" % (len(piece), piece))
+        await writer.drain()
+    if not said:
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+    assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    writer.close()
 
 
 async def test_a_busy_intake_asks_to_try_later(service: Service) -> None:

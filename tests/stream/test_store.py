@@ -95,6 +95,22 @@ async def test_a_taker_that_is_cancelled_ends_at_once_and_its_thread_with_the_st
         await left.wait()
 
 
+async def test_a_thread_that_connects_after_the_end_asks_nothing(tmp_path: Path) -> None:
+    """It was about to when the store was closed, which had nothing of it to close yet."""
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked.put(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_unix_server(silent, tmp_path / "silent")
+    async with server, Store(f"unix://{tmp_path / 'silent'}", timeout=3600) as store:
+        await store.close()
+        with pytest.raises(StoreUnreachableError):
+            await store.stream_take({"s": "0"}, count=1)
+        assert await asked.get() == b""
+
+
 async def test_a_waiting_reader_wakes_when_an_entry_comes(either: Store) -> None:
     stream = either.key("s")
     reader = asyncio.create_task(either.stream_read({stream: "0"}, count=10, seconds=30))

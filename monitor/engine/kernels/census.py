@@ -142,11 +142,11 @@ def _count(
 def _hide(world: World, slot: Any) -> None:
     """Counts a leg as `monitor.engine.pacing` counts those that are open."""
     carrier = natural(world.lanes[slot.lane].carrier)
-    if carrier == 0:  # the shop
-        world.hidden[0] += whole(slot.segment == FULFILMENT)
-    elif slot.segment in (FACILITY, LINEHAUL, DELIVERY):
-        world.hidden[carrier] += 1
-        world.hider[carrier] = max(world.hider[carrier], slot.source)
+    if carrier >= len(world.hiding):
+        return
+    moves = slot.segment == FULFILMENT if carrier == 0 else slot.segment in (FACILITY, LINEHAUL, DELIVERY)
+    if moves:
+        world.hiding[carrier, natural(slot.source)] += np.int32(1)
 
 
 @inlined

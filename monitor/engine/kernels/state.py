@@ -55,8 +55,7 @@ class World(NamedTuple):
     outage_until: Any  # u4; 0 where there were no more
     quiet_from: Any  # u4 per source: its last silence, and until when its backlog came in, or still may
     quiet_until: Any  # u4
-    hidden: Any  # i8 per carrier: its legs that move, of silent feeds; counted by the census under way
-    hider: Any  # u2 per carrier: such a feed, by the census under way
+    hiding: Any  # i4 [carrier, source]: its legs that move, of silent feeds; counted by the census under way
     voice: Any  # u2 per carrier: the feed that tells of it, known once it fell silent; 0 is not known
     outcomes: Any  # i8 per Outcome
     counts: Any  # i8, see below

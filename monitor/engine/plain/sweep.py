@@ -1,0 +1,55 @@
+"""What time alone says."""
+
+from __future__ import annotations
+
+from monitor.engine.layout import LEG, Open, What
+from monitor.engine.plain.life import Key, Life
+from monitor.engine.plain.table import PlainTable
+from monitor.vocabulary import Segment
+
+
+class PlainSweep(PlainTable):
+    def sweep(self, now: int) -> list[tuple[Key, int]]:
+        """(key, What bits) of everything that is to be said at `now` (seconds), sorted by key."""
+        said = [(key, what) for key in sorted(self.lives) if (what := self._judge(self.lives[key], now))]
+        return [(key, what) for key, what in said if what]
+
+    def _judge(self, life: Life, now: int) -> int:
+        still = now - life.last_scan
+        if life.finished or still >= self.rules.forget:
+            if life.finished and still < self._stays_for(life):
+                return 0
+            if not life.finished:
+                self._move(life.facility if life.in_place else 0, 0)
+            del self.lives[life.key]
+            return What.LEAVE if life.open else 0
+        if life.source in self.held:
+            return 0
+        what = 0
+        if life.promised and not life.promise_told and now >= life.promised:
+            life.promise_told = True
+            if life.segment != Segment.RETURN:
+                life.open |= Open.PROMISE
+                what |= What.PROMISE
+        may_be_lost = not life.is_order and life.segment not in (Segment.PICKUP, Segment.COLLECTION)
+        limit = self.rules.lost_abroad if life.abroad else self.rules.lost
+        if may_be_lost and not life.open & Open.LOST and still >= limit:
+            life.open = (life.open & ~Open.STALL) | Open.LOST
+            what |= What.LOST
+        timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
+        limits = self.quick if self._in_jam(life) else self.limit
+        limit = limits(int(LEG[life.segment, life.status]))
+        if what & What.PROMISE and life.segment == Segment.COLLECTION:
+            limit = min(limit, self.rules.patience)
+        if timed and self._silent(life, now) >= limit:
+            life.open |= Open.STALL
+            what |= What.STALL
+        return what
+
+    def _silent(self, life: Life, now: int) -> int:
+        """Since its last scan, less what the silences of its feed hid."""
+        age = self._worked(life, life.last_scan, now)
+        for begins, ends in self.outages.get(life.source, ()):
+            since, until = max(life.last_scan, begins), min(now, ends)
+            age -= self._worked(life, since, until) if until > since else 0
+        return age

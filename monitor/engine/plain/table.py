@@ -1,0 +1,113 @@
+"""The table of the plain twin, and what scans, orders and the sweep all do with a life in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from detectors.kernels import BINS, EDGES
+from monitor.engine.layout import LEG, OrderStatus, Outcome
+from monitor.engine.plain.life import Key, Lane, Life, Rules
+from monitor.vocabulary import Segment
+
+
+class PlainTable:
+    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg), and
+    `quick` (leg) in a jam.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        zone: Callable[[int], int],
+        inside: Callable[[int, int], bool],
+        business: Callable[[int, int, int], int],
+        limit: Callable[[int], int],
+        quick: Callable[[int], int],
+    ) -> None:
+        self.rules = rules
+        self.zone, self.inside, self.business = zone, inside, business
+        self.limit, self.quick = limit, quick
+        self.lives: dict[Key, Life] = {}
+        self.seen: set[int] = set()
+        self.outcomes: Counter[Outcome] = Counter()
+        self.learned: Counter[tuple[Lane, int, int]] = Counter()  # lane, segment, bin
+        self.arrived: Counter[int] = Counter()
+        self.departed: Counter[int] = Counter()
+        self.delivered_at: Counter[int] = Counter()
+        self.shipped: Counter[tuple[int, int]] = Counter()  # region, carrier
+        self.delivered_in: Counter[tuple[int, int]] = Counter()
+        self.held: set[int] = set()
+        self.jammed: set[int] = set()
+        self.outages: dict[int, list[tuple[int, int]]] = {}  # by feed: its last silences, in seconds
+
+    def _repeated(self, event: int) -> bool:
+        if event == 0:
+            return False
+        if event in self.seen:
+            self.outcomes[Outcome.DUPLICATE] += 1
+            return True
+        self.seen.add(event)
+        return False
+
+    def _begin(self, key: Key) -> Life | None:
+        if len(self.lives) >= self.rules.max_slots:
+            self.outcomes[Outcome.TABLE_FULL] += 1
+            return None
+        life = self.lives[key] = Life(key)
+        return life
+
+    def _roomy(self) -> bool:
+        return 2 * len(self.lives) <= self.rules.max_slots
+
+    def _stays_for(self, life: Life) -> int:
+        """Longer where the beginning of what is finished is still unheard of."""
+        unpaid = life.is_order and life.status == OrderStatus.SHIPPED
+        unheard = not life.segment_since and (unpaid or not life.is_order)
+        return self.rules.reuse if unheard and self._roomy() else self.rules.finished
+
+    def _move(self, before: int, after: int) -> None:
+        if before != after:
+            self.departed[before] += 1
+            self.arrived[after] += 1
+
+    def _finish(self, life: Life, at: int) -> None:
+        self._move(life.facility if life.in_place else 0, 0)
+        life.in_place = False
+        life.finished = True
+        life.open = 0
+        life.segment = Segment.NONE
+        life.last_scan = max(life.last_scan, at)
+
+    def _learn(self, life: Life, until: int) -> None:
+        duration = self._worked(life, life.last_scan, until)
+        if life.segment != Segment.NONE and duration >= 0 and not self._in_jam(life):
+            self.learned[self._way(life), int(LEG[life.segment, life.status]), bin_of(duration)] += 1
+
+    def _in_jam(self, life: Life) -> bool:
+        return life.segment == Segment.FACILITY and life.facility in self.jammed
+
+    def _way(self, life: Life) -> Lane:
+        """On the road the lane from where the parcel is counts, else its own."""
+        if (
+            life.segment not in (Segment.FACILITY, Segment.LINEHAUL)
+            or not life.region
+            or not life.destination
+        ):
+            return life.lane
+        return life.carrier, self.zone(life.region), self.zone(life.destination)
+
+    def _worked(self, life: Life, since: int, until: int) -> int:
+        if life.segment == Segment.COLLECTION:
+            return until - since
+        return self.business(life.carrier, life.region, until) - self.business(
+            life.carrier, life.region, since
+        )
+
+
+def bin_of(seconds: int) -> int:
+    """The lowest bin whose upper edge is above; the last is open."""
+    for place in range(BINS - 1):
+        if seconds < EDGES[place]:
+            return place
+    return BINS - 1
