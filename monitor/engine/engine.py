@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from config import calendars
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import registry
@@ -85,7 +87,10 @@ class Engine:
         shop = {"timezone": timezone, **(tables or {})}
         if place is None:
             options = {
-                "feed_silent": detection.feed_silence.model_dump(),
+                "feed_silent": {
+                    **detection.feed_silence.model_dump(),
+                    "weekday": partial(calendars.weekday_worked, detection.calendars[-1]),
+                },
                 "signature_suspect": {"paid_on_delivery": detection.paid_on_delivery_feeds},
             }
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
