@@ -272,6 +272,8 @@ class Daemon:
         for kind, count in self.open_findings.items():
             gauge("open_findings").labels(kind=kind).set(count)
         for feed, known in self.engine.feeds().items():
+            if not known["newest_received"]:  # only named so far
+                continue
             gauge("feed_age_seconds").labels(feed=feed).set(
                 max(0.0, (self.loop.pipeline.now - known["newest_received"]) / 1000)
             )
@@ -286,15 +288,18 @@ class Daemon:
         for detector, error in self.engine.calibration().items():
             gauge("detector_calibration_error").labels(detector=detector).set(error)
         self._run_on("event_outcomes", "outcome", self.engine.outcomes())
+        for detector, counts in self.engine.uncounted().items():
+            self._run_on("uncounted", "reason", counts, detector=detector)
         self.metrics.counter("unread_rows").inc(self.engine.place.dropped_rows - self.unread)
         self.unread = self.engine.place.dropped_rows
 
-    def _run_on(self, name: str, label: str, totals: Mapping[str, int]) -> None:
+    def _run_on(self, name: str, label: str, totals: Mapping[str, int], **others: str) -> None:
         """A counter by what was added to totals that others keep."""
-        counter, before = self.metrics.counter(name), self.totals.get(name, {})
+        kept = "/".join((name, *others.values()))
+        counter, before = self.metrics.counter(name), self.totals.get(kept, {})
         for value, total in totals.items():  # also 0: what begins at its first number has not grown
-            counter.labels(**{label: value}).inc(total - before.get(value, 0))
-        self.totals[name] = dict(totals)
+            counter.labels(**{label: value}, **others).inc(total - before.get(value, 0))
+        self.totals[kept] = dict(totals)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, and whether it is still the one that we know."""
