@@ -3,7 +3,7 @@
 **Rates** are learned by hour of the week, drawn towards those of the hour of the day and of the weekday, and these
 towards the feed's overall rate, by one event's worth each. So a single night tells of all nights, one empty Saturday of
 the next, and a shop that opens on Saturdays is believed within weeks. A Saturday or Sunday not yet seen is taken for as
-quiet as the feed's quietest hour: who rests at night mostly rests at weekends. A public holiday may be as quiet as a
+quiet as the feed's quietest hours: who rests at night mostly rests at weekends. A public holiday may be as quiet as a
 Sunday, and teaches nothing. Where less comes than is usual (a sale is over), less is expected at once.
 
 **Quiet**: the longest usual wait for the next word after a last one in this hour of the week. What fades does so by
@@ -24,7 +24,9 @@ from detectors.findings import Instant
 HALF_LIFE_HOURS: Final = 24 * 14.0
 A_WEEK_LESS: Final = 0.5 ** (HOURS_A_WEEK / HALF_LIFE_HOURS)
 LEVEL_HALF_LIFE_HOURS: Final = 12.0  # of how much comes lately
+NIGHT_HOURS: Final = 6  # who is polled each six hours has no night
 ONE: Final = 1.0  # events by which a rate is drawn towards the one that stands for it
+BELIEVED: Final = 0.5  # what was missing may be lost for good
 SEEN_HOURS: Final = 12.0  # of a weekend day, before it is known
 LONGEST: Final = 4 * DAY  # a longer wait is no habit
 SLACK: Final = 0.5  # of the longest usual miss
@@ -82,11 +84,11 @@ class Habits:
         self.missed *= fade
 
     def rest(self, start: Instant, end: Instant) -> None:
-        """A while ago nothing came between these, and nothing was missing."""
+        """A while ago nothing came between these, improbably, and nothing was missing: half of it is believed."""
         for since, until in _hours(start, end):
             slot, worked = self._slots(since)
             if slot == worked:
-                self._hours.flat[slot] += (until - since) / HOUR
+                self._hours.flat[slot] += BELIEVED * (until - since) / HOUR
         self._known = None
 
     def wait(self, last: Instant, until: Instant) -> None:
@@ -118,16 +120,16 @@ class Habits:
     # --- what is known ------------------------------------------------------
 
     def usual_wait(self, last: Instant) -> float:
-        """Hours. Of this hour of the week, or else of those around it, of this hour on other days, of any hour."""
+        """Hours. Of this hour of the week, or else of this hour on other days, of those around it, of any hour."""
         slot, _ = self._slots(last - 1)
         now = self._wait_now if (last - 1) // HOUR == self._wait_hour else 0.0
         around = (np.array([slot - 1, slot + 1]) + HOURS_A_WEEK) % HOURS_A_WEEK
         other_days = np.arange(slot % 24, HOURS_A_WEEK, 24)
-        for slots in (slot, around, other_days, slice(None)):
-            known = max(float(np.max(self._waits[slots])), now)
+        for slots in (slot, other_days, around, slice(None)):
+            known = float(np.max(self._waits[slots]))
             if known:
-                return known
-        return 0.0
+                return max(known, now)
+        return now
 
     def slack(self) -> float:
         """Hours by which the next word may be late: of a feed that comes in batches much, of a steady one next to none."""
@@ -176,7 +178,7 @@ class Habits:
         rates = rates * (self._events + ONE) / (rates * self._hours + ONE)
         for day in _WEEKEND:
             if self._hours[day].sum() < SEEN_HOURS:
-                rates[day] = np.minimum(rates[day], of_day.min())
+                rates[day] *= _rest(of_day)
         return rates
 
     # --- checkpoints --------------------------------------------------------
@@ -202,6 +204,14 @@ class Habits:
         self.missed, self._hour = state["missed"], state["hour"]
         self._now, self._lately = list(state["now"]), list(state["lately"])
         self._known = None
+
+
+def _rest(of_day: F64) -> float:
+    """The mean rate of the quietest `NIGHT_HOURS` in a row, as a part of the day's."""
+    around = np.concatenate([of_day, of_day[: NIGHT_HOURS - 1]])
+    quietest = np.convolve(around, np.full(NIGHT_HOURS, 1 / NIGHT_HOURS), "valid").min()
+    mean = of_day.mean()
+    return float(quietest / mean) if mean else 1.0
 
 
 def _hours(start: Instant, end: Instant) -> Iterator[tuple[Instant, Instant]]:

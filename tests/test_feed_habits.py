@@ -36,7 +36,13 @@ class Heard:
             since, self.now = self.now, self.now + STEP
             day, rest = divmod(since - MONDAY, DAY)
             count = (events or self.events)(day, rest / HOUR)
-            row = {"feed": "x", "events": count, "newest_occurred": since, "newest_received": since, "live": 9}
+            row = {
+                "feed": "x",
+                "events": count,
+                "newest_occurred": since,
+                "newest_received": since,
+                "live": 9,
+            }
             for one in self.detector.run(window(since, self.now, feeds=rows("feeds", [row]))):
                 self.opened += [self.hours] if one.state is State.OPENED else []
             self.doubted += [self.hours] if self.detector.doubted() else []
@@ -88,7 +94,11 @@ def test_nor_is_it_doubted_once_some_nights_and_a_weekend_have_been_seen(events:
     ("events", "last", "found"),
     [
         (by_day, 22.5, 22 * 24 + 13),  # at noon: within the hour
-        (by_day, 22 + 23 / 24, 23 * 24 + 9),  # at night: in the morning, as soon as it should have spoken for an hour
+        (
+            by_day,
+            22 + 23 / 24,
+            23 * 24 + 9,
+        ),  # at night: in the morning, as soon as it should have spoken for an hour
         (office, 25.75, 28 * 24 + 10 + 3),  # on Friday at 18:00: on Monday
         (office, 22.5, 22 * 24 + 15),
         (batch, 22.5, 23 * 24 + 24),  # the batch that did not come, half a day later
@@ -159,7 +169,9 @@ def test_a_public_holiday_may_be_as_quiet_as_a_sunday_and_teaches_nothing() -> N
 def test_a_checkpoint_that_knew_one_gap_for_all_hours_is_read() -> None:
     rates = [60.0] * 168
     old = {
-        "feeds": {"x": [MONDAY, MONDAY - 30 * DAY, 40_000, 60.0, 504.0, rates, [1.0] * 168, 10.0, 0.1, MONDAY]},
+        "feeds": {
+            "x": [MONDAY, MONDAY - 30 * DAY, 40_000, 60.0, 504.0, rates, [1.0] * 168, 10.0, 0.1, MONDAY]
+        },
         "doubted": [],
         "episodes": [],
     }

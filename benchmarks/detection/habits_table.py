@@ -22,7 +22,11 @@ MONDAY: Final = 1_772_380_800_000  # 2026-03-02, midnight in Shanghai
 BEFORE_NEW_YEAR: Final = 1_767_542_400_000  # 2026-01-05, a Monday; the festival begins on 15 February
 DAYS: Final = 60
 SETTLED: Final = 14  # days
-DEATHS: Final = {"Tuesday noon": 36.5, "Wednesday 2:00": 37 + 2 / 24, "Saturday noon": 40.5}  # days after the Monday
+DEATHS: Final = {
+    "Tuesday noon": 36.5,
+    "Wednesday 2:00": 37 + 2 / 24,
+    "Saturday noon": 40.5,
+}  # days after the Monday
 LIMIT: Final = 6  # days that a death is followed
 
 Rng = np.random.Generator
@@ -100,7 +104,13 @@ class _Feed:
 
     def hear(self, events: int) -> None:
         since, self.now = self.now, self.now + STEP
-        row = {"feed": "x", "events": events, "newest_occurred": self.now, "newest_received": self.now, "live": 9}
+        row = {
+            "feed": "x",
+            "events": events,
+            "newest_occurred": self.now,
+            "newest_received": self.now,
+            "live": 9,
+        }
         window = Window(since, self.now, feeds=pl.DataFrame([row], schema=dict(SCHEMAS["feeds"])))
         self.openings += [self.now for one in self.detector.run(window) if one.state is State.OPENED]
 
@@ -141,5 +151,10 @@ def rows(seeds: range) -> Iterator[tuple[object, ...]]:
 def table(options: Options) -> None:
     """Means of three runs of each feed."""
     seeds = range(options.seed, options.seed + 3)
-    columns = ("feed", "false, first 14 days", "false, 46 days after", *(f"late h: {name}" for name in DEATHS))
+    columns = (
+        "feed",
+        "false, first 14 days",
+        "false, 46 days after",
+        *(f"late h: {name}" for name in DEATHS),
+    )
     show(f"Feeds called silent, {DAYS} days", columns, list(rows(seeds)))

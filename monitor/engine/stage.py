@@ -8,7 +8,7 @@ Nothing here knows what a finding is. `monitor.engine.plain.PlainStage` does the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -266,7 +266,7 @@ class ParcelStage:
         order_kernels.apply_orders(self.table, self.world, rows, told)
         return _notices(told)
 
-    def hear(self, told: Sequence[Order] | Sequence[Complaint]) -> None:
+    def hear(self, told: Iterable[Order | Complaint]) -> None:
         """Feeds spoke of orders or complaints, whatever becomes of them; what they say of scans the kernel counts."""
         for source, events in groupby(told, key=attrgetter("source")):
             times = [(one.occurred_at, one.received_at) for one in events]
