@@ -63,7 +63,8 @@ class Cells:
             (2, 24), 1.0
         )  # complaints by hour, working days and weekends; all cells together
         self.hour = -1  # local hours since 1970; negative: not begun
-        self.refused = 0
+        self.refused = 0  # cells, for want of room
+        self.unplaced = 0  # complaints without a region that came before any parcel
         self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
         self._forget_rows()
         self.refilled = 0  # how often the cells were numbered anew
@@ -74,6 +75,7 @@ class Cells:
         self._pair_rows, self._facility_rows = Rows(), Rows()
         self._pairs: dict[str, int] = {}
         self._of_region: dict[str, tuple[tuple[str, ...], list[int]]] = {}  # its chain, and exposure rows
+        self._countries: tuple[int, list[str]] = (0, [])  # of so many exposure rows
         self._entered: list[list[int]] = []  # exposure rows of pairs that are new
         self._above: I64 = np.full((16, 1), -1, np.int64)
 
@@ -177,10 +179,12 @@ class Cells:
     def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
         """Complaints with their local hours; what is older than the hours that are kept is dropped."""
         kept = [(row, self.hour - hour) for row, hour in complaints if self.hour - hour < HOURS]
+        whole = self._whole_shop() if any(map(_nowhere, (row for row, _ in kept))) else ""
         for row, _ in kept:
             if row["facility"] and row["region"]:
                 self.home_of[row["facility"]] = row["region"]
-        keys = [list(self._keys_of(row)) for row, _ in kept]
+        keys = [list(self._keys_of(row, whole if _nowhere(row) else row["region"])) for row, _ in kept]
+        self.unplaced += sum(not some for some in keys)
         self._begin(dict.fromkeys(key for some in keys for key in some if key not in self.rows))
         for (_row, back), some in zip(kept, keys, strict=True):
             finished = self.hour // 24 - (self.hour - max(back, 0)) // 24
@@ -192,8 +196,20 @@ class Cells:
                 if finished > 0:
                     self.usual.counts[cell, -finished] += 1
 
-    def _keys_of(self, row: Mapping[str, Any]) -> Iterable[Key]:
-        chain = self.chain(row["region"]) if row["region"] else ()
+    def _whole_shop(self) -> str:
+        """The country with most parcels: a complaint that names no place counts there. "" before any parcel."""
+        known, countries = self._countries
+        if known != len(self.exposures):
+            regions = (region for region, carrier in self.exposures if not carrier and region != FACILITY)
+            countries = [region for region in regions if region and len(self.chain(region)) == 1]
+            self._countries = len(self.exposures), countries
+        if not countries:
+            return ""
+        a_day = self.exposures.a_day(self.exposures.known((region, "") for region in countries))
+        return countries[int(a_day.argmax())]
+
+    def _keys_of(self, row: Mapping[str, Any], where: str | None) -> Iterable[Key]:
+        chain = self.chain(where) if where else ()
         for level, region in enumerate(chain):
             yield Key("", "", region)
             if len(chain) - level <= self.gathering.detailed_levels:
@@ -287,6 +303,7 @@ class Cells:
             "profile": pack(self.profile),
             "hour": self.hour,
             "refused": self.refused,
+            "unplaced": self.unplaced,
             "home_of": self.home_of,
         }
 
@@ -299,5 +316,9 @@ class Cells:
         self._forget_rows()
         self._exposed_as_of = (-1, -1, -1)
         self.hour = int(state["hour"])
-        self.refused = int(state["refused"])
+        self.refused, self.unplaced = int(state["refused"]), int(state.get("unplaced", 0))
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}
+
+
+def _nowhere(row: Mapping[str, Any]) -> bool:
+    return not row["region"] and not row["facility"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -67,6 +67,9 @@ class Exposures:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._rows)
 
     def known(self, keys: Iterable[tuple[str, str]]) -> I64:
         """Rows of these; -1 for what was never seen."""

@@ -110,6 +110,9 @@ class ComplaintSpike:
         found = self._open(reading, window.until, offset)
         return found + self._review(reading, window.until)
 
+    def uncounted(self) -> Mapping[str, int]:
+        return {"no_room": self._cells.refused, "no_place": self._cells.unplaced}
+
     # --- learning -----------------------------------------------------------
 
     def _advance(self, window: Window, since: int, until: int) -> None:

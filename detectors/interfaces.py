@@ -264,6 +264,17 @@ class Calibrated(Protocol):
         ...
 
 
+@runtime_checkable
+class Counts(Protocol):
+    """A detector that may have to leave out what it was told."""
+
+    name: str
+
+    def uncounted(self) -> Mapping[str, int]:
+        """How often so far, by reason; the reasons are a metric's labels."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of row `row` of the table given to `look`: whether an episode should be open now, how sure, and why."""

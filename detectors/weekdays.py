@@ -22,11 +22,12 @@ Bools = npt.NDArray[np.bool_]
 DAYS: Final = 7
 HALF_LIFE_WEEKS: Final = 4.0
 FEW: Final = 20.0  # legs, added to each weekday's
+RESTING: Final = 3  # days of a week at most on which nothing at all ends: more, and all stands still
 WITHIN: Final = (
     1 / 48
 )  # days that a leg is open at the least: one that ends on its day is not there at midnight
 RAMP: Final = 2  # first days of a carrier, on which its parcels are only coming in
-LEAST: Final = 0.1  # a day on which nothing at all ended may be a broken feed
+LEAST: Final = 0.1  # of a day on which nothing ended: a few cases and a broken feed look like it
 
 
 class Weekdays:
@@ -37,14 +38,21 @@ class Weekdays:
         self._waiting = np.zeros((rows, DAYS))
         self._days = np.zeros((rows, DAYS))
         self._age = np.zeros(rows)
+        self._idle = np.zeros(DAYS, np.bool_)  # nothing at all ended on the latest one
 
     def learn(self, weekday: int, legs: F64, waiting: F64, unheard: Bools | None = None) -> None:
         """A whole day is over: legs that ended on it, and how many were open at its midnights, one element a carrier.
 
-        A day without any is no data, nor is one on which a carrier was `unheard`.
+        A day without any may be a broken feed: it is data where parcels waited, and most days were worked since the same
+        weekday was such a day. One on which a carrier was `unheard` is no data of it, nor without any legs of anybody.
         """
         if not legs.any():
-            return
+            waited = bool(waiting.any()) and not (unheard is not None and unheard.any())
+            known, self._idle[weekday] = bool(self._idle[weekday]), waited
+            if not (waited and known and self._idle.sum() <= RESTING):
+                return
+        else:
+            self._idle[weekday] = False
         self._age += (self._age > 0) | (legs > 0)
         taught = self._age > RAMP
         rows = np.flatnonzero(taught if unheard is None else taught & ~unheard)
@@ -71,10 +79,11 @@ class Weekdays:
 
     def state(self) -> dict[str, Any]:
         names = ("legs", "waiting", "days", "age")
-        return {name: pack(getattr(self, f"_{name}")) for name in names}
+        return {name: pack(getattr(self, f"_{name}")) for name in names} | {"idle": self._idle.tolist()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         if "waiting" not in state:  # counted otherwise: begin again
             return
         self._legs, self._days = unpack(state["legs"]), unpack(state["days"])
         self._waiting, self._age = unpack(state["waiting"]), unpack(state["age"])
+        self._idle = np.array(state.get("idle", [False] * DAYS), np.bool_)

@@ -271,6 +271,7 @@ class Daemon:
 
     def _in_time(self, now: Instant) -> bool:
         return self.leaps is None or self.leaps.believed(now, self.uptime())
+
     def _behind(self, now: Instant) -> int:
         """Milliseconds by which this machine's clock is behind the stream's newest tick, where that is much; else 0."""
         behind = self.loop.pipeline.now - now
@@ -314,15 +315,18 @@ class Daemon:
         for detector, error in self.engine.calibration().items():
             gauge("detector_calibration_error").labels(detector=detector).set(error)
         self._run_on("event_outcomes", "outcome", self.engine.outcomes())
+        for detector, counts in self.engine.uncounted().items():
+            self._run_on("uncounted", "reason", counts, detector=detector)
         self.metrics.counter("unread_rows").inc(self.engine.place.dropped_rows - self.unread)
         self.unread = self.engine.place.dropped_rows
 
-    def _run_on(self, name: str, label: str, totals: Mapping[str, int]) -> None:
+    def _run_on(self, name: str, label: str, totals: Mapping[str, int], **others: str) -> None:
         """A counter by what was added to totals that others keep."""
-        counter, before = self.metrics.counter(name), self.totals.get(name, {})
+        kept = "/".join((name, *others.values()))
+        counter, before = self.metrics.counter(name), self.totals.get(kept, {})
         for value, total in totals.items():  # also 0: what begins at its first number has not grown
-            counter.labels(**{label: value}).inc(total - before.get(value, 0))
-        self.totals[name] = dict(totals)
+            counter.labels(**{label: value}, **others).inc(total - before.get(value, 0))
+        self.totals[kept] = dict(totals)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, and whether it is still the one that we know."""

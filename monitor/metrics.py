@@ -106,6 +106,12 @@ CATALOGUE: Final = (
         ("feed",),
     ),
     Metric("counter", "findings", "Changes of episodes.", ("detector", "kind", "state")),
+    Metric(
+        "counter",
+        "uncounted",
+        "What a detector had to leave out: new places beyond its limit (no_room), complaints without a place (no_place).",
+        ("detector", "reason"),
+    ),
     Metric("gauge", "open_findings", "Episodes that are open.", ("kind",)),
     Metric("gauge", "open_incidents", "Incidents by state.", ("state",)),
     Metric("counter", "incident_transitions", "Changes of incidents by reason.", ("reason",)),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from detectors.clock import DAY, HOUR
-from detectors.complaint_spike import ComplaintSpike
+from detectors.complaint_cells import Gathering
+from detectors.complaint_spike import ComplaintSpike, SpikeConfig
 from detectors.findings import CloseReason, Finding, State, SubjectType
 from detectors.interfaces import Window
 from tests.recordings.windows import MONDAY, rows, window
@@ -236,3 +237,34 @@ def test_cells_are_bounded() -> None:
     shop.detector.run(window(shop.now, shop.now + STEP, complaints=rows("complaints", told)))
     assert len(shop.detector._cells.keys) == 4000
     assert shop.detector._cells.refused > 0
+
+
+def test_a_complaint_that_names_no_place_counts_for_the_whole_shop() -> None:
+    """From a help desk that knows no address, about parcels long forgotten."""
+
+    class Placeless(Shop):
+        def complaint(self, city: str | None, reason: str, carrier: str | None) -> dict[str, Any]:
+            return super().complaint(None, reason, None) | {"carrier": None}
+
+    shop = Placeless(detector())
+    shop.live(16)
+    opened, *_ = shop.live(1, lambda _city: 4.0)
+    assert opened.state is State.OPENED
+    assert (opened.subject.type, opened.subject.id) == (SubjectType.REGION, "CN")
+    assert opened.evidence["reason"] == "damaged"
+    assert shop.detector.uncounted() == {"no_room": 0, "no_place": 0}
+
+
+def test_what_cannot_be_counted_is_counted_as_such() -> None:
+    shop = Shop(ComplaintSpike(config=SpikeConfig(gathering=Gathering(limit=20))))
+    early = [shop.complaint(None, "late", None) for _ in range(3)]
+    before_parcels = window(shop.now, shop.now + STEP, complaints=rows("complaints", early))
+    shop.detector.run(before_parcels)
+    shop.now += STEP
+    shop.live(3)
+    uncounted = shop.detector.uncounted()
+    assert uncounted["no_place"] == 3
+    assert uncounted["no_room"] > 0
+    again = ComplaintSpike()
+    again.restore(shop.detector.state())
+    assert again.uncounted() == uncounted

@@ -112,8 +112,42 @@ def test_a_slowed_calendar_counts_slow_days_by_their_pace() -> None:
 def test_a_day_without_any_data_teaches_nothing() -> None:
     week = fed(3, {1: [400] * 7})
     before = week.state()
-    week.learn(2, np.zeros(8), np.full(8, 100.0))
-    assert week.state() == before
+    for day in (2, 3):
+        week.learn(day, np.zeros(8), np.full(8, 100.0))
+    assert before | {"idle": week.state()["idle"]} == week.state()
+
+
+def test_a_sunday_on_which_nobody_works_is_learned_from_the_second_on() -> None:
+    assert (fed(1, {1: [40.0] * 6 + [0]}).pace() == 1).all()
+    pace = fed(3, {1: [40.0] * 6 + [0]}).pace()
+    assert pace[1, SUNDAY] < 0.3
+    assert pace[1, :SUNDAY].min() > 0.95
+
+
+def test_two_like_days_without_anything_are_a_broken_feed_if_nobody_waited_or_could_be_heard() -> None:
+    for waiting, unheard in ((0.0, False), (100.0, True)):
+        week = fed(3, {1: [400] * 7})
+        for _ in range(3):
+            week.learn(2, np.zeros(8), np.full(8, waiting), np.arange(8) == (1 if unheard else -1))
+        assert week.pace()[1].min() > 0.95
+
+
+def test_a_shop_that_stands_still_for_weeks_has_no_days_of_rest() -> None:
+    week = fed(3, {1: [400] * 7})
+    for day in (*range(7), *range(7)):
+        week.learn(day, np.zeros(8), np.full(8, 100.0))
+    assert week.pace()[1].min() > 0.95
+
+
+def test_a_day_of_rest_that_is_worked_once_has_to_be_seen_twice_again() -> None:
+    week = fed(1, {1: [400.0] * 6 + [0]})
+    busy = np.where(np.arange(8) == 1, 400.0, 0.0)
+    week.learn(SUNDAY, busy, np.full(8, 100.0))
+    before = week.pace()
+    again = Weekdays(8)
+    again.restore(week.state())
+    again.learn(SUNDAY, np.zeros(8), np.full(8, 100.0))
+    assert (again.pace() == before).all()
 
 
 def test_counts_of_an_older_kind_are_forgotten() -> None:

@@ -17,6 +17,7 @@ TABLES = {
     "worlds": "benchmarks.detection.worlds_table",
     "late": "benchmarks.detection.late_table",
     "impossible": "benchmarks.detection.impossible_table",
+    "habits": "benchmarks.detection.habits_table",
 }
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

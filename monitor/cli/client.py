@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import http
 import http.client
 import json

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from config import calendars
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from detectors import registry
 from detectors.findings import Finding, Instant
-from detectors.interfaces import Arrivals, Calibrated, ParcelDetector, PlaceDetector
+from detectors.interfaces import Arrivals, Calibrated, Counts, ParcelDetector, PlaceDetector
 from detectors.survival import WHOLE_WAY
 from detectors.tables import I64
 from monitor import packing
@@ -87,7 +89,10 @@ class Engine:
         shop = {"timezone": timezone, **(tables or {})}
         if place is None:
             options = {
-                "feed_silent": detection.feed_silence.model_dump(),
+                "feed_silent": {
+                    **detection.feed_silence.model_dump(),
+                    "weekday": partial(calendars.weekday_worked, detection.calendars[-1]),
+                },
                 "signature_suspect": {"paid_on_delivery": detection.paid_on_delivery_feeds},
             }
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
@@ -111,6 +116,8 @@ class Engine:
         self._arrivals = [detector for detector in parcel if isinstance(detector, Arrivals)]
         self._calibrated = {one.name: one for one in (*place, *parcel) if isinstance(one, Calibrated)}
         census_ms = round(detection.stalls.census_hours * HOUR * 1000)
+        self._counts = {one.name: one for one in (*place, *parcel) if isinstance(one, Counts)}
+        self._uncounted_before: dict[str, Mapping[str, int]] = {}
         self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
@@ -130,6 +137,8 @@ class Engine:
 
     def feed(self, batch: Batch) -> list[Finding]:
         found: list[Finding] = []
+        self.stage.hear(batch.orders)
+        self.stage.hear(batch.complaints)
         complaints = self.complaints.rows(batch.complaints)
         if batch.orders:
             rows = order_rows(batch.orders, self.names, self.now, self._history_days)
@@ -246,6 +255,14 @@ class Engine:
         errors = {name: one.calibration_error() for name, one in self._calibrated.items()}
         return {name: error for name, error in errors.items() if error is not None}
 
+    def uncounted(self) -> dict[str, dict[str, int]]:
+        """By detector and reason, since this engine began or was loaded; see `detectors.interfaces.Counts`."""
+        return {
+            name: {reason: number - before.get(reason, 0) for reason, number in one.uncounted().items()}
+            for name, one in self._counts.items()
+            for before in [self._uncounted_before.get(name, {})]
+        }
+
     def feeds(self) -> dict[str, Mapping[str, int]]:
         """Per feed: events, newest_occurred, newest_received, live, and held (1 while its stalls are held back)."""
         return {
@@ -322,6 +339,7 @@ class Engine:
         """Into a fresh engine; returns the position. Raises `dumping.DumpError` with the reason."""
         position = dumping.load(self, data)
         self._outcomes_before = self.stage.world.outcomes.copy()
+        self._uncounted_before = {name: dict(one.uncounted()) for name, one in self._counts.items()}
         return position
 
 

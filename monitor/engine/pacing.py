@@ -7,7 +7,8 @@ is the last rule's (the one for all that no other rule names) slowed on them. Ca
 A day on which silent feeds hid more than `HIDDEN` of a carrier's legs teaches nothing: they ended unheard, or all at
 once when the feeds came back. How many are hidden is counted with the census. The feed that hides most of them is the
 carrier's voice from then on: what only the shop has spoken of may have been handed over unheard. When it is back and
-others are still silent, the first of these is: any of them may have told of it.
+others are still silent, the first of these is: any of them may have told of it. Nor does a day teach of which the
+daemon missed hours: what happened while it was down is counted when it hears of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from monitor.vocabulary import Segment
 
 STEP: Final = 0.05  # a pace is stated so coarsely that most days change no calendar
 SLOW: Final = 0.85  # a week whose slowest day is quicker needs no calendar
+MISSED: Final = 6 * 3_600_000  # between two looks: the daemon was down
 HIDDEN: Final = 0.1  # fewer change a pace by less than what is called slow
 _SHOP: Final = 0
 _MOVING: Final = [Segment.FACILITY, Segment.LINEHAUL, Segment.DELIVERY]
@@ -40,6 +42,8 @@ class Pacing:
         self._rows: dict[int, tuple[int, tuple[float, ...]]] = {}  # carrier to its row and pace
         self._week = Weekdays(PACED)
         self._day = 0
+        self._looked: Instant = 0
+        self._torn = False  # hours of this day were missed
         self._before = np.zeros(PACED)
         self._open = np.zeros(PACED)
         self._hiding = np.zeros((PACED, 1), np.int32)  # by carrier and feed, as of the latest census
@@ -49,15 +53,19 @@ class Pacing:
     def pass_time(self, now: Instant) -> None:
         """At least once an hour, or a day's legs count for the next one."""
         day = (now + offset_of(now, self._rule.timezone)) // DAY
+        missed = now - self._looked > MISSED
+        self._looked = now
+        self._torn |= missed
         if day == self._day:
             return
         ended, waiting = self._legs("finished"), self._legs("open")
-        if self._day:
+        if day == self._day + 1 and not self._torn:
             weekday = calendars.weekday_worked(self._rule, day - 1)
             self._week.learn(weekday, ended - self._before, (self._open + waiting) / 2, self._unheard)
             self._adopt()
         self._day, self._before, self._open = day, ended, waiting
         self._unheard = self._hidden.copy()
+        self._torn = missed  # its first hours, too
 
     def hear_census(self, now: Instant) -> None:
         """After a whole census. A feed that is silent and hides nothing has been replaced: it is nobody's voice."""
@@ -124,6 +132,8 @@ class Pacing:
             "rows": [[carrier, row, list(pace)] for carrier, (row, pace) in self._rows.items()],
             "week": self._week.state(),
             "day": self._day,
+            "looked": self._looked,
+            "torn": self._torn,
             "before": self._before.tolist(),
             "open": self._open.tolist(),
             "voice": self._stage.world.voice[:PACED].tolist(),
@@ -136,6 +146,7 @@ class Pacing:
         self._rows = {carrier: (row, tuple(pace)) for carrier, row, pace in state["rows"]}
         self._week.restore(state["week"])
         self._day = state["day"]
+        self._looked, self._torn = state.get("looked", 0), state.get("torn", False)
         self._before = np.array(state["before"])
         self._open = np.array(state.get("open", np.zeros(PACED)))
         self._restore_hiding(state)

@@ -8,8 +8,9 @@ Nothing here knows what a finding is. `monitor.engine.plain.PlainStage` does the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +55,7 @@ from monitor.engine.layout import (
 from monitor.engine.pages import Pages
 from monitor.engine.places import MAX_ZONES, Places
 from monitor.engine.records import copied, joined
+from monitor.events import Complaint, Order
 from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 
@@ -266,6 +268,16 @@ class ParcelStage:
         told = _room(len(rows))
         order_kernels.apply_orders(self.table, self.world, rows, told)
         return _notices(told)
+
+    def hear(self, told: Iterable[Order | Complaint]) -> None:
+        """Feeds spoke of orders or complaints, whatever becomes of them; what they say of scans the kernel counts."""
+        for source, events in groupby(told, key=attrgetter("source")):
+            times = [(one.occurred_at, one.received_at) for one in events]
+            feed = self.world.feeds[self.names.sources.code(source)]
+            feed["events"] += len(times)
+            feed["newest_occurred"] = max(int(feed["newest_occurred"]), *(occurred for occurred, _ in times))
+            feed["newest_received"] = max(int(feed["newest_received"]), *(received for _, received in times))
+            feed["first"] = int(feed["first"]) or times[0][1]
 
     # -- time --------------------------------------------------------------------------------------------------
 

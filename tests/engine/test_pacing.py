@@ -112,3 +112,37 @@ def test_a_day_of_rest_is_one_where_the_feed_speaks() -> None:
         shop.until(MONDAY + (hour + 1) * HOUR, step=HOUR)
     assert min(paces(shop)) < 18
     assert max(paces(shop)) == 24
+
+
+def paused(down: tuple[float, float], *, restarts: bool) -> Shop:
+    """22 days of a carrier that ends little on Sundays. Between two days the daemon is down, and then hears of all at
+    once: no tick stands in a stream that nobody ticks.
+    """
+    shop = Shop()
+    shop.until(MONDAY)
+    kept: list[Scan] = []
+    for hour in range(22 * 24):
+        at = MONDAY + hour * HOUR + 30 * MINUTE
+        resting = hour % (7 * 24) // 24 == SUNDAY
+        for one in range(1 if resting else 8):
+            kept.append(Scan(f"SF{hour}-{one}", Status.ACCEPTED, at))
+            if hour >= 12:
+                kept.append(Scan(f"SF{hour - 12}-{one}", Status.DELIVERED, at))
+        if down[0] * 24 <= hour < down[1] * 24:
+            continue
+        shop.scan(*kept)
+        kept = []
+        shop.engine.tick(MONDAY + (hour + 1) * HOUR)
+        if restarts and hour % 24 == 0:
+            shop.restart()
+    return shop
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("down", [(18.5, 21.1), (20.7, 21.4), (20.2, 20.8)], ids=["days", "a night", "hours"])
+def test_what_happened_while_the_daemon_was_down_is_no_work_of_the_day_before(
+    down: tuple[float, float], *, restarts: bool
+) -> None:
+    """Of the third Sunday, or of the days around it, it heard later: what is known of Sundays stays."""
+    slowest, *_ = sorted(paces(paused(down, restarts=restarts)))
+    assert slowest <= 7
