@@ -65,7 +65,6 @@ ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
-BEHIND_MS: Final = 60_000  # a clock may be set by seconds at any time
 PLACES: Final = frozenset(
     {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
 )
@@ -113,7 +112,6 @@ class Daemon:
     beat: float = 0.0
     totals: dict[str, dict[str, int]] = field(default_factory=dict)  # as metrics have them
     unread: int = 0  # likewise
-    behind: bool = False  # the clock, and it was said
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -258,10 +256,6 @@ class Daemon:
     # time
 
     async def tick(self, now: Instant) -> None:
-        behind = self._behind(now)
-        if behind and not self.behind:
-            log.error("clock.behind", seconds=behind // 1000, note="no time passes until it has caught up")
-        self.behind = bool(behind)
         await self.stream.tick(now)
 
     async def keep_time(self, now: Instant) -> None:
@@ -271,11 +265,6 @@ class Daemon:
 
     def _in_time(self, now: Instant) -> bool:
         return self.leaps is None or self.leaps.believed(now, self.uptime())
-
-    def _behind(self, now: Instant) -> int:
-        """Milliseconds by which this machine's clock is behind the stream's newest tick, where that is much; else 0."""
-        behind = self.loop.pipeline.now - now
-        return behind if behind > BEHIND_MS else 0
 
     async def learn(self, lines: Sequence[bytes], now: Instant) -> None:
         """History: the engine learns from it, nothing is decided."""
@@ -366,8 +355,6 @@ class Daemon:
     def _readiness(self, lag: float) -> tuple[bool, Json]:
         """`lag` in milliseconds."""
         why = "the engine is behind" if lag > self.settings.http.ready_lag_seconds * 1000 else None
-        if behind := self._behind(self.clock()):
-            why = f"this machine's clock is {behind // 1000} s behind the newest tick: no time passes until it has caught up"
         return why is None, {"ready": why is None, "lag_seconds": lag / 1000, "why": why}
 
     async def status(self) -> Json:

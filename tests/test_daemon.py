@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.standin import Standin
 from notifier.store import StoreUnreachableError
-from tests.whole import HOUR, Clock, late_parcel, running, scan, until
+from tests.whole import Clock, late_parcel, running, scan, until
 
 pytestmark = pytest.mark.anyio
 
@@ -158,29 +157,6 @@ async def test_a_store_that_is_away_is_said_to_be_away(
         answer = await shop.ask("GET", "/v1/status")
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert json.loads(answer.body) == {"error": "the store does not answer"}
-
-
-async def test_a_clock_that_went_back_is_said_once_and_makes_the_daemon_not_ready(
-    tmp_path: Path, standin: Standin, clock: Clock
-) -> None:
-    """No time passes until it has caught up: what would be late is told of an hour later."""
-    async with running(tmp_path, standin, clock) as shop:
-        await late_parcel(shop)
-        await shop.pass_time(1)
-        assert (await shop.ask("GET", "/readyz")).status == 200
-        clock.now -= HOUR
-        with capture_logs() as logs:
-            for _ in range(3):
-                clock.now += 1000
-                await shop.daemon.tick(clock.now)
-        assert [one["seconds"] for one in logs if one["event"] == "clock.behind"] == [3599]
-        answer = await shop.ask("GET", "/readyz")
-        assert answer.status == 503
-        assert "clock is 3597 s behind the newest tick" in json.loads(answer.body)["why"]
-        assert await shop.value("ready") == 0
-        await shop.pass_time(28)
-        assert (await shop.ask("GET", "/readyz")).status == 200
-        await until(lambda: standin.counts.coupons == 1)
 
 
 @pytest.mark.parametrize("hours", ["abc", -1, 0, 1e300, True, None, [2]])
