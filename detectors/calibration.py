@@ -35,6 +35,15 @@ class Calibration:
         # of each bin all, those that came true, and what was stated of them in sum
         self._cases = np.zeros((3, len(_CENTRES)))
         self._fitted = _odds(_CENTRES)
+        self._ever = 0  # cases, faded or not
+
+    @property
+    def ready(self) -> bool:
+        """It has been held to enough cases."""
+        return self._ever >= ENOUGH
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._said
 
     def apply(self, logit: F64) -> F64:
         """Probabilities of log odds; outside the bins, and where nothing is known, what is stated."""
@@ -54,13 +63,25 @@ class Calibration:
             if LOW <= said < HIGH:
                 place = int((said - LOW) / STEP)
                 self._cases[:, place] += (1.0, float(true), stated)
+                self._ever += 1
 
     def error(self) -> float | None:
-        """The mean gap between what was stated and what came true, by bins of the last weeks; None with few cases."""
-        all_of_them, true, stated = self._cases
-        if all_of_them.sum() < ENOUGH:
+        """The mean gap between what was stated and what came true in the last weeks; None with few cases.
+
+        Neighbouring bins are taken together until they hold enough, and what chance alone makes of so many is taken off:
+        a gap in three cases says nothing.
+        """
+        cases = self._cases[:, self._cases[0] > 0]
+        if cases[0].sum() < ENOUGH:
             return None
-        return float(np.abs(stated - true).sum() / all_of_them.sum())
+        enough = np.diff(np.cumsum(cases[0]) // ENOUGH, prepend=0) > 0
+        first = np.flatnonzero(np.concatenate([[True], enough[:-1]]))
+        if cases[0, first[-1] :].sum() < ENOUGH:
+            first = first[:-1]
+        count, true, stated = np.add.reduceat(cases, first, axis=1)
+        by_chance = stated * (1.0 - stated / count)
+        gaps = np.sqrt(np.maximum((stated - true) ** 2 - by_chance, 0.0))
+        return float(gaps.sum() / count.sum())
 
     def pass_time(self, days: float) -> None:
         """Fade, and fit anew: what is stated changes once a day, not with every case."""
@@ -69,10 +90,16 @@ class Calibration:
         self._fitted = _rising((self._cases[1] + TRUST * _odds(_CENTRES)) / weight, weight)
 
     def state(self) -> dict[str, Any]:
-        return {"said": self._said, "cases": pack(self._cases), "fitted": pack(self._fitted)}
+        return {
+            "said": self._said,
+            "cases": pack(self._cases),
+            "fitted": pack(self._fitted),
+            "ever": self._ever,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._cases, self._fitted = _with_stated(unpack(state["cases"])), unpack(state["fitted"])
+        self._ever = int(state.get("ever", self._cases[0].sum()))  # younger than the format
         said = {str(name): np.atleast_1d(one) for name, one in state["said"].items()}
         self._said = {
             name: (float(one[0]), float(one[-1] if len(one) > 1 else self.apply(one)[0]))

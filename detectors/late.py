@@ -15,22 +15,23 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.calibration import Calibration
-from detectors.clock import DAY, HOUR, offset_of, promise_ends
+from detectors.clock import DAY, HOUR, offset_of
 from detectors.deferred import Deferred
 from detectors.findings import Instant
 from detectors.interfaces import SCHEMAS, Verdict, Waiting
 from detectors.late_words import late_evidence, named_quantiles
 from detectors.lateness import FAR, Known, Lateness, WorkingDays, carrier_code, days_out, lane_code
+from detectors.outcomes import Outcomes
 from detectors.progress import Progress
-from detectors.tables import F64, I64, LANE, SECOND, FrameTable, Rows, Table, table_of
+from detectors.tables import F64, I64, LANE, SECOND, Rows, Table, table_of
 from detectors.transit import FORWARD, Transit
 
 EVENING: Final = 20 * HOUR  # by then nearly all that arrives on a day has arrived
 _COLLECTED: Final = 12  # monitor.vocabulary.Status, which detectors do not import
 _DELIVERED: Final = 13
 _NOT_HANDED: Final = -1
-_PENDING: Final = 200_000
-_NEVER: Final = 2**52
+_A_SECOND: Final = 1_000  # parcels taught
+_AT_ONCE: Final = 20_000
 _KEEP_A_LOOK: Final = 256
 
 
@@ -44,8 +45,8 @@ class LatePredicted:
         timezone: str = "Asia/Shanghai",
         days_off: Collection[int] = (),
         lead_days: int = 2,
-        open_score: float = 0.3,
-        early_score: float = 0.45,
+        open_score: float = 0.35,
+        early_score: float = 0.5,
         sure_score: float = 0.9,
         close_score: float = 0.15,
         ready_cases: int = 300,
@@ -63,9 +64,9 @@ class LatePredicted:
         self._transit = Transit()
         self._cases = 0
         self._forgot_at: Instant | None = None
-        self._pending: dict[str, dict[str, Any]] = {}  # passed their promise on a day that is not over yet
-        self._over_at: Instant = 0  # nothing of them is over before
-        self._codes, self._late_codes = Codes(), Codes()
+        self._outcomes = Outcomes()
+        self._taught_at: Instant = 0
+        self._codes = Codes()
 
     # -- judging
 
@@ -73,6 +74,7 @@ class LatePredicted:
         table = table_of(parcels)
         offset = offset_of(now, self._timezone)
         self._pass_time(now, offset)
+        self._teach(now)
         judged = self._promised(table, now, offset)
         if not len(judged):
             return []
@@ -84,6 +86,8 @@ class LatePredicted:
             return []
         logit = self._odds.logit(known) + self._way(part, left, now)
         self._keep(part, logit, left)
+        if not self._record.ready:  # it is held to its record before it speaks
+            return []
         return self._verdicts(part, judged, self._record.apply(logit), left, now)
 
     def _promised(self, table: Table, now: Instant, offset: int) -> I64:
@@ -186,28 +190,37 @@ class LatePredicted:
         arrived = over & ((status == _DELIVERED) | (status == _COLLECTED))
         part = _chosen(table, arrived)
         self._learn_durations(part, offset)
-        if self._pending:
-            for name in table.labels("tracking_number", np.flatnonzero(over)):
-                self._pending.pop(name or "", None)
-        if not over.all() and (passed := ~over & (table.seconds("promised") > 0)).any():
-            self._wait_for(_chosen(table, passed).frame(), offset)
-        self._learn_labels(part, self._missed(now, offset), offset)
+        if len(self._outcomes):
+            self._outcomes.over(table.labels("tracking_number", np.flatnonzero(over)))
+        if not over.all():
+            self._passed(_chosen(table, ~over), offset)
+        self._arrived(part, offset)
+        self._teach(now)
 
-    def _wait_for(self, passed: pl.DataFrame, offset: int) -> None:
-        """A promise of a day passes at its midnight and is kept until its evening."""
-        for row in passed.iter_rows(named=True):
-            if len(self._pending) < _PENDING:
-                self._pending[row["tracking_number"]] = row
-                self._over_at = min(self._over_at, promise_ends(row["promised"], offset))
+    def _passed(self, table: Table, offset: int) -> None:
+        part = table.take(np.flatnonzero((table.seconds("promised") > 0) & _told(table)))
+        known = self._known(part, 0, offset, self._codes)
+        names = _texts(part.labels("tracking_number"))
+        self._outcomes.passed(known, _day_over(known, offset), _lot(part), names)
 
-    def _missed(self, now: Instant, offset: int) -> list[dict[str, Any]]:
-        """Those whose last day is over."""
-        if not self._pending or now < self._over_at - HOUR:  # clocks change by an hour
-            return []
-        ends = {name: promise_ends(row["promised"], offset) for name, row in self._pending.items()}
-        over = [name for name, end in ends.items() if end <= now]
-        self._over_at = min((end for end in ends.values() if end > now), default=_NEVER)
-        return [self._pending.pop(name) for name in over]
+    def _arrived(self, part: Table, offset: int) -> None:
+        """In time, near enough to the promise to have been judged."""
+        promised = part.whole("promised")
+        if not promised.any():
+            return
+        days = (part.whole("ended") + offset) // DAY
+        near = days > _day_of(promised, offset) - FAR
+        in_time = near & (_ends_of(promised, offset) >= part.whole("ended"))
+        rows = np.flatnonzero((promised > 0) & in_time & _told(part))
+        if not len(rows):
+            return
+        part = part.take(rows)
+        known = self._known(part, 0, offset, self._codes)
+        kept, said = self._progress, self._record
+        names = [
+            name if name in kept or name in said else "" for name in _texts(part.labels("tracking_number"))
+        ]
+        self._outcomes.arrived(known, days[rows], _day_over(known, offset), _lot(part), names)
 
     def _learn_durations(self, ended: Table, offset: int) -> None:
         ends, accepted = ended.whole("ended"), ended.whole("accepted")
@@ -218,34 +231,18 @@ class LatePredicted:
         carrier, lane = self._transit.rows_of(part.coded("carrier"), part.coded(LANE))
         self._transit.end(ends - accepted, carrier, lane, ends + offset)
 
-    def _learn_labels(self, ended: Table, missed: list[dict[str, Any]], offset: int) -> None:
-        on_time = self._on_time(ended, offset)
-        if not len(on_time) and not missed:
-            return
-        late = [row for row in missed if row["ordered"] is not None or row["accepted"] is not None]
-        parts: list[tuple[Table, Codes]] = [(ended.take(on_time), self._codes)] if len(on_time) else []
-        if late:
-            parts.append((_table(late), self._late_codes))
-        if not parts:
-            return
-        names = [name for part, _ in parts for name in _texts(part.labels("tracking_number"))]
-        label = np.arange(len(names)) >= len(on_time)
-        known = Known.all_of([self._known(part, 0, offset, codes) for part, codes in parts])
-        ends = np.concatenate([part.whole("ended") for part, _ in parts])
-        end_day = (np.where(ends > 0, ends, _NEVER) + offset) // DAY
-        rows, parcel = days_out(known, np.minimum(end_day - 1, known.promised))
-        self._odds.learn(rows, label[parcel])
-        self._progress.learn(names, label.tolist())
-        self._record.learn(names, label.tolist())
-        self._cases += len(names)
-
-    def _on_time(self, ended: Table, offset: int) -> npt.NDArray[np.intp]:
-        promised = ended.seconds("promised")
-        if not promised.any():
-            return np.zeros(0, np.intp)
-        told = (ended.seconds("ordered") > 0) | (ended.seconds("accepted") > 0)
-        in_time = _ends_of(ended.whole("promised"), offset) >= ended.whole("ended")
-        return np.flatnonzero((promised > 0) & told & in_time)
+    def _teach(self, now: Instant) -> None:
+        """What is due, some at a time: a platform's day would stop the loop."""
+        left = int(min(now - self._taught_at, DAY) // 1000) * _A_SECOND if self._taught_at else 0
+        self._taught_at = max(now, self._taught_at)
+        while left > 0 and (taught := self._outcomes.take(now, min(left, _AT_ONCE))) is not None:
+            rows, parcel = days_out(taught.known, np.minimum(taught.ended - 1, taught.known.promised))
+            late = taught.late
+            self._odds.learn(rows, late[parcel])
+            self._progress.learn(taught.names, late.tolist())
+            self._record.learn(taught.names, late.tolist())
+            self._cases += len(taught)
+            left -= len(taught)
 
     def _pass_time(self, now: Instant, offset: int) -> None:
         self._transit.pass_time(now, offset)
@@ -304,7 +301,8 @@ class LatePredicted:
             "transit": self._transit.state(),
             "cases": self._cases,
             "forgot_at": self._forgot_at,
-            "pending": self._pending,
+            "outcomes": self._outcomes.state(),
+            "taught_at": self._taught_at,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -314,8 +312,13 @@ class LatePredicted:
         self._transit.restore(state["transit"])
         self._cases = int(state["cases"])
         self._forgot_at = state["forgot_at"]
-        self._pending = {str(name): dict(row) for name, row in state["pending"].items()}
-        self._over_at = 0
+        if "outcomes" in state:
+            self._outcomes.restore(state["outcomes"])
+            self._taught_at = int(state["taught_at"])
+        elif state["pending"]:  # as they were kept before those in time were, too
+            passed = [dict(row) for row in state["pending"].values()]
+            offset = offset_of(max(row["promised"] for row in passed), self._timezone)
+            self._passed(table_of(pl.DataFrame(passed, schema=dict(SCHEMAS["finished"]))), offset)
 
 
 class Codes:
@@ -360,5 +363,15 @@ def _texts(labels: Sequence[str | None]) -> list[str]:
     return [label or "" for label in labels]
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    return FrameTable(pl.DataFrame(rows, schema=dict(SCHEMAS["finished"])))
+def _told(table: Table) -> npt.NDArray[np.bool_]:
+    """It is known when they set out."""
+    return np.asarray((table.seconds("ordered") > 0) | (table.seconds("accepted") > 0))
+
+
+def _day_over(known: Known, offset: int) -> I64:
+    """The midnight after the last day of the promise."""
+    return (known.promised + 1) * DAY - offset
+
+
+def _lot(part: Table) -> I64:
+    return part.whole("ordered") + 3 * part.whole("accepted")

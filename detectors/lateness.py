@@ -48,10 +48,13 @@ _SIZES: Final = [math.prod(shape) for shape in _SHAPES.values()]
 _STARTS: Final = dict(zip(_SHAPES, np.cumsum([0, *_SIZES[:-1]]).tolist(), strict=True))
 _CELLS: Final = sum(_SIZES)
 _S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = _STARTS.values()
-_STEP: Final = 0.15
+_STEP: Final = 1.0 / _TABLES  # the tables move together: Newton's step is the sum of theirs
+_SLOWER: Final = 0.8  # habits change, so steps shrink a little slower than the cases grow
 _CURVATURE: Final = 0.15  # of the logistic loss, about p(1 - p)
-_FORGET: Final = 0.999  # a day, of how settled the cells are
+_AT_FIRST: Final = -1.5  # log odds: most promises are kept, so what was never seen is no even chance
+_FORGET: Final = 0.99  # a day, of how settled the cells are
 _CHUNK: Final = 20_000
+_TOGETHER: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class Lateness:
         self._all_weights, self._all_settled = np.zeros(_CELLS), np.ones(_CELLS)
         self._weights = {name: _part(self._all_weights, name) for name in _SHAPES}
         self._settled = {name: _part(self._all_settled, name) for name in _SHAPES}
+        self._weights["left"] += _AT_FIRST
         # lanes and carriers borrow from the rest until they have many cases of their own
         self._settled["near_lane"] += 2.0
         self._settled["near_carrier"] += 2.0
@@ -139,7 +143,7 @@ class Lateness:
         )
 
     def state(self) -> dict[str, Any]:
-        """Cells that were never taught are left out: most lanes of the table are empty."""
+        """Cells that were never taught are left out: most lanes of the table are empty. ("left" never is.)"""
         out: dict[str, Any] = {}
         for name, weights in self._weights.items():
             at = np.nonzero(weights.ravel())[0].astype(np.int32)
@@ -227,12 +231,17 @@ def logits(at: Any, weights: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def teach(at: Any, late: Any, weights: Any, settled: Any) -> None:
-    """One step for all: judged before any of them has taught, each cell as settled as after all of them."""
-    odds = logits(at, weights)
-    for row in range(len(at)):
-        for table in range(_TABLES):
-            settled[at[row, table]] += _CURVATURE
-    for row in range(len(at)):
-        miss = (1.0 if late[row] else 0.0) - 1.0 / (1.0 + math.exp(-odds[row]))
-        for table in range(_TABLES):
-            weights[at[row, table]] += _STEP * miss / settled[at[row, table]] ** 0.75
+    """A step for each few rows: judged before any of them has taught, each cell as settled as after all of them.
+
+    One step for a whole day would go beyond what the day has seen.
+    """
+    for first in range(0, len(at), _TOGETHER):
+        some = at[first : first + _TOGETHER]
+        odds = logits(some, weights)
+        for row in range(len(some)):
+            for table in range(_TABLES):
+                settled[some[row, table]] += _CURVATURE
+        for row in range(len(some)):
+            miss = (1.0 if late[first + row] else 0.0) - 1.0 / (1.0 + math.exp(-odds[row]))
+            for table in range(_TABLES):
+                weights[some[row, table]] += _STEP * miss / settled[some[row, table]] ** _SLOWER

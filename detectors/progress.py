@@ -32,6 +32,9 @@ class Progress:
         self._settled = np.full(self._weights.shape, 3.0)
         self._kept: dict[str, list[list[float]]] = {}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._kept
+
     def correction(self, segment: I64, age: F64, left: I64) -> F64:
         return np.asarray(self._weights[self._cells(segment, age, left)], dtype=np.float64)
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from detectors.backlog import BacklogForecast, BacklogLimits
 from detectors.clock import DAY, HOUR
-from detectors.interfaces import SCHEMAS, Window
+from detectors.interfaces import SCHEMAS, Window, empty
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
 from detectors.rhythm_kernels import median
@@ -27,6 +27,7 @@ def warm() -> None:
     known = {"tracking_number": "W", "carrier": "w", "accepted": _MOMENT - 2 * DAY, "promised": _MOMENT + DAY}
     late.look(_frame("parcels", known | {"segment": 4, "open": False}), _MOMENT)
     late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
+    late.look(empty("parcels"), _MOMENT + 3 * DAY)  # the day of the promise is over
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
     median(np.ones(5))

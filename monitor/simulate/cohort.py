@@ -44,7 +44,8 @@ def grow(seed: int, number: int, span: tuple[int, int], parcels: int, plan: Plan
     orders = place(streams[0], ground, calendars, plan, span, parcels, customers)
     boxes = ship(streams[1], ground, orders)
     created = packed(streams[2], calendars, orders, boxes, plan)
-    journey = walk(streams[3], ground, calendars, plan, boxes, orders.consents[boxes.order], created)
+    consents = orders.consents[boxes.order]
+    journey = walk(streams[3], ground, calendars, plan, boxes, consents, created, days)
     signing = sign(streams[4], ground, calendars, plan, boxes, journey, days)
     promised = promise(ground, calendars, orders, boxes)
     aftersales = follow(streams[5], calendars, plan, orders, boxes, journey, signing)

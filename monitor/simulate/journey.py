@@ -142,8 +142,10 @@ class Walk:
         parcels: Parcels,
         way: Way,
         holds: Holds,
+        days: float,
     ) -> None:
         count = len(parcels)
+        self.days = days  # of orders
         self.rng, self.network, self.calendars, self.plan, self.parcels = (
             rng,
             network,
@@ -206,7 +208,7 @@ class Walk:
         slowed = self._slowed(Activity.SORTING, rows, work, begin)
         ready = self.calendars.by_carrier(Activity.SORTING, self.parcels.carrier[rows], begin, slowed)
         ready = self._stormy(step, rows, begin, ready, (city,))
-        out = through(self.rng, self.calendars, self.plan, hubs, ready)
+        out = through(self.rng, self.calendars, self.plan, hubs, ready, self.days)
         self._blame(step, rows, out - ready, Cause.QUEUE)
         for hub in np.unique(hubs):
             mine = hubs == hub
@@ -268,9 +270,10 @@ def walk(
     parcels: Parcels,
     consents: Bools,
     created: Floats,
+    days: float,
 ) -> Journey:
     way = route(rng, network, parcels, consents)
-    walker = Walk(rng, network, calendars, plan, parcels, way, hold(rng, way, plan))
+    walker = Walk(rng, network, calendars, plan, parcels, way, hold(rng, way, plan), days)
     walker.begin(created)
     _to_destination(walker)
     _last_mile(walker)

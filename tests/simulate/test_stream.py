@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -49,3 +50,29 @@ def test_before_the_first_minute_is_over_a_hub_jams_and_a_feed_pauses() -> None:
 
 def test_another_seed_is_another_shop(whole: list[bytes]) -> None:
     assert World(4, START, SPEED, parcels_per_day=150, history_days=6).until(START + 3 * DAY) != whole
+
+
+def test_until_the_first_trouble_as_few_are_late_as_in_an_ordinary_month() -> None:
+    """Hubs of a shop that grows cohort by cohort send out what is ordered."""
+    events = [
+        json.loads(line)
+        for line in World(7, START, SPEED, parcels_per_day=500, history_days=9).until(START - DAY)
+    ]
+    promised = {
+        event["tracking_number"]: event["promised_at"]
+        for event in events
+        if event.get("status") == "shipped" and moment(event["promised_at"]) < START - DAY
+    }
+    over = {"delivered", "collected"}
+    came = {
+        e["tracking_number"]: e["occurred_at"]
+        for e in events
+        if e["kind"] == "tracking" and e["status"] in over
+    }
+    late = sum(came.get(number, "9") > at for number, at in promised.items())
+    assert len(promised) > 1000
+    assert 0.03 < late / len(promised) < 0.12
+
+
+def moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
