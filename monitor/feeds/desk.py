@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Format, Letter
+from monitor.deadletter import DeadLetters
 from monitor.decode import DeadEvent
 from monitor.feeds.base import (
     Answer,
@@ -35,6 +35,7 @@ from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
 from monitor.feeds.watch import Watch
 from monitor.intake import IntakeBusyError
+from monitor.letters import MOST_RAW_BYTES, Format, Letter
 from monitor.metrics import Metrics
 from notifier.store import StoreError
 

@@ -12,13 +12,14 @@ from structlog.testing import capture_logs
 
 from config.regions import regions
 from config.settings import FeedSettings, IntakeSettings
-from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Format, Letter
+from monitor.deadletter import DeadLetters
 from monitor.feeds.base import Feed, Outcome, Push
 from monitor.feeds.batch import Batches
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
 from monitor.feeds.registry import build
 from monitor.intake import Intake
+from monitor.letters import MOST_RAW_BYTES, Format, Letter
 from monitor.metrics import Metrics
 from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason

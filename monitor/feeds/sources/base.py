@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from config.regions import Regions
-from monitor.deadletter import Format
 from monitor.feeds.base import NOTHING, Dead, Parsed, Push, Read, Unreadable
 from monitor.feeds.desk import Desk
 from monitor.feeds.mapped import Mapped
 from monitor.feeds.mapping import MappingOptions
+from monitor.letters import Format
 
 AT_ONCE: Final = 500  # records: to read them takes some 10 ms, in which the loop does nothing else
 
