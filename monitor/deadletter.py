@@ -86,6 +86,8 @@ class DeadLetters:
             log.error(
                 "feed.poisoned" if limit.poisoned else "feed.clean_again", feed=sender, share=str(limit)
             )
+        if not letters and not reasons:
+            return limit.poisoned
         kept = limit.sample(len(letters), now) if limit.poisoned and told else len(letters)
         await self.park(letters[:kept])
         self.count_refused(reasons)

@@ -126,6 +126,22 @@ async def test_a_record_of_a_push_too_large_to_be_kept_is_kept_alone(store: Stor
     assert len(await taken(store)) == 59
 
 
+async def test_a_page_of_a_list_has_another_reader_than_the_feed_of_its_name(desk: Desk) -> None:
+    """As a list poller with the name of a feed hands it in: more records than are read in one go, one of them bad."""
+    pages = hotline(records="items")
+    desk.add_reader(pages, Format.PAGE)
+    items = [row(number) for number in range(1200)]
+    items[700]["state"] = "售后"
+    page = pages.sign(json.dumps({"items": items}).encode(), NOW)
+    await desk.take(pages, page, pages.parse(page), asked=True)
+    (letter,) = await desk.letters.list()
+    assert (letter.feed, letter.format) == ("hotline", Format.PAGE)
+    assert desk.status["hotline"].report(NOW)["events"] == 1199
+    assert await desk.letters.replay(desk.replay) == (0, 1)
+    desk.add_reader(hotline(records="items", values={"status": {"售后": "opened"}}), Format.PAGE)
+    assert await desk.letters.replay(desk.replay) == (1, 0)
+
+
 async def test_an_unknown_code_is_copied_once_an_hour_however_many_parcels_have_it(desk: Desk) -> None:
     for number in range(30):
         await push(desk, "kuaidi100", scans(f"YT{number}", "103", "1099"), NOW + number)
