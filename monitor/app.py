@@ -48,13 +48,14 @@ from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
 from monitor.core import Core, build_core, scratch_store
 from monitor.daemon import Daemon
-from monitor.deadletter import DeadLetters, Format, Letter
+from monitor.deadletter import DeadLetters
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
 from monitor.engine.warming import warmed
 from monitor.feeds.station import Station, open_station
 from monitor.heartbeat import Heartbeat
 from monitor.intake import Intake
+from monitor.letters import Format, Letter
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.ownership import sole_owner

@@ -11,9 +11,10 @@ import structlog
 
 from detectors.findings import Instant
 from monitor.api import Actor, Json, Refused
-from monitor.deadletter import DeadLetters, Letter, NotNowError
+from monitor.deadletter import DeadLetters, NotNowError
 from monitor.decisions import Decisions
 from monitor.incidents import Command
+from monitor.letters import Letter
 from monitor.loop import Loop
 from monitor.records import when
 from monitor.storage import OpenStore

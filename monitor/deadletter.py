@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +18,8 @@ from typing import Final
 import structlog
 
 from monitor.decode import DeadEvent
-from monitor.letter_room import OVERHEAD, Room
+from monitor.letter_room import Room
+from monitor.letters import Letter, bounded, fields_of, letter_from, letters_of, together
 from monitor.metrics import Metrics
 from monitor.poison import PoisonLimit
 from monitor.vocabulary import DeadReason
@@ -27,24 +27,13 @@ from notifier.store import Entry, Store, StoreError
 
 log = structlog.get_logger(__name__)
 
-MOST_RAW_BYTES: Final = 65_536
 KEEP: Final = 100_000
 NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 AT_ONCE: Final = 100  # letters that are tried again together
-TOGETHER_BYTES: Final = 256 << 10  # of letters in one write
 
 
 class NotNowError(Exception):
     """Nothing is said of the events: the store is slow, full or away."""
-
-
-class Format(StrEnum):
-    """What a letter's payload is: who can read it again."""
-
-    EVENT = "event"  # one canonical event
-    PUSH = "push"  # a provider's request
-    PAGE = "page"  # of a list that was asked for
-    RECORD = "record"  # of a file or a topic with a mapping
 
 
 class Unkept(StrEnum):
@@ -54,24 +43,6 @@ class Unkept(StrEnum):
     NUMBER = "number"
     ROOM = "room"
     PERSON = "person"
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """`feed`: who sent it. `cut`: `raw` is only the beginning."""
-
-    reason: DeadReason
-    detail: str
-    raw: bytes
-    feed: str = ""
-    at: int = 0
-    cut: bool = False
-    id: str = ""
-    format: Format = Format.EVENT
-
-    @property
-    def size(self) -> int:
-        return OVERHEAD + len(self.raw)
 
 
 class DeadLetters:
@@ -115,6 +86,8 @@ class DeadLetters:
             log.error(
                 "feed.poisoned" if limit.poisoned else "feed.clean_again", feed=sender, share=str(limit)
             )
+        if not letters and not reasons:
+            return limit.poisoned
         kept = limit.sample(len(letters), now) if limit.poisoned and told else len(letters)
         await self.park(letters[:kept])
         self.count_refused(reasons)
@@ -132,27 +105,16 @@ class DeadLetters:
 
     async def park(self, letters: Sequence[Letter]) -> None:
         """Durable when it returns."""
-        for together in _together([_bounded(letter) for letter in letters]):
-            await self._write(together)
+        for some in together([bounded(letter) for letter in letters]):
+            await self._write(some)
 
     async def _write(self, letters: Sequence[Letter]) -> None:
-        gone = await self._room.make(sum(letter.size for letter in letters))
-        pipeline = self.store.pipeline()
-        for letter in letters:
-            pipeline.add(
-                self.key,
-                {
-                    "reason": letter.reason,
-                    "detail": letter.detail,
-                    "feed": letter.feed,
-                    "format": letter.format,
-                    "at": letter.at,
-                    "cut": int(letter.cut),
-                    "raw": letter.raw,
-                },
-            )
-        length = await pipeline.call("XLEN", self.key).run()
-        self._say_dropped(Unkept.ROOM, gone.total(), gone)
+        async with self._room.made(sum(letter.size for letter in letters)) as gone:
+            self._say_dropped(Unkept.ROOM, gone.total(), gone)
+            pipeline = self.store.pipeline()
+            for letter in letters:
+                pipeline.add(self.key, fields_of(letter))
+            length = await pipeline.call("XLEN", self.key).run()
         if (surplus := length[-1] - self.keep) > 0:
             # By id, like every stream of ours: the oldest letters go, and it is said.
             oldest = (await self.store.stream_range(self.key, count=surplus + 1))[-1]
@@ -175,7 +137,7 @@ class DeadLetters:
         end = "+"
         while len(found) < count:
             raw = await self.store.call("XREVRANGE", self.key, end, "-", "COUNT", 500)
-            page = [_letter(Entry(entry[0].decode(), entry[1])) for entry in raw]
+            page = [letter_from(Entry(entry[0].decode(), entry[1])) for entry in raw]
             found += [letter for letter in page if reason is None or letter.reason == reason]
             if len(page) < 500:
                 break
@@ -187,7 +149,7 @@ class DeadLetters:
         newest = await self.store.stream_newest(self.key)
         start, last = "-", newest[0].id if newest else "0-0"
         while True:
-            page = [_letter(entry) for entry in await self.store.stream_range(self.key, start, last, 200)]
+            page = [letter_from(entry) for entry in await self.store.stream_range(self.key, start, last, 200)]
             for letter in page:
                 if reason is None or letter.reason == reason:
                     yield letter
@@ -255,47 +217,3 @@ async def _tried(submit: Callable[[Letter], Awaitable[bool]], letter: Letter) ->
     except Exception as error:  # noqa: BLE001 - its text may quote the payload
         log.error("dead_letter.failed", entry=letter.id, feed=letter.feed, error=type(error).__name__)  # noqa: TRY400
         return False
-
-
-def letters_of(dead: Sequence[DeadEvent], now: int, feed: str) -> list[Letter]:
-    return [Letter(one.reason, one.detail, one.raw, feed, now) for one in dead]
-
-
-def _bounded(letter: Letter) -> Letter:
-    if len(letter.raw) <= MOST_RAW_BYTES:
-        return letter
-    return replace(letter, raw=letter.raw[:MOST_RAW_BYTES], cut=True)
-
-
-def _together(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
-    """In pieces of bounded size."""
-    group: list[Letter] = []
-    size = 0
-    for letter in letters:
-        if group and size + letter.size > TOGETHER_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(letter)
-        size += letter.size
-    if group:
-        yield group
-
-
-def _letter(entry: Entry) -> Letter:
-    found = entry.mapping()
-    raw, feed = found["raw"], found["feed"].decode()
-    return Letter(
-        reason=DeadReason(found["reason"].decode()),
-        detail=found["detail"].decode(),
-        raw=raw,
-        feed=feed,
-        at=int(found["at"]),
-        cut=found["cut"] == b"1",
-        id=entry.id,
-        format=Format(found["format"].decode()) if "format" in found else _format_of(raw, feed),
-    )
-
-
-def _format_of(raw: bytes, feed: str) -> Format:
-    """Of letters from before they said it."""
-    return Format.PUSH if feed and raw.startswith(b'{"headers":') else Format.EVENT

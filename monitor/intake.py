@@ -18,8 +18,9 @@ from typing import Final, Self
 import structlog
 
 from config.settings import IntakeSettings
-from monitor.deadletter import DeadLetters, NotNowError, letters_of
+from monitor.deadletter import DeadLetters, NotNowError
 from monitor.decode import DeadEvent, check_lines
+from monitor.letters import letters_of
 from monitor.stream import EventStream, Frame
 from monitor.times import DAY
 from monitor.wire import DECODER

@@ -6,9 +6,11 @@ has the most letters loses its oldest first: a sender gone wrong does not push o
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from notifier.store import Store, StoreRefusedError
@@ -69,13 +71,26 @@ class Room:
     key: str
     _unchecked: int = 0
     _every: int = 0  # bytes that may come between two looks; the first is at once
+    _coming: int = 0  # bytes on their way
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def make(self, coming: int) -> Counter[str]:
-        """Room for `coming` bytes. Who lost how many letters for it."""
-        self._unchecked += coming
+    @asynccontextmanager
+    async def made(self, coming: int) -> AsyncIterator[Counter[str]]:
+        """Room for `coming` bytes, which are written within. Who lost how many letters for it."""
+        self._coming += coming
+        try:
+            async with self._looking:  # two at once would each make the room that both need
+                gone = await self._make(coming)
+            yield gone
+        finally:
+            self._coming -= coming
+
+    async def _make(self, added: int) -> Counter[str]:
+        self._unchecked += added
         if self._unchecked < self._every:
             return Counter()
         most, used = await self._most(), await self._used()
+        coming = self._coming
         gone: Counter[str] = Counter()
         if used + coming > most:
             gone = await self._drop(used, max(KEPT_SHARE * most - coming, 0.0))

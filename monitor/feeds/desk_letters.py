@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from monitor.deadletter import Format, Letter
 from monitor.feeds.base import Push, Read, Reader
+from monitor.letters import Format, Letter
 from monitor.vocabulary import DeadReason
 
 # What a payload means without its signature; nothing else of a request is kept with a dead letter.

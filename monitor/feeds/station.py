@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from config.loading import ConfigError
 from config.regions import regions
 from config.settings import Settings
-from monitor.deadletter import DeadLetters, Letter
+from monitor.deadletter import DeadLetters
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
@@ -33,6 +33,7 @@ from monitor.feeds.sources.registry import build_sources
 from monitor.feeds.watch import Watch
 from monitor.http_feeds import feed_routes
 from monitor.intake import Intake, IntakeBusyError
+from monitor.letters import Letter
 from monitor.metrics import Metrics
 from notifier.http import Http
 from notifier.store import Store, StoreError

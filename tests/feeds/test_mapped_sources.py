@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from config.loading import ConfigError
 from config.regions import regions
 from config.settings import FeedSettings, IntakeSettings, Settings
-from monitor.deadletter import DeadLetters, Format
+from monitor.deadletter import DeadLetters
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
@@ -21,6 +21,7 @@ from monitor.feeds.sources.registry import build_sources
 from monitor.feeds.station import check_feeds
 from monitor.feeds.watch import Watch
 from monitor.intake import Intake
+from monitor.letters import Format
 from monitor.metrics import Metrics
 from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason

@@ -12,13 +12,14 @@ from structlog.testing import capture_logs
 
 from config.regions import regions
 from config.settings import FeedSettings, IntakeSettings
-from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Format, Letter
+from monitor.deadletter import DeadLetters
 from monitor.feeds.base import Feed, Outcome, Push
 from monitor.feeds.batch import Batches
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
 from monitor.feeds.registry import build
 from monitor.intake import Intake
+from monitor.letters import MOST_RAW_BYTES, Format, Letter
 from monitor.metrics import Metrics
 from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason
@@ -123,6 +124,22 @@ async def test_a_record_of_a_push_too_large_to_be_kept_is_kept_alone(store: Stor
     assert (letter.cut, letter.reason) == (False, DeadReason.BAD_TIME)
     assert len(letter.raw) < 3000
     assert len(await taken(store)) == 59
+
+
+async def test_a_page_of_a_list_has_another_reader_than_the_feed_of_its_name(desk: Desk) -> None:
+    """As a list poller with the name of a feed hands it in: more records than are read in one go, one of them bad."""
+    pages = hotline(records="items")
+    desk.add_reader(pages, Format.PAGE)
+    items = [row(number) for number in range(1200)]
+    items[700]["state"] = "售后"
+    page = pages.sign(json.dumps({"items": items}).encode(), NOW)
+    await desk.take(pages, page, pages.parse(page), asked=True)
+    (letter,) = await desk.letters.list()
+    assert (letter.feed, letter.format) == ("hotline", Format.PAGE)
+    assert desk.status["hotline"].report(NOW)["events"] == 1199
+    assert await desk.letters.replay(desk.replay) == (0, 1)
+    desk.add_reader(hotline(records="items", values={"status": {"售后": "opened"}}), Format.PAGE)
+    assert await desk.letters.replay(desk.replay) == (1, 0)
 
 
 async def test_an_unknown_code_is_copied_once_an_hour_however_many_parcels_have_it(desk: Desk) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.deadletter import MOST_RAW_BYTES, DeadLetters, Letter
+from monitor.deadletter import DeadLetters
+from monitor.letters import MOST_RAW_BYTES, Letter
 from monitor.poison import PoisonLimit
 from monitor.vocabulary import DeadReason
 from notifier.store import Store

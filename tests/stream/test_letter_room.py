@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
-from monitor.deadletter import DeadLetters, Letter
+from monitor.deadletter import DeadLetters
 from monitor.letter_room import SHARE, Held, Room, surplus
+from monitor.letters import Letter
 from monitor.metrics import Metrics
 from monitor.vocabulary import DeadReason
 from notifier.store import Store, StoreFullError
@@ -53,6 +55,14 @@ async def test_a_flood_of_large_letters_stays_in_its_share_and_takes_nobody_else
     assert newest == list(range(19, -1, -1))
     unkept = metrics.registry.get_sample_value("forestall_deadletter_unkept_total", {"why": "room"})
     assert unkept == dead.dropped == 200 - left["kuaidi100"]
+
+
+async def test_letters_that_come_at_once_make_room_once(small: Store) -> None:
+    metrics = Metrics(process=False)
+    dead = DeadLetters(small, metrics=metrics)
+    await asyncio.gather(*(dead.park(letters(f"feed{number}", 8, LARGE)) for number in range(12)))
+    assert await used(small, dead) <= SHARE * SMALL
+    assert dead.dropped == 12 * 8 - await dead.count()
 
 
 async def test_a_flood_of_small_letters_stays_in_its_share_too(small: Store) -> None:
@@ -99,7 +109,8 @@ async def test_where_the_store_does_not_say_what_a_key_takes_the_letters_are_cou
 
 
 async def test_no_letters_and_no_room_is_no_endless_search(small: Store) -> None:
-    assert await Room(small, small.key("dead")).make(1 << 30) == Counter()
+    async with Room(small, small.key("dead")).made(1 << 30) as gone:
+        assert gone == Counter()
 
 
 def held(**sizes: list[int]) -> list[Held]:

@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from monitor.deadletter import Format
 from monitor.feeds.base import Unreadable
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.base import Answered, Backoff, ListPoller, ParcelPoller
 from monitor.feeds.watch import Quiet, Watch
+from monitor.letters import Format
 from notifier.store import Store
 
 log = structlog.get_logger(__name__)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from config.regions import Regions
-from monitor.deadletter import Format
 from monitor.feeds.base import NOTHING, Dead, Parsed, Push, Read, Unreadable
-from monitor.feeds.desk import Desk
+from monitor.feeds.desk import AT_ONCE, Desk
 from monitor.feeds.mapped import Mapped
 from monitor.feeds.mapping import MappingOptions
-
-AT_ONCE: Final = 500  # records: to read them takes some 10 ms, in which the loop does nothing else
+from monitor.letters import Format
 
 
 class Source(Protocol):
