@@ -53,6 +53,7 @@ from monitor.decisions import Decisions
 from monitor.decode import decode_lines
 from monitor.engine.warming import warmed
 from monitor.feeds.station import Station, open_station
+from monitor.gauges import Gauges
 from monitor.heartbeat import Heartbeat
 from monitor.intake import Intake
 from monitor.letters import Format, Letter
@@ -171,6 +172,7 @@ async def _assemble(on: Ground) -> Daemon:
         reconciler=sending.reconciler,
         schedule=Schedule(on.clock, time.monotonic, metrics),
         metrics=metrics,
+        gauges=_gauges(metrics, core, loop, checkpoints),
         sink=sink,
         story=story,
         token=http_token(settings),
@@ -184,6 +186,19 @@ async def _assemble(on: Ground) -> Daemon:
     daemon.retention = Retention(opened.store, core.ledger, Audit(opened.store, core.ledger, identity))
     daemon.console = _pages(on, core, daemon, sending.charts, identity)
     return daemon
+
+
+def _gauges(metrics: Metrics, core: Core, loop: Loop, checkpoints: Checkpoints) -> Gauges:
+    return Gauges(
+        metrics,
+        core.engine,
+        core.incidents,
+        core.notifications,
+        loop,
+        checkpoints,
+        core.ledger,
+        time.monotonic,
+    )
 
 
 async def _remembering(

@@ -63,7 +63,9 @@ class CheckpointFolder:
         return str(self._folder)
 
     def write(self, checkpoint: Checkpoint) -> int:
-        """Durable when this returns; the size in bytes. Blocks on the disk: call it from a thread."""
+        """Durable when this returns; the size in bytes. Blocks on the disk: call it from a thread. Raises OSError where it
+        does not fit, with the older ones as they were.
+        """
         body = msgspec.msgpack.encode(
             _File(
                 VERSION,
@@ -77,12 +79,16 @@ class CheckpointFolder:
         sequence = max((_sequence(path) for path in self._files()), default=0) + 1
         path = self._folder / f"{sequence:012d}.checkpoint"
         temporary = path.with_suffix(".writing")
-        with temporary.open("wb") as file:
-            file.write(MAGIC)
-            file.write(hashlib.blake2b(body, digest_size=_SUM).digest())
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                file.write(MAGIC)
+                file.write(hashlib.blake2b(body, digest_size=_SUM).digest())
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # on a full disk others need the room
+            raise
         temporary.replace(path)
         self._sync_folder()
         for old in self._files()[:-KEPT]:

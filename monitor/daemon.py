@@ -24,6 +24,7 @@ from monitor.assembly import approvers_of, desk_of
 from monitor.commands import Commands
 from monitor.engine import Engine
 from monitor.feeds.station import POLL_SECONDS, Station
+from monitor.gauges import Gauges
 from monitor.heartbeat import SECONDS as HEARTBEAT_SECONDS
 from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
@@ -31,8 +32,7 @@ from monitor.incidents import Incidents, View
 from monitor.intake import Intake
 from monitor.leaps import Leaps
 from monitor.loop import Checkpoints, Loop
-from monitor.metrics import OTHER_FEEDS, Metrics
-from monitor.minor import to_major
+from monitor.metrics import Metrics
 from monitor.notices import Notices
 from monitor.notifications import Notifications
 from monitor.openapi import openapi_route
@@ -65,9 +65,6 @@ ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
-PLACES: Final = frozenset(
-    {"facility_congested", "feed_silent", "complaint_spike", "carrier_degraded", "backlog_forecast"}
-)
 RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify", "console"})
 
 
@@ -95,6 +92,7 @@ class Daemon:
     reconciler: Reconciler
     schedule: Schedule
     metrics: Metrics
+    gauges: Gauges
     sink: LiveSink
     story: Story
     token: str
@@ -110,8 +108,6 @@ class Daemon:
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
-    totals: dict[str, dict[str, int]] = field(default_factory=dict)  # as metrics have them
-    unread: int = 0  # likewise
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -123,12 +119,8 @@ class Daemon:
 
     @property
     def open_findings(self) -> Mapping[str, int]:
-        """Episodes that are open, by kind: those of parcels, and places as far as they are incidents."""
-        counts = {str(kind): count for kind, count in self.engine.episodes.counts().items()}
-        for (family, _phase), count in self.incidents.counts().items():
-            if family in PLACES:
-                counts[family] = counts.get(family, 0) + count
-        return counts
+        """Episodes that are open, by kind."""
+        return self.gauges.open_findings
 
     # its life
 
@@ -275,67 +267,16 @@ class Daemon:
     # what it answers
 
     def refresh_metrics(self) -> None:
-        gauge = self.metrics.gauge
-        now = self.clock()
-        gauge("live_parcels").set(self.live_parcels)
-        ahead = (now - self.loop.pipeline.now) / 1000 if self.loop.pipeline.now else 0.0
-        gauge("stream_lag_seconds").set(max(0.0, ahead))
-        gauge("clock_behind_seconds").set(max(0.0, -ahead))
-        if self.checkpoints.written is not None:
-            gauge("checkpoint_age_seconds").set(self.uptime() - self.checkpoints.written)
-        gauge("table_load").set(self.engine.table_load)
-        gauge("open_findings").clear()
-        for kind, count in self.open_findings.items():
-            gauge("open_findings").labels(kind=kind).set(count)
-        for name, known in self.engine.feeds().items():
-            feed = self.loop.feed_labels.of(name)
-            if known["newest_received"] and feed != OTHER_FEEDS:
-                gauge("feed_age_seconds").labels(feed=feed).set(
-                    max(0.0, (self.loop.pipeline.now - known["newest_received"]) / 1000)
-                )
-        states: dict[str, int] = {"pending": 0, "firing": 0}
-        for (_, phase), count in self.incidents.counts().items():
-            states[phase] = states.get(phase, 0) + count
-        for state, count in states.items():
-            gauge("open_incidents").labels(state=state).set(count)
-        gauge("shadow").set(self.settings.shadow)
-        held = {reason.value: count for reason, count in self.notifications.held_counts.items()}
-        self._run_on("notifications_held", "reason", held)
-        for detector, error in self.engine.calibration().items():
-            gauge("detector_calibration_error").labels(detector=detector).set(error)
-        self._run_on("event_outcomes", "outcome", self.engine.outcomes())
-        for detector, counts in self.engine.uncounted().items():
-            self._run_on("uncounted", "reason", counts, detector=detector)
-        self.metrics.counter("unread_rows").inc(self.engine.place.dropped_rows - self.unread)
-        self.unread = self.engine.place.dropped_rows
-
-    def _run_on(self, name: str, label: str, totals: Mapping[str, int], **others: str) -> None:
-        """A counter by what was added to totals that others keep."""
-        kept = "/".join((name, *others.values()))
-        counter, before = self.metrics.counter(name), self.totals.get(kept, {})
-        for value, total in totals.items():  # also 0: what begins at its first number has not grown
-            counter.labels(**{label: value}, **others).inc(total - before.get(value, 0))
-        self.totals[kept] = dict(totals)
+        self.gauges.refresh(self.clock(), shadow=self.settings.shadow)
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, and whether it is still the one that we know."""
         if self.doubts is not None:
             await self.doubts()
-        gauge = self.metrics.gauge
         lag = await self.stream.lag_ms(self.loop.taken)
-        gauge("stream_lag_entries").set(await self.stream.length() if lag else 0)
-        for state, count in (await self.ledger.counts()).items():
-            gauge("outbox_entries").labels(state=state).set(count)
-        oldest = await self.ledger.oldest_due()
-        gauge("outbox_oldest_seconds").set(max(0.0, (now - oldest) / 1000) if oldest is not None else 0)
-        switches = await self.ledger.switches()
-        gauge("ledger_hold").set("hold" in switches)
-        currency = self.loop.pipeline.pack.currency
-        for scope, (_spent, left) in (await self.ledger.budgets(currency, now)).items():
-            gauge("budget_left_minor_units").labels(scope=scope, currency=currency).set(left)
-            gauge("budget_left").labels(scope=scope, currency=currency).set(to_major(left, currency))
+        await self.gauges.ask_store(now, lag)
         ready, _ = self._readiness(lag)
-        gauge("ready").set(ready)
+        self.metrics.gauge("ready").set(ready)
 
     def health(self) -> Json:
         asking = self.loop.pipeline.ask

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import stat
 import subprocess
 import sys
@@ -41,6 +42,7 @@ REMOTE: Final = {
     "fuse.glusterfs",
 }
 LOG_BYTES: Final = 1 << 20
+LEAST_FREE: Final = 1 << 20  # bytes: with less the server cannot go on
 PATIENCE: Final = 15.0  # seconds a server may take to end, or to answer at all
 QUICK_DEATHS: Final = 5  # in a row, each within `PATIENCE` of its start: then we stop trying
 
@@ -313,7 +315,9 @@ class EmbeddedStore:
         return sum(path.stat().st_size for path in (self.folder / "appendonlydir").glob("*.aof"))
 
     def _last_words(self) -> str:
-        """The server's last warning; its log holds paths and numbers, never what is stored."""
+        """The server's last warning; its log holds paths and numbers, never what is stored. It has none for a full disk."""
+        if shutil.disk_usage(self.folder).free < LEAST_FREE:
+            return f"the disk of {self.folder} is full"
         with contextlib.suppress(OSError):
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
             warnings = [line.partition(" # ")[2] for line in lines[-20:] if " # " in line]

@@ -11,6 +11,7 @@ from monitor.cli.output import USAGE, Failed
 from monitor.embedded import EmbeddedStoreError
 from monitor.feeds.registry import FeedConfigError
 from monitor.files import FileError
+from monitor.intake import IntakeBusyError
 from monitor.ownership import FolderTakenError
 from monitor.server import PortTaken
 from notifier.outbox import FencedError
@@ -24,6 +25,7 @@ OPERATOR = (
     FolderTakenError,
     PortTaken,
     FileError,
+    IntakeBusyError,
 )
 
 

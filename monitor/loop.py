@@ -228,7 +228,11 @@ class Checkpoints:
             copies = {name: await _copied(part) for name, part in self.parts.items()}
             positions = {str(shard): position for shard, position in self.loop.taken.items()}
             moment = self.loop.pipeline.now
-        size = await asyncio.to_thread(self._write, moment, positions, copies)  # 3
+        try:
+            size = await asyncio.to_thread(self._write, moment, positions, copies)  # 3
+        except OSError as error:  # nothing is trimmed, so a restart takes more of the stream, that is all
+            log.error("checkpoint.failed", folder=str(self.folder), why=error.strerror)  # noqa: TRY400
+            return
         oldest = await asyncio.to_thread(self.folder.oldest)
         if oldest is not None:  # 4
             covered = {int(shard): one for shard, one in oldest.positions.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor import ingest
 from monitor.cli.main import main
 
 SCAN = {
@@ -84,3 +85,22 @@ def test_a_pipe_gets_a_row_a_line_with_every_key_whole(
     assert not [line for line in lines if line.endswith(" ")]
     rows = [line.split() for line in lines]
     assert ["detection.stalls.facility.margin_hours", "30.0", str(config)] in rows
+
+
+def test_a_store_that_stays_full_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody reads it, and it has no room for these."""
+    monkeypatch.setattr(ingest, "PATIENCE", 1)
+    monkeypatch.setenv("FORESTALL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("FORESTALL_STORE__ALLOW_UNSAFE_FOLDER", "true")
+    monkeypatch.setenv("FORESTALL_STORE__MAXMEMORY_MB", "16")
+    events = tmp_path / "events.ndjson"
+    extra = {"note": "x" * 60_000}
+    with events.open("w", encoding="utf-8") as file:
+        for number in range(600):
+            file.write(json.dumps(SCAN | {"event_id": str(number), "extra": extra}) + "\n")
+    code, text = said(monkeypatch, capsys, "ingest", events)
+    assert code == 1
+    assert text.startswith("forestall: the store is nearly full")
+    assert "\n" not in text

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import shutil
 import threading
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.app import Daemon, open_daemon
 from monitor.standin import Standin
@@ -145,6 +147,31 @@ async def test_a_checkpoint_waits_for_the_thread_of_one_that_was_cancelled(
         assert problems == []
         assert checkpoint is not None
         assert (checkpoint.written_at, checkpoint.parts["slow"]) == (clock.now, b"2")
+
+
+async def test_a_checkpoint_that_does_not_fit_is_one_line_and_the_stream_stays(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """No file of this process may grow: as on a full disk, beside a store that is elsewhere."""
+    async with doomed(tmp_path, clock) as daemon:
+        await late(daemon, clock)
+        await daemon.checkpoints.write(clock.now)
+        before, length = files(tmp_path), await daemon.stream.length()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            with capture_logs() as logs:
+                await daemon.checkpoints.write(clock.now)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [one["why"] for one in logs if one["event"] == "checkpoint.failed"] == ["File too large"]
+        assert files(tmp_path) == before
+        assert await daemon.stream.length() == length
+        await daemon.checkpoints.write(clock.now)
+        assert len(files(tmp_path)) == 2
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1)
 
 
 class Slow:

@@ -359,3 +359,20 @@ def test_a_checkpoint_that_knew_no_silence_of_promises_is_read() -> None:
     world.quiet_from[:] = 0
     shop.engine.holding.restore(older)
     assert int(world.quiet_from[feed]) == since > 0
+
+
+def test_a_checkpoint_that_knew_one_hiding_feed_a_carrier_is_read() -> None:
+    shop = taught()
+    shop.until(QUIET + 20 * HOUR, step=STEP)
+    engine = shop.engine
+    carrier, feed = engine.names.carriers.known("sf"), engine.names.sources.known("kd100")
+    state = engine.pacing.state()
+    assert state["voice"][carrier] == feed
+    older = {key: value for key, value in state.items() if key not in {"voice", "hides"}}
+    legs = [0] * len(state["voice"])
+    legs[carrier] = 7
+    engine.stage.world.hiding[:] = 0
+    engine.stage.world.voice[:] = 0
+    engine.pacing.restore({**older, "hiding": [legs, state["voice"], state["voice"]]})
+    assert int(engine.stage.world.voice[carrier]) == feed
+    assert engine.pacing.state()["hides"] == [[[carrier, feed, 7]], []]

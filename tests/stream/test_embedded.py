@@ -194,3 +194,12 @@ async def test_the_servers_log_stays_bounded(tmp_path: Path, eventually: Eventua
 
 def test_programs_of_the_system_are_found(requires: Callable[[str], str]) -> None:
     assert requires("sh").endswith("/sh")
+
+
+async def test_a_store_that_ends_on_a_full_disk_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server itself ends without a word of it; here no disk is large enough."""
+    monkeypatch.setattr(module, "LEAST_FREE", 1 << 60)
+    with pytest.raises(EmbeddedStoreError, match=r"refuses to start: the disk of .* is full"):
+        await EmbeddedStore(tmp_path, allow_unsafe_folder=True, binary=Path("/bin/false")).start()
