@@ -138,6 +138,7 @@ def new_table(max_slots: int, remembered: int, pages: Pages) -> state.Table:
         due=due,
         soonest=np.full(BUCKETS, FAR, np.uint32),
         promises=np.zeros(BUCKETS, np.uint8),
+        lingering=np.zeros(BUCKETS, np.uint8),
         seen=pages.zeros(BUCKETS * lines * 2 * repeats.PLACES, np.dtype(np.uint64)).reshape(
             BUCKETS, lines, 2, repeats.PLACES
         ),

@@ -170,11 +170,14 @@ def test_a_first_word_of_delivery_is_not_remembered_where_room_is_short() -> Non
     assert outcome(shop, "first_seen_ended") == 900
 
 
-def test_what_is_remembered_makes_room_when_room_becomes_short() -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_remembered_makes_room_when_room_becomes_short(*, restarted: bool) -> None:
     shop = Shop(engine_settings=EngineSettings(max_live_parcels=1000))
     shop.until(START)
     shop.scan(*(Scan(f"E{n}", Status.DELIVERED, START) for n in range(500)))
     shop.until(START + 7 * DAY, step=HOUR)
+    if restarted:
+        shop.restart()
     assert shop.engine.stage.world.counts[USED_SLOTS] == 500
     shop.scan(*(Scan(f"SF{n}", Status.ACCEPTED, START + 7 * DAY) for n in range(500)))
     shop.until(START + 8 * DAY, step=HOUR)

@@ -31,13 +31,14 @@ from monitor.engine.kernels.waiting import (
     in_stop,
     is_ended,
     leg_of,
+    lingers,
     outlasting,
     roomy,
     rouse,
     way_of,
     worked,
 )
-from monitor.engine.layout import FINISHED, LIFE, LIVE, ORDER
+from monitor.engine.layout import LIFE, LIVE, ORDER
 
 CELL = BIN // SECOND
 
@@ -56,7 +57,7 @@ def census(
     """Adds the open legs of buckets to `still` [lane, segment, bin] by their age now, and their whole ways so far, these
     to `waited` as well while they lead up to delivery.
 
-    Limits may have shrunk since a slot's due time was said, and so may the room in which ended ones stay longer: it is
+    Limits may have shrunk since a slot's due time was said, and so may the room in which some that are over stay longer: it is
     said anew. What a silent feed tells of is counted as hidden, too, and who is at a relay in `relays`. `clocks` (one a
     calendar: what it shows now) and `places` (one more than a bucket has room for) are scratch.
     """
@@ -64,17 +65,18 @@ def census(
         clocks[calendar] = worked(world, calendar, now)
     for number in range(len(buckets)):
         bucket = buckets[number]
-        if not roomy(world):
-            _rouse_ended(table, world, bucket)
+        if table.lingering[bucket] and not roomy(world):
+            _rouse_lingering(table, world, bucket)
         for one in range(_find_live(table, bucket, places)):
             _count(table, world, bucket, natural(places[one]), now, clocks, still, waited)
 
 
 @kernel
-def _rouse_ended(table: Table, world: World, bucket: int) -> None:
+def _rouse_lingering(table: Table, world: World, bucket: int) -> None:
     base = bucket * table.room
+    table.lingering[bucket] = 0
     for place in range(base, base + table.size[bucket]):
-        if table.slots[place].state & LIFE == FINISHED:
+        if lingers(table.slots[place]):  # which says so of the bucket again
             rouse(table, world, bucket, place)
 
 

@@ -53,9 +53,10 @@ def weigh(
             one.sooner = STILL if jammed or stopped else PATIENT
         company = _company(world, slot)
         waited = min(one.age / max(one.limit, 1), 1.0)  # of a stall without hurry
+        left = 1.0 - waited
         score = (_here(sure[row.leg], slot, known, company) if expected > 0 else UNSURE) * waited
         if jammed:
-            score = max(score, min(1.0 - (1.0 - waited) ** 2 * min(CROWD / company, 1.0), JAMMED))
+            score = max(score, min(1.0 - left * left * min(CROWD / company, 1.0), JAMMED))
         if stopped:
             under_way = _under_way(slot) and slot.facility != 0
             score = max(score, min(1.0 - ALONE / company, JAMMED) if under_way else STOPPED)

@@ -16,6 +16,7 @@ class Table(NamedTuple):
     due: Any  # u4 beside slots: their `due`, FAR where free; all that a sweep reads of a slot that may wait
     soonest: Any  # u4 per bucket: no slot is due earlier
     promises: Any  # u1 per bucket: whether a live parcel may have a promise
+    lingering: Any  # u1 per bucket: whether one that is over may stay longer than others, see `stays_for`
     seen: Any  # u8 [bucket, line, generation, place]: ids of events, see `repeats`; a line is a cache line
     seen_count: Any  # i8 [bucket, generation]
     seen_young: Any  # u1 per bucket: the generation that is being filled

@@ -18,6 +18,7 @@ from monitor.engine.kernels.waiting import (
     in_jam,
     in_stop,
     leg_of,
+    lingers,
     lost_after,
     may_be_lost,
     next_due,
@@ -296,6 +297,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
         table.due[base + place] = np.uint32(FAR)
     table.size[bucket] = size
     table.promises[bucket] = 0
+    table.lingering[bucket] = 0
     soonest = FAR
     for number in range(len(slots)):
         index = enter(table, slots[number].key0, slots[number].key1)
@@ -303,6 +305,7 @@ def replace(table: Table, bucket: int, slots: Any, background: Any) -> int:
             return number
         table.slots[index] = slots[number]
         slot = table.slots[index]
+        table.lingering[bucket] |= np.uint8(lingers(slot))
         if slot.state & LIFE == LIVE:  # a checkpoint from before due times said what is over
             slot.due = whole(slot.due) & ~2
         table.due[index] = slot.due

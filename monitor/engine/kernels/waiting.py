@@ -199,10 +199,17 @@ def lost_after(world: World, slot: Any) -> int:
 
 
 @inlined
+def lingers(slot: Any) -> bool:
+    """Whether a slot is over and its beginning still unheard of: it stays longer, while there is room."""
+    if slot.state & LIFE != FINISHED or slot.segment_since != 0:
+        return False
+    return not slot.state & ORDER or slot.status == ORDER_SHIPPED
+
+
+@inlined
 def stays_for(world: World, slot: Any) -> int:
-    """Seconds for which a finished slot stays: longer where its beginning is still unheard of, while there is room."""
-    unpaid = slot.state & ORDER and slot.status == ORDER_SHIPPED
-    if slot.segment_since == 0 and (unpaid or not slot.state & ORDER) and roomy(world):
+    """Seconds for which a finished slot stays."""
+    if lingers(slot) and roomy(world):
         return world.rules[s.REUSE_SECONDS]
     return world.rules[s.FINISHED_SECONDS]
 
@@ -239,5 +246,7 @@ def next_due(world: World, slot: Any) -> int:
 
 @kernel
 def rouse(table: Table, world: World, bucket: int, index: int) -> None:
-    """`wake` at its `next_due`, as a call: for what does not happen at every scan."""
-    wake(table, bucket, index, next_due(world, table.slots[index]))
+    """`wake` at its `next_due`, as a call: for what does not happen at every scan. Whatever ends comes here."""
+    slot = table.slots[index]
+    table.lingering[bucket] |= np.uint8(lingers(slot))
+    wake(table, bucket, index, next_due(world, slot))
