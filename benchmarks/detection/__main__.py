@@ -16,6 +16,7 @@ TABLES = {
     "nab": "benchmarks.detection.nab_table",
     "worlds": "benchmarks.detection.worlds_table",
     "late": "benchmarks.detection.late_table",
+    "young": "benchmarks.detection.young_table",
     "impossible": "benchmarks.detection.impossible_table",
     "habits": "benchmarks.detection.habits_table",
 }
