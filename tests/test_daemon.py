@@ -186,7 +186,7 @@ async def test_a_shop_is_as_old_as_its_last_order(tmp_path: Path, standin: Stand
         await late_parcel(shop)
         shop.daemon.engine.names.sources.code("to come")
         await shop.pass_time(3)
-        for feed in ("shop", "kd100"):
+        for feed in ("shop", "feed"):
             assert await shop.value("feed_age_seconds", feed=feed) == 3 * 3600
         ages = shop.daemon.metrics.values("feed_age_seconds", "feed")
         assert "to come" not in ages
