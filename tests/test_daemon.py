@@ -201,6 +201,20 @@ async def test_what_became_of_events_is_counted(tmp_path: Path, standin: Standin
         assert await shop.value("event_outcomes_total", outcome="applied") == 0
 
 
+async def test_a_shop_is_as_old_as_its_last_order(tmp_path: Path, standin: Standin, clock: Clock) -> None:
+    """And a help desk as its last complaint; a feed that has only been named has no age."""
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        shop.daemon.engine.names.sources.code("to come")
+        await shop.pass_time(3)
+        for feed in ("shop", "feed"):
+            assert await shop.value("feed_age_seconds", feed=feed) == 3 * 3600
+        ages = shop.daemon.metrics.values("feed_age_seconds", "feed")
+        assert "to come" not in ages
+        counted = {"detector": "complaint_spike", "reason": "no_place"}
+        assert shop.daemon.registry.get_sample_value("forestall_uncounted_total", counted) == 0.0
+
+
 async def test_a_reload_takes_new_limits_and_a_wrong_one_changes_nothing(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:
