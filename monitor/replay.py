@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from pydantic import SecretStr
 
 from config.settings import Settings
 from monitor import __version__
@@ -89,10 +90,10 @@ async def replay_files(
     sink = FileSink()
     with tempfile.TemporaryDirectory(prefix="forestall-replay-") as folder:
         async with scratch_store(Path(folder)) as store:
+            key = replay_key(settings)
             paced = settings.engine.model_copy(update={"tick_seconds": settings.engine.replay_tick_seconds})
-            core = build_core(
-                settings.model_copy(update={"engine": paced}), store, sink, replay_key(settings)
-            )
+            keyed = settings.money.model_copy(update={"tenant_key": SecretStr(key.decode())})
+            core = build_core(settings.model_copy(update={"engine": paced, "money": keyed}), store, sink, key)
             dead, taken = await _run(
                 core, recording, settings.engine.replay_tick_seconds * 1000, until, advance
             )

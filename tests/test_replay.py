@@ -50,6 +50,14 @@ async def test_the_order_of_lines_in_a_file_does_not_matter(world: Path, tmp_pat
     assert await replay_files([shuffled], tmp_path / "turned", SETTINGS) == straight
 
 
+async def test_a_replay_leaves_nothing_beside_what_it_writes(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await replay_files([world], tmp_path / "out", SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 async def test_the_summary_has_rates_and_timings_of_event_time(world: Path, tmp_path: Path) -> None:
     summary = await replay_files([world], tmp_path, SETTINGS)
     rates, timings = summary["rates"], summary["timings"]
