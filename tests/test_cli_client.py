@@ -59,3 +59,31 @@ async def test_another_program_on_that_port_is_not_taken_for_the_daemon(tmp_path
         daemon = Daemon(Settings.model_validate({"data_dir": tmp_path, "http": http}))
         with pytest.raises(Failed, match="is not Forestall: it answered 502"):
             await asyncio.to_thread(daemon.get, "/v1/status")
+
+
+async def test_a_slow_answer_is_not_taken_for_no_daemon(
+    tmp_path: Path,
+) -> None:
+    """Reading thousands of letters again takes what it takes; of others it is said that they may still be done."""
+    asked: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asked.put(writer)
+
+    async with await asyncio.start_server(keep, "127.0.0.1", 0) as slow:
+        http = {"port": slow.sockets[0].getsockname()[1]}
+        daemon = Daemon(Settings.model_validate({"data_dir": tmp_path, "http": http}), timeout=0.2)
+        with pytest.raises(Failed, match=r"has not answered in 0\.2 seconds; what was asked for may still"):
+            await asyncio.to_thread(daemon.command, "hold", reason="drill")
+        (await asked.get()).close()
+        patient = asyncio.create_task(asyncio.to_thread(daemon.command, "deadletter-replay"))
+        writer = await asked.get()
+        with pytest.raises(Failed, match="has not answered"):  # as long as others wait, it waits on
+            await asyncio.to_thread(daemon.command, "hold", reason="drill")
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"taken":5}')
+        assert await patient == {"taken": 5}
+        writer.close()
+        (await asked.get()).close()
+    with pytest.raises(Failed, match="no daemon answers"):
+        await asyncio.to_thread(daemon.command, "hold", reason="drill")
