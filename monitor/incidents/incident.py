@@ -20,6 +20,7 @@ RECALL_POINTS = 24
 RECALL_LEAST = 3
 TIMELINE = 100
 SINGLE_LABELS = ("carrier", "lane", "facility", "region", "feed")
+LABELS = frozenset({"incident", "kind", "severity", "place_type", "place", *SINGLE_LABELS, *SubjectType})
 
 
 @dataclass(slots=True)
