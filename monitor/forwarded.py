@@ -18,7 +18,7 @@ Proxies = Callable[[], Collection[str]]
 
 def peer(request: HTTPConnection) -> str:
     """The address that is connected; empty where there is none."""
-    return request.client.host if request.client else ""
+    return _plain(request.client.host) if request.client else ""
 
 
 def origin(request: HTTPConnection, proxies: Collection[str]) -> str:
@@ -30,6 +30,11 @@ def origin(request: HTTPConnection, proxies: Collection[str]) -> str:
             break
         host = one
     return host
+
+
+def _plain(host: str) -> str:
+    """As IPv4 is written, also where it came in on a socket of IPv6."""
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def _is_address(text: str) -> bool:
@@ -49,7 +54,7 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        if client is not None and client[0] in self._proxies():
+        if client is not None and _plain(client[0]) in self._proxies():
             said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
             if said and (scheme := said[-1].decode("latin-1").strip().lower()) in SCHEMES:
                 scope["scheme"] = scheme

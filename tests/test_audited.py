@@ -93,6 +93,7 @@ async def test_what_could_not_be_done_is_refused_and_leaves_no_trace(desk: Desk)
         ("ack", {"incident": "I0000"}, 404),
         ("resolve", {"incident": "I0000"}, 404),
         ("silence", {"matchers": ["bogusname=1"], "reason": "x"}, 400),
+        ("silence", {"matchers": ["customer=C1"], "reason": "x"}, 400),  # no incident is about one
         ("silence", {"matchers": ["kind=feed_silent"]}, 400),  # why is missing
         ("snooze", {"incident": incident, "hours": 0}, 400),
         ("deadletter-replay", {"entry": "x"}, 400),

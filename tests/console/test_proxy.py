@@ -100,6 +100,7 @@ def test_the_browsers_address_is_audited_and_its_cookie_is_for_https_only(tmp_pa
         ("127.0.0.1", "", "127.0.0.1"),
         ("127.0.0.1", "a name, ", "127.0.0.1"),
         ("127.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("::ffff:127.0.0.1", BROWSER, BROWSER),
     ],
 )
 def test_who_asks_is_the_last_that_is_no_proxy_of_ours(peer: str, forwarded: str, asks: str) -> None:
