@@ -20,7 +20,8 @@ MOST_PIPELINED: Final = 16  # requests that wait behind one that is being answer
 class Limits:
     """Seconds of the loop's clock. `head_bytes`: also of what comes between and after the pieces of a body.
 
-    A body may take `body_seconds`, and longer as long as it brings `least_rate` bytes a second.
+    A body may take `body_seconds`, and longer as long as it brings `least_rate` bytes a second. Of an answer some must be
+    read in `read_seconds`.
     """
 
     connections: int = 512
@@ -28,6 +29,7 @@ class Limits:
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     least_rate: int = 16_384
+    read_seconds: float = 30.0
 
 
 class _TooManyError(Exception):
@@ -43,6 +45,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _head: bool = False  # a request has begun, and its headers are not complete
     _body: int | None = None  # bytes of the body so far; None while no body is on its way
     _plain: int = 0  # bytes since the last that were part of a body
+    _reading: TimerHandle | None = None
+    _unread: int = 0  # bytes of answers that the client had yet to read when it was last looked at
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         full = len(self.connections) >= self.limits.connections
@@ -54,6 +58,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._reading is not None:
+            self._reading.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +94,33 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._step, self._body, self._plain = self._step + 1, None, 0
+
+    # answers
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._reading is None:
+            self._watch_reading()
+
+    def _watch_reading(self) -> None:
+        """Else an answer that nobody reads is kept for ever: closing waits until it is sent."""
+        self._reading = None
+        left = self._left_unread()
+        if left:
+            self._unread = left
+            self._reading = self.loop.call_later(self.limits.read_seconds, self._look)
+
+    def _look(self) -> None:
+        if self._left_unread() < self._unread:
+            self._watch_reading()
+        else:
+            self.transport.abort()
+
+    def _left_unread(self) -> int:
+        try:
+            return self.transport.get_write_buffer_size()
+        except RuntimeError:  # uvloop's, of a connection that is gone
+            return 0
 
     # time
 

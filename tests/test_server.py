@@ -18,7 +18,7 @@ from monitor.server import bind, serving
 pytestmark = pytest.mark.anyio
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 SOON = 0.05
-KIB = 1024
+LARGE = 30_000_000  # more than the buffers of two sockets
 
 
 class Site:
@@ -32,6 +32,7 @@ class Site:
             Route("/", self.read, methods=["GET", "POST"]),
             Route("/wait", self.wait),
             Route("/early", self.early, methods=["POST"]),
+            Route("/large", self.large),
         ]
         self.app = Starlette(routes=routes)
 
@@ -48,6 +49,9 @@ class Site:
 
     async def early(self, _request: Request) -> Response:
         return Response(status_code=413)
+
+    async def large(self, _request: Request) -> Response:
+        return Response(b"x" * LARGE)
 
 
 class Line:
@@ -196,6 +200,31 @@ async def test_an_answer_may_take_as_long_as_it_takes() -> None:
         running.site.go_on.set()
         async with asyncio.timeout(60):
             assert (await line.reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
+async def test_an_answer_that_nobody_reads_is_given_up(ending: bytes) -> None:
+    async with server(Limits(connections=2, read_seconds=SOON)) as running:
+        line = await running.line()
+        await line.send(b"GET /large HTTP/1.1\r\nHost: x\r\n" + ending + b"\r\n")
+        await line.reader.readuntil(b"\r\n\r\n")
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        other = await running.line()
+        answer = b""
+        async with asyncio.timeout(60):
+            while not answer.startswith(b"HTTP/1.1 200 "):  # until there is room for a third
+                await other.send(GET + b"\r\n")
+                await other.reader.readuntil(b'"127.0.0.1"')
+                third = await running.line()
+                await third.send(GET + b"Connection: close\r\n\r\n")
+                answer = await third.rest()
+
+
+async def test_an_answer_that_is_read_in_the_end_is_whole() -> None:
+    async with server(Limits(read_seconds=1000)) as running:
+        line = await running.line()
+        await line.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert len((await line.rest()).partition(b"\r\n\r\n")[2]) == LARGE
 
 
 async def test_beyond_the_most_connections_one_is_told_to_come_again() -> None:
