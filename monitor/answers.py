@@ -41,6 +41,10 @@ class Answers:
         key = self._store.key("link", nonce)
         return await self._store.put(key, str(now), only_new=True, milliseconds=TAKEN_MS)
 
+    async def free(self, nonce: str) -> None:
+        """It was not all that this button is for: the next person may press it at once."""
+        await self._store.call("DEL", self._store.key("link", nonce))
+
     async def use(self, nonce: str, expires_at: Instant, now: Instant) -> None:
         """It is done: remembered until the button expires."""
         key = self._store.key("link", nonce)

@@ -1,7 +1,7 @@
 """The HTTP interface of the daemon: what others read, and what a person decides.
 
-Reading needs no token on the loopback default; anything that changes something needs the bearer token and is audited
-with the name in `X-Forestall-Actor`. Intake, feeds and the console bring their own routes (`monitor/app.py`).
+Reading needs no token on the loopback default, and tells no coupon code without it; anything that changes something
+needs the bearer token and is audited with the name in `X-Forestall-Actor`. Intake, feeds and the console bring their own routes (`monitor/app.py`).
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from monitor.bodies import TooLarge, bounded_body
+from monitor.forwarded import peer
 from notifier.store import StoreError, StoreFullError, StoreUnreachableError
 
 Json: TypeAlias = Mapping[str, Any]
+HIDDEN: Final = frozenset({"coupon_code", "customer_id"})  # of a story that is told without the token
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,17 @@ COMMANDS = frozenset(
     }
 )
 
+STATES: Final = (
+    "none",
+    "held",
+    "waiting",
+    "pending",
+    "sending",
+    "done",
+    "failed",
+    "unknown",
+)  # of the outbox
+
 
 def json_response(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
@@ -88,16 +102,33 @@ def error_response(message: str, status: int) -> Response:
     return json_response({"error": message}, status)
 
 
-def require_token(request: Request, token: str) -> None:
+def has_token(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def require_token(request: Request, token: str) -> None:
+    if not has_token(request, token):
         raise HTTPException(
             401, "a bearer token is needed: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"}
         )
 
 
-def create_app(service: Service, token: str, more: Sequence[BaseRoute] = ()) -> Starlette:
-    handlers = _Handlers(service, token)
+def actor_of(request: Request, origin: Callable[[Request], str]) -> Actor:
+    """Whoever holds the token, under the name that they give."""
+    name = request.headers.get("x-forestall-actor", "token")[:80]
+    return Actor(name, origin(request) or "unknown")
+
+
+def create_app(
+    service: Service,
+    token: str,
+    more: Sequence[BaseRoute] = (),
+    origin: Callable[[Request], str] = peer,
+    max_body_bytes: int = 2_000_000,
+) -> Starlette:
+    """`origin` says whose address goes into the audit log."""
+    handlers = _Handlers(service, token, origin, max_body_bytes)
     routes = [
         Route("/metrics", handlers.metrics),
         Route("/healthz", handlers.healthz),
@@ -137,9 +168,13 @@ async def _store_away(_request: Request, error: StoreError) -> Response:
 
 
 class _Handlers:
-    def __init__(self, service: Service, token: str) -> None:
+    def __init__(
+        self, service: Service, token: str, origin: Callable[[Request], str], max_body_bytes: int
+    ) -> None:
         self._service = service
         self._token = token
+        self._origin = origin
+        self._max = max_body_bytes
 
     async def metrics(self, request: Request) -> Response:
         self._service.refresh_metrics()
@@ -169,13 +204,16 @@ class _Handlers:
             return error_response(
                 "nothing is known of this id: no parcel, order, finding, incident or action", 404
             )
-        return json_response(found)
+        return json_response(found if has_token(request, self._token) else _without_secrets(found))
 
     async def incidents(self, request: Request) -> Response:
         return json_response(self._service.incidents_now(everything=request.query_params.get("all") == "1"))
 
     async def outbox(self, request: Request) -> Response:
-        return json_response(await self._service.outbox(request.query_params.get("state")))
+        state = request.query_params.get("state")
+        if state is not None and state not in STATES:
+            raise HTTPException(400, f"state: one of {', '.join(STATES)}")
+        return json_response(await self._service.outbox(state))
 
     async def dead_letters(self, request: Request) -> Response:
         require_token(request, self._token)  # they hold raw payloads, so personal data
@@ -187,18 +225,28 @@ class _Handlers:
         if name not in COMMANDS:
             return error_response(f"no such command; known: {', '.join(sorted(COMMANDS))}", 404)
         try:
-            arguments = msgspec.json.decode(await request.body() or b"{}", type=dict[str, Any])
-        except msgspec.DecodeError as error:
+            body = await bounded_body(request, self._max)
+            arguments = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+        except TooLarge:
+            return error_response(f"at most {self._max} bytes a request", 413)
+        except ClientDisconnect:
+            return error_response("the request ended too early", 400)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return error_response(f"the body is not a JSON object: {error}", 400)
-        actor = Actor(
-            name=request.headers.get("x-forestall-actor", "token")[:80],
-            source=request.client.host if request.client else "unknown",
-        )
-        return json_response(await self._service.command(name, arguments, actor))
+        return json_response(await self._service.command(name, arguments, actor_of(request, self._origin)))
+
+
+def _without_secrets(story: Json) -> Json:
+    """Whoever has a tracking number may ask: not for the code that pays, nor for whose parcel it is."""
+    records = [
+        {name: value for name, value in record.items() if name not in HIDDEN}
+        for record in story.get("records", ())
+    ]
+    return {**story, "records": records}
 
 
 def _count(request: Request) -> int:
     text = request.query_params.get("count", "100")
-    if not text.isdigit() or not 0 < int(text) <= 10_000:
+    if not text.isdecimal() or not 0 < int(text) <= 10_000:
         raise HTTPException(400, "count: a whole number from 1 to 10000")
     return int(text)

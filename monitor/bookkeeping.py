@@ -37,6 +37,7 @@ COLUMNS = (
     "at",
     "event",
     "id",
+    "about",
     "outcome",
     "reason",
     "kind",

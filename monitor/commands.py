@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import structlog
 
 from detectors.findings import Instant
 from monitor.api import Actor, Json, Refused
@@ -23,10 +22,11 @@ from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
 from notifier.sending import CouponsUnavailableError
 
-log = structlog.get_logger(__name__)
-
 HOUR_MS = 3_600_000
 MOST_HOURS = 8_784  # a year
+MOST_REASON = 2_000
+ENTRY = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
+EVENTS: Mapping[str, str] = {"acknowledge": "ack", "expire": "unsilence"}  # as the verbs are called outside
 SAID: Mapping[str, str] = {
     "not_held": "it does not wait for anybody: decided already, or never held",
     "expired": "too late to be welcome; it is dropped, and its money has gone back",
@@ -83,25 +83,25 @@ class Commands:
     # incidents
 
     async def _acknowledge(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        incident = _text(arguments, "incident")
-        await self._apply(
-            "acknowledge", actor, now, incident_id=incident, note=str(arguments.get("reason", ""))
-        )
+        incident, person = _text(arguments, "incident"), _person(actor, arguments)
+        await self._apply("acknowledge", person, now, incident, incident_id=incident, note=person.why)
         return {"message": f"{incident} is acknowledged: no repeats; news of it still comes"}
 
     async def _snooze(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         incident, hours = _text(arguments, "incident"), _hours(arguments, 1.0)
-        await self._apply("snooze", actor, now, incident_id=incident, until=now + int(hours * HOUR_MS))
+        until, about = now + int(hours * HOUR_MS), f"{incident} for {hours:g} hours"
+        await self._apply("snooze", _person(actor, arguments), now, about, incident_id=incident, until=until)
         return {"message": f"{incident} is quiet for {hours:g} hours"}
 
     async def _resolve(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        incident = _text(arguments, "incident")
-        await self._apply("resolve", actor, now, incident_id=incident, note=str(arguments.get("reason", "")))
+        incident, person = _text(arguments, "incident"), _person(actor, arguments)
+        await self._apply("resolve", person, now, incident, incident_id=incident, note=person.why)
         return {"message": f"{incident} is closed; new findings there open another"}
 
     async def _note(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        incident = _text(arguments, "incident")
-        await self._apply("note", actor, now, incident_id=incident, note=_text(arguments, "reason"))
+        incident, person = _text(arguments, "incident"), _person(actor, arguments)
+        note = _text(arguments, "reason")
+        await self._apply("note", person, now, incident, incident_id=incident, note=note)
         return {"message": f"{incident} has your note"}
 
     async def _silence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
@@ -112,13 +112,14 @@ class Commands:
             raise Refused(str(error), 400) from None
         if arguments.get("preview"):
             return {"message": f"it would hide {len(hidden)} firing incidents", "hides": hidden}
-        hours = _hours(arguments, 2.0)
+        hours, person = _hours(arguments, 2.0), _person(actor, arguments)
         identity = "S" + _digest("silence", str(now), actor.name, *matchers)
         silence = {
-            "id": identity, "matchers": matchers, "author": actor.name, "comment": str(arguments.get("reason", "")),
+            "id": identity, "matchers": matchers, "author": actor.name, "comment": person.why,
             "starts_at": now, "ends_at": now + int(hours * HOUR_MS),
         }  # fmt: skip
-        await self._apply("silence", actor, now, silence=silence)
+        about = f"{identity} for {hours:g} hours: {', '.join(matchers)}"
+        await self._apply("silence", person, now, about, silence=silence)
         return {
             "message": f"silence {identity} for {hours:g} hours; it hides {len(hidden)} incidents",
             "silence": identity,
@@ -126,16 +127,26 @@ class Commands:
 
     async def _unsilence(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         identity = _text(arguments, "silence")
-        await self._apply("expire", actor, now, note=identity)
+        try:
+            await self._apply("expire", _person(actor, arguments), now, identity, note=identity)
+        except Refused:
+            raise Refused(f"no silence {identity} is running", 404) from None
         return {"message": f"silence {identity} has ended"}
 
-    async def _apply(self, verb: str, actor: Actor, now: Instant, **more: Any) -> None:
-        identity = _digest(verb, str(now), actor.name, str(more))
-        command = Command(id=identity, at=now, by=actor.name, verb=verb, **more)
+    async def _apply(self, verb: str, person: Person, now: Instant, about: str, **more: Any) -> None:
+        """`about` is what the audit log keeps: what it was done to, and for how long."""
+        identity = _digest(verb, str(now), person.who, str(more))
+        command = Command(id=identity, at=now, by=person.who, verb=verb, **more)
+
+        async def write(command: Command) -> None:
+            self.loop.pipeline.incidents.check(command)
+            await self.ledger.note(EVENTS.get(verb, verb), about, person, now)
+            await self.decisions.write(command)
+
         try:
-            await self.loop.command(command, self.decisions.write)
+            await self.loop.command(command, write)
         except KeyError:
-            raise Refused(f"no open incident {more.get('incident_id') or more.get('note')}", 404) from None
+            raise Refused(f"no open incident {more.get('incident_id')}", 404) from None
         except ValueError as error:
             raise Refused(str(error), 400) from None
 
@@ -189,26 +200,32 @@ class Commands:
             raise Refused(f"{entry} is not among the given up or unknown entries", 404)
         return {"message": f"{entry} will be sent again"}
 
-    async def _replay(self, arguments: Json, _actor: Actor, _now: Instant) -> Json:
-        wanted = arguments.get("entry")
+    async def _replay(self, arguments: Json, actor: Actor, now: Instant) -> Json:
+        wanted = str(arguments.get("entry") or "")
+        if wanted and not ENTRY.fullmatch(wanted):
+            raise Refused("entry: an id as `forestall deadletter list` shows it", 400)
+        await self.ledger.note("deadletter_replay", wanted or "all", _person(actor, arguments), now)
         try:
-            taken, refused = await self.letters.replay(self.resubmit, ids={str(wanted)} if wanted else None)
+            taken, refused = await self.letters.replay(self.resubmit, ids={wanted} if wanted else None)
         except NotNowError as error:
             raise Refused(f"not all were tried: {error}", 503) from None
+        if wanted and not taken + refused:
+            raise Refused(f"there is no dead letter {wanted}", 404)
         return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
 
-    async def _drop(self, arguments: Json, actor: Actor, _now: Instant) -> Json:
+    async def _drop(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         entry, feed, reason = (arguments.get(name) for name in ("entry", "feed", "reason"))
         if reason is not None and reason not in set(DeadReason):
             raise Refused(f"reason: one of {', '.join(sorted(DeadReason))}", 400)
         if not (entry or feed or reason or arguments.get("all") is True):
             raise Refused("say which: entry, feed, reason, or all", 400)
+        about = " ".join(str(one) for one in (entry, feed, reason) if one) or "all"
+        await self.ledger.note("deadletter_drop", about, _person(actor, {}), now)
         dropped = await self.letters.drop(
             ids={str(entry)} if entry else None,
             feed=str(feed) if feed else None,
             reason=DeadReason(reason) if reason else None,
         )
-        log.warning("dead_letters.dropped_by_hand", by=actor.name, source=actor.source, dropped=dropped)
         return {"message": f"{dropped} dropped", "dropped": dropped}
 
 
@@ -220,7 +237,10 @@ def _decided(action: str, word: str, answer: str) -> Json:
 
 
 def _person(actor: Actor, arguments: Json) -> Person:
-    return Person(actor.name, str(arguments.get("reason", "")), actor.source)
+    reason = str(arguments.get("reason", ""))
+    if len(reason) > MOST_REASON:
+        raise Refused(f"reason: at most {MOST_REASON:,} characters", 400)
+    return Person(actor.name, reason, actor.source)
 
 
 def _text(arguments: Json, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -24,6 +25,7 @@ from monitor.assembly import approvers_of, desk_of
 from monitor.commands import Commands
 from monitor.engine import Engine
 from monitor.feeds.station import POLL_SECONDS, Station
+from monitor.forwarded import Forwarded, origin
 from monitor.gauges import Gauges
 from monitor.heartbeat import SECONDS as HEARTBEAT_SECONDS
 from monitor.heartbeat import Heartbeat
@@ -47,7 +49,7 @@ from monitor.story import Story
 from monitor.stream import EventStream, Frame
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
-from notifier.ledger import Ledger, Rules
+from notifier.ledger import Ledger, Person, Rules
 from notifier.outbox import FencedError
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
@@ -191,8 +193,22 @@ class Daemon:
             max_body_bytes=http.max_body_bytes,
             metrics=self.metrics,
         )
-        stations = self.station.routes(self.clock, self.token)
-        return create_app(self, self.token, [events.route(), openapi_route(), *stations, *self.console])
+
+        def proxies() -> Collection[str]:
+            return self.settings.console.proxies  # as of the last reload
+
+        def asked_from(request: Request) -> str:
+            return origin(request, proxies())
+
+        stations = self.station.routes(self.clock, self.token, self.audit, asked_from)
+        app = create_app(
+            self,
+            self.token,
+            [events.route(), openapi_route(), *stations, *self.console],
+            asked_from,
+            http.max_body_bytes,
+        )
+        return Forwarded(app, proxies)
 
     def beats(self, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
@@ -373,6 +389,9 @@ class Daemon:
 
     async def dead_letters(self, count: int) -> Sequence[Json]:
         return await self.commands.dead_letters(count)
+
+    async def audit(self, event: str, about: str, why: str, actor: Actor) -> None:
+        await self.ledger.note(event, about, Person(actor.name, why, actor.source), self.clock())
 
     async def command(self, name: str, arguments: Json, actor: Actor) -> Json:
         return await self.commands.run(name, arguments, actor, self.clock())

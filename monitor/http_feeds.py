@@ -5,8 +5,8 @@ The size limit holds before the body is read, the signature before anything of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,15 +15,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from monitor.api import error_response, json_response, require_token
-from monitor.feeds.base import Answer, Feed, Push
+from monitor.api import Actor, actor_of, error_response, json_response, require_token
+from monitor.bodies import NoRoom, Room, TooLarge, bounded_body
+from monitor.feeds.base import Answer, Feed, Outcome, Push
 from monitor.feeds.desk import Desk
+from monitor.forwarded import peer
 
 ROUTE = "/v1/feeds/{feed}"
-
-
-class TooLarge(Exception):  # noqa: N818 - the answer to a request, not a failure
-    """The body is over the limit."""
+MOST_UNVERIFIED_BYTES: Final = 32 << 20
+Audited = Callable[[str, str, str, Actor], Awaitable[None]]  # event, about, why, who
 
 
 class Correct(Protocol):
@@ -54,10 +54,13 @@ def feed_routes(
     *,
     token: str = "",
     classifier: Correct | None = None,
+    audit: Audited | None = None,
+    origin: Callable[[Request], str] = peer,
+    room: Room | None = None,
 ) -> list[BaseRoute]:
-    """`token` is the bearer token of what changes something; webhooks have their own signatures."""
-    handlers = _Handlers(desk, clock, max_body_bytes)
-    corrections = _Corrections(token, classifier, max_body_bytes)
+    """`token` is the bearer token of what changes something; webhooks have their own signatures. `audit` is told of it."""
+    handlers = _Handlers(desk, clock, max_body_bytes, room or Room(MOST_UNVERIFIED_BYTES))
+    corrections = _Corrections(token, classifier, max_body_bytes, audit, origin)
     return [
         Route("/v1/complaints/{complaint}/correct", corrections.post, methods=["POST"]),
         Route("/v1/feeds", handlers.feeds, methods=["GET"]),
@@ -65,26 +68,20 @@ def feed_routes(
     ]
 
 
-async def bounded_body(request: Request, most: int) -> bytes:
-    """Raises `TooLarge`, where possible before a byte is read."""
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > most:
-        raise TooLarge
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise TooLarge
-        parts.append(part)
-    return b"".join(parts)
-
-
 class _Corrections:
-    def __init__(self, token: str, classifier: Correct | None, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        token: str,
+        classifier: Correct | None,
+        max_body_bytes: int,
+        audit: Audited | None,
+        origin: Callable[[Request], str],
+    ) -> None:
         self._token = token
         self._classifier = classifier
         self._max = max_body_bytes
+        self._audit = audit
+        self._origin = origin
 
     async def post(self, request: Request) -> Response:
         if not self._token:
@@ -112,16 +109,21 @@ class _Corrections:
             )
         except LookupError as error:
             return error_response(str(error), 404)
+        if self._audit is not None:  # its text is the customer's: it is not kept
+            why = f"reason {said.reason}, severity {said.severity}, category {said.category}"[:200]
+            complaint = request.path_params["complaint"][:200]
+            await self._audit("correct", complaint, why, actor_of(request, self._origin))
         return json_response({"learned": True})
 
 
 class _Handlers:
     """The webhook route speaks ASGI itself: the framework's request and response would cost as much as all the rest."""
 
-    def __init__(self, desk: Desk, clock: Callable[[], int], max_body_bytes: int) -> None:
+    def __init__(self, desk: Desk, clock: Callable[[], int], max_body_bytes: int, room: Room) -> None:
         self._desk = desk
         self._clock = clock
         self._max = max_body_bytes
+        self._room = room
         self._seconds = desk.metrics.histogram("intake_seconds").labels(ROUTE)
         self._requests = desk.metrics.counter("intake_requests")
 
@@ -151,17 +153,23 @@ class _Handlers:
         said = headers.get("content-length", "")
         if said.isdecimal() and int(said) > self._max:
             return self._too_large()
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return _error("the request ended too early", 400)
-            body += message.get("body", b"")
-            if len(body) > self._max:
-                return self._too_large()
-            if not message.get("more_body", False):
-                break
-        return await self._desk.receive(feed, Push(body, headers, _query(scope), self._clock()))
+        with self._room.share() as share:
+            body = b""
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return _error("the request ended too early", 400)
+                part = message.get("body", b"")
+                if len(body) + len(part) > self._max:
+                    return self._too_large()
+                try:
+                    share.take(len(part))
+                except NoRoom:
+                    return feed.reply(Outcome.BUSY, Push(b"", headers, _query(scope), self._clock()))
+                body += part
+                if not message.get("more_body", False):
+                    break
+            return await self._desk.receive(feed, Push(body, headers, _query(scope), self._clock()))
 
     def _too_large(self) -> Answer:
         return _error(f"at most {self._max} bytes a request", 413)

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from monitor.elements import elements
 from monitor.intake import Intake, IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 
@@ -93,7 +94,7 @@ class EventsEndpoint:
 
     def _length(self, request: Request) -> int:
         text = request.headers.get("content-length", "")
-        length = int(text) if text.isdigit() else self._most
+        length = int(text) if text.isdecimal() else self._most
         if length > self._most:
             raise _RefusedError(_TOO_LARGE, f"at most {self._most} bytes a request")
         return length
@@ -134,10 +135,19 @@ def as_lines(body: bytes) -> bytes:
             )
         if start == b"{" and b"\n" in body.strip():
             return _on_one_line(bytes(msgspec.json.decode(body, type=msgspec.Raw)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if start == b"[":
-            raise _RefusedError(400, "the body begins as a JSON array and is none") from None
+            return _one_by_one(body, str(error))
     return body
+
+
+def _one_by_one(body: bytes, why: str) -> bytes:
+    """An array of which something is no JSON: the others of the same request are taken all the same."""
+    try:
+        # Within a text a carriage return is as wrong as the line end was: what is no JSON does not become some.
+        return b"\n".join(one.replace(b"\n", b"\r") for one in elements(body))
+    except ValueError:
+        raise _RefusedError(400, f"the body begins as a JSON array and is none: {why}") from None
 
 
 def _on_one_line(event: bytes) -> bytes:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor import __version__
-from monitor.api import COMMANDS, json_response
+from monitor.api import COMMANDS, STATES, json_response
 
 Schema = Mapping[str, Any]
 
@@ -105,7 +105,9 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "/v1/explain/{subject}": {
         "get": {
-            "summary": "Step by step, why a parcel, order, finding or action was acted on, or was not.",
+            "summary": "Step by step, why a parcel, order, finding or action was acted on, or was not; "
+            "coupon codes and customers only with the token.",
+            "security": [{}, *_TOKEN],
             "parameters": [_path("subject")],
             "responses": {"200": _answer("its story"), **_errors(404)},
         }
@@ -120,8 +122,8 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     "/v1/outbox": {
         "get": {
             "summary": "Messages and coupons on their way.",
-            "parameters": [_query("state", {"type": "string"})],
-            "responses": {"200": _answer("entries", {"type": "array"})},
+            "parameters": [_query("state", {"enum": list(STATES)})],
+            "responses": {"200": _answer("entries", {"type": "array"}), **_errors(400)},
         }
     },
     "/v1/deadletters": {
@@ -138,7 +140,7 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
             "security": _TOKEN,
             "parameters": [_path("name", {"enum": sorted(COMMANDS)})],
             "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
-            "responses": {"200": _answer("what was done"), **_errors(400, 401, 404, 409)},
+            "responses": {"200": _answer("what was done"), **_errors(400, 401, 404, 409, 413)},
         }
     },
     "/v1/events": {

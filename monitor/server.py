@@ -10,6 +10,10 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from monitor.http_protocol import Limits, bounded
+
+LIMITS = Limits()
+
 
 class PortTaken(Exception):  # noqa: N818 - told to the operator as it is
     """The address cannot be bound; the message says which and what to do."""
@@ -49,9 +53,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listening: socket.socket, *, drain_seconds: int = 10
+    app: ASGIApp, listening: socket.socket, *, drain_seconds: int = 10, limits: Limits = LIMITS
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves while the context is open; yields the task, so that its death ends the daemon."""
+    """Serves while the context is open; yields the task, so that its death ends the daemon.
+
+    The program sees the address that is connected, be it a proxy's: `monitor/forwarded.py` says whom to believe.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -60,6 +67,9 @@ async def serving(
         server_header=False,
         timeout_graceful_shutdown=drain_seconds,
         timeout_keep_alive=30,
+        http=bounded(limits),
+        ws="none",
+        proxy_headers=False,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve([listening]), name="http")

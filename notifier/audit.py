@@ -1,7 +1,8 @@
-"""The audit log: every change of state of a claim, chained, so that what was altered, lost or moved shows.
+"""The audit log: every change of state of a claim, and what else people change, chained, so that what was altered, lost
+or moved shows.
 
-An entry's body is JSON: seq, at, event, and as they apply id, outcome, reason, amount, cur, who, why, from. No customer
-is named in it; an action's id leads to its record. `verify` recomputes the chain, every record's keyed checksum, and
+An entry's body is JSON: seq, at, event, and as they apply id, about, outcome, reason, amount, cur, who, why, from. No
+customer is named in it; an action's id leads to its record. `verify` recomputes the chain, every record's keyed checksum, and
 every budget from the claims.
 """
 

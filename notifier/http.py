@@ -26,11 +26,14 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.P
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `headers` has lower-case names."""
+    """What came back. `headers` has lower-case names. `cut`: there was more than we read, so `body` is only its
+    beginning.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cut: bool = False
 
     @property
     def ok(self) -> bool:
@@ -94,6 +97,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         deadline: float | None = None,
+        max_reply_bytes: int | None = None,
     ) -> Reply | SendResult:
         try:
             request = self._client.build_request(method, url, headers=dict(headers or {}), content=body)
@@ -101,7 +105,7 @@ class Http:
             return SendResult(Answer.PERMANENT, Cause.REJECTED, detail="invalid_url")
         try:
             async with asyncio.timeout(deadline or self._deadline):
-                return await self._exchange(request)
+                return await self._exchange(request, max_reply_bytes or self._max_reply)
         except NOT_SENT as error:
             return SendResult(Answer.RETRY, Cause.NETWORK, detail=type(error).__name__)
         except TimeoutError:
@@ -110,27 +114,33 @@ class Http:
             return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=type(error).__name__)
 
     async def post_json(
-        self, url: str, value: Any, *, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        value: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_reply_bytes: int | None = None,
     ) -> Reply | SendResult:
         return await self.request(
             "POST",
             url,
             headers={"content-type": "application/json", **(headers or {})},
             body=json_bytes(value),
+            max_reply_bytes=max_reply_bytes,
         )
 
-    async def _exchange(self, request: httpx.Request) -> Reply:
+    async def _exchange(self, request: httpx.Request, most: int) -> Reply:
         response = await self._client.send(request, stream=True)
         try:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > self._max_reply:
+                if len(body) > most:
                     break
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, bytes(body))
+        return Reply(response.status_code, headers, bytes(body[:most]), cut=len(body) > most)
 
 
 def json_bytes(value: Any) -> bytes:

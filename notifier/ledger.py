@@ -63,6 +63,7 @@ class Ledger:
         self._agree = script("agree")
         self._consent = script("consent")
         self._resolve = script("resolve")
+        self._note = script("note")
         self._loaded = False
 
     @property
@@ -233,6 +234,11 @@ class Ledger:
                 self._resolve, [self._root], action_id, word, now, person.who, person.why, person.source
             )
         )
+
+    async def note(self, event: str, about: str, person: Person, now: Instant) -> None:
+        """Into the audit log: what a person did that changes no claim. `about` is what it was done to."""
+        said = (event, about, now, person.who, person.why, person.source)
+        await self._store.script(self._note, [self._root], *said)
 
     # Consent
 

@@ -119,3 +119,31 @@ def test_a_closed_stream_is_no_file_that_is_opened_next() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "True"]
+
+
+async def test_a_slow_answer_is_not_taken_for_no_daemon(
+    tmp_path: Path,
+) -> None:
+    """Reading thousands of letters again takes what it takes; of others it is said that they may still be done."""
+    asked: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asked.put(writer)
+
+    async with await asyncio.start_server(keep, "127.0.0.1", 0) as slow:
+        http = {"port": slow.sockets[0].getsockname()[1]}
+        daemon = Daemon(Settings.model_validate({"data_dir": tmp_path, "http": http}), timeout=0.2)
+        with pytest.raises(Failed, match=r"has not answered in 0\.2 seconds; what was asked for may still"):
+            await asyncio.to_thread(daemon.command, "hold", reason="drill")
+        (await asked.get()).close()
+        patient = asyncio.create_task(asyncio.to_thread(daemon.command, "deadletter-replay"))
+        writer = await asked.get()
+        with pytest.raises(Failed, match="has not answered"):  # as long as others wait, it waits on
+            await asyncio.to_thread(daemon.command, "hold", reason="drill")
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"taken":5}')
+        assert await patient == {"taken": 5}
+        writer.close()
+        (await asked.get()).close()
+    with pytest.raises(Failed, match="no daemon answers"):
+        await asyncio.to_thread(daemon.command, "hold", reason="drill")

@@ -16,37 +16,50 @@ from monitor.cli.output import Failed
 
 TIMEOUT = 30.0
 _AS_THEY_ARE: Final = "surrogateescape"
+LONG = frozenset({"deadletter-replay"})  # takes as long as there is to do
 
 
 class Daemon:
-    def __init__(self, settings: Settings) -> None:
+    """`timeout`: seconds without an answer."""
+
+    def __init__(self, settings: Settings, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._host = settings.http.host if settings.http.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
         self._port = settings.http.port
         self._token = token(settings)
         self._data_dir = settings.data_dir
 
     def get(self, path: str) -> Any:
-        return self._ask("GET", path, None)
+        return self._ask("GET", path, None, self._timeout)
 
     def command(self, name: str, **arguments: Any) -> Any:
-        return self._ask(
-            "POST",
-            f"/v1/commands/{name}",
-            {key: value for key, value in arguments.items() if value is not None},
-        )
+        given = {key: value for key, value in arguments.items() if value is not None}
+        patience = None if name in LONG else self._timeout
+        return self._ask("POST", f"/v1/commands/{name}", given, patience)
 
     def post(self, path: str, value: Any) -> Any:
-        return self._ask("POST", path, value)
+        return self._ask("POST", path, value, self._timeout)
 
-    def _ask(self, method: str, path: str, body: Any) -> Any:
+    def _ask(self, method: str, path: str, body: Any, timeout: float | None) -> Any:
         headers = {"X-Forestall-Actor": quote(user())}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         try:
+            connection.connect()
+            connection.sock.settimeout(timeout)
             connection.request(method, _quoted(path), _bytes(body) if body is not None else None, headers)
             answer = connection.getresponse()
             text = answer.read()
+        except TimeoutError:
+            if connection.sock is None:
+                raise Failed(
+                    f"{self._host}:{self._port} cannot be reached: no answer to a connection"
+                ) from None
+            raise Failed(
+                f"the daemon on {self._host}:{self._port} has not answered in {timeout or 0:g} seconds; "
+                "what was asked for may still be done"
+            ) from None
         except OSError as error:
             raise Failed(
                 f"no daemon answers on {self._host}:{self._port} ({error.strerror or type(error).__name__}); "

@@ -143,7 +143,9 @@ def _outbox() -> typer.Typer:
     def list_(
         config: Config = None,
         *,
-        state: str | None = typer.Option(None, help="pending, sending, unknown, dead ..."),
+        state: str | None = typer.Option(
+            None, help="pending, sending, waiting, held, unknown, failed, done or none."
+        ),
         json: Json = False,
     ) -> None:
         """Entries that are not done."""
@@ -172,10 +174,13 @@ def _dead_letters() -> typer.Typer:
 
     @group.command()
     def replay(
-        config: Config = None, *, entry: str | None = typer.Option(None, help="One entry; without it, all.")
+        config: Config = None,
+        *,
+        entry: str | None = typer.Option(None, help="One entry; without it, all."),
+        reason: Reason = "",
     ) -> None:
         """Read them again, after the feed's table or the program was mended."""
-        _say(_daemon(config).command("deadletter-replay", entry=entry))
+        _say(_daemon(config).command("deadletter-replay", entry=entry, reason=reason))
 
     @group.command()
     def drop(

@@ -1,7 +1,7 @@
 """Who looks and who acts: a token or a trusted proxy signs in, a signed cookie remembers, a second value guards forms.
 
 The session is in the cookie (role, name, expiry, a random id) under an HMAC, so nothing is stored and a restart signs
-nobody out; changing the secret signs everybody out.
+nobody out. The token that signed in is under it, too: changing or removing it signs out who came with it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from config.settings import ConsoleSettings
 from detectors.findings import Instant
+from monitor.forwarded import origin, peer
 
 COOKIE = "forestall_session"
 
@@ -63,16 +64,20 @@ class Gate:
 
     def _role(self, token: str) -> Role | None:
         given = token.strip().encode()
-        if self.token and hmac.compare_digest(given, self.token.encode()):
-            return Role.OPERATOR
-        read = self.settings.read_token
-        if read is not None and hmac.compare_digest(given, read.get_secret_value().encode()):
-            return Role.READER
+        for role, right in self._tokens().items():
+            if hmac.compare_digest(given, right):
+                return role
         return None
+
+    def _tokens(self) -> dict[Role, bytes]:
+        """What signs in now, the operator's first."""
+        read = self.settings.read_token
+        known = {Role.OPERATOR: self.token, Role.READER: read.get_secret_value() if read else ""}
+        return {role: token.encode() for role, token in known.items() if token}
 
     def remember(self, response: Response, session: Session, *, secure: bool) -> None:
         payload = msgspec.msgpack.encode(session)
-        value = f"{_text(payload)}.{_text(self._mac(b'session', payload))}"
+        value = f"{_text(payload)}.{_text(self._session_mac(session.role, payload))}"
         response.set_cookie(
             COOKIE,
             value,
@@ -92,8 +97,8 @@ class Gate:
         return found
 
     def _of_proxy(self, request: Request, now: Instant) -> Session | None:
-        header, client = self.settings.proxy_header, request.client
-        if not header or client is None or client.host not in self.settings.proxies:
+        header = self.settings.proxy_header
+        if not header or peer(request) not in self.settings.proxies:
             return None
         name = request.headers.get(header, "").strip()[:80]
         if not name:
@@ -101,14 +106,17 @@ class Gate:
         role = Role.OPERATOR if name in self.settings.operators else Role.READER
         return Session(role, name, now, f"proxy-{name}")
 
+    def origin(self, request: Request) -> str:
+        return origin(request, self.settings.proxies)
+
     def _of_cookie(self, value: str, now: Instant) -> Session | None:
         first, _, second = value.partition(".")
         try:
             payload, mac = _bytes(first), _bytes(second)
-            if not hmac.compare_digest(mac, self._mac(b"session", payload)):
-                return None
             session = msgspec.msgpack.decode(payload, type=Session)
         except (ValueError, msgspec.DecodeError):
+            return None
+        if not hmac.compare_digest(mac, self._session_mac(session.role, payload)):
             return None
         return session if session.expires_at > now else None
 
@@ -121,6 +129,12 @@ class Gate:
             raise HTTPException(403, "this sign-in may look, not act")
         if not hmac.compare_digest(given.encode(), self.form_key(session).encode()):
             raise HTTPException(403, "the form is not from this sign-in; load the page again")
+
+    def _session_mac(self, role: Role, payload: bytes) -> bytes:
+        """Of a role that nobody can sign in to, one that no cookie has."""
+        token = self._tokens().get(role)
+        right = hmac.digest(self.secret, token, "sha256") if token else secrets.token_bytes(32)
+        return self._mac(b"session", right + payload)
 
     def _mac(self, what: bytes, payload: bytes) -> bytes:
         return hmac.digest(self.secret, b"forestall-console\0" + what + b"\0" + payload, "sha256")

@@ -10,18 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.api import Actor, Refused
+from monitor.console.auth import Gate
 from monitor.console.page import Pages, form_of
 from monitor.console.source import Source
 from monitor.links import Act, BadLink, Link, LinkFault, Links
 
 SILENCE_HOURS = 1.0
+WAITING = frozenset({"second_needed", "same_person"})
 
 
 class Buttons:
     """No sign-in: the signed token is the right, for one act on one subject until it expires or was used."""
 
-    def __init__(self, source: Source, links: Links, pages: Pages) -> None:
+    def __init__(self, source: Source, links: Links, pages: Pages, gate: Gate) -> None:
         self._source = source
+        self._gate = gate
         self._links = links
         self._pages = pages
 
@@ -51,20 +54,24 @@ class Buttons:
                 raise BadLink(LinkFault.USED)  # noqa: TRY301 - all bad links end alike
         except BadLink as error:
             return self._bad(request, error)
-        host = request.client.host if request.client else ""
+        actor = Actor(f"{name} (link)", f"link {self._gate.origin(request)}".strip())
         try:
-            done = await self._do(link, Actor(f"{name} (link)", f"link {host}".strip()))
+            done, over = await self._do(link, actor)
         except Refused as error:
             if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:  # else it may be asked again in a minute
                 await self._source.use_link(link.nonce, link.expires_at)
             return self._pages.render(request, "problem.html", status=error.status, text=str(error))
-        await self._source.use_link(link.nonce, link.expires_at)
+        if over:
+            await self._source.use_link(link.nonce, link.expires_at)
+        else:
+            await self._source.free_link(link.nonce)
         return self._page(request, link, done=done)
 
-    async def _do(self, link: Link, actor: Actor) -> str:
+    async def _do(self, link: Link, actor: Actor) -> tuple[str, bool]:
+        """What was done, and whether that was all: where a second person must say so too, they have the same button."""
         if link.act in {Act.USEFUL, Act.NOISE}:
-            await self._source.answer(link.rule, useful=link.act is Act.USEFUL)
-            return f"{link.rule}: {link.act}"
+            await self._source.answer(link.rule, useful=link.act is Act.USEFUL, actor=actor)
+            return f"{link.rule}: {link.act}", True
         reason = f"button of an alert: {link.act}"
         commands: Mapping[Act, tuple[str, dict[str, Any]]] = {
             Act.ACKNOWLEDGE: ("ack", {"incident": link.subject}),
@@ -77,7 +84,7 @@ class Buttons:
         }
         name, arguments = commands[link.act]
         answer = await self._source.command(name, {**arguments, "reason": reason}, actor)
-        return str(answer.get("message", ""))
+        return str(answer.get("message", "")), answer.get("answer") not in WAITING
 
     def _page(self, request: Request, link: Link, *, done: str, status: int = 200) -> Response:
         return self._pages.render(

@@ -61,7 +61,7 @@ def console_routes(source: Source, gate: Gate, links: Links | None = None) -> li
         Route("/favicon.ico", _icon),
     ]
     if links is not None:
-        buttons = Buttons(source, links, pages)
+        buttons = Buttons(source, links, pages, gate)
         routes += [
             Route("/a/{token}", buttons.show),
             Route("/a/{token}", buttons.act, methods=["POST"]),
@@ -285,7 +285,7 @@ class Console:
             raise HTTPException(404, "no such act")
         name, arguments = commands[act]
         reason = reason or act
-        await self.source.command(name, {**arguments, "reason": reason}, _actor(session, request))
+        await self.source.command(name, {**arguments, "reason": reason}, self._actor(session, request))
         return RedirectResponse(f"/incidents/{quote(incident)}", 303, headers=HEADERS)
 
     async def decide(self, request: Request, session: Session) -> Response:
@@ -294,7 +294,7 @@ class Console:
         if word not in {"approve", "reject"}:
             raise HTTPException(400, "approve or reject")
         arguments = {"action": request.path_params["id"], "reason": form.get("reason", "")[:500]}
-        await self.source.command(word, arguments, _actor(session, request))
+        await self.source.command(word, arguments, self._actor(session, request))
         return RedirectResponse("/approvals", 303, headers=HEADERS)
 
     async def silence(self, request: Request, session: Session) -> Response:
@@ -305,12 +305,12 @@ class Console:
             "hours": _hours(form.get("hours", "2")),
             "reason": form.get("reason", "")[:500],
         }
-        await self.source.command("silence", arguments, _actor(session, request))
+        await self.source.command("silence", arguments, self._actor(session, request))
         return RedirectResponse("/silences", 303, headers=HEADERS)
 
     async def unsilence(self, request: Request, session: Session) -> Response:
         await self.source.command(
-            "unsilence", {"silence": request.path_params["id"]}, _actor(session, request)
+            "unsilence", {"silence": request.path_params["id"]}, self._actor(session, request)
         )
         return RedirectResponse("/silences", 303, headers=HEADERS)
 
@@ -318,9 +318,12 @@ class Console:
         form: dict[str, str] = request.state.form
         entry = form.get("entry", "")
         await self.source.command(
-            "deadletter-replay", {"entry": entry} if entry else {}, _actor(session, request)
+            "deadletter-replay", {"entry": entry} if entry else {}, self._actor(session, request)
         )
         return RedirectResponse("/dead-letters", 303, headers=HEADERS)
+
+    def _actor(self, session: Session, request: Request) -> Actor:
+        return Actor(session.name, f"console {self.gate.origin(request)}".strip())
 
 
 def _order(view: View) -> tuple[bool, int, int, str]:
@@ -328,7 +331,7 @@ def _order(view: View) -> tuple[bool, int, int, str]:
 
 
 def _number(text: str) -> int:
-    return max(1, int(text)) if text.isdigit() and len(text) < 7 else 1
+    return max(1, int(text)) if text.isdecimal() and len(text) < 7 else 1
 
 
 def _hours(text: str) -> float:
@@ -339,10 +342,6 @@ def _hours(text: str) -> float:
     if not 0 < hours <= 24 * 90:
         raise HTTPException(400, "hours: a number from 0 to 2160")
     return hours
-
-
-def _actor(session: Session, request: Request) -> Actor:
-    return Actor(session.name, f"console {request.client.host if request.client else ''}".strip())
 
 
 def _sections(settings: Any) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from config.loading import ConfigError
@@ -31,7 +32,8 @@ from monitor.feeds.sources.base import Source
 from monitor.feeds.sources.kafka import KafkaUnavailable
 from monitor.feeds.sources.registry import build_sources
 from monitor.feeds.watch import Watch
-from monitor.http_feeds import feed_routes
+from monitor.forwarded import peer
+from monitor.http_feeds import Audited, feed_routes
 from monitor.intake import Intake, IntakeBusyError
 from monitor.letters import Letter
 from monitor.metrics import Metrics
@@ -53,8 +55,22 @@ class Station:
     sources: list[Source]
     max_body_bytes: int
 
-    def routes(self, clock: Callable[[], int], token: str) -> list[BaseRoute]:
-        return feed_routes(self.desk, clock, self.max_body_bytes, token=token, classifier=self.classifier)
+    def routes(
+        self,
+        clock: Callable[[], int],
+        token: str,
+        audit: Audited | None = None,
+        origin: Callable[[Request], str] = peer,
+    ) -> list[BaseRoute]:
+        return feed_routes(
+            self.desk,
+            clock,
+            self.max_body_bytes,
+            token=token,
+            classifier=self.classifier,
+            audit=audit,
+            origin=origin,
+        )
 
     async def poll(self, now: int) -> None:
         await self.runner.run(now)

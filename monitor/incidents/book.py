@@ -11,7 +11,7 @@ import msgspec
 from config.settings import IncidentRule, IncidentSettings
 from detectors.findings import Finding, Instant, State
 from monitor.incidents.grouping import Member
-from monitor.incidents.incident import Incident
+from monitor.incidents.incident import LABELS, Incident
 from monitor.incidents.matchers import parse_all
 from monitor.incidents.muting import WHY, Muting
 from monitor.incidents.records import Command, Mute, Phase, Transition, View, Why
@@ -63,9 +63,10 @@ class Incidents:
         return self._drain()
 
     def apply(self, command: Command) -> list[Transition]:
-        """Raises KeyError for an unknown incident and ValueError for a silence that cannot be."""
+        """Raises KeyError for an unknown incident or silence and ValueError for a silence that cannot be."""
         if command.id in self._applied:
             return []
+        self.check(command)
         if command.verb == "silence":
             self.silences.put(silence_of(command.silence))
         elif command.verb == "expire":
@@ -78,6 +79,18 @@ class Incidents:
             del self._applied[next(iter(self._applied))]
         self._settle(command.at)
         return self._drain()
+
+    def check(self, command: Command) -> None:
+        """Raises as `apply` does for what is unknown or cannot be, and changes nothing."""
+        if command.verb == "silence":
+            silence_of(command.silence)
+        elif command.verb == "expire":
+            if not self.silences.runs(command.note, command.at):
+                raise KeyError(command.note)
+        elif command.incident_id not in self.roster.by_id:
+            raise KeyError(command.incident_id)
+        elif command.verb == "snooze" and (command.until is None or command.until <= command.at):
+            raise ValueError("a snooze needs an end in the future")
 
     def expect(self, commands: Iterable[Command]) -> None:
         """After a restart: decisions made since the checkpoint, to be made again when the clock comes to them."""
@@ -129,8 +142,13 @@ class Incidents:
         return counts
 
     def preview(self, matchers: Iterable[str]) -> list[View]:
-        """What a silence with these matchers would hide now."""
-        return preview(parse_all(matchers), self.firing())
+        """What a silence with these matchers would hide now. Raises ValueError where one can never match."""
+        asked = parse_all(matchers)
+        for matcher in asked:
+            if matcher.label not in LABELS:
+                known = ", ".join(sorted(LABELS))
+                raise ValueError(f"no incident has a label {matcher.label!r}; there are: {known}")
+        return preview(asked, self.firing())
 
     def maintenance(self, now: Instant) -> tuple[str, ...]:
         return self._muting.calendar.names(now)
@@ -259,8 +277,6 @@ class Incidents:
             incident.acknowledged_by = by
             self._say(incident, phase, Why.ACKNOWLEDGED, at, by, note)
         elif command.verb == "snooze":
-            if command.until is None or command.until <= at:
-                raise ValueError("a snooze needs an end in the future")
             incident.snoozed_until = command.until
             self._say(incident, phase, Why.SNOOZED, at, by, str(command.until))
         elif command.verb == "resolve":

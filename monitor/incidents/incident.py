@@ -20,6 +20,9 @@ RECALL_POINTS = 24
 RECALL_LEAST = 3
 TIMELINE = 100
 SINGLE_LABELS = ("carrier", "lane", "facility", "region", "feed")
+LABELS = frozenset(  # what matchers may name: no incident is about one parcel, order or customer
+    {"incident", "kind", "severity", "place_type", "place", "courier", "supplier", *SINGLE_LABELS}
+)
 
 
 @dataclass(slots=True)

@@ -70,10 +70,15 @@ class Silences:
     def put(self, silence: Silence) -> None:
         self._all[silence.silence_id] = silence
 
-    def expire(self, silence_id: str, now: Instant) -> bool:
+    def runs(self, silence_id: str, now: Instant) -> bool:
+        """Also of one that has yet to begin."""
         silence = self._all.get(silence_id)
-        if silence is None or silence.ends_at <= now:
+        return silence is not None and silence.ends_at > now
+
+    def expire(self, silence_id: str, now: Instant) -> bool:
+        if not self.runs(silence_id, now):
             return False
+        silence = self._all[silence_id]
         self._all[silence_id] = replace(silence, starts_at=min(silence.starts_at, now - 1), ends_at=now)
         return True
 

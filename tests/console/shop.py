@@ -60,6 +60,9 @@ class Remembered:
         self.used.add(nonce)
         return fresh
 
+    async def free(self, nonce: str) -> None:
+        self.used.discard(nonce)
+
     async def use(self, nonce: str, expires_at: Instant, now: Instant) -> None:
         self.spent[nonce] = expires_at - now
 
@@ -67,6 +70,7 @@ class Remembered:
 class Service:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any], Actor]] = []
+        self.audited: list[tuple[str, str, str, Actor]] = []
 
     async def status(self) -> Json:
         return {
@@ -139,6 +143,9 @@ class Service:
     async def command(self, name: str, arguments: Json, actor: Actor) -> Json:
         self.told.append((name, dict(arguments), actor))
         return {"message": "done"}
+
+    async def audit(self, event: str, about: str, why: str, actor: Actor) -> None:
+        self.audited.append((event, about, why, actor))
 
 
 @dataclass

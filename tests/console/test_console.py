@@ -6,9 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
 
 from config.settings import ConsoleSettings, NotifySettings, Route, Settings
 from monitor.api import Actor, Json, Refused
+from monitor.console.auth import Gate, Role, SignInNeeded
 from monitor.links import Act, Link
 from tests.console.shop import LINKS, READ_TOKEN, TOKEN, Browser, Shop
 from tests.incidents.story import HOUR, T0, jam, stuck
@@ -77,6 +81,23 @@ def test_a_wrong_token_and_a_forged_cookie_open_nothing(client: Browser) -> None
     assert client.post("/sign-in", data={"token": "x", "name": "li"}).status_code == 403
     client.cookies.set("forestall_session", "gaE.AAAA")
     assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(("old", "role"), [(TOKEN, Role.OPERATOR), (READ_TOKEN, Role.READER)])
+def test_a_new_token_signs_out_who_came_with_the_old_one(old: str, role: Role) -> None:
+    settings = ConsoleSettings(read_token=SecretStr(READ_TOKEN))
+    without = ConsoleSettings()
+    gate = Gate(lambda: settings, TOKEN, b"secret")
+    session = gate.sign_in(old, "eve", T0)
+    assert session is not None
+    response = Response()
+    gate.remember(response, session, secure=False)
+    cookie = response.headers["set-cookie"].split(";")[0].encode()
+    request = Request({"type": "http", "headers": [(b"cookie", cookie)], "client": ("203.0.113.9", 1)})
+    assert gate.session(request, T0).role is role
+    rotated = Gate(lambda: settings if role is Role.OPERATOR else without, "another-token-1", b"secret")
+    with pytest.raises(SignInNeeded):
+        rotated.session(request, T0)
 
 
 def test_a_session_ends(client: Browser, shop: Shop) -> None:
@@ -235,6 +256,10 @@ def test_useful_and_noise_count_for_the_rule(client: Browser, shop: Shop) -> Non
     client.post(link(shop, Act.USEFUL, "n2"), data={"name": "li"})
     client.post(link(shop, Act.NOISE, "n3"), data={"name": "li"})
     assert shop.remembered.given == [("facility_congested", True), ("facility_congested", False)]
+    assert [(event, about, why, actor.name) for event, about, why, actor in shop.service.audited] == [
+        ("answer", "facility_congested", "useful", "li (link)"),
+        ("answer", "facility_congested", "noise", "li (link)"),
+    ]
 
 
 def test_an_expired_or_forged_button_says_so(client: Browser, shop: Shop) -> None:

@@ -15,6 +15,8 @@ import pytest
 from starlette.applications import Starlette
 
 from config.settings import IntakeSettings
+from monitor.api import Actor
+from monitor.bodies import Room
 from monitor.deadletter import DeadLetters
 from monitor.feeds.base import Push
 from monitor.feeds.batch import Batches
@@ -22,7 +24,7 @@ from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
 from monitor.feeds.registry import FEEDS
-from monitor.http_feeds import feed_routes
+from monitor.http_feeds import MOST_UNVERIFIED_BYTES, feed_routes
 from monitor.intake import Intake, IntakeBusyError, Receipt
 from monitor.metrics import Metrics
 from monitor.server import bind, serving
@@ -45,6 +47,8 @@ class Shop:
     letters: DeadLetters
     metrics: Metrics
     port: int
+    room: Room
+    audited: list[tuple[str, str, str, Actor]]
 
     async def push(self, pushed: Push, name: str) -> httpx.Response:
         return await self.client.post(
@@ -75,13 +79,21 @@ async def shop(store: Store) -> AsyncIterator[Shop]:
         desk = Desk({kind: feed(kind) for kind in FEEDS}, intake, letters, StoreMemory(store), metrics)
         listening = bind("127.0.0.1", 0)
         port = listening.getsockname()[1]
-        routes = feed_routes(desk, lambda: NOW, MOST, token=TOKEN, classifier=CLASSIFIER)
+        audited: list[tuple[str, str, str, Actor]] = []
+
+        async def audit(event: str, about: str, why: str, actor: Actor) -> None:
+            audited.append((event, about, why, actor))
+
+        room = Room(MOST_UNVERIFIED_BYTES)
+        routes = feed_routes(
+            desk, lambda: NOW, MOST, token=TOKEN, classifier=CLASSIFIER, audit=audit, room=room
+        )
         app = Starlette(routes=routes)
         async with (
             serving(app, listening),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
-            yield Shop(client, store, desk, letters, metrics, port)
+            yield Shop(client, store, desk, letters, metrics, port, room, audited)
 
 
 @pytest.mark.parametrize("kind", sorted(FEEDS))
@@ -257,6 +269,39 @@ async def test_the_report_tells_freshness_rate_codes_and_refusals(shop: Shop) ->
     assert one["unknown_codes"] == {"1099": 1}
     assert one["rejected_signatures"] == {"missing": 1}
     assert one["dead_letters"] == 1
+
+
+async def test_bodies_that_nobody_vouches_for_share_a_bounded_room(
+    shop: Shop,
+) -> None:
+    """Slow senders without a signature take memory from each other, and from nobody else."""
+    shop.room.most = 10_000
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(
+        b"POST /v1/feeds/kuaidi100 HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + b"a" * 9_000
+    )
+    await writer.drain()
+    async with asyncio.timeout(60):
+        while shop.room.held < 9_000:
+            await shop.client.get("/v1/feeds")
+    answer = await shop.golden("kuaidi100", "names_only_and_a_new_code")
+    assert answer.status_code == 503
+    writer.close()
+    async with asyncio.timeout(60):
+        while shop.room.held:
+            await shop.client.get("/v1/feeds")
+    assert (await shop.golden("kuaidi100", "names_only_and_a_new_code")).status_code == 200
+    assert not await reader.read()
+
+
+async def test_a_correction_is_audited_without_its_text(shop: Shop) -> None:
+    path = "/v1/complaints/T1/correct"
+    right = {"authorization": f"Bearer {TOKEN}", "x-forestall-actor": "li"}
+    assert (await shop.client.post(path, json={"reason": "late"}, headers=right)).status_code == 404
+    answer = await shop.client.post(path, json={"reason": "late", "text": "驿站不开门"}, headers=right)
+    assert answer.status_code == 200
+    why = "reason late, severity None, category None"
+    assert shop.audited == [("correct", "T1", why, Actor("li", "127.0.0.1"))]
 
 
 async def test_a_correction_needs_the_token_and_teaches(shop: Shop) -> None:

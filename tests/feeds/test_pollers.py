@@ -16,7 +16,8 @@ from config.settings import FeedSettings, IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
-from monitor.feeds.pollers.base import Backoff
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Backoff, Trouble
+from monitor.feeds.pollers.listing import newest
 from monitor.feeds.pollers.registry import Pollers, build_pollers
 from monitor.feeds.pollers.runner import Plan, Runner, allowance
 from monitor.feeds.registry import FeedConfigError
@@ -251,6 +252,84 @@ async def test_a_list_is_read_no_more_often_than_it_should_be(store: Store, desk
         assert len(server.requests) == 3
         await runner.run(NOW - HOUR)  # the clock was set back
         assert len(server.requests) == 4
+
+
+class Numbered:
+    """Orders by number, from `since` on, a hundred a page."""
+
+    def __call__(self, request: Request) -> Response:
+        since = int(request.query.get("since", "950"))
+        rows = [
+            {"no": number, "at": "2026-11-21 10:00:00", "buyer": "C1", "state": "PAID", "fee": 1}
+            for number in range(since, min(since + 100, 1200))
+        ]
+        return Response.of({"rows": rows, "more": since < 1100})
+
+
+async def test_a_cursor_of_numbers_moves_on_from_999_to_1000(store: Store, desk: Desk) -> None:
+    async with FakeServer(Numbered()) as server, Http() as http:
+        cursor = {"parameter": "since", "newest": "no", "more": "more"}
+        pollers = built(desk, http, erp={**ERP, "cursor": cursor, "url": server.url})
+        await Runner(store, desk, Watch(), lists=pollers.lists).run(NOW)
+        assert [request.query.get("since") for request in server.requests] == [None, "1049", "1148"]
+        assert {int(one["order_id"]) for one in await taken(store)} == set(range(950, 1200))
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [
+        (["999", "1000"], "1000"),
+        (["-5", "-10.5"], "-5"),
+        (["9.5", "10"], "10"),
+        (["2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z"], "2026-11-21T10:00:00Z"),
+        (["a9", "10"], "a9"),
+        ([], None),
+    ],
+)
+def test_the_newest_is_the_largest_number_or_else_text(values: list[str], largest: str | None) -> None:
+    assert newest(values) == largest
+
+
+async def test_a_list_of_more_than_a_megabyte_is_read(store: Store, desk: Desk) -> None:
+    rows = [
+        {"no": f"O{number}", "at": "2026-11-21 10:00:00", "buyer": "C", "state": "PAID", "note": "n" * 2000}
+        for number in range(600)
+    ]
+    async with FakeServer(lambda _request: Response.of({"rows": rows})) as server, Http() as http:
+        pollers = built(desk, http, erp={**ERP, "url": server.url})
+        runner = Runner(store, desk, Watch(), lists=pollers.lists)
+        await runner.run(NOW)
+        assert len(await taken(store)) == 600
+        assert runner.report(NOW)["erp"]["failures"] == 0
+
+
+async def test_an_answer_that_is_too_large_is_called_so(store: Store, desk: Desk) -> None:
+    huge = Response(200, b"[" + b" " * MOST_ANSWER_BYTES + b"]")
+    async with FakeServer(lambda _request: huge) as server, Http() as http:
+        (poller,) = built(desk, http, erp={**ERP, "url": server.url}).lists
+        assert (await poller.read("", NOW)).trouble is Trouble.TOO_LARGE
+
+
+async def test_17track_is_asked_about_half_as_many_where_its_answer_is_too_large(
+    store: Store, desk: Desk
+) -> None:
+    provider = SeventeenTrack()
+
+    def answer(request: Request) -> Response:
+        if len(request.json()) > 20:
+            return Response(200, b" " * (MOST_ANSWER_BYTES + 1))
+        return provider(request)
+
+    async with FakeServer(answer) as server, Http() as http:
+        pollers = built(desk, http, **{"17track": {"key": "k3y", "url": server.url}})
+        silent(desk, *(f"L{number:03d}" for number in range(40)), name="17track", carrier="usps")
+        assert desk.watch is not None
+        runner = Runner(store, desk, desk.watch, pollers.parcels)
+        await runner.run(LATER)
+        assert (len(server.requests), await taken(store)) == (1, [])
+        await runner.run(LATER + 61_000)
+        assert [len(request.json()) for request in server.requests] == [40, 20, 20]
+        assert len(await taken(store)) == 40
 
 
 def test_every_wrong_poller_is_told_with_its_place() -> None:

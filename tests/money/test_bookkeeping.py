@@ -121,8 +121,9 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
         )
         await books.ledger.claim_all([coupon("c-1", "1001"), coupon("c-2", "1002", amount=9_900)], NOW)
         await books.ledger.reject(coupon("c-2", "1002", amount=9_900).action_id, ANNA, NOW)
+        await books.ledger.note("silence", 'S1 for 2 hours: kind="feed_silent"', ANNA, NOW)
         for name in ("audit.ndjson", "audit.parquet"):
-            assert await write_audit(books, tmp_path / name) == 3
+            assert await write_audit(books, tmp_path / name) == 4
 
     async def after(books: Books) -> None:
         assert await erase(books.store, books.ledger, books.audit, "c-1", ANNA, NOW) == (1, [])
@@ -133,7 +134,7 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
     assert RUN.invoke(app, ["ledger", "verify"]).exit_code == 0
     lines = [json.loads(line) for line in (tmp_path / "audit.ndjson").read_text().splitlines()]
     frame = pl.read_parquet(tmp_path / "audit.parquet")
-    assert frame["seq"].to_list() == [line["seq"] for line in lines] == [1, 2, 3]
+    assert frame["seq"].to_list() == [line["seq"] for line in lines] == [1, 2, 3, 4]
     assert frame["who"].to_list()[-1] == "anna"
     said = {name for line in lines for name in line}
     assert said <= set(frame.columns), "nothing that the log says is left out"

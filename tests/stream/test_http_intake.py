@@ -103,6 +103,39 @@ async def test_a_mixed_request_names_what_was_wrong_and_takes_the_rest(service: 
 
 
 @pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (b'"latitude": NaN', "bad_number"),
+        (b'"raw": "\\ud800"', "malformed_json"),
+        (b'"raw": "line\nend"', "malformed_json"),
+        (b'"raw": tru', "malformed_json"),
+    ],
+)
+async def test_one_event_that_is_no_json_does_not_refuse_the_array(
+    service: Service, wrong: bytes, reason: str
+) -> None:
+    """The same as where they come a line each."""
+    bad = scan(2)[:-1] + b", " + wrong + b"}"
+    answer = await service.post(b"[" + scan(1) + b",\n" + bad + b", " + scan(3) + b"]")
+    assert answer.status_code == 422
+    said = answer.json()
+    assert (said["accepted"], [(one["index"], one["reason"]) for one in said["errors"]]) == (2, [(1, reason)])
+    assert await numbers(service.store) == ["SF000001", "SF000003"]
+    assert await DeadLetters(service.store).count() == 1
+
+
+async def test_a_comma_at_the_end_of_an_array_is_no_event(service: Service) -> None:
+    answer = await service.post(b"[" + scan(1) + b",\n]")
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1})
+
+
+async def test_an_array_that_does_not_end_is_named_with_its_byte(service: Service) -> None:
+    answer = await service.post(b'[{"kind": NaN}')
+    assert answer.status_code == 400
+    assert "byte" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({"authorization": ""}, 401),

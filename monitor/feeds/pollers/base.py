@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from monitor.feeds.base import Feed, Push
 from monitor.feeds.watch import Quiet
 from notifier.http import Reply, retry_after
 from notifier.sending import SendResult
+
+MOST_ANSWER_BYTES: Final = 8 << 20
 
 
 class Trouble(StrEnum):
@@ -21,6 +23,7 @@ class Trouble(StrEnum):
     AUTH = "auth"
     SERVER = "server"
     REFUSED = "refused"  # the provider's own "no" to the whole request
+    TOO_LARGE = "too_large"  # the answer: we read no more than `MOST_ANSWER_BYTES` of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,11 @@ class ListPoller(Protocol):
 
 
 def trouble_of(reply: Reply | SendResult, now: int) -> Answered:
-    """What an answer means that is not a 2xx."""
+    """What an answer means that is not a whole 2xx."""
     if isinstance(reply, SendResult):
         return Answered(trouble=Trouble.NETWORK)
+    if reply.ok and reply.cut:
+        return Answered(trouble=Trouble.TOO_LARGE)
     wait = retry_after(reply.headers, now)
     if reply.status in {425, 429}:
         return Answered(trouble=Trouble.RATE, again=wait)

@@ -14,7 +14,14 @@ from pydantic import Field
 from monitor.feeds.base import Feed
 from monitor.feeds.canonical import text_of
 from monitor.feeds.kuaidi100.codes import CARRIERS
-from monitor.feeds.pollers.base import Answered, Limits, Trouble, carriers_of, trouble_of
+from monitor.feeds.pollers.base import (
+    MOST_ANSWER_BYTES,
+    Answered,
+    Limits,
+    Trouble,
+    carriers_of,
+    trouble_of,
+)
 from monitor.feeds.signing import md5_hex
 from monitor.feeds.watch import Quiet
 from notifier.http import Http
@@ -60,8 +67,9 @@ class Kuaidi100Query:
             self._options.url,
             headers={"content-type": "application/x-www-form-urlencoded"},
             body=urlencode({"customer": customer, "sign": sign, "param": param}).encode(),
+            max_reply_bytes=MOST_ANSWER_BYTES,
         )
-        if isinstance(reply, SendResult) or not reply.ok:
+        if isinstance(reply, SendResult) or not reply.ok or reply.cut:
             return trouble_of(reply, now)
         result = reply.object()
         if result.get("result") is False or not isinstance(result.get("data"), list):

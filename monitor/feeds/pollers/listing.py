@@ -5,8 +5,10 @@ The cursor is text that the provider gave, or the newest time read; it moves on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,10 +19,19 @@ from monitor.feeds.base import Feed
 from monitor.feeds.canonical import text_of
 from monitor.feeds.generic import Generic, GenericOptions
 from monitor.feeds.mapping import MappingOptions, at_path, records
-from monitor.feeds.pollers.base import Answered, Limits, Trouble, trouble_of
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, Trouble, trouble_of
 from notifier.http import Http
 from notifier.options import Options, SecretUrl
 from notifier.sending import SendResult
+
+NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+
+def newest(values: Sequence[str]) -> str | None:
+    """The largest: as numbers where all are some, as ids and Unix times are; else as texts, as RFC 3339 times are."""
+    if all(NUMBER.fullmatch(one) for one in values):
+        return max(values, key=Decimal, default=None)
+    return max(values)
 
 
 class CursorOptions(Options):
@@ -70,8 +81,9 @@ class Listing:
             url,
             headers={name: value.get_secret_value() for name, value in options.headers.items()},
             body=msgspec.json.encode(query) if options.method == "POST" else None,
+            max_reply_bytes=MOST_ANSWER_BYTES,
         )
-        if isinstance(reply, SendResult) or not reply.ok:
+        if isinstance(reply, SendResult) or not reply.ok or reply.cut:
             return trouble_of(reply, now)
         value = reply.json()
         if not isinstance(value, dict | list):
@@ -88,7 +100,7 @@ class Listing:
         if cursor.path:
             following = text_of(at_path(value, cursor.path), 2000)
         else:
-            newest = [text_of(at_path(one, cursor.newest or "")) for one in records(value, self._options.map)]
-            following = max((one for one in newest if one), default=None)
+            found = [text_of(at_path(one, cursor.newest or "")) for one in records(value, self._options.map)]
+            following = newest([one for one in found if one])
         more = bool(at_path(value, cursor.more)) if cursor.more else bool(cursor.path and following)
         return following or at, more and following not in {None, at}

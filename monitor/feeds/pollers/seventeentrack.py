@@ -1,18 +1,20 @@
 """17TRACK's gettrackinfo: up to 40 parcels a request, three requests a second.
 
-What it accepts has the shape of a push's `data`, so it is read as one.
+What it accepts has the shape of a push's `data`, so it is read as one. Where so many parcels have too long histories for
+one answer, half as many are asked about from then on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from pydantic import Field
 
 from monitor.feeds.base import Feed
 from monitor.feeds.canonical import dict_of, list_of, text_of
-from monitor.feeds.pollers.base import Answered, Limits, Trouble, trouble_of
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, Trouble, trouble_of
 from monitor.feeds.watch import Quiet
 from notifier.http import Http
 from notifier.options import Options, Secret
@@ -41,9 +43,13 @@ class SeventeenTrackQuery:
             self._options.url,
             [{"number": parcel.tracking_number} for parcel in parcels],
             headers={"17token": self._options.key.get_secret_value()},
+            max_reply_bytes=MOST_ANSWER_BYTES,
         )
-        if isinstance(reply, SendResult) or not reply.ok:
-            return trouble_of(reply, now)
+        if isinstance(reply, SendResult) or not reply.ok or reply.cut:
+            troubled = trouble_of(reply, now)
+            if troubled.trouble is Trouble.TOO_LARGE and len(parcels) > 1:  # next time half as many
+                self.limits = replace(self.limits, batch=(len(parcels) + 1) // 2)
+            return troubled
         answer = reply.object()
         if answer.get("code") != 0:
             return Answered(trouble=Trouble.REFUSED)

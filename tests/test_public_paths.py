@@ -1,0 +1,57 @@
+"""What the internet may reach, by the proxy that docs/feeds.md shows; and what the rest of the port keeps to itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from monitor.standin import Standin
+from tests.whole import Clock, late_parcel, running, until
+
+pytestmark = pytest.mark.anyio
+DOCS = Path(__file__).parent.parent / "docs"
+PUBLIC = {"/v1/feeds/{feed}", "/a/{token}", "/chart/{token}.png", "/u/{token}", "/console.css"}
+
+
+def shown() -> re.Pattern[str]:
+    found = re.search(r"location ~ (\S+) \{", (DOCS / "feeds.md").read_text(encoding="utf-8"))
+    assert found is not None
+    return re.compile(found[1])
+
+
+async def test_the_proxy_of_the_docs_lets_through_what_carries_its_own_right_and_nothing_else(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        app = shop.daemon._app()
+        while not isinstance(app, Starlette):
+            app = app.app  # type: ignore[attr-defined]
+        routes = {route.path for route in app.routes if isinstance(route, Route)}
+    allowed = {path for path in routes if shown().search(re.sub(r"\{\w+(:path)?\}", "x", path))}
+    assert allowed == PUBLIC
+
+
+async def test_a_story_names_the_code_and_the_customer_only_with_the_token(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1)
+        known = json.loads((await shop.ask("GET", "/v1/explain/SF1", **shop.bearer)).body)
+        (coupon,) = [one for one in known["records"] if one.get("coupon_code")]
+        assert coupon["customer_id"] == "C1"
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            reply = await shop.ask("GET", "/v1/explain/SF1", **headers)
+            assert reply.status == 200
+            told = json.loads(reply.body)
+            assert len(told["records"]) == len(known["records"])
+            assert coupon["coupon_code"].encode() not in reply.body
+            assert not any("customer_id" in one for one in told["records"])
+        for path in ("/v1/status", "/v1/incidents?all=1", "/v1/outbox", "/v1/parcels/SF1", "/metrics"):
+            assert coupon["coupon_code"].encode() not in (await shop.ask("GET", path)).body
