@@ -54,8 +54,15 @@ class Calibration:
     def keep(self, names: Sequence[str], logit: F64) -> None:
         rows = np.flatnonzero(logit >= self.threshold)
         for row, stated in zip(rows.tolist(), self.apply(logit[rows]).tolist(), strict=True):
-            if len(self._said) < self._capacity:
-                self._said.setdefault(names[row], (float(logit[row]), stated))
+            if names[row] not in self._said:
+                self._make_room()
+                self._said[names[row]] = float(logit[row]), stated
+
+    def _make_room(self) -> None:
+        """The older half goes: of some, as of parcels that came back, no outcome is ever told."""
+        if len(self._said) >= self._capacity:
+            for name in list(self._said)[: max(self._capacity // 2, 1)]:
+                del self._said[name]
 
     def learn(self, names: Sequence[str], came_true: Sequence[bool]) -> None:
         for name, true in zip(names, came_true, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.clock import HOUR, stamp
+from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
 from detectors.findings import Instant
 from detectors.tables import F64
 from detectors.transit import QUANTILES
@@ -22,7 +22,8 @@ def late_evidence(
 ) -> dict[str, Any]:
     number, since = row["tracking_number"], row["accepted"] or row["ordered"]
     quantiles = named_quantiles(arrival)
-    promise, likely = stamp(row["promised"], timezone), stamp(quantiles["p50"], timezone)
+    kept_until = promise_ends(row["promised"], offset_of(row["promised"], timezone))
+    promise, likely = _promise(row["promised"], timezone), stamp(quantiles["p50"], timezone)
     chance = round(100 * probability)
     return {
         "carrier": row["carrier"],
@@ -34,7 +35,7 @@ def late_evidence(
         "since": since,
         "age_hours": round((now - since) / HOUR, 1),
         "expected_hours": round((quantiles["p50"] - since) / HOUR, 1),
-        "limit_hours": round((row["promised"] - since) / HOUR, 1),
+        "limit_hours": round((kept_until - since) / HOUR, 1),
         "cases": cases,
         "promised": row["promised"],
         "days_left": left,
@@ -46,3 +47,11 @@ def late_evidence(
 
 def named_quantiles(times: F64) -> dict[str, Instant]:
     return {f"p{round(100 * q)}": int(at) for q, at in zip(QUANTILES, times, strict=True)}
+
+
+def _promise(promised: Instant, timezone: str) -> str:
+    """The day where it names one: see `promise_ends`."""
+    offset = offset_of(promised, timezone)
+    if promise_ends(promised, offset) == promised:
+        return stamp(promised, timezone)
+    return stamp(promised, timezone if (promised + offset) % DAY == 0 else "UTC")[:10]

@@ -76,3 +76,14 @@ def test_a_checkpoint_that_did_not_keep_what_was_stated_is_read() -> None:
     odds = np.linspace(-2, 4, 40)
     assert (other.apply(odds) == record.apply(odds)).all()
     assert other.error() == pytest.approx(0.3, abs=0.05)
+
+
+def test_those_of_whom_no_outcome_is_ever_told_make_room() -> None:
+    record = Calibration(0.3, capacity=100)
+    for number in range(1000):
+        name = f"P{number}"
+        record.keep([name], logit(CENTRE))
+        if number % 2:  # the others came back or were lost
+            record.learn([name], [True])
+    assert record.ready
+    assert len(record.state()["said"]) <= 100

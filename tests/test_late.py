@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 import pytest
 
 from detectors.clock import DAY, HOUR, promise_ends
-from detectors.interfaces import Waiting, empty
+from detectors.interfaces import SCHEMAS, Waiting, empty
 from detectors.late import LatePredicted
+from detectors.late_words import late_evidence
 from detectors.lateness import Known, Lateness, WorkingDays, days_out
 from detectors.tables import Coded, table_of
 from detectors.transit import BIN, BINS, Transit, waiting_in
@@ -184,3 +187,26 @@ def test_it_says_how_far_its_odds_were_off() -> None:
     error = taught().calibration_error()
     assert error is not None
     assert 0.0 <= error < 0.1
+
+
+@pytest.mark.parametrize(
+    ("promised", "named", "hours"),
+    [
+        ("2026-01-06T16:00:00+08:00", "2026-01-06 16:00", 64.0),
+        ("2026-01-06T00:00:00+08:00", "2026-01-06", 72.0),  # a day, kept until it ends
+        ("2026-01-06T00:00:00Z", "2026-01-06", 80.0),
+    ],
+)
+def test_a_promise_of_a_day_is_named_as_one_and_ends_with_it(promised: str, named: str, hours: float) -> None:
+    moment, since = (
+        int(datetime.fromisoformat(one).timestamp() * 1000) for one in (promised, "2026-01-04T00:00:00+08:00")
+    )
+    row = dict.fromkeys(SCHEMAS["parcels"]) | {
+        "tracking_number": "SF1",
+        "accepted": since,
+        "promised": moment,
+    }
+    told = late_evidence(row, 0.4, 1, moment + np.arange(5.0), since, 100, "Asia/Shanghai")
+    assert f"its promise of {named} with" in told["en"]
+    assert f"{named} 的承诺" in told["zh"]
+    assert told["limit_hours"] == hours
