@@ -17,9 +17,11 @@ from monitor import decode
 from monitor.columns import Batch, Scans
 from monitor.decode import Decoder
 from monitor.engine.engine import Engine, no_scans
+from monitor.engine.layout import DUE, Records, What
 from monitor.events import Order
 from monitor.names import Names
 from monitor.stream import Frame
+from monitor.vocabulary import Segment
 
 _MOMENT = 1_767_571_200_000
 _STEP = 3 * 3_600_000
@@ -70,8 +72,17 @@ def _time() -> None:
     for hour in range(2):
         engine.tick(_MOMENT + hour * 3_600_000)
     engine.stage.hasten([0], _MOMENT // 1000)  # else at the first jam
+    engine.judge.dues(_stall(engine.names), _MOMENT)  # else at the first stall
     engine.parcel("W1")
     _bare().load(engine.dump())
+
+
+def _stall(names: Names) -> Records:
+    due = np.zeros(1, DUE)
+    due["what"] = What.STALL
+    due["slot"]["segment"] = Segment.FACILITY
+    due["slot"]["key0"], due["slot"]["key1"] = names.pack("W1")
+    return due
 
 
 def _lines() -> None:
