@@ -56,6 +56,7 @@ class Forwarded:
         client = scope.get("client")
         if client is not None and _plain(client[0]) in self._proxies():
             said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
-            if said and (scheme := said[-1].decode("latin-1").strip().lower()) in SCHEMES:
+            last = said[-1].decode("latin-1").rpartition(",")[2] if said else ""  # of several proxies, ours
+            if (scheme := last.strip().lower()) in SCHEMES:
                 scope["scheme"] = scheme
         await self.app(scope, receive, send)

@@ -23,6 +23,8 @@ class PoisonLimit:
     _sampled: int = 0
 
     def observe(self, good: int, bad: int) -> None:
+        if not good + bad:  # nothing would ever push it out
+            return
         self._recent.append((good, bad))
         self._good += good
         self._bad += bad

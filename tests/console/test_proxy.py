@@ -82,7 +82,12 @@ def test_the_browsers_address_is_audited_and_its_cookie_is_for_https_only(tmp_pa
             assert sources == [BROWSER]
             form = f"token={TOKEN}&name=li".encode()
             typed = {"content-type": "application/x-www-form-urlencoded"}
-            for proto, secure in (("https", True), ("http", False)):
+            for proto, secure in (
+                ("https", True),
+                ("http", False),
+                ("http, https", True),
+                ("https, http", False),
+            ):
                 door = await ask(url + "/sign-in", {**typed, "X-Forwarded-Proto": proto}, "POST", form)
                 assert door.status == 303
                 assert ("secure" in door.headers["set-cookie"].lower()) is secure

@@ -81,6 +81,13 @@ def test_mostly_invalid_input_is_poison_until_it_gets_better() -> None:
     assert states == [False] * 19 + [True] * 10 + [False] * 11
 
 
+def test_what_brings_no_events_is_not_remembered() -> None:
+    limit = PoisonLimit(window=100)
+    for _ in range(10_000):
+        limit.observe(0, 0)
+    assert not limit._recent
+
+
 def test_poison_says_how_much() -> None:
     limit = PoisonLimit(window=100)
     limit.observe(1, 99)

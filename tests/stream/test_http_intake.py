@@ -207,6 +207,15 @@ async def test_who_sends_all_before_he_reads_learns_that_it_was_too_large(
     writer.close()
 
 
+async def test_a_body_whose_last_piece_is_the_one_too_many_is_refused_for_its_size(service: Service) -> None:
+    reader, writer = await asyncio.open_connection(service.client.base_url.host, service.client.base_url.port)
+    head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n"
+    writer.write(head.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (MOST + 1, b"x" * (MOST + 1)))
+    await writer.drain()
+    assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    writer.close()
+
+
 async def test_a_busy_intake_asks_to_try_later(service: Service) -> None:
     with service.intake.reserved(64 << 20):
         answer = await service.post(scan(1))
