@@ -9,6 +9,7 @@ the good ones are durable all the same
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hmac
 from collections.abc import Callable
@@ -126,6 +127,7 @@ async def _heard_out(request: Request) -> None:
 
 def as_lines(body: bytes) -> bytes:
     """NDJSON of what may be one event (perhaps over several lines), an array, or NDJSON already."""
+    body = body.removeprefix(codecs.BOM_UTF8)  # spreadsheets and some shells write one
     start = body[:64].lstrip()[:1]
     if not body.strip():
         raise _RefusedError(400, "the body is empty: send an event, an array of events, or NDJSON")

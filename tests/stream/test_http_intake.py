@@ -216,6 +216,10 @@ async def test_a_body_whose_last_piece_is_the_one_too_many_is_refused_for_its_si
     writer.close()
 
 
+async def test_a_byte_order_mark_is_no_part_of_the_first_event(service: Service) -> None:
+    assert (await service.post(b"\xef\xbb\xbf" + scan(1))).status_code == 200
+
+
 async def test_a_busy_intake_asks_to_try_later(service: Service) -> None:
     with service.intake.reserved(64 << 20):
         answer = await service.post(scan(1))
