@@ -57,7 +57,7 @@ def _network(stock: Any, usual: Any, ready: Any, out: Signs) -> float:
     for row in range(len(stock)):
         out.ratio[row] = (stock[row] + 1) / (usual[row] + 1)
         if ready[row]:
-            out.traffic[known] = out.ratio[row]  # for now
+            out.traffic[known] = out.ratio[row]  # room that is free until each facility's own is known
             known += 1
     return median(out.traffic[:known]) if known >= FEW else 1.0
 

@@ -201,9 +201,7 @@ class Commands:
         return {"message": f"{entry} will be sent again"}
 
     async def _replay(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        wanted = str(arguments.get("entry") or "")
-        if wanted and not ENTRY.fullmatch(wanted):
-            raise Refused("entry: an id as `forestall deadletter list` shows it", 400)
+        wanted = _entry(arguments)
         await self.ledger.note("deadletter_replay", wanted or "all", _person(actor, arguments), now)
         try:
             taken, refused = await self.letters.replay(self.resubmit, ids={wanted} if wanted else None)
@@ -214,7 +212,7 @@ class Commands:
         return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
 
     async def _drop(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        entry, feed, reason = (arguments.get(name) for name in ("entry", "feed", "reason"))
+        entry, feed, reason = _entry(arguments), arguments.get("feed"), arguments.get("reason")
         if reason is not None and reason not in set(DeadReason):
             raise Refused(f"reason: one of {', '.join(sorted(DeadReason))}", 400)
         if not (entry or feed or reason or arguments.get("all") is True):
@@ -222,10 +220,12 @@ class Commands:
         about = " ".join(str(one) for one in (entry, feed, reason) if one) or "all"
         await self.ledger.note("deadletter_drop", about, _person(actor, {}), now)
         dropped = await self.letters.drop(
-            ids={str(entry)} if entry else None,
+            ids={entry} if entry else None,
             feed=str(feed) if feed else None,
             reason=DeadReason(reason) if reason else None,
         )
+        if entry and not dropped:
+            raise Refused(f"there is no dead letter {entry}", 404)
         return {"message": f"{dropped} dropped", "dropped": dropped}
 
 
@@ -241,6 +241,14 @@ def _person(actor: Actor, arguments: Json) -> Person:
     if len(reason) > MOST_REASON:
         raise Refused(f"reason: at most {MOST_REASON:,} characters", 400)
     return Person(actor.name, reason, actor.source)
+
+
+def _entry(arguments: Json) -> str:
+    """The one dead letter that is meant; empty where none is named."""
+    entry = str(arguments.get("entry") or "")
+    if entry and not ENTRY.fullmatch(entry):
+        raise Refused("entry: an id as `forestall deadletter list` shows it", 400)
+    return entry
 
 
 def _text(arguments: Json, name: str) -> str:

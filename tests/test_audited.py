@@ -128,6 +128,20 @@ async def test_reading_dead_letters_again_is_audited(desk: Desk) -> None:
     ]
 
 
+async def test_letting_go_of_dead_letters_is_audited_and_one_that_is_not_there_is_said(desk: Desk) -> None:
+    letters = desk.shop.daemon.commands.letters
+    await letters.park([Letter(DeadReason.MALFORMED_JSON, "", b"{", "", desk.shop.clock.now)])
+    (kept,) = await letters.list()
+    refused: list[tuple[dict[str, Any], int]] = [({}, 400), ({"entry": "x"}, 400), ({"reason": "odd"}, 400)]
+    for arguments, status in refused:
+        assert (await desk.does("deadletter-drop", **arguments)).status == status, arguments
+    assert await desk.log() == []
+    for status in (200, 404):
+        assert (await desk.does("deadletter-drop", entry=kept.id)).status == status
+    assert await letters.list() == []
+    assert (await desk.log())[0] == said("deadletter_drop", kept.id, "")
+
+
 async def test_an_answer_to_an_alert_is_audited_under_the_name_that_was_given(desk: Desk) -> None:
     await desk.jam()
     link = Link(Act.NOISE, "I1", desk.shop.clock.now + HOUR, "n1", "late")

@@ -95,7 +95,7 @@ class MailServer:
             writer.write(b"2")
             await writer.drain()
             self.dripped.set()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the fault itself: a server that drips
         writer.write(answer.encode() + b"\r\n")
         return True
 
