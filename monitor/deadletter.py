@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 KEEP: Final = 100_000
 NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 AT_ONCE: Final = 100  # letters that are tried again together
+DELETED_AT_ONCE: Final = 1000
 
 
 class NotNowError(Exception):
@@ -200,10 +201,14 @@ class DeadLetters:
         self, *, ids: set[str] | None = None, feed: str | None = None, reason: DeadReason | None = None
     ) -> int:
         """Letters that nobody wants any more: those for which all that is given holds. How many they were."""
+        wanted = [
+            letter.id
+            async for letter in self.all(reason)
+            if (ids is None or letter.id in ids) and feed in {None, letter.feed}
+        ]
         dropped = 0
-        async for letter in self.all(reason):
-            if (ids is None or letter.id in ids) and feed in {None, letter.feed}:
-                dropped += await self.store.stream_delete(self.key, letter.id)
+        for start in range(0, len(wanted), DELETED_AT_ONCE):
+            dropped += await self.store.stream_delete(self.key, *wanted[start : start + DELETED_AT_ONCE])
         self._count_unkept(Unkept.PERSON, dropped)
         return dropped
 

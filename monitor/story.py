@@ -56,20 +56,26 @@ class Story:
         """Subjects and their records, oldest first; by subject ("parcel:SF1"), bare number, finding or action id. Of an
         order also its parcels, also those of which nothing was found.
         """
-        found = []
-        for subject in await self._subjects(given):
-            fields = await self._store.hash_all(self._store.key("story", subject))
-            records = [msgspec.json.decode(fields[name]) for name in sorted(fields)]
-            if records:
-                found.append((subject, sorted(records, key=_moment)))
-        kind, _, number = found[0][0].partition(":") if found else ("", "", "")
+        subject, records = await self._first(given)
+        kind, _, number = subject.partition(":")
+        found = [(subject, records)] if records else []
         if kind and kind != "order":
-            return found[:1]
+            return found
         order = number or given.removeprefix("order:")
         parcels = await self._store.set_members(self._store.key("parcels", order))
         subjects = sorted(f"parcel:{one.decode()}" for one in parcels)
-        of_parcels = [one for subject in subjects for one in await self.of(subject) or [(subject, [])]]
-        return [*found[:1], *of_parcels]
+        return found + [(one, await self._records(one)) for one in subjects]
+
+    async def _first(self, given: str) -> tuple[str, list[Record]]:
+        """Of the subjects that may be meant, the one of which something is known; else none."""
+        for subject in await self._subjects(given):
+            if records := await self._records(subject):
+                return subject, records
+        return "", []
+
+    async def _records(self, subject: str) -> list[Record]:
+        fields = await self._store.hash_all(self._store.key("story", subject))
+        return sorted((msgspec.json.decode(fields[name]) for name in sorted(fields)), key=_moment)
 
     async def _subjects(self, given: str) -> list[str]:
         known = await self._store.get(self._store.key("subject", given))
