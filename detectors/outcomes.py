@@ -48,12 +48,13 @@ class Outcomes:
         self._capacity = capacity
         self._share = 1.0
         self._ended: dict[Instant, tuple[list[Cells], list[str]]] = {}
-        self._open: dict[str, tuple[Instant, Cells]] = {}  # past their promise on a day that is not over
+        # past their promise on a day that is not over, by the moment at which it will be
+        self._open: dict[Instant, dict[str, Cells]] = {}
         self._limits: dict[Instant, float] = {}  # of the lot, by the moment at which they teach
         self._held = 0
 
     def __len__(self) -> int:
-        return self._held + len(self._open)
+        return self._held + sum(map(len, self._open.values()))
 
     def arrived(self, known: Known, ended: I64, moment: I64, lot: I64, names: Sequence[str]) -> None:
         """In time. `moment`: when they may teach, a few moments for thousands; `lot`: any number of each parcel's own."""
@@ -66,16 +67,16 @@ class Outcomes:
     def passed(self, known: Known, moment: I64, lot: I64, names: Sequence[str]) -> None:
         """Still under way when their promise passed: late unless they arrive by the moment."""
         rows = _rows(known, np.full(len(known), _NEVER), lot, late=True)
-        for row, (name, at) in enumerate(zip(names, moment.tolist(), strict=True)):
-            if self._drawn(at, rows[row : row + 1]).all():
-                self._open[name] = at, rows[row : row + 1]
+        for at in np.unique(moment).tolist():
+            chosen = np.flatnonzero((moment == at) & self._drawn(at, rows)).tolist()
+            self._open.setdefault(at, {}).update((names[row], rows[row]) for row in chosen)
         self._make_room()
 
     def over(self, names: Collection[str | None]) -> None:
         """They ended, however."""
-        if self._open:
+        for missing in self._open.values():
             for name in names:
-                self._open.pop(name or "", None)
+                missing.pop(name or "", None)
 
     def take(self, now: Instant, most: int) -> Taught | None:
         """The next of those whose day is over, at most so many; None when nobody is left."""
@@ -97,9 +98,10 @@ class Outcomes:
         return Taught(known, whole[:, _ENDED], whole[:, _LATE] == 1, names[:most])
 
     def _miss(self, now: Instant) -> None:
-        for name in [name for name, (at, _) in self._open.items() if at <= now]:
-            at, row = self._open.pop(name)
-            self._add(at, row, [name])
+        for at in [at for at in self._open if at <= now]:
+            missing = self._open.pop(at)
+            if missing:
+                self._add(at, np.stack(list(missing.values())), list(missing))
 
     def _add(self, moment: Instant, rows: Cells, names: list[str]) -> None:
         parts, told = self._ended.setdefault(moment, ([], []))
@@ -129,9 +131,9 @@ class Outcomes:
                 rows = np.concatenate(parts)
                 drawn = np.flatnonzero(self._drawn(moment, rows))
                 self._add(moment, rows[drawn], [names[row] for row in drawn.tolist()])
-            self._open = {
-                name: (at, row) for name, (at, row) in self._open.items() if self._drawn(at, row).all()
-            }
+            for at, missing in self._open.items():
+                limit = self._limits[at] * _LOTS
+                self._open[at] = {name: row for name, row in missing.items() if row[_LOT] < limit}
 
     def state(self) -> dict[str, Any]:
         return {
@@ -142,7 +144,11 @@ class Outcomes:
                 for moment in sorted(self._ended)
                 for rows, names in [self._in_order(moment)]
             ],
-            "open": [[name, at, pack(row)] for name, (at, row) in self._open.items()],
+            "open": [
+                [at, list(missing), pack(np.stack(list(missing.values())))]
+                for at, missing in self._open.items()
+                if missing
+            ],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -155,7 +161,10 @@ class Outcomes:
             for row, name in said:
                 names[int(row)] = str(name)
             self._add(int(moment), rows, names)
-        self._open = {str(name): (int(at), unpack(row)) for name, at, row in state["open"]}
+        self._open = {
+            int(at): dict(zip(map(str, names), unpack(packed), strict=True))
+            for at, names, packed in state["open"]
+        }
 
 
 def _rows(known: Known, ended: I64, lot: I64, *, late: bool) -> Cells:
