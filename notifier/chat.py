@@ -12,7 +12,7 @@ import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -240,16 +240,22 @@ def boundary(key: str) -> str:
 
 
 async def post(
-    http: Http, url: str, body: bytes, now: Instant, judge: Judge, headers: Mapping[str, str] | None = None
+    http: Http,
+    url: str,
+    body: bytes,
+    now: Instant,
+    judge: Judge,
+    headers: Mapping[str, str] | None = None,
+    judged: Container[int] = (),
 ) -> SendResult:
-    """Send once. `judge` reads the body of a 2xx: chat providers say their errors there."""
+    """Send once. `judge` reads the body of a 2xx, as chat providers say their errors there, and of a status in `judged`."""
     reply = await http.request(
         "POST", url, headers={"content-type": "application/json; charset=utf-8", **(headers or {})}, body=body
     )
     if isinstance(reply, SendResult):
         return reply
     result = classify(reply, now)
-    return judge(reply) if result.answer is Answer.DONE else result
+    return judge(reply) if result.answer is Answer.DONE or reply.status in judged else result
 
 
 def coded(

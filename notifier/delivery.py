@@ -38,6 +38,7 @@ FINAL: Final[Mapping[Cause, Reason]] = {
 LONG: Final = 5_000
 # A coupon keeps the hours of its words: given at night, it would stand unsaid where the parcel comes before the morning.
 APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
+BUSY: Final = frozenset({Cause.RATE, Cause.RECIPIENT_RATE})
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -314,6 +315,7 @@ class Delivery:
     async def _classify(self, entry: Entry, result: SendResult, now: Instant) -> Verdict:
         backoff, pacer = self._rules.backoff, self._pacers[entry.proposal.channel]
         wait = backoff.after(entry.action_id, entry.attempts + 1, result.retry_after)
+        pacer.took(result.requests - 1)
         if result.cause not in RESTING:
             pacer.answered()
         if result.answer is Answer.DONE:
@@ -321,7 +323,7 @@ class Delivery:
         if result.answer is Answer.RETRY:
             if result.cause in RESTING:
                 pacer.rest(now + backoff.after(entry.proposal.channel, pacer.failed(), result.retry_after))
-            reason = Reason.RATE_LIMITED if result.cause is Cause.RATE else Reason.PROVIDER_DOWN
+            reason = Reason.RATE_LIMITED if result.cause in BUSY else Reason.PROVIDER_DOWN
             return Verdict("retry", reason, now + wait, detail=result.detail)
         if result.answer is Answer.PERMANENT:
             if result.cause is Cause.OPTED_OUT:

@@ -73,6 +73,12 @@ class Pacer:
         self._slots[entry] = given
         return given
 
+    def took(self, more: int) -> None:
+        """Requests beside the one that was let through: they take the slots after it."""
+        if more > 0:
+            self._last += more * self._spacing()
+            self._next = max(self._next, self._last + self._spacing())
+
     def rest(self, until: Instant) -> None:
         """The provider is down or asked for peace: nobody knocks before."""
         self._rests_until = max(self._rests_until, until)

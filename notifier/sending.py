@@ -27,6 +27,7 @@ class Cause(StrEnum):
 
     NONE = "none"
     RATE = "rate"  # 429, or the provider's in-body equivalent
+    RECIPIENT_RATE = "recipient_rate"  # too many to this recipient: the channel goes on
     SERVER = "server"  # 5xx before anything happened
     NETWORK = "network"  # not connected: nothing was sent
     LOST_REPLY = "lost_reply"  # sent, no usable answer
@@ -48,6 +49,7 @@ class SendResult:
     retry_after: float | None = None  # seconds
     provider_id: str | None = None  # for updates, threads and reconciliation
     detail: str = ""
+    requests: int = 1  # that count against the channel's rate: a picture may be one of its own
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -101,6 +101,18 @@ def test_a_picture_that_fails_does_not_make_the_words_be_sent_again() -> None:
     assert asyncio.run(run()).answer is Answer.DONE
 
 
+@pytest.mark.parametrize(("name", "case"), [("wecom", wecom), ("telegram", telegram)])
+def test_a_picture_that_is_a_request_of_its_own_is_counted(name: str, case: Any) -> None:
+    async def run(image: bytes | None) -> tuple[int, int]:
+        async with Http() as http, FakeServer(case.Fake()) as server:
+            channel = registry.channel(name, case.CASE.options(server.url), http)
+            result = await channel.send(replace(OPS, image=image), NOW)
+            return result.requests, len(server.requests)
+
+    assert asyncio.run(run(None)) == (1, 1)
+    assert asyncio.run(run(PNG)) == (2, 2)
+
+
 @pytest.mark.parametrize("limit", [300, 1000, 4096])
 def test_what_does_not_fit_is_counted_and_the_head_and_the_links_stay(limit: int) -> None:
     message = Message(

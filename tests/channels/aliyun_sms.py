@@ -104,7 +104,10 @@ CASE = ChannelCase(
     fake=Fake,
     secrets=(ACCESS, SECRET),
     faults=(
-        InBody("too often", said("isv.BUSINESS_LIMIT_CONTROL"), Answer.RETRY, Cause.RATE),
+        InBody("too often to one", said("isv.BUSINESS_LIMIT_CONTROL"), Answer.RETRY, Cause.RECIPIENT_RATE),
+        InBody("our clock", said("InvalidTimeStamp.Expired", 400), Answer.RETRY, Cause.AUTH),
+        InBody("not allowed, by its status", said("NoPermission", 403), Answer.RETRY, Cause.AUTH),
+        InBody("too fast, by its status", said("FlowLimit", 429), Answer.RETRY, Cause.RATE),
         InBody("throttled", said("Throttling.User", 400), Answer.RETRY, Cause.RATE),
         InBody("no money left", said("isv.AMOUNT_NOT_ENOUGH"), Answer.RETRY, Cause.AUTH),
         InBody("signature", said("SignatureDoesNotMatch", 400), Answer.RETRY, Cause.AUTH),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from notifier.sending import Answer, Cause
@@ -15,6 +16,7 @@ class Fake:
 
     def __init__(self) -> None:
         self.made: dict[str, dict[str, Any]] = {}
+        self.pages = 0
 
     def __call__(self, request: Request) -> Response:
         if request.headers.get("x-shopify-access-token") != TOKEN:
@@ -27,7 +29,7 @@ class Fake:
         if "codeDiscountNodeByCode" in query:
             found = self.made.get(variables["code"])
             return data({"codeDiscountNodeByCode": node(found) if found else None})
-        return self._list(variables["after"])
+        return self._list(variables["query"])
 
     def _create(self, asked: dict[str, Any]) -> Response:
         if not asked.keys() >= REQUIRED or "customerSelection" in asked:
@@ -39,15 +41,24 @@ class Fake:
         made = {"id": "gid://shopify/DiscountCodeNode/1"}
         return data({"discountCodeBasicCreate": {"codeDiscountNode": made, "userErrors": []}})
 
-    def _list(self, after: str | None) -> Response:
-        """One a page, so that pages are turned."""
-        codes = [code for code in sorted(self.made) if after is None or code > after]
-        nodes = [
-            {"codeDiscount": {"title": self.made[code]["title"], "codes": {"nodes": [{"code": code}]}}}
-            for code in codes[:1]
+    def _list(self, query: str) -> Response:
+        """One a page, so that pages are turned, and an empty bucket before each."""
+        self.pages += 1
+        if self.pages % 2:
+            return failed("THROTTLED", extensions=FILLED)
+        (title, after) = re.fullmatch(r"title:(\w+)\* id:>(\d+)", query).groups()  # type: ignore[union-attr]
+        ids = {number: code for number, code in enumerate(self.made, 7) if number > int(after)}
+        listed = [
+            {
+                "id": f"gid://shopify/DiscountCodeNode/{number}",
+                "codeDiscount": {"title": self.made[code]["title"], "codes": {"nodes": [{"code": code}]}},
+            }
+            for number, code in ids.items()
+            if self.made[code]["title"].startswith(title)
         ]
-        info = {"hasNextPage": len(codes) > 1, "endCursor": codes[0] if codes else None}
-        return data({"codeDiscountNodes": {"nodes": nodes, "pageInfo": info}})
+        return data(
+            {"codeDiscountNodes": {"nodes": listed[:1], "pageInfo": {"hasNextPage": len(listed) > 1}}}
+        )
 
 
 class Taken(Fake):
@@ -79,6 +90,12 @@ COST = {
         "throttleStatus": {"maximumAvailable": 1000, "currentlyAvailable": 10, "restoreRate": 50},
     }
 }
+FILLED = {
+    "cost": {
+        "requestedQueryCost": 60,
+        "throttleStatus": {"maximumAvailable": 1000, "currentlyAvailable": 60, "restoreRate": 50},
+    }
+}
 NOTHING = {
     "codeDiscountNodeByCode": None,
     "codeDiscountNodes": {"nodes": [], "pageInfo": {"hasNextPage": False}},
@@ -90,8 +107,7 @@ CASE = CouponCase(
     secrets=(TOKEN,),
     unsure=(
         *(failed(code, data=NOTHING) for code in ("INTERNAL_SERVER_ERROR", "ACCESS_DENIED", "TIMEOUT")),
-        failed("THROTTLED", extensions=COST),
-        data({"codeDiscountNodes": {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": None}}}),
+        data({"codeDiscountNodes": {"nodes": [], "pageInfo": {"hasNextPage": True}}}),
         data({"codeDiscountNodes": {"pageInfo": {"hasNextPage": False}}}),
         Response(200, b"{}"),
     ),

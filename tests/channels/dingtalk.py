@@ -49,6 +49,9 @@ CASE = ChannelCase(
     secrets=(TOKEN, SECRET),
     faults=(
         InBody("too fast", code(130101), Answer.RETRY, Cause.RATE, 600.0),
+        InBody("too fast, the other code", code(410100), Answer.RETRY, Cause.RATE, 600.0),
+        InBody("no such token", code(400101), Answer.RETRY, Cause.AUTH),
+        InBody("the robot was stopped", code(400102), Answer.RETRY, Cause.AUTH),
         InBody("signature", code(310000), Answer.RETRY, Cause.AUTH),
         InBody("too long", code(460101), Answer.PERMANENT, Cause.TOO_LARGE),
         InBody("busy", code(-1), Answer.RETRY, Cause.SERVER),

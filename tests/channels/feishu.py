@@ -13,8 +13,8 @@ from tests.fakes.server import Request, Response
 SECRET, APP_SECRET, TOKEN = "fe1shu-secret", "app-s3cret", "t-7f1b"
 
 
-def code(number: int) -> Response:
-    return Response.of({"code": number, "msg": "...", "data": {}})
+def code(number: int, status: int = 200, text: str = "...") -> Response:
+    return Response.of({"code": number, "msg": text, "data": {}}, status)
 
 
 class Fake:
@@ -65,6 +65,9 @@ CASE = ChannelCase(
         InBody("signature", code(19021), Answer.RETRY, Cause.AUTH),
         InBody("too large", code(19036), Answer.PERMANENT, Cause.TOO_LARGE),
         InBody("bad body", code(9499), Answer.PERMANENT, Cause.REJECTED),
+        InBody("too fast", code(9499, 400, "too many request"), Answer.RETRY, Cause.RATE),
+        InBody("crowded, with a status", code(11232, 400), Answer.RETRY, Cause.RATE),
+        InBody("signature, with a status", code(19021, 400), Answer.RETRY, Cause.AUTH),
         InBody(
             "the old form of refusal",
             Response.of({"StatusCode": 19024, "StatusMessage": "..."}),

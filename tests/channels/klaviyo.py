@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from notifier.sending import Answer, Cause
-from tests.channels.case import ChannelCase, InBody
+import re
+from dataclasses import replace
+
+from notifier.sending import Answer, Cause, Contact
+from tests.channels.case import CUSTOMER, EMAIL, ChannelCase, InBody
 from tests.fakes.server import Request, Response
 
 KEY = "pk_77aa88bb99"
@@ -26,6 +29,8 @@ class Fake:
         profile = attributes["profile"]["data"]["attributes"]
         if not {"email", "phone_number", "external_id"} & profile.keys():
             return error(400, "invalid")
+        if not re.fullmatch(r"\+[1-9]\d{6,14}", profile.get("phone_number", "+15550100")):
+            return error(400, "invalid")
         self.seen.add(attributes["unique_id"])
         return Response(202)
 
@@ -43,4 +48,5 @@ CASE = ChannelCase(
         InBody("key revoked", error(401, "not_authenticated"), Answer.RETRY, Cause.AUTH),
     ),
     audience="customer",
+    extra={"phone_as_typed": replace(CUSTOMER, recipient=Contact("(212) 555-0188", EMAIL))},
 )

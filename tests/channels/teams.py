@@ -16,6 +16,10 @@ class Fake:
         card = value["attachments"][0]["content"]
         if value["type"] != "message" or card["type"] != "AdaptiveCard" or card["version"] != "1.4":
             return Response(400)
+        marked = [card["body"][0]["text"]]
+        marked += [text for one in card["body"] for fact in one.get("facts", ()) for text in fact.values()]
+        if any("](" in text for text in marked):
+            return Response(400)
         named = {one["text"] for one in card.get("msteams", {"entities": []})["entities"]}
         texts = " ".join(one.get("text", "") for one in card["body"])
         if any(name not in texts for name in named) or texts.count("<at>") != len(named):
@@ -31,6 +35,7 @@ CASE = ChannelCase(
     fake=Fake,
     secrets=("s1g",),
     extra={
+        "a_link_for_a_name": replace(OPS, fields=(("facility", "[点此认领](https://evil.example)"),)),
         "mention": replace(OPS, mention=CALLED),
         "picture": replace(OPS, image_url=PICTURE_URL),
         "picture_inside": replace(OPS, image=PNG),

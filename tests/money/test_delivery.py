@@ -197,6 +197,34 @@ def test_a_rate_is_never_exceeded_and_nothing_is_lost(valkey: Valkey, prefix: st
     play(valkey, prefix, story)
 
 
+def test_a_picture_counts_against_the_rate(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        world.ops.limits = Limits(per_minute=20)
+        world.ops.answers.extend([SendResult(Answer.DONE, requests=2)] * 30)
+        await world.ledger.claim_all(
+            [ops_alert(subject=f"facility:{n}", cause=f"ops:{n}", variables=READY) for n in range(30)], NOW
+        )
+        delivery = await world.delivery()
+        for second in range(60):
+            await run_dry(delivery, NOW + second * 1000)
+        assert len(world.ops.read) == 10
+
+    play(valkey, prefix, story)
+
+
+def test_too_much_for_one_number_stops_nobody_else(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        world.customer.answers.append(SendResult(Answer.RETRY, Cause.RECIPIENT_RATE))
+        world.rules = replace(world.rules, concurrency=1)
+        await world.ledger.claim_all([message(f"c-{n}", str(n), variables=WORDS) for n in range(3)], NOW)
+        delivery = await world.delivery()
+        await run_dry(delivery, NOW)
+        assert len(world.customer.read) == 2
+        assert Reason.RATE_LIMITED in {step.verdict.reason for step in world.steps}
+
+    play(valkey, prefix, story)
+
+
 def test_a_poisonous_entry_ends_and_the_others_flow(valkey: Valkey, prefix: str) -> None:
     async def story(world: World) -> None:
         world.rules = replace(world.rules, poison_after=3, per_channel=1, concurrency=1)

@@ -31,6 +31,15 @@ def test_slots_are_even_and_kept() -> None:
     assert pacer.slot("c", 6000) >= 60_000
 
 
+def test_a_picture_takes_a_slot_of_its_own() -> None:
+    pacer = Pacer(Limits(per_minute=20))
+    assert pacer.slot("a", 0) == 0
+    assert pacer.slot("b", 0) == 3000
+    pacer.took(1)
+    assert pacer.slot("b", 3000) == 6000
+    assert pacer.slot("c", 3000) == 9000
+
+
 @pytest.mark.parametrize("back", [HOUR, 365 * 24 * HOUR])
 def test_a_clock_that_is_set_back_shuts_no_channel(back: int) -> None:
     for limits in (Limits(), Limits(per_second=1), Limits(per_minute=20)):

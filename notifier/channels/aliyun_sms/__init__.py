@@ -27,11 +27,14 @@ BEIJING: Final = timezone(timedelta(hours=8))  # whose days the list goes by
 PAGE: Final = 50
 SETTLED_MS: Final = 600_000  # after so long a message that is not listed was not taken
 NOT_DELIVERED: Final = "2"  # 1 waits for the carrier's word, 3 delivered
+BAD_REQUEST: Final = 400
 LONGEST_VALUE: Final = 35  # characters of a variable in a notice
-RATE: Final = ("isv.BUSINESS_LIMIT_CONTROL", "Throttling", "isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL")
+RATE: Final = ("Throttling", "isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL")
+RECIPIENT_RATE: Final = ("isv.BUSINESS_LIMIT_CONTROL",)  # too many to this number
 AUTH: Final = (
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
+    "InvalidTimeStamp",  # our clock is off
     "isp.RAM_PERMISSION_DENY",
     "isv.OUT_OF_SERVICE",
     "isv.AMOUNT_NOT_ENOUGH",  # a person tops up, and the messages go
@@ -182,12 +185,14 @@ def _understood(reply: Reply, now: Instant) -> SendResult:
         return SendResult(Answer.DONE, provider_id=str(body.get("BizId") or ""))
     if code.startswith(RATE):
         return SendResult(Answer.RETRY, Cause.RATE, classify(reply, now).retry_after, detail=code)
+    if code.startswith(RECIPIENT_RATE):
+        return SendResult(Answer.RETRY, Cause.RECIPIENT_RATE, detail=code)
     if code.startswith(AUTH):
         return SendResult(Answer.RETRY, Cause.AUTH, detail=code)
     if code.startswith(NO_CONTACT):
         return SendResult(Answer.PERMANENT, Cause.NO_CONTACT, detail=code)
     if code.startswith(UNSURE) or (reply.ok and not code):
         return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, detail=code or "no_code")
-    if code:
+    if code and (reply.ok or reply.status == BAD_REQUEST):
         return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=code)
     return classify(reply, now)

@@ -22,9 +22,13 @@ TEXT = 18_000
 _CODES = {
     -1: (Answer.RETRY, Cause.SERVER, 5.0),
     130101: (Answer.RETRY, Cause.RATE, BLOCKED_SECONDS),
+    410100: (Answer.RETRY, Cause.RATE, BLOCKED_SECONDS),
     310000: (Answer.RETRY, Cause.AUTH, None),  # signature, keyword or address not allowed
     300001: (Answer.RETRY, Cause.AUTH, None),  # no such token
     300005: (Answer.RETRY, Cause.AUTH, None),
+    400101: (Answer.RETRY, Cause.AUTH, None),  # no such token
+    400102: (Answer.RETRY, Cause.AUTH, None),  # the robot was stopped
+    400106: (Answer.RETRY, Cause.AUTH, None),  # the robot is gone
     400013: (Answer.PERMANENT, Cause.REJECTED, None),
     460101: (Answer.PERMANENT, Cause.TOO_LARGE, None),
     101002: (Answer.PERMANENT, Cause.TOO_LARGE, None),

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,11 @@ from notifier.options import Options, Secret, SecretUrl
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
 
 _CODES = {
-    9499: (Answer.PERMANENT, Cause.REJECTED, None),
+    9499: (
+        Answer.PERMANENT,
+        Cause.REJECTED,
+        None,
+    ),  # a bad body; or too many requests, which only its text says
     11232: (Answer.RETRY, Cause.RATE, None),
     19001: (Answer.RETRY, Cause.AUTH, None),  # no such token
     19021: (Answer.RETRY, Cause.AUTH, None),  # signature, or a clock more than an hour away
@@ -69,7 +74,8 @@ class FeishuChannel:
             picture = await self._uploads.key_of(message.image, message.key, now)
         body = chat.fit(lambda room: self._payload(message, now, room, picture), TEXT, self.limits.body_bytes)
         url = self._config.url.get_secret_value()
-        return await chat.post(self._http, url, body, now, lambda reply: _judge(reply, message.key))
+        judge = partial(_judge, key=message.key)
+        return await chat.post(self._http, url, body, now, judge, judged={400})
 
     def _payload(self, message: Message, now: Instant, room: int, picture: str) -> dict[str, Any]:
         signed = {}
@@ -166,6 +172,10 @@ def sign(secret: str, seconds: int) -> str:
 
 def _judge(reply: Reply, key: str) -> SendResult:
     result = chat.coded(reply, "code", _CODES, also="StatusCode")
+    if result is chat.LOST and not reply.ok:  # a refusal without a code, of something on the way
+        return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=str(reply.status))
+    if result.detail == "9499" and "too many" in str(reply.object().get("msg")).lower():
+        result = SendResult(Answer.RETRY, Cause.RATE, detail=result.detail)
     if result.cause is Cause.RATE:
         apart = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=2).digest(), "big") % 90
         return SendResult(result.answer, result.cause, 1.0 + apart, detail=result.detail)

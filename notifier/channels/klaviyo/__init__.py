@@ -6,6 +6,7 @@ validated, not yet processed.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from pydantic import Field, SecretStr
@@ -15,6 +16,7 @@ from notifier.money_text import major, rfc3339
 from notifier.options import Options, Secret, SecretUrl
 from notifier.sending import Answer, Capabilities, Cause, Instant, Limits, Message, SendResult
 
+E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 LARGEST: Final = 5_000_000
 LONGEST_TEXT: Final = 50_000  # characters; the API allows 100 KB a text
 
@@ -54,7 +56,9 @@ class KlaviyoChannel:
     def _attributes(self, message: Message, now: Instant) -> dict[str, Any]:
         profile: dict[str, Any] = {"external_id": message.customer_id}
         if self._config.contact and message.recipient is not None:
-            profile |= {"email": message.recipient.email, "phone_number": message.recipient.phone}
+            phone = message.recipient.phone or ""
+            profile |= {"email": message.recipient.email}
+            profile |= {"phone_number": phone} if E164.fullmatch(phone) else {}  # else all of it is refused
         properties = {
             **message.variables,
             "title": message.title[:LONGEST_TEXT],

@@ -73,7 +73,7 @@ def _body(message: Message, room: int, picture: str) -> list[dict[str, Any]]:
     body: list[dict[str, Any]] = [
         {
             "type": "TextBlock",
-            "text": chat.cut(chat.one_line(message.title), 300),
+            "text": chat.cut(chat.neutral(chat.one_line(message.title)), 300),
             "weight": "Bolder",
             "size": "Medium",
             "color": _COLOURS.get(message.severity, "Default"),
@@ -95,8 +95,8 @@ def _facts(message: Message, room: int) -> list[dict[str, str]]:
     roomy = room >= chat.ROOMY
     return [
         {
-            "title": chat.cut(chat.one_line(name), ROOM_OF_NAME if not roomy else room),
-            "value": chat.cut(chat.one_line(value), room // 20),
+            "title": chat.cut(chat.neutral(chat.one_line(name)), ROOM_OF_NAME if not roomy else room),
+            "value": chat.cut(chat.neutral(chat.one_line(value)), room // 20),
         }
         for name, value in (message.fields if roomy else message.fields[:20])
     ]

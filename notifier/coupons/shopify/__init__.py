@@ -2,12 +2,13 @@
 
 Everything is HTTP 200: what went wrong stands in `userErrors` or `errors`. Beside `errors` a null says nothing: the field may
 be there and could not be read. Codes are unique in the shop; `TAKEN` is ours
-where the discount's title carries our intent. The customer is named by a global id; other customer ids leave the code
+where the discount's title carries our intent. A list goes by ids: a cursor ends at 25,000. The customer is named by a global id; other customer ids leave the code
 open to all, and single use guards it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -29,12 +30,14 @@ CREATE: Final = """mutation create($discount: DiscountCodeBasicInput!) {
 LOOKUP: Final = """query lookup($code: String!) {
   codeDiscountNodeByCode(code: $code) { id codeDiscount { ... on DiscountCodeBasic { title } } }
 }"""
-LIST: Final = """query list($after: String) {
-  codeDiscountNodes(first: 100, after: $after, query: "title:Forestall*") {
-    nodes { codeDiscount { ... on DiscountCodeBasic { title codes(first: 1) { nodes { code } } } } }
-    pageInfo { hasNextPage endCursor }
+LIST: Final = """query list($query: String!) {
+  codeDiscountNodes(first: 100, sortKey: ID, query: $query) {
+    nodes { id codeDiscount { ... on DiscountCodeBasic { title codes(first: 1) { nodes { code } } } } }
+    pageInfo { hasNextPage }
   }
 }"""
+PAGE_TRIES: Final = 10  # of one page, while the bucket fills
+PAGE_PATIENCE: Final = 30.0  # seconds, before a page is asked again
 NOT_ALLOWED: Final = frozenset({"ACCESS_DENIED", "UNAUTHORIZED"})
 
 
@@ -90,10 +93,9 @@ class ShopifyCoupons:
         return (title or "").startswith(TITLE) if known else None
 
     async def codes(self, prefix: str, now: Instant) -> AsyncIterator[str]:  # noqa: ARG002
-        after: str | None = None
+        after = 0
         while True:
-            reply = await self._ask(LIST, {"after": after})
-            page = _whole(reply).get("codeDiscountNodes")
+            page = _whole(await self._page(after)).get("codeDiscountNodes")
             if not isinstance(page, dict) or not isinstance(page.get("nodes"), list):
                 raise CouponsUnavailableError(self.name)
             for node in page["nodes"]:
@@ -101,12 +103,24 @@ class ShopifyCoupons:
                 for one in (discount.get("codes") or {}).get("nodes") or ():
                     if str(one.get("code", "")).upper().startswith(prefix):
                         yield str(one["code"]).upper()
-            info = page.get("pageInfo") or {}
-            if not info.get("hasNextPage"):
+            if not (page.get("pageInfo") or {}).get("hasNextPage"):
                 return
-            after = info.get("endCursor")
-            if not after:
+            last = _number(page["nodes"][-1].get("id")) if page["nodes"] else 0
+            if last <= after:
                 raise CouponsUnavailableError(self.name)
+            after = last
+
+    async def _page(self, after: int) -> Reply | SendResult:
+        """Waits where the bucket is empty: a list that began anew each time would never end."""
+        asked = {"query": f"title:{TITLE.strip()}* id:>{after}"}
+        for _ in range(PAGE_TRIES):
+            reply = await self._ask(LIST, asked)
+            failed = _failure(reply) if isinstance(reply, Reply) and reply.ok else None
+            if failed is None or failed.cause is not Cause.RATE:
+                return reply
+            wait = 1.0 if failed.retry_after is None else failed.retry_after
+            await asyncio.sleep(min(wait, PAGE_PATIENCE))
+        return failed or reply
 
     async def _title(self, code: str) -> tuple[bool, str | None]:
         """Whether the shop answered, and the title of the discount with this code."""
@@ -150,6 +164,12 @@ class ShopifyCoupons:
             least = major(coupon.minimum_order, coupon.currency)
             discount["minimumRequirement"] = {"subtotal": {"greaterThanOrEqualToSubtotal": least}}
         return discount
+
+
+def _number(gid: object) -> int:
+    """gid://shopify/DiscountCodeNode/123 is 123; 0 where it has none."""
+    tail = str(gid).rpartition("/")[2]
+    return int(tail) if tail.isdecimal() else 0
 
 
 def _data(reply: Reply) -> Mapping[str, Any]:
