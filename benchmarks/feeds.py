@@ -23,8 +23,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings, IntakeSettings
+from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.embedded import EmbeddedStore
 from monitor.feeds.desk import Desk

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator
 
 from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
+from config.plugins import ChannelSettings, FeedSettings
 from config.section import Section
 
 
@@ -216,80 +218,24 @@ class ConsoleSettings(Section):
     operators: tuple[str, ...] = Field((), description="of those the proxy names, who may act")
 
 
-class ChannelSettings(Section):
-    """One [channels.NAME]: `type` names the channel, whose own class checks the rest.
+class OutboundSettings(Section):
+    """How this daemon reaches providers: channels, coupon shops, pollers, the heartbeat. Mail has its own."""
 
-    Every text in it may be a secret (URLs of robots are), so every text is kept as one.
-    """
+    proxy: SecretStr | None = Field(
+        None,
+        description="http(s)://[user:password@]host:port that all of it goes through; the environment's is not read",
+    )
+    ca_file: Path | None = Field(
+        None, description="certificate authorities of your own (PEM), beside the public ones"
+    )
 
-    type: str
-    options: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
+    @field_validator("proxy")
     @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "options" not in value:
-            options = {name: _hidden(item) for name, item in value.items() if name != "type"}
-            return {"type": value.get("type"), "options": options}
-        return value
-
-    def reveal(self) -> dict[str, Any]:
-        """The options as written, for the channel's own check; never to be printed."""
-        return {name: _revealed(item) for name, item in self.options.items()}
-
-
-def _hidden(item: Any) -> Any:
-    if isinstance(item, str):
-        return SecretStr(item)
-    if isinstance(item, Mapping):
-        return {name: _hidden(part) for name, part in item.items()}
-    return tuple(_hidden(part) for part in item) if isinstance(item, list | tuple) else item
-
-
-def _revealed(item: Any) -> Any:
-    if isinstance(item, SecretStr):
-        return item.get_secret_value()
-    if isinstance(item, Mapping):
-        return {name: _revealed(part) for name, part in item.items()}
-    return [_revealed(part) for part in item] if isinstance(item, tuple) else item
-
-
-class FeedSettings(Section):
-    """One [feeds.NAME]: `type` names the feed (NAME where absent), whose own class checks the rest.
-
-    Every text in it may be a secret, so every text is kept as one, however deep.
-    """
-
-    type: str | None = None
-    options: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "options" not in value:
-            hidden = {name: _hide(item) for name, item in value.items() if name != "type"}
-            return {"type": value.get("type"), "options": hidden}
-        return value
-
-    def reveal(self) -> dict[str, Any]:
-        """The options as written, for the feed's own check; never to be printed."""
-        return {name: _reveal(item) for name, item in self.options.items()}
-
-
-def _hide(item: Any) -> Any:
-    if isinstance(item, str):
-        return SecretStr(item)
-    if isinstance(item, Mapping):
-        return {name: _hide(part) for name, part in item.items()}
-    return [_hide(part) for part in item] if isinstance(item, list | tuple) else item
-
-
-def _reveal(item: Any) -> Any:
-    if isinstance(item, SecretStr):
-        return item.get_secret_value()
-    if isinstance(item, Mapping):
-        return {name: _reveal(part) for name, part in item.items()}
-    return [_reveal(part) for part in item] if isinstance(item, list | tuple) else item
+    def _of_a_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(proxy.get_secret_value() if proxy is not None else "http://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be http://host:port or https://host:port")
+        return proxy
 
 
 class Settings(Section):
@@ -310,6 +256,7 @@ class Settings(Section):
     money: MoneySettings = MoneySettings()
     policy: PolicySettings = PolicySettings()
     delivery: DeliverySettings = DeliverySettings()
+    outbound: OutboundSettings = OutboundSettings()
     channels: Mapping[str, ChannelSettings] = {}
     coupons: Mapping[str, ChannelSettings] = Field({}, description="coupon shops; policy speaks of `coupons`")
     feeds: Mapping[str, FeedSettings] = {}

@@ -35,6 +35,7 @@ from monitor.assembly import (
     http_token,
     ledger_rules,
     links_of,
+    outbound,
     pack_of,
     templates_of,
     tenant_key,
@@ -124,7 +125,7 @@ async def open_daemon(
         stack.callback(listening.close)
         opened = await stack.enter_async_context(open_store(settings, exclusive=True))
         stack.enter_context(sole_owner(settings.data_dir))
-        http = await stack.enter_async_context(Http())
+        http = await stack.enter_async_context(outbound(settings))
         metrics = Metrics()
         letters = DeadLetters(opened.store, metrics=metrics)
         stream = EventStream(opened.store, settings.store.shards)

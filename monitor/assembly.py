@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from config.loading import ConfigError, explain
+from config.plugins import ChannelSettings
 from config.policies import PolicyPack, load_pack, minor
 from config.regions import regions
-from config.settings import ChannelSettings, Settings
+from config.settings import Settings
 from monitor.console import Gate
 from monitor.links import Links
 from monitor.notifications.proposals import Desk
@@ -114,6 +115,19 @@ def zone(name: str) -> str:
     return name
 
 
+def outbound(settings: Settings) -> Http:
+    """The way to all providers. Raises `ConfigError`."""
+    given = settings.outbound
+    try:
+        return Http(
+            proxy=None if given.proxy is None else given.proxy.get_secret_value(),
+            ca_file=given.ca_file,
+        )
+    except OSError as error:
+        why = error.strerror or "no certificates in PEM"
+        raise ConfigError([f"outbound.ca_file: {given.ca_file}: {why}"]) from None
+
+
 def channels(settings: Settings, http: Http) -> dict[str, Channel]:
     return {
         name: _plugin("channels", name, one, http, registry.channel)
@@ -150,7 +164,8 @@ def check_parts(settings: Settings) -> None:
     """Builds what a start would build of the config alone, and opens nothing. Raises `ConfigError` with every problem."""
     http = Http()
     alone: list[Callable[[], object]] = [
-        lambda: zone(settings.timezone) and templates_of(settings, pack_of(settings))
+        lambda: outbound(settings),
+        lambda: zone(settings.timezone) and templates_of(settings, pack_of(settings)),
     ]
     plugins = (
         ("channels", settings.channels, registry.channel),

@@ -17,7 +17,7 @@ import polars as pl
 from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
-from monitor.assembly import channels, coupon_shops, ledger_rules, pack_of, tenant_key
+from monitor.assembly import channels, coupon_shops, ledger_rules, outbound, pack_of, tenant_key
 from monitor.directory import Directory
 from monitor.facts import Facts
 from monitor.policy import OrderFacts, Step, decide
@@ -25,7 +25,6 @@ from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
 from notifier.audit import Audit
-from notifier.http import Http
 from notifier.identity import Identity
 from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
@@ -75,7 +74,7 @@ class Books:
 
 @asynccontextmanager
 async def open_books(settings: Settings) -> AsyncIterator[Books]:
-    async with open_store(settings) as opened, Http() as http:
+    async with open_store(settings) as opened, outbound(settings) as http:
         pack, identity = pack_of(settings), Identity(tenant_key(settings))
         ledger = Ledger(opened.store, identity, ledger_rules(settings, pack.currency))
         audit = Audit(opened.store, ledger, identity)

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,7 +54,8 @@ class Reply:
 
 
 class Http:
-    """A pool of connections for all channels: TLS verified, no redirects, no proxy or netrc from the environment.
+    """A pool of connections for all channels: TLS verified, by the public authorities and those of `ca_file`; no
+    redirects, no proxy or netrc from the environment.
 
     `connect` bounds the way to the first byte sent (beyond it nothing was sent: retry), `deadline` the whole
     exchange, so that a provider that drips one byte a second cannot hold a worker.
@@ -66,14 +68,20 @@ class Http:
         deadline: float = 15.0,
         max_reply_bytes: int = 1_000_000,
         proxy: str | None = None,
+        ca_file: Path | None = None,
     ) -> None:
+        """Raises OSError where `ca_file` holds no certificates."""
+        trusted = httpx.create_ssl_context(trust_env=False)
+        if ca_file is not None:
+            trusted.load_verify_locations(ca_file)
         self._deadline = deadline
         self._max_reply = max_reply_bytes
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(deadline, connect=connect, pool=connect),
             follow_redirects=False,
             trust_env=False,
-            proxy=proxy,
+            verify=trusted,
+            proxy=proxy and httpx.Proxy(proxy, ssl_context=trusted if proxy.startswith("https:") else None),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20),
             headers={"user-agent": "forestall"},
         )

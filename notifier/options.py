@@ -23,10 +23,16 @@ def _filled(value: SecretStr) -> SecretStr:
     return value
 
 
-def _http_url(value: SecretStr) -> SecretStr:
+def _any_http_url(value: SecretStr) -> SecretStr:
     parts = urlsplit(value.get_secret_value())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http or https URL")
+    return value
+
+
+def http_url(value: SecretStr) -> SecretStr:
+    """Raises ValueError where secrets would go over a network in the clear."""
+    parts = urlsplit(_any_http_url(value).get_secret_value())
     if parts.scheme == "http" and parts.hostname not in LOCAL:
         raise ValueError(
             "must be https: secrets and personal data pass here (plain http only to this machine)"
@@ -35,5 +41,7 @@ def _http_url(value: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
-SecretUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(http_url)]
+InsideUrl = Annotated[SecretStr, AfterValidator(_any_http_url)]
+"""Of a service inside one's own network that is told neither secrets nor personal data: plain http will do."""
 PerSecond = Annotated[float | None, Field(gt=0, description="how many requests a second the provider allows")]

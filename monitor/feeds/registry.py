@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from config.plugins import FeedSettings
 from config.regions import Regions
-from config.settings import FeedSettings
 from monitor.feeds.base import Feed
 
 FEEDS: Mapping[str, str] = {

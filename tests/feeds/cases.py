@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings
 from monitor.feeds.base import Feed, Push, Unreadable
 from monitor.feeds.registry import FEEDS, build
 

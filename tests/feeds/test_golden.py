@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings
 from monitor.feeds.base import Push
 from monitor.feeds.canonical import Code
 from monitor.feeds.mapping import STATUSES

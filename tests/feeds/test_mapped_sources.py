@@ -11,8 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.loading import ConfigError
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings, IntakeSettings, Settings
+from config.settings import IntakeSettings, Settings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk

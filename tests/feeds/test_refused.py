@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings, IntakeSettings
+from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.base import Feed, Outcome, Push
 from monitor.feeds.batch import Batches

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings
 from monitor.feeds.base import Outcome, Push, Refusal, Rejected
 from monitor.feeds.registry import FEEDS, FeedConfigError, build, build_all
 from tests.feeds.cases import NOW, OPTIONS, SECRET, feed, payloads, push

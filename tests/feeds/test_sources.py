@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import structlog
 
+from config.plugins import FeedSettings
 from config.regions import regions
-from config.settings import FeedSettings, IntakeSettings
+from config.settings import IntakeSettings
 from monitor.deadletter import DeadLetters
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from config.plugins import FeedSettings
 from config.regions import Regions
-from config.settings import FeedSettings
 from monitor.feeds.base import Feed
 from monitor.feeds.pollers.base import ListPoller, ParcelPoller
 from monitor.feeds.registry import FeedConfigError, line

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from config.plugins import FeedSettings
 from config.regions import Regions
-from config.settings import FeedSettings
 from monitor.feeds.desk import Desk
 from monitor.feeds.registry import FeedConfigError, line
 from monitor.feeds.sources.base import Source

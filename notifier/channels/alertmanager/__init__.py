@@ -11,13 +11,13 @@ import base64
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from notifier import chat
 from notifier.http import Http, Reply
-from notifier.options import Options, Secret, SecretUrl
+from notifier.options import InsideUrl, Options, Secret, http_url
 from notifier.sending import Capabilities, Instant, Limits, Message, SendResult
 
 STABLE = ("kind", "place_type", "place", "incident", "severity")
@@ -25,7 +25,9 @@ _NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
 class AlertmanagerOptions(Options):
-    url: SecretUrl = Field(description="http(s)://host:9093, the part before /api/v2")
+    url: InsideUrl = Field(
+        description="http(s)://host:9093, the part before /api/v2; with a password or token https, but on this machine"
+    )
     bearer: Secret | None = None
     username: str = ""
     password: Secret | None = None
@@ -33,6 +35,12 @@ class AlertmanagerOptions(Options):
         3_600, ge=60, description="an alert not sent again for so long resolves itself"
     )
     labels: Mapping[str, str] = Field({}, description="added to every alert: the shop, the environment")
+
+    @model_validator(mode="after")
+    def _secrets_are_sealed(self) -> Self:
+        if self.bearer is not None or self.password is not None:
+            http_url(self.url)
+        return self
 
 
 class AlertmanagerChannel:
