@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute
 from config.loading import ConfigError, load
 from config.settings import Settings
 from detectors.findings import Instant
-from monitor import __version__
+from monitor import __version__, store_doctor
 from monitor.answers import Answers
 from monitor.assembly import (
     channels,
@@ -125,6 +125,8 @@ async def open_daemon(
         stack.callback(listening.close)
         opened = await stack.enter_async_context(open_store(settings, exclusive=True))
         stack.enter_context(sole_owner(settings.data_dir))
+        for problem in (await store_doctor.examine(opened)).problems:
+            log.warning("store.problem", severity=problem.severity.value, why=problem.text)
         http = await stack.enter_async_context(outbound(settings))
         metrics = Metrics()
         letters = DeadLetters(opened.store, metrics=metrics)

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -231,9 +231,12 @@ def acknowledging(settings: Settings) -> frozenset[str]:
     return frozenset(found)
 
 
+TENANT_KEY: Final = "tenant-key"
+
+
 def tenant_key(settings: Settings) -> bytes:
     given = settings.money.tenant_key
-    return (given.get_secret_value() if given else kept_secret(settings.data_dir / "tenant-key")).encode()
+    return (given.get_secret_value() if given else kept_secret(settings.data_dir / TENANT_KEY)).encode()
 
 
 def derived(key: bytes, purpose: str) -> bytes:

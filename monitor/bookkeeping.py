@@ -14,10 +14,11 @@ from typing import Any, get_args
 import msgspec
 import polars as pl
 
+from config.loading import ConfigError
 from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
-from monitor.assembly import channels, coupon_shops, ledger_rules, outbound, pack_of, tenant_key
+from monitor.assembly import TENANT_KEY, channels, coupon_shops, ledger_rules, outbound, pack_of, tenant_key
 from monitor.directory import Directory
 from monitor.facts import Facts
 from monitor.policy import OrderFacts, Step, decide
@@ -74,6 +75,10 @@ class Books:
 
 @asynccontextmanager
 async def open_books(settings: Settings) -> AsyncIterator[Books]:
+    """Raises ConfigError where no daemon has been: empty books of its own would answer as if they were the shop's."""
+    if not _kept(settings):
+        where = f"data_dir: {settings.data_dir.absolute()} holds no shop's books"
+        raise ConfigError([f"{where}; name its config with --config, or its folder with FORESTALL_DATA_DIR"])
     async with open_store(settings) as opened, outbound(settings) as http:
         pack, identity = pack_of(settings), Identity(tenant_key(settings))
         ledger = Ledger(opened.store, identity, ledger_rules(settings, pack.currency))
@@ -86,6 +91,12 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         newest = await opened.store.call("ZRANGE", ledger.key("actions"), -1, -1, "WITHSCORES")
         as_of = min([now, *(int(score) for _, score in newest)])
         yield Books(settings, opened.store, pack, ledger, audit, reconciler, now, as_of)
+
+
+def _kept(settings: Settings) -> bool:
+    needed = [settings.data_dir / "store"] if settings.store.url is None else []
+    needed += [settings.data_dir / TENANT_KEY] if settings.money.tenant_key is None else []
+    return all(path.exists() for path in needed)
 
 
 # What policy would say

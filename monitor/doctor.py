@@ -56,7 +56,7 @@ async def _store(opened: OpenStore) -> list[Check]:
     kind = "embedded" if report.embedded else "external"
     checks = [
         Check("store", Verdict.OK, f"{report.server} ({kind}) at {report.url}"),
-        Check("window of loss", Verdict.OK, report.window),
+        Check("window of loss", Verdict((report.window_severity or Verdict.OK).value), report.window),
     ]
     return checks + [
         Check("store", Verdict(problem.severity.value), problem.text) for problem in report.problems

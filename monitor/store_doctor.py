@@ -38,13 +38,15 @@ class StoreReport:
     url: str
     embedded: bool
     window: str
+    window_severity: Severity | None  # of what the window may cost; none: nothing
     problems: list[StoreProblem]
 
 
 async def examine(opened: OpenStore) -> StoreReport:
     info = await opened.store.info()
     config = await _config(opened.store)
-    problems = [*_durability(config), *_memory(config, info), *_server(info)]
+    durability = _durability(config)
+    problems = [*durability, *_memory(config, info), *_server(info)]
     if opened.doubt:
         problems.insert(
             0, StoreProblem(Severity.WRONG, f"{opened.doubt}: nothing is spent until `forestall release`")
@@ -58,6 +60,7 @@ async def examine(opened: OpenStore) -> StoreReport:
         url=opened.store.url,
         embedded=opened.embedded is not None,
         window=window_of_loss(config),
+        window_severity=durability[0].severity if durability else None,
         problems=problems,
     )
 
@@ -129,6 +132,8 @@ def _durability(config: Mapping[str, str]) -> list[StoreProblem]:
                 "was issued; `always` is meant for money",
             )
         ]
+    if config.get("no-appendfsync-on-rewrite") == "yes":
+        return [StoreProblem(Severity.WARNING, "no-appendfsync-on-rewrite is yes: set it to no")]
     return []
 
 

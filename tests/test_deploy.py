@@ -159,6 +159,9 @@ def test_the_manifests_point_at_each_other() -> None:
     mounted = {mount["name"] for one in pod["spec"]["containers"] for mount in one["volumeMounts"]}
     assert mounted == volumes
     assert stateful["spec"]["replicas"] == 1
+    storage = [arg for one in pod["spec"]["containers"] for arg in one["args"] if "--storage.path" in arg]
+    data = {mount["mountPath"] for one in pod["spec"]["containers"] for mount in one["volumeMounts"]}
+    assert [arg.partition("=")[2] in data for arg in storage] == [True], "its image's own is another user's"
     (compose,) = read(DEPLOY / "compose.yml")
     assert container["image"] == compose["services"]["forestall"]["image"]
     assert f"uid {pod['spec']['securityContext']['runAsUser']}" in (ROOT / "Dockerfile").read_text(
@@ -194,3 +197,11 @@ def test_an_installed_package_has_every_file_that_a_checkout_has() -> None:
                 left.append(str(path.relative_to(ROOT)))
     assert left == []
     assert found > 50
+
+
+def test_the_service_manager_ends_the_daemon_and_the_daemon_its_store() -> None:
+    """Told at once with the daemon, the store is gone before what was under way is written there."""
+    unit = (DEPLOY / "systemd" / "forestall.service").read_text(encoding="utf-8")
+    assert "\nKillMode=mixed\n" in unit
+    assert "\nUser=forestall\n" in unit
+    assert "useradd --system" in unit

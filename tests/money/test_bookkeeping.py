@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from config.settings import Settings
 from monitor.bookkeeping import Books, explain_finding, explain_kind, open_books, write_audit
 from monitor.cli.main import app
+from monitor.cli.output import USAGE, Failed
 from monitor.customer_data import erase
 from monitor.story import Story
 from notifier.actions import Reason
@@ -27,6 +28,7 @@ RUN = CliRunner()
 
 def chosen(valkey: Valkey, prefix: str, tmp_path: Path) -> Settings:
     store = {"url": valkey.url, "prefix": prefix}
+    (tmp_path / "tenant-key").write_text("of a daemon that ran here")
     return Settings.model_validate(
         {"data_dir": tmp_path, "shadow": False, "store": store, "money": {"holdout_percent": 0}}
     )
@@ -153,3 +155,23 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
 
     asyncio.run(harm())
     assert RUN.invoke(app, ["ledger", "verify"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["ledger", "verify"],
+        ["uplift"],
+        ["customer", "export", "c-1"],
+        ["customer", "erase", "c-1", "--reason", "asked"],
+    ],
+)
+def test_books_of_nobody_are_not_founded_to_answer_from(
+    verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = RUN.invoke(app, verb).exception
+    assert isinstance(told, Failed)
+    assert told.code == USAGE
+    assert "holds no shop's books; name its config with --config" in str(told)
+    assert not (tmp_path / "forestall-data").exists()

@@ -29,6 +29,7 @@ async def test_the_embedded_store_has_nothing_wrong_and_no_window(tmp_path: Path
     assert report.embedded
     assert report.server.startswith("Valkey 9.")
     assert report.window.startswith("None;")
+    assert report.window_severity is None
     assert report.problems == []
 
 
@@ -37,7 +38,7 @@ async def test_the_embedded_store_has_nothing_wrong_and_no_window(tmp_path: Path
     [
         ("appendfsync", "everysec", "up to 1 s", "appendfsync is everysec"),
         ("appendfsync", "no", "some 30 s", "appendfsync is no"),
-        ("no-appendfsync-on-rewrite", "yes", "while the log is rewritten", ""),
+        ("no-appendfsync-on-rewrite", "yes", "while the log is rewritten", "set it to no"),
         ("appendonly", "no", "Everything ever acknowledged", "appendonly is no"),
         ("maxmemory-policy", "allkeys-lru", "None;", "paid twice"),
         ("maxmemory", "0", "None;", "maxmemory is not set"),
@@ -57,6 +58,10 @@ async def test_each_setting_has_its_sentence(
         report = await examine(opened)
     await keeper.stop()
     assert window in report.window
+    costly = {"appendonly": Severity.WRONG} | dict.fromkeys(
+        ("appendfsync", "no-appendfsync-on-rewrite"), Severity.WARNING
+    )
+    assert report.window_severity == costly.get(setting)
     assert problem in texts(report)
     assert not report.embedded
 
