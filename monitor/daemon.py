@@ -283,7 +283,8 @@ class Daemon:
     # what it answers
 
     def refresh_metrics(self) -> None:
-        self.gauges.refresh(self.clock(), shadow=self.settings.shadow)
+        now = self.clock()
+        self.gauges.refresh(now, shadow=self.settings.shadow, down=self.delivery.down(now))
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, and whether it is still the one that we know."""

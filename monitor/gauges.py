@@ -42,8 +42,8 @@ class Gauges:
                 counts[family] = counts.get(family, 0) + count
         return counts
 
-    def refresh(self, now: Instant, *, shadow: bool) -> None:
-        """When somebody asks for metrics: what memory knows."""
+    def refresh(self, now: Instant, *, shadow: bool, down: Mapping[str, float]) -> None:
+        """When somebody asks for metrics: what memory knows. `down`: seconds by channel."""
         gauge = self.metrics.gauge
         gauge("live_parcels").set(self.engine.live_parcels)
         ahead = (now - self.loop.pipeline.now) / 1000 if self.loop.pipeline.now else 0.0
@@ -67,6 +67,8 @@ class Gauges:
         for state, count in states.items():
             gauge("open_incidents").labels(state=state).set(count)
         gauge("shadow").set(shadow)
+        for channel, seconds in down.items():
+            gauge("channel_down_seconds").labels(channel=channel).set(seconds)
         held = {reason.value: count for reason, count in self.notifications.held_counts.items()}
         self._run_on("notifications_held", "reason", held)
         for detector, error in self.engine.calibration().items():

@@ -134,6 +134,12 @@ CATALOGUE: Final = (
     ),
     Metric("gauge", "outbox_entries", "Outbox entries by state.", ("state",)),
     Metric("gauge", "outbox_oldest_seconds", "Age of the oldest entry that should have been sent."),
+    Metric(
+        "gauge",
+        "channel_down_seconds",
+        "For how long all that a channel was asked was refused.",
+        ("channel",),
+    ),
     Metric("counter", "spent_minor_units", "Money committed, in minor units.", ("currency",)),
     Metric("gauge", "budget_left_minor_units", "Money left, in minor units.", ("scope", "currency")),
     Metric("counter", "spent", "Money committed, in whole units: 19.9 CNY, 1990 JPY.", ("currency",)),

@@ -19,6 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from monitor.metrics import Metrics
+from notifier.store import StoreError
 
 log = structlog.get_logger(__name__)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,10 +112,13 @@ class Schedule:
         log.warning("schedule.missed", job=name, runs=runs)
 
     def _failed(self, event: Any) -> None:
+        error = event.exception
+        if isinstance(error, asyncio.CancelledError):  # the daemon ends
+            return
         self._metrics.counter("schedule_failed").labels(job=event.job_id).inc()
-        log.error(
-            "schedule.failed",
-            job=event.job_id,
-            error=type(event.exception).__name__,
-            exc_info=event.exception,
-        )
+        if isinstance(
+            error, StoreError
+        ):  # ours, of one line, and as long as the store is away there are many
+            log.error("schedule.failed", job=event.job_id, why=str(error))
+            return
+        log.error("schedule.failed", job=event.job_id, error=type(error).__name__, exc_info=error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,7 +39,9 @@ class OpenStore:
 
     async def trust(self) -> None:
         """A person has reconciled, or there was no doubt: from now on this is the store we know."""
-        self.memory.write_text(await _identity(self.store), encoding="utf-8")
+        identity = await _identity(self.store)
+        if _remembered(self.memory) != identity:
+            _keep(self.memory, identity)
         if self.embedded is not None:
             self.embedded.forgive()
         self.doubt = None
@@ -82,7 +85,23 @@ async def _identity(store: Store) -> str:
 async def _doubt(opened: OpenStore) -> str | None:
     if opened.embedded is not None and (torn := opened.embedded.torn):
         return torn
+    known = _remembered(opened.memory)
+    if known is not None and known != await _identity(opened.store):
+        return "the store is empty, or not the one that was used before"
+    return None
+
+
+def _keep(memory: Path, identity: str) -> None:
+    """Whole or as it was: half a name is another store's, from which nothing may be spent."""
+    draft = memory.with_name(f".{memory.name}.writing")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(identity)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(memory)
+
+
+def _remembered(memory: Path) -> str | None:
     with contextlib.suppress(FileNotFoundError):
-        if opened.memory.read_text(encoding="utf-8") != await _identity(opened.store):
-            return "the store is empty, or not the one that was used before"
+        return memory.read_text(encoding="utf-8")
     return None

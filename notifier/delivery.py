@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+import structlog
+
 from notifier.actions import ActionKind, Reason
 from notifier.compose import Composer, coupon_of
 from notifier.ledger import Ledger
@@ -28,6 +30,7 @@ from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, In
 from notifier.store import StoreError
 from notifier.templates import TemplateProblemError, Templates
 
+log = structlog.get_logger(__name__)
 Recheck = Callable[[Entry, Instant], Awaitable[Reason | None]]
 Contacts = Callable[[str | None, str | None], Awaitable[Contact | None]]
 FINAL: Final[Mapping[Cause, Reason]] = {
@@ -39,6 +42,7 @@ LONG: Final = 5_000
 # A coupon keeps the hours of its words: given at night, it would stand unsaid where the parcel comes before the morning.
 APOLOGIES: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON})
 BUSY: Final = frozenset({Cause.RATE, Cause.RECIPIENT_RATE})
+TOLD_REST: Final = 60_000  # milliseconds: a shorter one is the usual ebb of a provider
 RESTING: Final = frozenset({Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH})
 
 
@@ -313,8 +317,8 @@ class Delivery:
             await self._references.put(entry.proposal.channel, message.thread, reference)
 
     async def _classify(self, entry: Entry, result: SendResult, now: Instant) -> Verdict:
-        backoff, pacer = self._rules.backoff, self._pacers[entry.proposal.channel]
-        wait = backoff.after(entry.action_id, entry.attempts + 1, result.retry_after)
+        pacer = self._pacers[entry.proposal.channel]
+        wait = self._rules.backoff.after(entry.action_id, entry.attempts + 1, result.retry_after)
         pacer.took(result.requests - 1)
         if result.cause not in RESTING:
             pacer.answered()
@@ -322,7 +326,7 @@ class Delivery:
             return Verdict("done", Reason.OK, provider_id=result.provider_id, detail=result.detail)
         if result.answer is Answer.RETRY:
             if result.cause in RESTING:
-                pacer.rest(now + backoff.after(entry.proposal.channel, pacer.failed(), result.retry_after))
+                self._rest(entry.proposal.channel, result, now)
             reason = Reason.RATE_LIMITED if result.cause in BUSY else Reason.PROVIDER_DOWN
             return Verdict("retry", reason, now + wait, detail=result.detail)
         if result.answer is Answer.PERMANENT:
@@ -334,6 +338,19 @@ class Delivery:
         if self._repeatable(entry, doubted=entry.ambiguous or entry.sending):
             return Verdict("retry", Reason.UNKNOWN, now + wait, detail=result.detail, ambiguous=True)
         return Verdict("unknown", Reason.UNKNOWN, now, result.provider_id, result.detail, ambiguous=True)
+
+    def _rest(self, channel: str, result: SendResult, now: Instant) -> None:
+        """However long one of many was told to wait: another asks before."""
+        backoff, pacer = self._rules.backoff, self._pacers[channel]
+        asked = None if result.retry_after is None else min(result.retry_after, backoff.longest)
+        rest = backoff.after(channel, pacer.failed(now), asked)
+        pacer.rest(now + rest)
+        if rest >= TOLD_REST:
+            log.warning("channel.rests", channel=channel, seconds=rest // 1000, cause=result.cause.value)
+
+    def down(self, now: Instant) -> dict[str, float]:
+        """For how many seconds each channel and coupon shop has refused all that it was asked; 0 where it has not."""
+        return {name: pacer.down(now) / 1000 for name, pacer in self._pacers.items()}
 
     async def _remember_no(self, entry: Entry, now: Instant) -> None:
         """What the customer told the provider holds for all that follows, whoever would carry it."""

@@ -21,7 +21,8 @@ import httpx
 
 from notifier.sending import Answer, Cause, Instant, SendResult
 
-LONGEST_WAIT = 86_400.0  # a Retry-After beyond a day says more about the provider's clock than about its load
+LONGEST_WAIT = 3_600.0  # a Retry-After beyond an hour is asked about again after one: it may be a mistake of the provider's
+SEE_OTHER = 303
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -177,7 +178,7 @@ def classify(reply: Reply, now: Instant) -> SendResult:
     """The class of an HTTP status where the provider says nothing more precise in its body.
 
     401 and 403 are retried: nothing was done, and a person who renews a key should find the messages waiting, not
-    lost. 500, 502 and 504 may come after the work was done; only 503 promises that it was not.
+    lost. 303, 500, 502 and 504 may come after the work was done; only 503 promises that it was not.
     """
     status, detail = reply.status, str(reply.status)
     wait = retry_after(reply.headers, now)
@@ -187,10 +188,12 @@ def classify(reply: Reply, now: Instant) -> SendResult:
         return SendResult(Answer.RETRY, Cause.RATE, wait, detail=detail)
     if status in {401, 403, 407}:
         return SendResult(Answer.RETRY, Cause.AUTH, wait, detail=detail)
+    if 300 <= status < 400 and status != SEE_OTHER:  # moved, or somebody's page to sign in: a person mends it
+        return SendResult(Answer.RETRY, Cause.AUTH, wait, detail=detail)
     if status in {408, 409, 503}:
         return SendResult(Answer.RETRY, Cause.SERVER, wait, detail=detail)
     if status in {413, 414, 431}:
         return SendResult(Answer.PERMANENT, Cause.TOO_LARGE, detail=detail)
-    if status < 500 or status in {501, 505}:
+    if status != SEE_OTHER and (status < 500 or status in {501, 505}):
         return SendResult(Answer.PERMANENT, Cause.REJECTED, detail=detail)
     return SendResult(Answer.AMBIGUOUS, Cause.LOST_REPLY, wait, detail=detail)

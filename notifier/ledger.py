@@ -86,9 +86,10 @@ class Ledger:
         """Called once at the start. A store that knows less than the saved head (restored, torn, replaced, failed over
         to an old replica) goes into hold: nothing is spent until the shop has been asked which codes exist.
         """
-        fresh = secrets.token_hex(8)
-        await self._store.call("HSETNX", self.key("chain"), "id", fresh)
         head = await self.head()
+        if not head.ledger:  # asked first: a full store refuses what only may write
+            await self._store.call("HSETNX", self.key("chain"), "id", secrets.token_hex(8))
+            head = await self.head()
         if saved is not None and (saved.ledger != head.ledger or saved.seq > head.seq):
             await self.hold(Person("forestall", "the store knows less than the checkpoint", "start"), now)
             head = await self.head()

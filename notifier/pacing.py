@@ -50,6 +50,7 @@ class Pacer:
     _next: Instant = 0  # the first slot that is not given away
     _rests_until: Instant = 0
     _failures: int = 0
+    _down_since: Instant | None = None
     _slots: dict[str, Instant] = field(default_factory=dict)
 
     def slot(self, entry: str, now: Instant) -> Instant:
@@ -83,13 +84,19 @@ class Pacer:
         """The provider is down or asked for peace: nobody knocks before."""
         self._rests_until = max(self._rests_until, until)
 
-    def failed(self) -> int:
+    def failed(self, now: Instant) -> int:
         """How many times in a row the provider was not to be had."""
+        if not self._failures:
+            self._down_since = now
         self._failures += 1
         return self._failures
 
     def answered(self) -> None:
-        self._failures = 0
+        self._failures, self._down_since = 0, None
+
+    def down(self, now: Instant) -> int:
+        """For how long the provider has not been to be had, in milliseconds."""
+        return max(0, now - self._down_since) if self._down_since is not None else 0
 
     def _follow(self, now: Instant) -> None:
         """What lies ahead by a clock that was set back would shut the channel until it comes: it moves with the clock."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 _CODE = re.compile(r"^[A-Z][A-Z0-9_]{2,30}$")
 _LUA = re.compile(r"user_script:(\d+): (attempt to [a-z '()_]{1,80})")
+_OF_A_PIPELINE = " of pipeline caused error: "  # what the client puts before a tuple of it, with the command
 _LINE = re.compile(r"user_script:(\d+)")
 
 WORDS = {
@@ -31,9 +32,10 @@ WORDS = {
     "WRONGTYPE": "a key under our prefix holds another type: does another program use the same prefix?",
     "MOVED": "the store is one node of a cluster that keeps our keys elsewhere; name the node or proxy that owns them",
     "CLUSTERDOWN": "the cluster of the store is down",
+    "UNBLOCKED": "the store was made a replica while it was asked",
 }
 FULL = {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}
-LATER = {"LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "ASK"}
+LATER = {"LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "ASK", "UNBLOCKED"}
 
 
 class StoreError(Exception):
@@ -58,6 +60,7 @@ class StoreRefusedError(StoreError):
 
 def from_reply(text: str, code: str | None) -> StoreError:
     """The error for a reply of the server; of `text` only the code and a script's line number survive."""
+    text = text.rpartition(_OF_A_PIPELINE)[2].lstrip("('\"")
     first = code or text.split(" ", 1)[0]
     if not _CODE.match(first):
         first = "ERR"

@@ -45,7 +45,8 @@ from tests.fakes.server import FakeServer, Fault, Request, Response
 GOLDEN = Path(__file__).parent / "golden" / "channels"
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 STATUSES = {
-    **dict.fromkeys((301, 302, 307, 308), (Answer.PERMANENT, Cause.REJECTED)),
+    **dict.fromkeys((301, 302, 307, 308), (Answer.RETRY, Cause.AUTH)),
+    303: (Answer.AMBIGUOUS, Cause.LOST_REPLY),
     **dict.fromkeys((400, 402, 404, 405, 406, 415, 418, 451), (Answer.PERMANENT, Cause.REJECTED)),
     **dict.fromkeys((401, 403), (Answer.RETRY, Cause.AUTH)),
     **dict.fromkeys((408, 503), (Answer.RETRY, Cause.SERVER)),

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, tzinfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.metrics import Metrics
 from monitor.schedule import Schedule
+from notifier.store import StoreUnreachableError
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +72,28 @@ async def test_a_job_that_raises_is_counted_and_runs_again() -> None:
     schedule.every(0.01, "job", fails_once)
     await runs(schedule, queue, 2)
     assert count(metrics, "schedule_failed", "job") >= 1
+
+
+async def test_a_store_that_is_away_is_one_line_and_an_end_is_none() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics(process=False)
+    schedule = scheduled(metrics, 0.01)
+    errors: list[BaseException] = [
+        StoreUnreachableError("the store does not answer"),
+        asyncio.CancelledError(),
+    ]
+
+    async def fails(now: int) -> None:
+        await queue.put(now)
+        if errors:
+            raise errors.pop(0)
+
+    with capture_logs() as logs:
+        schedule.every(0.01, "job", fails)
+        await runs(schedule, queue, 4)
+    assert count(metrics, "schedule_failed", "job") == 1
+    failed = [one for one in logs if one["event"] == "schedule.failed"]
+    assert [(one["why"], "exc_info" in one) for one in failed] == [("the store does not answer", False)]
 
 
 @pytest.mark.parametrize("leap", [timedelta(hours=-1), timedelta(days=365), timedelta(days=-365)], ids=str)

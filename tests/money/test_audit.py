@@ -257,3 +257,20 @@ def test_an_apology_in_two_parts_is_one_receiver(valkey: Valkey, prefix: str) ->
         assert (one.actions, one.coupons) == (2, 1)
 
     play(valkey, prefix, story)
+
+
+def test_a_full_store_that_knows_us_is_opened(valkey: Valkey, prefix: str) -> None:
+    """As before each checkpoint: where that failed, nothing would be trimmed, and it would stay full."""
+
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            head = await ledger.open(None, NOW)
+            (before,) = (await store.call("CONFIG", "GET", "maxmemory")).values()
+            await store.call("CONFIG", "SET", "maxmemory", "1")
+            try:
+                assert await ledger.open(head, NOW) == head
+            finally:
+                await store.call("CONFIG", "SET", "maxmemory", before)
+
+    asyncio.run(run())

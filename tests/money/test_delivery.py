@@ -197,6 +197,32 @@ def test_a_rate_is_never_exceeded_and_nothing_is_lost(valkey: Valkey, prefix: st
     play(valkey, prefix, story)
 
 
+def test_a_provider_that_asks_for_an_age_is_asked_again_and_said_to_be_down(
+    valkey: Valkey, prefix: str
+) -> None:
+    """It told one of them to come in an hour: the others wait for a quarter, and somebody hears of it."""
+
+    async def story(world: World) -> None:
+        world.customer.answers.append(SendResult(Answer.RETRY, Cause.RATE, retry_after=3600.0))
+        world.rules = replace(world.rules, concurrency=1)
+        await world.ledger.claim_all([message(f"c-{n}", str(n), variables=WORDS) for n in range(3)], NOW)
+        delivery = await world.delivery()
+        with capture_logs() as logs:
+            await run_dry(delivery, NOW)
+        rests = [one for one in logs if one["event"] == "channel.rests"]
+        assert [(one["channel"], one["cause"]) for one in rests] == [("customer", "rate")]
+        assert 900 <= rests[0]["seconds"] <= 905
+        assert delivery.down(NOW + 600_000)["customer"] == 600
+        assert delivery.down(NOW + 600_000)["ops"] == 0
+        await run_dry(delivery, NOW + 890_000)
+        assert world.customer.read == []
+        await run_dry(delivery, NOW + 906_000)
+        assert len(world.customer.read) == 2
+        assert delivery.down(NOW + 907_000)["customer"] == 0
+
+    play(valkey, prefix, story)
+
+
 def test_a_picture_counts_against_the_rate(valkey: Valkey, prefix: str) -> None:
     async def story(world: World) -> None:
         world.ops.limits = Limits(per_minute=20)

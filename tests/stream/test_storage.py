@@ -54,6 +54,18 @@ async def test_an_emptied_store_is_doubted_until_a_person_trusts_it(tmp_path: Pa
         assert opened.doubt is None
 
 
+async def test_the_name_of_the_store_we_know_is_written_once(tmp_path: Path) -> None:
+    """Half a name would be another store's."""
+    async with open_store(settings(tmp_path)) as opened:
+        written = opened.memory.stat()
+    async with open_store(settings(tmp_path)) as opened:
+        assert opened.memory.stat().st_mtime_ns == written.st_mtime_ns
+        assert opened.memory.stat().st_ino == written.st_ino
+        opened.memory.write_text("another's")
+        await opened.trust()
+        assert opened.memory.stat().st_ino != written.st_ino, "put in its place whole"
+
+
 async def test_a_torn_log_is_doubted(tmp_path: Path) -> None:
     async with open_store(settings(tmp_path)) as opened:
         await opened.store.put(opened.store.key("a"), "1")

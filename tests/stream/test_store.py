@@ -184,6 +184,37 @@ async def test_a_full_store_says_so_and_still_reads(either: Store) -> None:
     assert len((await either.stream_read({stream: "0"}, count=9))[stream]) == 1
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_a_store_that_takes_no_writes_for_a_while_says_so_in_a_pipeline_as_well(
+    either: Store, atomic: bool
+) -> None:
+    await either.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    key, script = either.key("n"), Script("return redis.call('INCR', KEYS[1])")
+    for ask in (
+        either.pipeline(atomic=atomic).call("INCR", key).call("INCR", key).run,
+        either.pipeline(atomic=atomic).script(script, [key]).run,
+    ):
+        with pytest.raises(StoreFullError) as error:
+            await ask()
+        assert error.value.code == "NOREPLICAS"
+    await either.call("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert await either.call("INCR", key) == 1
+
+
+async def test_a_store_made_a_replica_while_it_waits_is_away_and_no_mistake(
+    either: Store, tmp_path: Path
+) -> None:
+    async with Store(either.url, "shop") as other:
+        waiting = asyncio.create_task(either.stream_read({either.key("s"): "$"}, count=1, seconds=20))
+        while not int((await other.info("clients")).get("blocked_clients", 0)):  # noqa: ASYNC110 -- the server knows
+            await asyncio.sleep(0)
+        await other.call("REPLICAOF", "127.0.0.1", 9)
+        with pytest.raises(StoreUnreachableError) as error:
+            await waiting
+        assert error.value.code == "UNBLOCKED"
+        await other.call("REPLICAOF", "NO", "ONE")
+
+
 async def test_a_wrong_or_missing_password_is_named(either: Store, tmp_path: Path) -> None:
     await either.call("CONFIG", "SET", "requirepass", "right")
     socket = either.url.removeprefix("unix://")
