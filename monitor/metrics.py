@@ -82,6 +82,12 @@ CATALOGUE: Final = (
         "Optional fields of events whose value was out of its range: the event was taken without.",
         ("feed", "field"),
     ),
+    Metric(
+        "counter",
+        "pushes_skipped",
+        "Pushes that became no event though nothing is wrong with them: topic, test, told_by_the_order.",
+        ("feed", "reason"),
+    ),
     Metric("counter", "intake_requests", "Requests to the intake by answer.", ("route", "status")),
     Metric("histogram", "intake_seconds", "From request to durable.", ("route",)),
     Metric(

@@ -23,6 +23,7 @@ COLUMNS = (
     "rejected_signatures",
     "dead_letters",
     "fields_left_out",
+    "skipped",
     "waiting",
     "unplaced",
 )
@@ -105,6 +106,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         "fresh": "never" if age is None else _age(age),
         "unknown_codes": ", ".join(f"{code} ×{count}" for code, count in row["unknown_codes"].items()) or 0,
         "fields_left_out": sum(row["fields_left_out"].values()),
+        "skipped": sum(row["skipped"].values()),
         "rejected_signatures": sum(row["rejected_signatures"].values()),
     }
 

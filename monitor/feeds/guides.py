@@ -88,11 +88,15 @@ GUIDES: Mapping[str, Guide] = {
             "Open Shopify admin > Settings > Notifications > Webhooks",
             (
                 "Add {url}, format JSON, for: Order creation, Order update, Order payment, Order cancellation, "
-                "Fulfillment creation, Fulfillment update, Fulfillment event creation, Refund create"
+                "Fulfillment creation, Fulfillment update, Fulfillment event creation"
             ),
             "Copy the signing secret from the foot of that page (of an app: its client secret)",
         ),
         'secret = "the signing secret"',
+        (
+            "Order payment tells when a bank transfer came in; Order update tells refunds, and needs no topic of its own",
+            "Orders of the test mode, draft orders and checkouts are skipped: `forestall feeds` counts them",
+        ),
     ),
     "woocommerce": Guide(
         "WooCommerce",

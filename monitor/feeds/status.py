@@ -29,6 +29,7 @@ class FeedStatus:
     last_event_at: int | None = None
     unwatched: int = 0
     left_out: Counter[str] = field(default_factory=Counter)  # optional fields, out of their range
+    skipped: Counter[str] = field(default_factory=Counter)  # pushes that became no event, by reason
     _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # minute, events
 
     def refuse(self, reason: Refusal) -> None:
@@ -40,6 +41,7 @@ class FeedStatus:
 
     def take(self, parsed: Parsed, taken: int, now: int) -> None:
         self.left_out.update(parsed.left_out)
+        self.skipped.update(reason.value for reason in parsed.skipped)
         self.lines(taken, len(parsed.dead), now)
         self.unplaced += parsed.unplaced
         self.unwatched += len(parsed.unwatched)
@@ -73,6 +75,7 @@ class FeedStatus:
             "dead_letters": self.dead,
             "unplaced": self.unplaced,
             "fields_left_out": dict(self.left_out),
+            "skipped": dict(self.skipped),
             "waiting": self.waiting,
             "unwatched": self.unwatched,
         }
