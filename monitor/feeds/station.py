@@ -9,6 +9,7 @@ station.state, station.restore    for the checkpoint
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from config.loading import ConfigError
 from config.regions import regions
 from config.settings import Settings
 from monitor.deadletter import DeadLetters
+from monitor.feeds.canonical import digest
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
@@ -139,5 +141,6 @@ def open_station(
     of_complaints += [source.of_complaints for source in sources]
     # Half a second of learning, for those who need it.
     desk.classifier = classifier = Classifier() if any(of_complaints) or pollers.lists else None
-    runner = Runner(store, desk, watch, pollers.parcels, pollers.lists)
+    holder = digest([socket.gethostname(), str(settings.data_dir.resolve())])  # a data folder has one daemon
+    runner = Runner(store, desk, watch, pollers.parcels, pollers.lists, holder=holder)
     return Station(desk, watch, runner, classifier, sources, settings.http.max_body_bytes)

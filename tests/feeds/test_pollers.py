@@ -17,9 +17,10 @@ from monitor.deadletter import DeadLetters
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
 from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Backoff, Trouble
-from monitor.feeds.pollers.listing import newest
+from monitor.feeds.pollers.paging import newest
+from monitor.feeds.pollers.plan import Plan, allowance
 from monitor.feeds.pollers.registry import Pollers, build_pollers
-from monitor.feeds.pollers.runner import Plan, Runner, allowance
+from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError
 from monitor.feeds.watch import HOUR, Quiet, Watch
 from monitor.intake import Intake

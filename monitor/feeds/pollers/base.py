@@ -24,13 +24,21 @@ class Trouble(StrEnum):
     SERVER = "server"
     REFUSED = "refused"  # the provider's own "no" to the whole request
     TOO_LARGE = "too_large"  # the answer: we read no more than `MOST_ANSWER_BYTES` of one
+    SHAPE = (
+        "shape"  # a 200 without the list, or whose records have no cursor: an error in it, or a wrong path
+    )
+    STUCK = (
+        "stuck"  # there is more, and the cursor stands still: more records of one time than an answer holds
+    )
+    UNORDERED = "unordered"  # not oldest first: what the answer left out would never be asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """`pushes`: what the feed can read. `refused`: numbers that the provider does not know. `cursor`: where to go on.
 
-    `again`: seconds after which the provider wants to be asked at the earliest.
+    All three count where there is trouble as well. `again`: seconds after which the provider wants to be asked at the
+    earliest.
     """
 
     pushes: Sequence[Push] = ()
@@ -46,6 +54,7 @@ class Limits:
     per_second: float
     batch: int = 1
     each_ms: int = 30 * 60_000  # between two questions about one parcel
+    without: frozenset[str] = frozenset()  # carriers about which it answers nothing
 
 
 class ParcelPoller(Protocol):

@@ -63,9 +63,9 @@ def _add(
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise FeedConfigError([line("pollers", name, one) for one in found]) from None
-    if kind in LISTS:
-        built.lists.append(plugin(name, options, places, http))
-    elif options.feed in feeds:
-        built.parcels.append(plugin(name, options, feeds[options.feed], http))
-    else:
+    if options.feed is not None and options.feed not in feeds:
         raise FeedConfigError([f"pollers.{name}.feed: no feed {options.feed!r} is configured"])
+    if kind in LISTS:
+        built.lists.append(plugin(name, options, places, http, feeds))
+    else:
+        built.parcels.append(plugin(name, options, feeds[options.feed], http))
