@@ -26,6 +26,7 @@ COLUMNS = (
     "skipped",
     "waiting",
     "unplaced",
+    "polling",
 )
 
 
@@ -107,8 +108,18 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         "unknown_codes": ", ".join(f"{code} ×{count}" for code, count in row["unknown_codes"].items()) or 0,
         "fields_left_out": sum(row["fields_left_out"].values()),
         "skipped": sum(row["skipped"].values()),
+        "polling": "; ".join(_polling(name, one) for name, one in row["pollers"].items()),
         "rejected_signatures": sum(row["rejected_signatures"].values()),
     }
+
+
+def _polling(name: str, one: dict[str, Any]) -> str:
+    said = [f"{one['trouble']}, {one['failures']} in a row" if one["trouble"] else "well"]
+    if one["refused"]:
+        said.append(f"{one['refused']} refused")
+    if one["without"]:
+        said.append(f"not {', '.join(one['without'])}")
+    return f"{name}: {', '.join(said)}"
 
 
 def _age(seconds: int) -> str:
