@@ -159,15 +159,17 @@ class Watch:
 
     def state(self) -> dict[str, Any]:
         """Whoever takes this up asks about those that rest as well: for how long they do is not kept."""
-        rows = (*self._resting.items(), *self._rested.items(), *self._parcels.items())
+        asked = (*self._rested.items(), *self._resting.items())
         return {
-            "parcels": [[number, *row] for number, row in sorted(rows, key=lambda one: one[1][2])],
+            "parcels": [[number, *row] for number, row in self._parcels.items()],
+            "asked": [[number, *row] for number, row in asked],
             "gaps": {name: [one.count, one.mean, one.variance] for name, one in self._gaps.items()},
             "unwatched": list(self._unwatched),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._parcels = OrderedDict((row[0], (row[1], row[2], row[3])) for row in state["parcels"])
-        self._resting, self._rested, self._wakes = OrderedDict(), OrderedDict(), []
+        self._rested = OrderedDict((row[0], (row[1], row[2], row[3])) for row in state.get("asked", ()))
+        self._resting, self._wakes = OrderedDict(), []
         self._gaps = {name: _Gaps(*row) for name, row in state["gaps"].items()}
         self._unwatched = dict.fromkeys(state["unwatched"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from config.settings import FeedSettings, Settings
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Trouble
 from monitor.feeds.pollers.paging import newest
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError
+from monitor.feeds.station import open_station
 from monitor.feeds.watch import HOUR, Watch
+from monitor.intake import Intake
+from monitor.metrics import Metrics
 from notifier.http import Http
 from notifier.store import Store
 from tests.fakes.server import FakeServer, Request, Response
@@ -302,6 +307,24 @@ async def test_of_two_daemons_one_reads_the_list_and_the_other_only_when_it_is_g
         await store.delete(lock)  # as when "one" is gone
         await other.run(NOW + 600_000)
         assert len(server.requests) == 4
+
+
+async def test_daemons_of_two_folders_on_one_store_are_two(store: Store, desk: Desk, tmp_path: Path) -> None:
+    async with FakeServer(Erp()) as server, Http() as http:
+        pollers = {"erp": FeedSettings.model_validate({**ERP, "url": server.url})}
+        settings = [Settings(data_dir=tmp_path / name, pollers=pollers) for name in ("one", "other")]
+        intake, letters = cast("Intake", desk.intake), desk.letters
+        one, other = (
+            open_station(some, store, intake, letters, Metrics(process=False), http) for some in settings
+        )
+        await one.poll(NOW)
+        await other.poll(NOW + 300_000)
+        assert len(server.requests) == 2
+        again = open_station(
+            settings[0], store, intake, letters, Metrics(), http
+        )  # a restart takes up its own
+        await again.poll(NOW + 300_000)
+        assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
