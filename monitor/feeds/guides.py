@@ -29,7 +29,7 @@ GUIDES: Mapping[str, Guide] = {
         'secret = "the salt"',
         (
             "A poller makes up for lost pushes: [pollers.kuaidi100] customer and key, from the page 授权信息",
-            "It leaves out SF and ZTO, of which Kuaidi100 tells only to who names a phone number",
+            "It leaves out SF and ZTO, of which Kuaidi100 tells only to who names a phone: phones = true names four digits of it",
         ),
     ),
     "kdniao": Guide(

@@ -27,6 +27,7 @@ from monitor.feeds.canonical import digest
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
+from monitor.feeds.pollers.base import PhoneOf, no_phone
 from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError, build_all
@@ -127,13 +128,21 @@ def _gathering(problems: list[str]) -> Iterator[None]:
 
 
 def open_station(
-    settings: Settings, store: Store, intake: Intake, letters: DeadLetters, metrics: Metrics, http: Http
+    settings: Settings,
+    store: Store,
+    intake: Intake,
+    letters: DeadLetters,
+    metrics: Metrics,
+    http: Http,
+    phone_of: PhoneOf = no_phone,
 ) -> Station:
-    """Raises `ConfigError` with every problem of every feed, poller and source."""
+    """`phone_of` is asked only where a poller's section allows it. Raises `ConfigError` with every problem of every feed,
+    poller and source.
+    """
     places = regions()
     check_feeds(settings)
     feeds = build_all(settings.feeds, places)
-    pollers = build_pollers(settings.pollers, feeds, places, http)
+    pollers = build_pollers(settings.pollers, feeds, places, http, phone_of)
     watch = Watch()
     desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, watch=watch)
     sources = build_sources(settings.sources, places, desk)

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 import structlog
 
+from config.regions import regions
+from config.settings import FeedSettings
+from monitor.directory import Directory
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.kuaidi100 import MOST_DOUBTFUL
+from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.watch import HOUR
 from notifier.http import Http
 from notifier.store import Store
 from tests.fakes.server import FakeServer, Request, Response
 from tests.feeds.polling import LATER, Kuaidi100, SeventeenTrack, built, silent, taken
+from tests.test_directory import batch, order
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000
@@ -106,6 +111,34 @@ async def test_carriers_that_want_a_phone_number_are_left_out_and_that_is_said_o
         assert said == ["sf", "zto", "shunfengkuaiyun"]
         report = desk.status["kuaidi100"].report(LATER)
         assert report["pollers"]["kuaidi100"]["without"] == ["sf", "zto", "shunfengkuaiyun"]
+
+
+async def test_where_the_shop_allows_it_four_digits_of_the_phone_are_named(store: Store, desk: Desk) -> None:
+    """To carriers that ask for them, and no more of it; whose phone is not known is not asked about."""
+    directory = Directory(store)
+    contacts = {
+        "SF1": {"phone": "+86 138-0000-0701"},
+        "SF2": {"email": "a@example.com"},
+        "YT1": {"phone": "13900000702"},
+    }
+    orders = [
+        order("shipped", 1, order_id=f"of-{parcel}", tracking_number=parcel, contact=contact)
+        for parcel, contact in contacts.items()
+    ]
+    await directory.remember(batch(orders=orders))
+    async with FakeServer(Kuaidi100()) as server, Http() as http:
+        options = {"customer": "CUST", "key": "k3y", "url": server.url, "per_second": 50, "phones": True}
+        sections = {"kuaidi100": FeedSettings.model_validate(options)}
+        pollers = build_pollers(sections, desk.feeds, regions(), http, directory.phone_of)
+        silent(desk, "SF1", "SF2", "SF3", carrier="sf")
+        silent(desk, "YT1")
+        assert desk.watch is not None
+        with structlog.testing.capture_logs() as logs:
+            await Runner(store, desk, desk.watch, pollers.parcels).run(LATER)
+        asked = [json.loads(one.form["param"]) for one in server.requests]
+        assert [(one["num"], one.get("phone")) for one in asked] == [("SF1", "0701"), ("YT1", None)]
+        assert logs == []
+        assert desk.status["kuaidi100"].pollers["kuaidi100"].refused == 2
 
 
 async def test_a_right_that_is_missing_is_no_fault_of_so_many_parcels(store: Store, desk: Desk) -> None:

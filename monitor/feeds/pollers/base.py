@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from monitor.feeds.base import Feed, Push
 from monitor.feeds.watch import Quiet
@@ -13,6 +13,13 @@ from notifier.http import Reply, retry_after
 from notifier.sending import SendResult
 
 MOST_ANSWER_BYTES: Final = 8 << 20
+PhoneOf: TypeAlias = Callable[
+    [str], Awaitable[str | None]
+]  # of a tracking number: personal data, kept by nobody
+
+
+async def no_phone(_tracking_number: str) -> str | None:
+    return None
 
 
 class Trouble(StrEnum):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from config.regions import Regions
 from config.settings import FeedSettings
 from monitor.feeds.base import Feed
-from monitor.feeds.pollers.base import ListPoller, ParcelPoller
+from monitor.feeds.pollers.base import ListPoller, ParcelPoller, PhoneOf, no_phone
 from monitor.feeds.registry import FeedConfigError, line
 from notifier.http import Http
 
@@ -30,13 +30,17 @@ class Pollers:
 
 
 def build_pollers(
-    sections: Mapping[str, FeedSettings], feeds: Mapping[str, Feed], places: Regions, http: Http | None
+    sections: Mapping[str, FeedSettings],
+    feeds: Mapping[str, Feed],
+    places: Regions,
+    http: Http | None,
+    phone_of: PhoneOf = no_phone,
 ) -> Pollers:
     """Every poller of the config; `http` None: only to see whether they can be built. Raises `FeedConfigError` with every problem of all of them."""
     built, problems = Pollers(), []
     for name, section in sections.items():
         try:
-            _add(built, name, section, feeds, places, http)
+            _add(built, name, section, feeds, places, http, phone_of)
         except FeedConfigError as error:
             problems += error.problems
     if problems:
@@ -51,6 +55,7 @@ def _add(
     feeds: Mapping[str, Feed],
     places: Regions,
     http: Http | None,
+    phone_of: PhoneOf,
 ) -> None:
     kind = section.type or name
     known = {**PARCELS, **LISTS}
@@ -68,4 +73,4 @@ def _add(
     if kind in LISTS:
         built.lists.append(plugin(name, options, places, http, feeds))
     else:
-        built.parcels.append(plugin(name, options, feeds[options.feed], http))
+        built.parcels.append(plugin(name, options, feeds[options.feed], http, phone_of))
