@@ -94,13 +94,14 @@ def feeds(config: Config = None, *, json: Json = False) -> None:
 
     rows = Daemon(settings(config).settings).get("/v1/feeds")
     if not json:
-        rows = [_short(row) for row in rows]
+        rows = [short(row) for row in rows]
     table(rows, COLUMNS, json=json)
     if not rows:
         say("no feed is configured: `forestall connect list` names those there are")
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def short(row: dict[str, Any]) -> dict[str, Any]:
+    """A feed's report as one line of the table: counts, where the report has them by name."""
     age = row["seconds_since_event"]
     return {
         **row,

@@ -10,6 +10,7 @@ import structlog
 
 from config.regions import regions
 from config.settings import FeedSettings
+from monitor.cli.feeds import COLUMNS, short
 from monitor.directory import Directory
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.kuaidi100 import MOST_DOUBTFUL
@@ -111,6 +112,9 @@ async def test_carriers_that_want_a_phone_number_are_left_out_and_that_is_said_o
         assert said == ["sf", "zto", "shunfengkuaiyun"]
         report = desk.status["kuaidi100"].report(LATER)
         assert report["pollers"]["kuaidi100"]["without"] == ["sf", "zto", "shunfengkuaiyun"]
+        row = short(report)
+        assert set(COLUMNS) <= set(row)
+        assert row["polling"] == "kuaidi100: well, not sf, zto, shunfengkuaiyun"
 
 
 async def test_where_the_shop_allows_it_four_digits_of_the_phone_are_named(store: Store, desk: Desk) -> None:
@@ -151,6 +155,8 @@ async def test_a_right_that_is_missing_is_no_fault_of_so_many_parcels(store: Sto
         assert len(server.requests) == MOST_DOUBTFUL
         polling = desk.status["kuaidi100"].pollers["kuaidi100"]
         assert (polling.trouble, polling.dropped) == ("auth", 0)
+        told = short(desk.status["kuaidi100"].report(LATER))["polling"]
+        assert told == "kuaidi100: auth, 1 in a row, 5 refused"
         assert refused(desk, "kuaidi100") == MOST_DOUBTFUL
         await runner.run(LATER + 30_000)
         assert len(server.requests) == MOST_DOUBTFUL
