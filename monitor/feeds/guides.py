@@ -112,6 +112,7 @@ GUIDES: Mapping[str, Guide] = {
         'secret = "the secret"',
         (
             "Parcels come along where the Shipment Tracking extension (or AST) notes their numbers",
+            "Set an order to Completed when it is sent: that is how it is read",
             (
                 "WooCommerce sends nothing again, and switches a webhook off after five failures in a row: read the orders "
                 "as a list too, by the [pollers] section in docs/feeds.md"

@@ -22,7 +22,7 @@ TRACKING = frozenset({"_wc_shipment_tracking_items", "_wc_ast_shipment_tracking_
 
 # Source: the statuses of WooCommerce's REST interface (v3, orders). What is not here is no step of the contract.
 STATUSES: Mapping[str, tuple[str, str]] = {  # to the event, and the field that has its time
-    "completed": ("completed", "date_completed_gmt"),
+    "completed": ("shipped", "date_completed_gmt"),  # shops set it when they send; nothing says that it came
     "cancelled": ("cancelled", "date_modified_gmt"),
     "refunded": ("refunded", "date_modified_gmt"),
 }
