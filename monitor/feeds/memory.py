@@ -47,11 +47,7 @@ class StoreMemory:
         if not asked:
             return {}
         found = await self._store.call("MGET", *(self._known(feed, link) for link in asked))
-        return {
-            link: msgspec.json.decode(value, type=list[dict[str, str]])
-            for link, value in zip(asked, found, strict=True)
-            if value
-        }
+        return {link: _fields(value) for link, value in zip(asked, found, strict=True) if value}
 
     async def wait(self, feed: str, pending: Iterable[Pending]) -> None:
         pipeline = self._store.pipeline()
@@ -75,3 +71,9 @@ class StoreMemory:
 
     async def done(self, feed: str, links: Iterable[str]) -> None:
         await self._store.delete(*(self._waits(feed, link) for link in links))
+
+
+def _fields(value: bytes) -> list[dict[str, str]]:
+    """Kept for months: those from before know of one parcel a fulfilment."""
+    found = msgspec.json.decode(value, type=list[dict[str, str]] | dict[str, str])
+    return found if isinstance(found, list) else [found]

@@ -224,6 +224,13 @@ async def test_what_a_fulfilment_s_event_says_it_says_of_each_of_its_parcels(sho
     assert sorted(found) == ["SF1700000000701", "SF1700000000702"]
 
 
+async def test_what_was_learned_of_one_parcel_alone_is_still_known(shop: Shop) -> None:
+    key = shop.store.key("feed", "shopify", "known", "fulfillment:9000000000704")
+    await shop.store.put(key, '{"tracking_number": "T1", "carrier": "ups"}')
+    await shop.golden("shopify", "fulfilment_event")
+    assert [event["tracking_number"] for event in await shop.events()] == ["T1"]
+
+
 async def test_what_is_no_order_is_skipped_with_its_reason(shop: Shop) -> None:
     for case in ("draft_order", "abandoned_checkout", "order_of_the_test_mode", "refund"):
         assert (await shop.golden("shopify", case)).status_code == 200
