@@ -148,7 +148,9 @@ async def _assemble(on: Ground) -> Daemon:
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(on.stream, Reader(on.stream), core.decoder, core.pipeline, on.letters, metrics, core.names)
-    station = open_station(settings, opened.store, on.intake, on.letters, metrics, on.http)
+    station = open_station(
+        settings, opened.store, on.intake, on.letters, metrics, on.http, core.directory.phone_of
+    )
     outbox = Outbox(opened.store, core.ledger)
     checkpoints, doubts = await _remembering(on, core, loop, station, outbox)
     core.incidents.expect(await decisions.since(core.pipeline.now))

@@ -128,6 +128,12 @@ class Directory:
             return None
         return _contact(msgspec.json.decode(raw, type=dict[str, Any]))
 
+    async def phone_of(self, tracking_number: str) -> str | None:
+        """Of who ordered the parcel, while the order is live; as `contact`."""
+        order_id = (await self.orders_of([tracking_number])).get(tracking_number)
+        found = await self.contact(None, order_id) if order_id else None
+        return found.phone if found else None
+
     async def _newest_contact(self, customer_id: str) -> bytes | None:
         """Of a customer's live orders; not every feed tells it with every order."""
         key = self._store.key("live-orders", customer_id)

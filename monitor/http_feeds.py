@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from monitor.api import Actor, actor_of, error_response, json_response, require_token
 from monitor.bodies import NoRoom, Room, TooLarge, bounded_body
-from monitor.feeds.base import Answer, Feed, Outcome, Push
-from monitor.feeds.desk import Desk
+from monitor.feeds.base import Answer, Feed, Push
+from monitor.feeds.desk import Desk, busy
 from monitor.forwarded import peer
 
 ROUTE = "/v1/feeds/{feed}"
@@ -144,6 +144,7 @@ class _Handlers:
         headers = [
             (b"content-length", str(len(answer.body)).encode()),
             (b"content-type", answer.media_type.encode()),
+            *((name.encode(), value.encode()) for name, value in answer.headers.items()),
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -165,7 +166,7 @@ class _Handlers:
                 try:
                     share.take(len(part))
                 except NoRoom:
-                    return feed.reply(Outcome.BUSY, Push(b"", headers, _query(scope), self._clock()))
+                    return busy(feed, Push(b"", headers, _query(scope), self._clock()))
                 body += part
                 if not message.get("more_body", False):
                     break

@@ -82,6 +82,20 @@ CATALOGUE: Final = (
         "Optional fields of events whose value was out of its range: the event was taken without.",
         ("feed", "field"),
     ),
+    Metric(
+        "counter",
+        "pushes_skipped",
+        "Pushes that became no event though nothing is wrong with them: topic, test, told_by_the_order.",
+        ("feed", "reason"),
+    ),
+    Metric(
+        "counter",
+        "poller_troubles",
+        "Questions of pollers that brought no whole answer: network, rate, auth, server, refused, too_large, shape, "
+        "stuck, unordered.",
+        ("poller", "trouble"),
+    ),
+    Metric("counter", "poller_refused", "Parcels about which a provider answered nothing.", ("poller",)),
     Metric("counter", "intake_requests", "Requests to the intake by answer.", ("route", "status")),
     Metric("histogram", "intake_seconds", "From request to durable.", ("route",)),
     Metric(

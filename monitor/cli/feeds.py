@@ -23,8 +23,10 @@ COLUMNS = (
     "rejected_signatures",
     "dead_letters",
     "fields_left_out",
+    "skipped",
     "waiting",
     "unplaced",
+    "polling",
 )
 
 
@@ -92,21 +94,33 @@ def feeds(config: Config = None, *, json: Json = False) -> None:
 
     rows = Daemon(settings(config).settings).get("/v1/feeds")
     if not json:
-        rows = [_short(row) for row in rows]
+        rows = [short(row) for row in rows]
     table(rows, COLUMNS, json=json)
     if not rows:
         say("no feed is configured: `forestall connect list` names those there are")
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def short(row: dict[str, Any]) -> dict[str, Any]:
+    """A feed's report as one line of the table: counts, where the report has them by name."""
     age = row["seconds_since_event"]
     return {
         **row,
         "fresh": "never" if age is None else _age(age),
         "unknown_codes": ", ".join(f"{code} ×{count}" for code, count in row["unknown_codes"].items()) or 0,
         "fields_left_out": sum(row["fields_left_out"].values()),
+        "skipped": sum(row["skipped"].values()),
+        "polling": "; ".join(_polling(name, one) for name, one in row["pollers"].items()),
         "rejected_signatures": sum(row["rejected_signatures"].values()),
     }
+
+
+def _polling(name: str, one: dict[str, Any]) -> str:
+    said = [f"{one['trouble']}, {one['failures']} in a row" if one["trouble"] else "well"]
+    if one["refused"]:
+        said.append(f"{one['refused']} refused")
+    if one["without"]:
+        said.append(f"not {', '.join(one['without'])}")
+    return f"{name}: {', '.join(said)}"
 
 
 def _age(seconds: int) -> str:

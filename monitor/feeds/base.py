@@ -56,6 +56,14 @@ class Push:
     received_at: int
 
 
+class Skip(StrEnum):
+    """Why a push that was read became no event, though nothing is wrong with it: a metric label."""
+
+    TOPIC = "topic"  # not of an order that was placed: drafts, checkouts, products
+    TEST = "test"  # of the shop's test mode
+    TOLD_BY_THE_ORDER = "told_by_the_order"  # what it says in part, the order's own push says whole
+
+
 class UnknownCode(NamedTuple):
     """A code without an entry in the feed's table: its event is kept as `unknown`, and copied to the dead letters."""
 
@@ -72,7 +80,9 @@ class Dead(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """An event that lacks fields which an earlier push of the same feed told of `link` ("fulfillment:123")."""
+    """An event that lacks fields which another push of the same feed tells of `link` ("fulfillment:123"): one event
+    for each that the link stands for.
+    """
 
     link: str
     event: Event
@@ -85,9 +95,12 @@ class Parsed:
     dead: list[Dead] = field(default_factory=list)
     unplaced: int = 0  # places that were named and are in no region of the table
     unwatched: list[str] = field(default_factory=list)  # parcels that the provider will say no more about
-    learned: dict[str, dict[str, str]] = field(default_factory=dict)  # link to the fields it stands for
+    learned: dict[str, list[dict[str, str]]] = field(
+        default_factory=dict
+    )  # link to the fields of each it stands for
     pending: list[Pending] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)  # optional fields whose value was out of their range
+    skipped: list[Skip] = field(default_factory=list)
 
     def add(self, other: Parsed) -> None:
         self.events += other.events
@@ -96,6 +109,7 @@ class Parsed:
         self.unwatched += other.unwatched
         self.pending += other.pending
         self.left_out += other.left_out
+        self.skipped += other.skipped
         self.unplaced += other.unplaced
         self.learned.update(other.learned)
 
@@ -142,6 +156,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     media_type: str = "application/json"
+    headers: Mapping[str, str] = NOTHING
 
 
 def plain_answer(outcome: Outcome) -> Answer:

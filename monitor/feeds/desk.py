@@ -31,6 +31,7 @@ from monitor.feeds.base import (
 )
 from monitor.feeds.batch import Batches, Submits
 from monitor.feeds.desk_letters import Known, unpacked
+from monitor.feeds.joining import joined
 from monitor.feeds.memory import Memory
 from monitor.feeds.status import FeedStatus
 from monitor.feeds.watch import Watch
@@ -42,6 +43,7 @@ from notifier.store import StoreError
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 500  # records: to read them takes some 10 ms, in which the loop does nothing else
+RETRY_AFTER_SECONDS: Final = 30
 _LINES: Final = msgspec.json.Encoder()
 
 
@@ -94,7 +96,7 @@ class Desk:
             return feed.reply(await self._accept(feed, push), push)
         except (StoreError, IntakeBusyError) as error:
             log.warning("feed.busy", feed=feed.name, error=type(error).__name__)
-            return feed.reply(Outcome.BUSY, push)
+            return busy(feed, push)
 
     async def _accept(self, feed: Feed, push: Push) -> Outcome:
         try:
@@ -197,14 +199,14 @@ class Desk:
         if parsed.learned:
             await self.memory.learn(name, parsed.learned)
             waited = await self.memory.waiting(name, parsed.learned)
-            events += [{**event, **parsed.learned[link]} for link, event in waited]
+            events += [one for link, event in waited for one in joined(event, parsed.learned[link])]
         if parsed.pending:
             known = await self.memory.recall(name, (link for link, _ in parsed.pending))
             if missing := [one for one in parsed.pending if one.link not in known]:
                 await self.memory.wait(name, missing)
                 # Asked again after it waits: the push that explains may have come in between.
                 known |= await self.memory.recall(name, (link for link, _ in missing))
-            events += [{**event, **known[link]} for link, event in parsed.pending if link in known]
+            events += [one for link, event in parsed.pending for one in joined(event, known.get(link, ()))]
             self.status[name].waiting += sum(link not in known for link, _ in parsed.pending)
             explained |= set(known)
         return events, explained
@@ -221,12 +223,19 @@ class Desk:
             self.metrics.counter("unknown_codes").labels(feed=name).inc(len(whole.unknown))
         if whole.unplaced:
             self.metrics.counter("unplaced").labels(feed=name).inc(whole.unplaced)
+        for reason in whole.skipped:
+            self.metrics.counter("pushes_skipped").labels(feed=name, reason=reason.value).inc()
         for field_name in whole.left_out:
             self.metrics.counter("fields_left_out").labels(feed=name, field=field_name).inc()
 
     def _form(self, reader: Reader) -> Format:
         forms = (form for form in Format if self.readers.get((form, reader.name)) is reader)
         return next(forms, Format.PUSH)
+
+
+def busy(feed: Feed, push: Push) -> Answer:
+    """Some providers send again only what was answered with a time, and a short one (Zendesk: under a minute)."""
+    return feed.reply(Outcome.BUSY, push)._replace(headers={"retry-after": str(RETRY_AFTER_SECONDS)})
 
 
 def _whole(reads: Sequence[Read]) -> Parsed:

@@ -27,7 +27,10 @@ GUIDES: Mapping[str, Guide] = {
             "Set parameters.resultv2 to 4: codes and regions come with each scan",
         ),
         'secret = "the salt"',
-        ("A poller makes up for lost pushes: [pollers.kuaidi100] customer and key, from the page 授权信息",),
+        (
+            "A poller makes up for lost pushes: [pollers.kuaidi100] customer and key, from the page 授权信息",
+            "It leaves out SF and ZTO, of which Kuaidi100 tells only to who names a phone: phones = true names four digits of it",
+        ),
     ),
     "kdniao": Guide(
         "KDNiao 快递鸟",
@@ -88,11 +91,15 @@ GUIDES: Mapping[str, Guide] = {
             "Open Shopify admin > Settings > Notifications > Webhooks",
             (
                 "Add {url}, format JSON, for: Order creation, Order update, Order payment, Order cancellation, "
-                "Fulfillment creation, Fulfillment update, Fulfillment event creation, Refund create"
+                "Fulfillment creation, Fulfillment update, Fulfillment event creation"
             ),
             "Copy the signing secret from the foot of that page (of an app: its client secret)",
         ),
         'secret = "the signing secret"',
+        (
+            "Order payment tells when a bank transfer came in; Order update tells refunds, and needs no topic of its own",
+            "Orders of the test mode, draft orders and checkouts are skipped: `forestall feeds` counts them",
+        ),
     ),
     "woocommerce": Guide(
         "WooCommerce",
@@ -103,7 +110,14 @@ GUIDES: Mapping[str, Guide] = {
             "Enter the same secret in both",
         ),
         'secret = "the secret"',
-        ("Parcels come along where the Shipment Tracking extension (or AST) notes their numbers",),
+        (
+            "Parcels come along where the Shipment Tracking extension (or AST) notes their numbers",
+            "Set an order to Completed when it is sent: that is how it is read",
+            (
+                "WooCommerce sends nothing again, and switches a webhook off after five failures in a row: read the orders "
+                "as a list too, by the [pollers] section in docs/feeds.md"
+            ),
+        ),
     ),
     "karrio": Guide(
         "karrio",
@@ -135,6 +149,12 @@ GUIDES: Mapping[str, Guide] = {
         ),
         'secret = "the signing secret"\norder_pattern = "#(\\\\d{4,})"   # how your orders\' numbers look in a text\n'
         '[feeds.zendesk.tags.late_parcel]\ncategory = "logistics"\nreason = "late"',
+        (
+            (
+                "Zendesk sends a push again that is answered with 503 and a Retry-After under a minute, as the daemon and "
+                "the proxy of docs/feeds.md answer; what is answered otherwise is lost"
+            ),
+        ),
     ),
     "gorgias": Guide(
         "Gorgias",

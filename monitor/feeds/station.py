@@ -9,6 +9,7 @@ station.state, station.restore    for the checkpoint
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from config.loading import ConfigError
 from config.regions import regions
 from config.settings import Settings
 from monitor.deadletter import DeadLetters
+from monitor.feeds.canonical import digest
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
+from monitor.feeds.pollers.base import PhoneOf, no_phone
 from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError, build_all
@@ -125,13 +128,21 @@ def _gathering(problems: list[str]) -> Iterator[None]:
 
 
 def open_station(
-    settings: Settings, store: Store, intake: Intake, letters: DeadLetters, metrics: Metrics, http: Http
+    settings: Settings,
+    store: Store,
+    intake: Intake,
+    letters: DeadLetters,
+    metrics: Metrics,
+    http: Http,
+    phone_of: PhoneOf = no_phone,
 ) -> Station:
-    """Raises `ConfigError` with every problem of every feed, poller and source."""
+    """`phone_of` is asked only where a poller's section allows it. Raises `ConfigError` with every problem of every feed,
+    poller and source.
+    """
     places = regions()
     check_feeds(settings)
     feeds = build_all(settings.feeds, places)
-    pollers = build_pollers(settings.pollers, feeds, places, http)
+    pollers = build_pollers(settings.pollers, feeds, places, http, phone_of)
     watch = Watch()
     desk = Desk(feeds, intake, letters, StoreMemory(store), metrics, watch=watch)
     sources = build_sources(settings.sources, places, desk)
@@ -139,5 +150,6 @@ def open_station(
     of_complaints += [source.of_complaints for source in sources]
     # Half a second of learning, for those who need it.
     desk.classifier = classifier = Classifier() if any(of_complaints) or pollers.lists else None
-    runner = Runner(store, desk, watch, pollers.parcels, pollers.lists)
+    holder = digest([socket.gethostname(), str(settings.data_dir.resolve())])  # a data folder has one daemon
+    runner = Runner(store, desk, watch, pollers.parcels, pollers.lists, holder=holder)
     return Station(desk, watch, runner, classifier, sources, settings.http.max_body_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from monitor.feeds.base import Parsed, Refusal
@@ -12,6 +12,23 @@ from monitor.feeds.zones import from_millis
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
 MOST_CODES: Final = 100  # distinct ones; a feed that sends noise as codes must not grow this
+
+
+@dataclass(slots=True)
+class Polling:
+    """How asking goes. `trouble`: of the last answer; `refused`: questions about parcels that the provider turned down;
+    `without`: carriers about which nothing is asked.
+    """
+
+    trouble: str | None = None
+    failures: int = 0  # in a row
+    retry_at: int | None = None
+    refused: int = 0
+    dropped: int = 0  # parcels that were refused twice
+    without: list[str] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        return {**asdict(self), "retry_at": from_millis(self.retry_at) if self.retry_at else None}
 
 
 @dataclass(slots=True)
@@ -29,6 +46,8 @@ class FeedStatus:
     last_event_at: int | None = None
     unwatched: int = 0
     left_out: Counter[str] = field(default_factory=Counter)  # optional fields, out of their range
+    skipped: Counter[str] = field(default_factory=Counter)  # pushes that became no event, by reason
+    pollers: dict[str, Polling] = field(default_factory=dict)  # those that ask for it, by name
     _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # minute, events
 
     def refuse(self, reason: Refusal) -> None:
@@ -40,6 +59,7 @@ class FeedStatus:
 
     def take(self, parsed: Parsed, taken: int, now: int) -> None:
         self.left_out.update(parsed.left_out)
+        self.skipped.update(reason.value for reason in parsed.skipped)
         self.lines(taken, len(parsed.dead), now)
         self.unplaced += parsed.unplaced
         self.unwatched += len(parsed.unwatched)
@@ -73,6 +93,8 @@ class FeedStatus:
             "dead_letters": self.dead,
             "unplaced": self.unplaced,
             "fields_left_out": dict(self.left_out),
+            "skipped": dict(self.skipped),
             "waiting": self.waiting,
             "unwatched": self.unwatched,
+            "pollers": {name: one.report() for name, one in self.pollers.items()},
         }

@@ -98,6 +98,7 @@ def outcome(one: Feed, pushed: Push) -> dict[str, Any]:
         "unwatched": parsed.unwatched,
         "learned": parsed.learned,
         "pending": [asdict_of(one) for one in parsed.pending],
+        "skipped": [reason.value for reason in parsed.skipped],
     }
     return {name: value for name, value in found.items() if value}
 

@@ -204,14 +204,41 @@ async def test_the_order_of_pushes_changes_nothing(shop: Shop) -> None:
     assert len(seen) == 1
 
 
-async def test_a_refund_finds_its_customer_through_the_order(shop: Shop) -> None:
-    refund = {"id": 1, "order_id": 7000000000701, "created_at": "2026-11-20T09:59:00Z", "transactions": []}
+@pytest.mark.parametrize("first", ["the order", "the event"])
+async def test_what_a_fulfilment_s_event_says_it_says_of_each_of_its_parcels(shop: Shop, first: str) -> None:
+    event = {
+        "id": 1,
+        "fulfillment_id": 9000000000701,
+        "status": "delivered",
+        "happened_at": "2026-11-21T09:00:00+08:00",
+    }
     one = shop.desk.feeds["shopify"]
-    pushed = one.sign(json.dumps(refund).encode(), NOW, {"x-shopify-topic": "refunds/create"})
-    await shop.push(pushed, "shopify")
-    await shop.golden("shopify", "order_with_its_past")
-    found = {event["event_id"]: event for event in await shop.events()}
-    assert found["order.7000000000701.refund.1"]["customer_id"] == "8000000000701"
+    delivered = one.sign(json.dumps(event).encode(), NOW, {"x-shopify-topic": "fulfillment_events/create"})
+    if first == "the order":
+        await shop.golden("shopify", "order_with_its_past")
+    for _ in range(2):
+        await shop.push(delivered, "shopify")
+    if first == "the event":
+        await shop.golden("shopify", "order_with_its_past")
+    found = [event["tracking_number"] for event in await shop.events() if event["status"] == "delivered"]
+    assert sorted(found) == ["SF1700000000701", "SF1700000000702"]
+
+
+async def test_what_was_learned_of_one_parcel_alone_is_still_known(shop: Shop) -> None:
+    key = shop.store.key("feed", "shopify", "known", "fulfillment:9000000000704")
+    await shop.store.put(key, '{"tracking_number": "T1", "carrier": "ups"}')
+    await shop.golden("shopify", "fulfilment_event")
+    assert [event["tracking_number"] for event in await shop.events()] == ["T1"]
+
+
+async def test_what_is_no_order_is_skipped_with_its_reason(shop: Shop) -> None:
+    for case in ("draft_order", "abandoned_checkout", "order_of_the_test_mode", "refund"):
+        assert (await shop.golden("shopify", case)).status_code == 200
+    assert await shop.events() == []
+    assert await shop.letters.count() == 0
+    assert shop.count("pushes_skipped", feed="shopify", reason="topic") == 2
+    report = shop.desk.status["shopify"].report(NOW)
+    assert report["skipped"] == {"topic": 2, "test": 1, "told_by_the_order": 1}
 
 
 async def test_while_the_store_is_away_the_provider_is_told_to_come_again(shop: Shop) -> None:
@@ -220,9 +247,13 @@ async def test_while_the_store_is_away_the_provider_is_told_to_come_again(shop: 
             raise IntakeBusyError("the store does not answer")
 
     shop.desk._batches = Batches(Away())
-    for kind in ("aftership", "kuaidi100"):
-        answer = await shop.golden(kind, payloads(kind)[0 if kind == "aftership" else 4].stem)
+    for kind in FEEDS:
+        path = next(path for path in payloads(kind) if "events" in _expected(path))
+        answer = await shop.golden(kind, path.stem)
         assert answer.status_code == 503
+        assert (
+            0 < int(answer.headers["retry-after"]) < 60
+        )  # Zendesk sends nothing again for which it would wait longer
     assert await shop.letters.count() == 0
 
 
@@ -285,7 +316,7 @@ async def test_bodies_that_nobody_vouches_for_share_a_bounded_room(
         while shop.room.held < 9_000:
             await shop.client.get("/v1/feeds")
     answer = await shop.golden("kuaidi100", "names_only_and_a_new_code")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
     writer.close()
     async with asyncio.timeout(60):
         while shop.room.held:

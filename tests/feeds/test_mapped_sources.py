@@ -28,7 +28,7 @@ from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason
 from notifier.store import Store
 from tests.feeds.cases import NOW
-from tests.feeds.test_pollers import taken
+from tests.feeds.polling import taken
 from tests.feeds.test_refused import count, hotline, push, row
 
 pytestmark = pytest.mark.anyio

@@ -26,7 +26,7 @@ from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason
 from notifier.store import Store
 from tests.feeds.cases import NOW, SECRET, feed
-from tests.feeds.test_pollers import taken
+from tests.feeds.polling import taken
 
 pytestmark = pytest.mark.anyio
 HOUR = 3_600_000

@@ -29,7 +29,7 @@ from monitor.metrics import Metrics
 from monitor.stream import EventStream
 from notifier.store import Store
 from tests.feeds.cases import NOW
-from tests.feeds.test_pollers import taken
+from tests.feeds.polling import taken
 
 pytestmark = pytest.mark.anyio
 MAP = {

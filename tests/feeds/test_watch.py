@@ -29,10 +29,11 @@ def numbers(watch: Watch, now: int, alive: set[str] | None = None) -> list[str]:
     return [one.tracking_number for one in watch.quiet(now, alive if alive is not None else {"kuaidi100"})]
 
 
-def test_a_parcel_is_asked_about_when_it_is_silent_for_longer_than_a_day() -> None:
+def test_a_parcel_is_asked_about_when_it_is_silent_for_longer_than_eleven_hours_at_first() -> None:
     watch = Watch()
     watch.note([scan("A")], NOW)
     watch.note([scan("B")], NOW + 2 * HOUR)
+    assert UNTAUGHT == 11 * HOUR
     assert numbers(watch, NOW + UNTAUGHT) == []
     assert numbers(watch, NOW + UNTAUGHT + HOUR) == ["A"]
     assert numbers(watch, NOW + UNTAUGHT + 3 * HOUR) == ["A", "B"]
@@ -88,3 +89,61 @@ def test_the_state_is_plain_and_comes_back() -> None:
 def test_a_parcel_is_asked_about_before_it_can_be_called_stalled() -> None:
     floors = [limits.floor_hours for limits in StallSettings().by_leg()]
     assert min(floors) * HOUR > LONGEST
+
+
+def test_who_rests_lets_others_pass_and_comes_back() -> None:
+    watch = Watch()
+    watch.note([scan("A"), scan("B"), scan("C")], NOW)
+    later = NOW + 12 * HOUR
+    watch.rest("A", later + HOUR)
+    assert numbers(watch, later) == ["B", "C"]
+    assert numbers(watch, later + HOUR - 1) == ["B", "C"]
+    assert numbers(watch, later + HOUR) == ["B", "C", "A"]
+    assert len(watch) == 3
+
+
+def test_a_mention_ends_a_rest() -> None:
+    watch = Watch()
+    watch.note([scan("A")], NOW)
+    watch.rest("A", NOW + 100 * HOUR)
+    watch.note([scan("A")], NOW + 20 * HOUR)
+    assert numbers(watch, NOW + 30 * HOUR) == []
+    assert numbers(watch, NOW + 32 * HOUR) == ["A"]
+
+
+def test_who_rests_is_in_the_state() -> None:
+    watch = Watch()
+    watch.note([scan("A")], NOW)
+    watch.note([scan("B")], NOW + HOUR)
+    watch.rest("B", NOW + 40 * HOUR)
+    watch.note([scan("C")], NOW + 2 * HOUR)
+    other = Watch()
+    other.restore(watch.state())
+    assert numbers(other, NOW + 20 * HOUR) == ["A", "C", "B"]
+    before = {name: value for name, value in watch.state().items() if name != "asked"}
+    other.restore(before)  # of a checkpoint from before
+    assert numbers(other, NOW + 20 * HOUR) == ["A", "C"]
+
+
+def test_a_clock_that_is_set_back_ends_every_rest() -> None:
+    watch = Watch()
+    watch.note([scan("A")], NOW)
+    assert numbers(watch, NOW + 60 * HOUR) == ["A"]
+    watch.rest("A", NOW + 61 * HOUR)
+    assert numbers(watch, NOW + 20 * HOUR) == ["A"]
+
+
+def test_a_silent_feed_s_parcels_hide_nobody_s() -> None:
+    watch = Watch()
+    watch.note([scan(f"A{number}", feed="17track") for number in range(20)], NOW)
+    watch.note([scan("B")], NOW)
+    found = watch.quiet(NOW + 48 * HOUR, {"kuaidi100"}, limit=5)
+    assert [one.tracking_number for one in found] == ["B"]
+
+
+def test_a_parcel_is_forgotten_after_a_month_of_silence() -> None:
+    watch = Watch()
+    watch.note([scan("A")], NOW)
+    assert numbers(watch, NOW + 29 * 24 * HOUR) == ["A"]
+    assert numbers(watch, NOW + 31 * 24 * HOUR) == []
+    assert len(watch) == 0

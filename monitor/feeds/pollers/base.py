@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from monitor.feeds.base import Feed, Push
 from monitor.feeds.watch import Quiet
@@ -13,6 +13,13 @@ from notifier.http import Reply, retry_after
 from notifier.sending import SendResult
 
 MOST_ANSWER_BYTES: Final = 8 << 20
+PhoneOf: TypeAlias = Callable[
+    [str], Awaitable[str | None]
+]  # of a tracking number: personal data, kept by nobody
+
+
+async def no_phone(_tracking_number: str) -> str | None:
+    return None
 
 
 class Trouble(StrEnum):
@@ -24,13 +31,21 @@ class Trouble(StrEnum):
     SERVER = "server"
     REFUSED = "refused"  # the provider's own "no" to the whole request
     TOO_LARGE = "too_large"  # the answer: we read no more than `MOST_ANSWER_BYTES` of one
+    SHAPE = (
+        "shape"  # a 200 without the list, or whose records have no cursor: an error in it, or a wrong path
+    )
+    STUCK = (
+        "stuck"  # there is more, and the cursor stands still: more records of one time than an answer holds
+    )
+    UNORDERED = "unordered"  # not oldest first: what the answer left out would never be asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """`pushes`: what the feed can read. `refused`: numbers that the provider does not know. `cursor`: where to go on.
 
-    `again`: seconds after which the provider wants to be asked at the earliest.
+    All three count where there is trouble as well. `again`: seconds after which the provider wants to be asked at the
+    earliest.
     """
 
     pushes: Sequence[Push] = ()
@@ -46,6 +61,7 @@ class Limits:
     per_second: float
     batch: int = 1
     each_ms: int = 30 * 60_000  # between two questions about one parcel
+    without: frozenset[str] = frozenset()  # carriers about which it answers nothing
 
 
 class ParcelPoller(Protocol):

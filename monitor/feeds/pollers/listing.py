@@ -1,47 +1,27 @@
-"""Any JSON list over HTTP, by configuration: a cursor that is kept, pages, and a mapping of fields.
+"""Any JSON list over HTTP, by configuration: a cursor that is kept, pages, and what reads its records: a mapping, or a feed
+that knows them from its webhooks.
 
-The cursor is text that the provider gave, or the newest time read; it moves on only when what came before it is durable.
+The cursor moves on only when what came before it is durable. An answer without the list is a failure, not an empty list.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 import msgspec
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from config.regions import Regions
-from monitor.feeds.base import Feed
-from monitor.feeds.canonical import text_of
+from monitor.feeds.base import Feed, Push
 from monitor.feeds.generic import Generic, GenericOptions
-from monitor.feeds.mapping import MappingOptions, at_path, records
+from monitor.feeds.mapping import MappingOptions, at_path
 from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, Trouble, trouble_of
-from notifier.http import Http
+from monitor.feeds.pollers.paging import CursorOptions, Step, Walk, by_newest, by_page, by_path
+from notifier.http import Http, Reply
 from notifier.options import Options, SecretUrl
 from notifier.sending import SendResult
-
-NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-
-
-def newest(values: Sequence[str]) -> str | None:
-    """The largest: as numbers where all are some, as ids and Unix times are; else as texts, as RFC 3339 times are."""
-    if all(NUMBER.fullmatch(one) for one in values):
-        return max(values, key=Decimal, default=None)
-    return max(values)
-
-
-class CursorOptions(Options):
-    parameter: str = Field(description="the query parameter that carries it")
-    path: str | None = Field(None, description="where the answer has the next one")
-    newest: str | None = Field(
-        None, description="else: the path in a record whose largest value is the next one"
-    )
-    start: str = Field("", description="the first one; empty: the parameter is left out")
-    more: str | None = Field(None, description="path of a truth that says whether there is more right now")
 
 
 class ListingOptions(Options):
@@ -50,57 +30,109 @@ class ListingOptions(Options):
     method: Literal["GET", "POST"] = "GET"
     query: Mapping[str, str] = Field(default_factory=dict)
     cursor: CursorOptions | None = None
-    map: MappingOptions
+    map: MappingOptions | None = None
+    feed: str | None = Field(None, description="instead of a map: a feed whose webhooks bring such records")
+    records: str = Field("", description="with a feed: path to the list; empty: the body itself")
+    may_be_absent: bool = Field(
+        default=False, description="an answer without the list is an empty one, not a failure"
+    )
     every_seconds: int = Field(300, ge=10)
     per_second: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _read_by_one(self) -> Self:
+        if (self.map is None) == (self.feed is None):
+            raise ValueError("needs `map` or `feed`, one of the two")
+        if self.map is not None and self.records:
+            raise ValueError("`records` belongs to `feed`; a map has its own")
+        return self
 
 
 class Listing:
     Options = ListingOptions
 
-    def __init__(self, name: str, options: ListingOptions, places: Regions, http: Http) -> None:
+    def __init__(
+        self, name: str, options: ListingOptions, places: Regions, http: Http, feeds: Mapping[str, Feed]
+    ) -> None:
         self.name = name
-        # Read by the reader of generic webhooks; nothing is ever verified with this secret, and no URL leads to it.
-        self.feed: Feed = Generic(name, GenericOptions(secret=SecretStr("unused"), map=options.map), places)
+        self.feed: Feed = _reader(name, options, places, feeds)
         self.limits = Limits(options.per_second)
         self.every_ms = options.every_seconds * 1000
         self._options = options
         self._http = http
+        self._path = options.map.records if options.map else options.records
 
     async def read(self, cursor: str, now: int) -> Answered:
+        walk = self._walk(cursor)
+        reply = await self._request(walk)
+        if isinstance(reply, SendResult) or not reply.ok or reply.cut:
+            return trouble_of(reply, now)
+        value = reply.json()
+        rows = self._rows(value)
+        if rows is None:
+            return Answered(trouble=Trouble.SHAPE)
+        cursor, more, trouble = self._step(value, rows, walk)
+        pushes = self._pushes(rows, reply.body, now) if rows else ()
+        return Answered(pushes=pushes, cursor=cursor, more=more, trouble=trouble)
+
+    def _walk(self, cursor: str) -> Walk:
+        options = self._options.cursor
+        if options is None:
+            return Walk("")
+        if options.path is not None:  # the provider's own, whatever it looks like
+            return Walk(cursor or options.start)
+        walk = Walk.of(cursor or options.start)
+        return walk if options.page else Walk(walk.at)
+
+    async def _request(self, walk: Walk) -> Reply | SendResult:
         options = self._options
         query = dict(options.query)
-        at = cursor or (options.cursor.start if options.cursor else "")
-        if options.cursor and at:
-            query[options.cursor.parameter] = at
+        if options.cursor and walk.at:
+            query[options.cursor.parameter] = walk.at
+        if options.cursor and options.cursor.page:
+            query[options.cursor.page] = str(walk.page)
         url = options.url.get_secret_value()
         if query and options.method == "GET":
             url += ("&" if "?" in url else "?") + urlencode(query)
-        reply = await self._http.request(
+        return await self._http.request(
             options.method,
             url,
             headers={name: value.get_secret_value() for name, value in options.headers.items()},
             body=msgspec.json.encode(query) if options.method == "POST" else None,
             max_reply_bytes=MOST_ANSWER_BYTES,
         )
-        if isinstance(reply, SendResult) or not reply.ok or reply.cut:
-            return trouble_of(reply, now)
-        value = reply.json()
-        if not isinstance(value, dict | list):
-            return Answered(trouble=Trouble.REFUSED)
-        if not any(True for _ in records(value, options.map)):
-            return Answered(cursor=at)
-        following, more = self._next(value, at)
-        return Answered(pushes=[self.feed.sign(reply.body, now)], cursor=following, more=more)
 
-    def _next(self, value: Any, at: str) -> tuple[str, bool]:
+    def _rows(self, value: Any) -> list[Any] | None:
+        """The records; None where the answer has no place for them: an error in a 200, or a wrong path."""
+        head, _, last = self._path.rpartition(".")
+        found = at_path(value, self._path)
+        if isinstance(found, list):
+            return found
+        if isinstance(found, Mapping) and self._options.map is not None:
+            return [found]
+        holder = at_path(value, head)
+        nothing = isinstance(holder, Mapping) and bool(self._path) and holder.get(last, 0) is None
+        absent = found is None and isinstance(value, Mapping) and self._options.may_be_absent
+        return [] if nothing or absent else None
+
+    def _step(self, value: Any, rows: Sequence[Any], walk: Walk) -> Step:
         cursor = self._options.cursor
         if cursor is None:
-            return "", False
-        if cursor.path:
-            following = text_of(at_path(value, cursor.path), 2000)
-        else:
-            found = [text_of(at_path(one, cursor.newest or "")) for one in records(value, self._options.map)]
-            following = newest([one for one in found if one])
-        more = bool(at_path(value, cursor.more)) if cursor.more else bool(cursor.path and following)
-        return following or at, more and following not in {None, at}
+            return Step("")
+        if cursor.path is not None:
+            return by_path(cursor, value, rows, walk.at)
+        if cursor.page:
+            return by_page(cursor, value, rows, walk)
+        return by_newest(cursor, value, rows, walk.at)
+
+    def _pushes(self, rows: Sequence[Any], body: bytes, now: int) -> list[Push]:
+        if self._options.map is not None:
+            return [self.feed.sign(body, now)]
+        return [self.feed.sign(msgspec.json.encode(one), now) for one in rows]
+
+
+def _reader(name: str, options: ListingOptions, places: Regions, feeds: Mapping[str, Feed]) -> Feed:
+    """A map is read by the reader of generic webhooks; nothing is ever verified with this secret, and no URL leads to it."""
+    if options.map is None:
+        return feeds[options.feed or ""]
+    return Generic(name, GenericOptions(secret=SecretStr("unused"), map=options.map), places)

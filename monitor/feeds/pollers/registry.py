@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from config.plugins import FeedSettings
 from config.regions import Regions
 from monitor.feeds.base import Feed
-from monitor.feeds.pollers.base import ListPoller, ParcelPoller
+from monitor.feeds.pollers.base import ListPoller, ParcelPoller, PhoneOf, no_phone
 from monitor.feeds.registry import FeedConfigError, line
 from notifier.http import Http
 
@@ -30,13 +30,17 @@ class Pollers:
 
 
 def build_pollers(
-    sections: Mapping[str, FeedSettings], feeds: Mapping[str, Feed], places: Regions, http: Http | None
+    sections: Mapping[str, FeedSettings],
+    feeds: Mapping[str, Feed],
+    places: Regions,
+    http: Http | None,
+    phone_of: PhoneOf = no_phone,
 ) -> Pollers:
     """Every poller of the config; `http` None: only to see whether they can be built. Raises `FeedConfigError` with every problem of all of them."""
     built, problems = Pollers(), []
     for name, section in sections.items():
         try:
-            _add(built, name, section, feeds, places, http)
+            _add(built, name, section, feeds, places, http, phone_of)
         except FeedConfigError as error:
             problems += error.problems
     if problems:
@@ -51,6 +55,7 @@ def _add(
     feeds: Mapping[str, Feed],
     places: Regions,
     http: Http | None,
+    phone_of: PhoneOf,
 ) -> None:
     kind = section.type or name
     known = {**PARCELS, **LISTS}
@@ -63,9 +68,9 @@ def _add(
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise FeedConfigError([line("pollers", name, one) for one in found]) from None
-    if kind in LISTS:
-        built.lists.append(plugin(name, options, places, http))
-    elif options.feed in feeds:
-        built.parcels.append(plugin(name, options, feeds[options.feed], http))
-    else:
+    if options.feed is not None and options.feed not in feeds:
         raise FeedConfigError([f"pollers.{name}.feed: no feed {options.feed!r} is configured"])
+    if kind in LISTS:
+        built.lists.append(plugin(name, options, places, http, feeds))
+    else:
+        built.parcels.append(plugin(name, options, feeds[options.feed], http, phone_of))

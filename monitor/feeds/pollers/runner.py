@@ -1,71 +1,34 @@
 """When to ask whom: rates, locks and back-off of all pollers, and which quiet parcels are due.
 
 `Runner.run(now)` is a job of the schedule. It asks no more than the provider's rate allows for the time since its last run,
-one daemon at a time (a lock in the store), and stops at the first trouble until the back-off has passed.
+one daemon at a time (a lock in the store), and stops at the first trouble until the back-off has passed. Trouble is in the
+log, in `forestall_poller_troubles_total` and in what `forestall feeds` prints.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from monitor.feeds.base import Unreadable
-from monitor.feeds.desk import Desk
-from monitor.feeds.pollers.base import Answered, Backoff, ListPoller, ParcelPoller
-from monitor.feeds.watch import Quiet, Watch
+from monitor.feeds.base import Push, Read, Unreadable
+from monitor.feeds.desk import AT_ONCE, Desk
+from monitor.feeds.pollers.base import Answered, Backoff, ListPoller, ParcelPoller, Trouble
+from monitor.feeds.pollers.plan import Plan, allowance
+from monitor.feeds.status import Polling
+from monitor.feeds.watch import LIMIT, Quiet, Watch
 from monitor.letters import Format
 from notifier.store import Store
 
 log = structlog.get_logger(__name__)
 
-LOCK_MS: Final = 120_000
+LOCK_MS: Final = 120_000  # longer than what it is for, which renews it: who died is succeeded by then
 ALIVE_MS: Final = 3_600_000  # a feed that delivered within the hour is alive
 MOST_PAGES: Final = 50  # of one list in one run; the rest waits for the next
-SLOWEST_MS: Final = 24 * 3_600_000
-
-
-@dataclass(slots=True)
-class Asked:
-    """Of one parcel: when it may be asked about again. Each answer without news doubles the wait."""
-
-    next_at: int
-    wait_ms: int
-
-
-@dataclass(slots=True)
-class Plan:
-    """Which parcels are due, without a network or a clock."""
-
-    each_ms: int
-    asked: dict[str, Asked] = field(default_factory=dict)
-
-    def due(self, quiet: Sequence[Quiet], now: int, most: int) -> list[Quiet]:
-        found = [one for one in quiet if self._open(one.tracking_number, now)]
-        return found[:most]
-
-    def _open(self, number: str, now: int) -> bool:
-        known = self.asked.get(number)
-        return known is None or not 0 < known.next_at - now <= known.wait_ms  # more: the clock was set back
-
-    def note(self, numbers: Sequence[str], now: int) -> None:
-        for number in numbers:
-            known = self.asked.pop(number, None)
-            wait = min(known.wait_ms * 2, SLOWEST_MS) if known else self.each_ms
-            self.asked[number] = Asked(now + wait, wait)
-
-    def forget(self, now: int) -> None:
-        """Parcels that were not asked about for two days moved, or are over."""
-        for number in [name for name, one in self.asked.items() if now > one.next_at + 2 * SLOWEST_MS]:
-            del self.asked[number]
-
-
-def allowance(per_second: float, since_ms: int) -> int:
-    """How many requests the time since the last run pays for: at least one, at most a minute's."""
-    return max(1, int(per_second * min(max(since_ms, 0), 60_000) / 1000))
+LOOKS: Final = 20  # at a thousand quiet parcels each, for those that may be asked about: some 10 ms
+DAY_MS: Final = 24 * 3_600_000
 
 
 class Runner:
@@ -79,6 +42,7 @@ class Runner:
         *,
         holder: str = "daemon",
     ) -> None:
+        """`holder` is this daemon's among those that share the store, and the same after a restart."""
         self._store = store
         self._desk = desk
         self._watch = watch
@@ -86,11 +50,22 @@ class Runner:
         self._lists = lists
         self._holder = holder
         self._plans = {one.name: Plan(one.limits.each_ms) for one in parcels}
-        names = [one.name for one in parcels] + [one.name for one in lists]
-        self._backoff = {name: Backoff() for name in names}
+        self._locks = {one.name: LOCK_MS for one in parcels}
         for one in lists:
-            desk.add_reader(one.feed, Format.PAGE)
+            # Held over the whole pause, or another daemon would read the list in it.
+            self._locks[one.name] = one.every_ms + LOCK_MS
+            if desk.feeds.get(one.feed.name) is not one.feed:
+                desk.add_reader(one.feed, Format.PAGE)
+        self._backoff = {name: Backoff() for name in self._locks}
         self._last: dict[str, int] = {}
+        self._polling: dict[str, Polling] = {}
+        pollers: list[ParcelPoller | ListPoller] = [*parcels, *lists]
+        for poller in pollers:
+            status = desk.status[poller.feed.name]
+            self._polling[poller.name] = status.pollers.setdefault(poller.name, Polling())
+            desk.metrics.counter("poller_refused").labels(poller=poller.name)
+            for trouble in Trouble:
+                desk.metrics.counter("poller_troubles").labels(poller=poller.name, trouble=trouble.value)
 
     async def run(self, now: int) -> None:
         for one in self._parcels:
@@ -105,13 +80,16 @@ class Runner:
         """Whether this daemon is the one that asks: a holder renews its own lock."""
         if not self._backoff[name].open(now):
             return False
-        key = self._store.key("poller", name, "lock")
-        if await self._store.put(key, self._holder, only_new=True, milliseconds=LOCK_MS):
+        key, lock_ms = self._lock(name), self._locks[name]
+        if await self._store.put(key, self._holder, only_new=True, milliseconds=lock_ms):
             return True
         if await self._store.get(key) != self._holder.encode():
             return False
-        await self._store.expire(key, LOCK_MS)
+        await self._store.expire(key, lock_ms)
         return True
+
+    def _lock(self, name: str) -> str:
+        return self._store.key("poller", name, "lock")
 
     def _alive(self, feed: str, now: int) -> bool:
         status = self._desk.status.get(feed)
@@ -123,17 +101,55 @@ class Runner:
         plan.forget(now)
         requests = allowance(poller.limits.per_second, now - self._last.get(poller.name, now - 1000))
         self._last[poller.name] = now
-        feed = poller.feed.name
-        quiet = self._watch.quiet(now, {feed} if self._alive(feed, now) else set())
-        due = plan.due(quiet, now, requests * poller.limits.batch)
+        due = self._due(poller, now, requests * poller.limits.batch)
         for start in range(0, len(due), poller.limits.batch):
-            batch = due[start : start + poller.limits.batch]
+            batch = [one.tracking_number for one in due[start : start + poller.limits.batch]]
             if start:
                 await asyncio.sleep(1 / poller.limits.per_second)
-            answered = await poller.ask(batch, now)
-            if not await self._take(poller, answered, now):
+            answered = await poller.ask(due[start : start + poller.limits.batch], now)
+            whole = await self._take(poller, answered, now)
+            if whole or answered.refused:
+                self._noted(poller, batch, answered, now)
+            if not whole:
                 return
-            plan.note([one.tracking_number for one in batch], now)
+
+    def _due(self, poller: ParcelPoller, now: int, most: int) -> list[Quiet]:
+        """Who may not be asked about rests, so that the next look goes past it."""
+        feed, plan = poller.feed.name, self._plans[poller.name]
+        alive = {feed} if self._alive(feed, now) else set[str]()
+        due: list[Quiet] = []
+        for _ in range(LOOKS):
+            quiet = self._watch.quiet(now, alive)
+            due = []
+            for one in quiet:
+                opens_at = plan.opens_at(one.tracking_number, now)
+                if one.carrier in poller.limits.without:
+                    self._without(poller, one.carrier)
+                    opens_at = now + DAY_MS
+                if opens_at is None:
+                    due.append(one)
+                else:
+                    self._watch.rest(one.tracking_number, opens_at)
+            if len(due) >= most or len(quiet) < LIMIT:
+                break
+        return due[:most]
+
+    def _without(self, poller: ParcelPoller, carrier: str) -> None:
+        polling = self._polling[poller.name]
+        if carrier not in polling.without:
+            polling.without.append(carrier)
+            log.warning("poller.without", poller=poller.name, carrier=carrier)
+
+    def _noted(self, poller: ParcelPoller, batch: Sequence[str], answered: Answered, now: int) -> None:
+        """A refusal in trouble says nothing about the parcel."""
+        plan, polling = self._plans[poller.name], self._polling[poller.name]
+        refused = set(answered.refused) & set(batch)
+        gone = plan.note(batch, now, () if answered.trouble else sorted(refused))
+        for number in gone:
+            self._watch.drop(number)
+        polling.dropped += len(gone)
+        polling.refused += len(refused)
+        self._desk.metrics.counter("poller_refused").labels(poller=poller.name).inc(len(refused))
 
     async def _read(self, poller: ListPoller, now: int) -> None:
         self._last[poller.name] = now
@@ -142,35 +158,43 @@ class Runner:
         for page in range(MOST_PAGES):
             if page:
                 await asyncio.sleep(1 / poller.limits.per_second)
+                await self._store.expire(self._lock(poller.name), self._locks[poller.name])
             answered = await poller.read(cursor, now)
-            if not await self._take(poller, answered, now):
-                return
+            whole = await self._take(poller, answered, now)
             if answered.cursor and answered.cursor != cursor:
                 cursor = answered.cursor
                 await self._store.put(key, cursor)
-            if not answered.more:
+            if not whole or not answered.more:
                 return
 
     async def _take(self, poller: ParcelPoller | ListPoller, answered: Answered, now: int) -> bool:
         """Whether to go on. Everything is durable before the cursor moves or a parcel counts as asked about."""
-        backoff = self._backoff[poller.name]
-        if answered.trouble is not None:
-            backoff.failed(now, answered.again)
-            wait = (backoff.until - now) // 1000
-            log.warning(
-                "poller.trouble", poller=poller.name, trouble=answered.trouble.value, wait_seconds=wait
-            )
-            return False
-        backoff.worked()
-        for push in answered.pushes:
+        await self._pushes(poller, answered.pushes, now)
+        backoff, polling = self._backoff[poller.name], self._polling[poller.name]
+        if answered.trouble is None:
+            backoff.worked()
+            polling.trouble, polling.failures, polling.retry_at = None, 0, None
+            return True
+        backoff.failed(now, answered.again)
+        trouble, wait = answered.trouble.value, (backoff.until - now) // 1000
+        polling.trouble, polling.failures, polling.retry_at = trouble, backoff.failures, backoff.until
+        self._desk.metrics.counter("poller_troubles").labels(poller=poller.name, trouble=trouble).inc()
+        log.warning("poller.trouble", poller=poller.name, trouble=trouble, wait_seconds=wait)
+        return False
+
+    async def _pushes(self, poller: ParcelPoller | ListPoller, pushes: Sequence[Push], now: int) -> None:
+        reads: list[Read] = []
+        for push in pushes:
             try:
-                parsed = poller.feed.parse(push)
+                reads.append(Read(push, poller.feed.parse(push)))
             except Unreadable as unreadable:
                 log.warning("poller.unreadable", poller=poller.name)
                 await self._desk.unreadable(poller.feed, push, unreadable)
-                continue
-            await self._desk.take(poller.feed, push, parsed, asked=True)
-        return True
+        if len(reads) == 1:
+            await self._desk.take(poller.feed, *reads[0], asked=True)
+            return
+        for start in range(0, len(reads), AT_ONCE):
+            await self._desk.take_all(poller.feed, reads[start : start + AT_ONCE], now, asked=True)
 
     def report(self, now: int) -> Mapping[str, Mapping[str, int]]:
         return {
@@ -178,6 +202,7 @@ class Runner:
                 "failures": one.failures,
                 "wait_seconds": max(0, one.until - now) // 1000,
                 "asked_about": len(self._plans[name].asked) if name in self._plans else 0,
+                "refused": self._polling[name].refused,
             }
             for name, one in self._backoff.items()
         }

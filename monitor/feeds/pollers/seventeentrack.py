@@ -14,7 +14,7 @@ from pydantic import Field
 
 from monitor.feeds.base import Feed
 from monitor.feeds.canonical import dict_of, list_of, text_of
-from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, Trouble, trouble_of
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, PhoneOf, Trouble, trouble_of
 from monitor.feeds.watch import Quiet
 from notifier.http import Http
 from notifier.options import Options, Secret
@@ -31,7 +31,9 @@ class SeventeenTrackQueryOptions(Options):
 class SeventeenTrackQuery:
     Options = SeventeenTrackQueryOptions
 
-    def __init__(self, name: str, options: SeventeenTrackQueryOptions, feed: Feed, http: Http) -> None:
+    def __init__(
+        self, name: str, options: SeventeenTrackQueryOptions, feed: Feed, http: Http, _phone_of: PhoneOf
+    ) -> None:
         self.name = name
         self.feed = feed
         self.limits = Limits(options.per_second, batch=40)

@@ -1,7 +1,7 @@
-"""Shopify's webhooks: orders/*, fulfillments/*, fulfillment_events/create, refunds/create.
+"""Shopify's webhooks: orders/*, fulfillments/*, fulfillment_events/create.
 
-An order tells its whole past in one push: placed, paid, each shipment, each refund, cancelled. Fulfilment events name
-neither parcel nor customer, and refunds no customer: they wait for what an order or fulfilment taught (`Pending`).
+An order tells its whole past in one push: placed, each shipment, all its money back, cancelled; and that it is paid, while
+it waits to be sent. Fulfilment events name no parcel: they wait for what an order or a fulfilment taught (`Pending`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.feeds.base import Parsed, Pending, Push, decode_json
+from monitor.feeds.base import Parsed, Pending, Push, Skip, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
 from monitor.feeds.hmac_feed import HmacFeed
 from monitor.feeds.orders import Buyer, address_region, address_text, contact
-from monitor.feeds.shopify.codes import CODES, PAID
+from monitor.feeds.shopify import fulfilments
+from monitor.feeds.shopify.codes import CODES, ORDERS, PAID
+from monitor.feeds.shopify.refunds import refunded
 from monitor.feeds.zones import end_of_day
 
 HEADER = "x-shopify-hmac-sha256"
@@ -27,19 +29,48 @@ class Shopify(HmacFeed):
     def parse(self, push: Push) -> Parsed:
         body = decode_json(push.raw)
         drafts = Drafts(self.name, self.places, push)
-        subject = push.headers.get(TOPIC, "").partition("/")[0]
-        if subject == "fulfillments":
-            self._fulfilment(body, drafts)
-        elif subject == "fulfillment_events":
-            self._fulfilment_event(body, drafts)
-        elif subject == "refunds":
-            self._refund(body, drafts, {"order_id": text_of(body.get("order_id"))})
-        else:
+        topic = push.headers.get(TOPIC, "")
+        if topic in ORDERS or not topic:
             self._order(body, drafts)
+        elif topic.startswith("fulfillments/"):
+            fulfilments.read(body, drafts, self._zone)
+        elif topic == "fulfillment_events/create":
+            self._fulfilment_event(body, drafts)
+        else:
+            refund = topic == "refunds/create"
+            drafts.parsed.skipped.append(Skip.TOLD_BY_THE_ORDER if refund else Skip.TOPIC)
         return drafts.parsed
 
     def _order(self, order: Mapping[str, Any], drafts: Drafts) -> None:
-        order_id = text_of(order.get("id"))
+        if order.get("test") is True:
+            drafts.parsed.skipped.append(Skip.TEST)
+            return
+        about = self._about(order, drafts)
+        parts = [dict_of(one) for one in list_of(order.get("fulfillments"))]
+        sent = [one for one in parts if fulfilments.sent(one)]
+        back = refunded(order, self._zone)
+        said = [("placed", order.get("created_at"))]
+        waits = not (sent or back or order.get("cancelled_at"))
+        if waits and text_of(order.get("financial_status")) in PAID:
+            # No field says when: `processed_at` is the checkout, days before a bank transfer. What is repeated until the
+            # order is sent is dated later each time, and only the first of them counts.
+            said.append(("paid", order.get("updated_at") or order.get("created_at")))
+        if order.get("cancelled_at"):
+            said.append(("cancelled", order["cancelled_at"]))
+        for status, at in said:
+            self._say(order, drafts, status, f"order.{about['order_id']}.{status}", at, about)
+        numbers = {number for one in sent for number in fulfilments.numbers(one)}
+        for one in sent:
+            self._shipped(one, drafts, about)
+        for one in parts:
+            fulfilments.read(one, drafts, self._zone, elsewhere=numbers)
+        if back:
+            event_id = f"order.{about['order_id']}.refund.{back.refund or 'whole'}"
+            told = {name: about[name] for name in ("order_id", "customer_id", "region", "currency")}
+            self._say(order, drafts, "refunded", event_id, back.at, told | {"amount": back.amount})
+
+    def _about(self, order: Mapping[str, Any], drafts: Drafts) -> dict[str, Any]:
+        """What each event of the order says as well."""
         address = dict_of(order.get("shipping_address"))
         customer = dict_of(order.get("customer"))
         buyer = Buyer(
@@ -52,8 +83,8 @@ class Shopify(HmacFeed):
             self._secret,
         )
         lines = list_of(order.get("shipping_lines"))
-        about: dict[str, Any] = {
-            "order_id": order_id,
+        return {
+            "order_id": text_of(order.get("id")),
             "customer_id": buyer.id,
             "service_level": text_of(dict_of(lines[0]).get("title")) if lines else None,
             "region": address_region(
@@ -66,20 +97,6 @@ class Shopify(HmacFeed):
             "locale": text_of(order.get("customer_locale")),
             "contact": buyer.contact,
         }
-        if order_id and buyer.id:
-            drafts.parsed.learned[f"order:{order_id}"] = {"customer_id": buyer.id}
-        said = [("placed", order.get("created_at"))]
-        if text_of(order.get("financial_status")) in PAID:
-            said.append(("paid", order.get("processed_at") or order.get("created_at")))
-        if order.get("cancelled_at"):
-            said.append(("cancelled", order["cancelled_at"]))
-        for status, at in said:
-            self._say(order, drafts, status, f"order.{order_id}.{status}", at, about)
-        for fulfilment in map(dict_of, list_of(order.get("fulfillments"))):
-            self._shipped(fulfilment, drafts, about)
-            self._fulfilment(fulfilment, drafts)
-        for refund in list_of(order.get("refunds")):
-            self._refund(dict_of(refund), drafts, about)
 
     def _say(
         self, line: Any, drafts: Drafts, status: str, event_id: str, at: Any, about: Mapping[str, Any]
@@ -87,42 +104,17 @@ class Shopify(HmacFeed):
         drafts.order(line, event_id=event_id, at=at, zone=self._zone, status=status, **about)
 
     def _shipped(self, fulfilment: Mapping[str, Any], drafts: Drafts, about: Mapping[str, Any]) -> None:
-        carrier = text_of(fulfilment.get("tracking_company"))
-        for number in _numbers(fulfilment):
+        """Also without a number (by the shop's own van, or fetched): the order no longer waits to be sent."""
+        without: list[str | None] = [None]
+        for number in fulfilments.numbers(fulfilment) or without:
             shipped = {
                 **about,
                 "tracking_number": number,
-                "carrier": carrier.lower() if carrier else None,
+                "carrier": fulfilments.carrier(fulfilment),
                 "warehouse": text_of(fulfilment.get("location_id")),
             }
-            event_id = f"order.{about['order_id']}.shipped.{number}"
+            event_id = f"order.{about['order_id']}.shipped.{number or text_of(fulfilment.get('id'))}"
             self._say(fulfilment, drafts, "shipped", event_id, fulfilment.get("created_at"), shipped)
-
-    def _fulfilment(self, fulfilment: Mapping[str, Any], drafts: Drafts) -> None:
-        """The parcel comes into being; `shipment_status` is where it is by now."""
-        carrier = text_of(fulfilment.get("tracking_company"))
-        identity = text_of(fulfilment.get("id"))
-        said = text_of(fulfilment.get("shipment_status"))
-        for number in _numbers(fulfilment):
-            if identity:
-                drafts.parsed.learned.setdefault(
-                    f"fulfillment:{identity}",
-                    {"tracking_number": number, "carrier": (carrier or "unknown").lower()},
-                )
-            scans = [("label_purchased", fulfilment.get("created_at"))]
-            if said and said not in {"label_purchased", "confirmed"}:
-                scans.append((said, fulfilment.get("updated_at")))
-            for code, at in scans:
-                drafts.scan(
-                    fulfilment,
-                    number=number,
-                    carrier=carrier.lower() if carrier else "unknown",
-                    order_id=text_of(fulfilment.get("order_id")),
-                    at=at,
-                    zone=self._zone,
-                    code=CODES.get(code),
-                    raw_code=code,
-                )
 
     def _fulfilment_event(self, event: Mapping[str, Any], drafts: Drafts) -> None:
         raw = text_of(event.get("status")) or ""
@@ -148,36 +140,3 @@ class Shopify(HmacFeed):
             del scan["tracking_number"], scan["carrier"]
             drafts.parsed.pending.append(Pending(link, scan))
         del drafts.parsed.events[before:]
-
-    def _refund(self, refund: Mapping[str, Any], drafts: Drafts, about: Mapping[str, Any]) -> None:
-        order_id = about.get("order_id")
-        said = {name: about[name] for name in ("customer_id", "region") if about.get(name)}
-        paid_back = [
-            dict_of(one)
-            for one in list_of(refund.get("transactions"))
-            if dict_of(one).get("kind") == "refund"
-        ]
-        amounts = [amount for one in paid_back if (amount := number_of(one.get("amount"))) is not None]
-        said |= {
-            "order_id": order_id,
-            "amount": round(sum(amounts), 2) if amounts else None,
-            "currency": text_of(paid_back[0].get("currency")) if paid_back else None,
-        }
-        at = refund.get("processed_at") or refund.get("created_at")
-        event_id = f"order.{order_id}.refund.{text_of(refund.get('id'))}"
-        if "customer_id" in said:
-            self._say(refund, drafts, "refunded", event_id, at, said)
-            return
-        before = len(drafts.parsed.events)
-        self._say(refund, drafts, "refunded", event_id, at, {**said, "customer_id": "pending"})
-        for event in drafts.parsed.events[before:]:
-            del event["customer_id"]
-            drafts.parsed.pending.append(Pending(f"order:{order_id}", event))
-        del drafts.parsed.events[before:]
-
-
-def _numbers(fulfilment: Mapping[str, Any]) -> list[str]:
-    several = [text_of(number) for number in list_of(fulfilment.get("tracking_numbers"))]
-    numbers = [number for number in several if number]
-    single = text_of(fulfilment.get("tracking_number"))
-    return numbers or ([single] if single else [])

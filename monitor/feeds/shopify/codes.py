@@ -26,4 +26,13 @@ CODES: Mapping[str, Code] = {
     "returning_to_sender": Code("returning"),
 }
 
+# `status` of a fulfilment, not of its parcel. Source: shopify.dev, FulfillmentStatus; `pending` and `open` are deprecated.
+SENT = frozenset({"success", "open", "pending"})
+NEVER_SENT = frozenset({"cancelled", "error", "failure"})
+
+# Topics whose push is a whole order; one without a topic is one as well. `orders/edited` and `orders/delete` are none.
+ORDERS = frozenset(
+    f"orders/{what}"
+    for what in ("create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled")
+)
 PAID = frozenset({"paid", "partially_refunded", "refunded"})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.feeds.base import Parsed, Push, decode_json
+from monitor.feeds.base import Parsed, Push, Skip, decode_json
 from monitor.feeds.canonical import Drafts, dict_of, list_of, number_of, text_of
 from monitor.feeds.hmac_feed import HmacFeed
 from monitor.feeds.orders import Buyer, address_region, address_text, contact
@@ -22,7 +22,7 @@ TRACKING = frozenset({"_wc_shipment_tracking_items", "_wc_ast_shipment_tracking_
 
 # Source: the statuses of WooCommerce's REST interface (v3, orders). What is not here is no step of the contract.
 STATUSES: Mapping[str, tuple[str, str]] = {  # to the event, and the field that has its time
-    "completed": ("completed", "date_completed_gmt"),
+    "completed": ("shipped", "date_completed_gmt"),  # shops set it when they send; nothing says that it came
     "cancelled": ("cancelled", "date_modified_gmt"),
     "refunded": ("refunded", "date_modified_gmt"),
 }
@@ -43,7 +43,8 @@ class WooCommerce(HmacFeed):
         order = decode_json(push.raw)
         drafts = Drafts(self.name, self.places, push)
         if not push.headers.get("x-wc-webhook-topic", "order.").startswith("order."):
-            return drafts.parsed  # of a product or a coupon: nothing that we follow
+            drafts.parsed.skipped.append(Skip.TOPIC)
+            return drafts.parsed
         self._order(order, drafts)
         return drafts.parsed
 
