@@ -91,7 +91,8 @@ def test_the_compilers_own_passes_run_on_what_is_simpler(monkeypatch: pytest.Mon
         return seen(), builder
 
     def _run(found: Any, function: Any, builder: Any) -> Any:
-        blocks.append(sum(1 for _ in function.blocks))
+        if "total" in function.name:
+            blocks.append(sum(1 for _ in function.blocks))
         return found.run(function, builder)
 
     monkeypatch.setattr(JITCPUCodegen, "_function_pass_manager", counting)
