@@ -52,7 +52,7 @@ from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
-from monitor.engine.warming import warmed
+from monitor.engine.warming import completing, warmed
 from monitor.feeds.station import Station, open_station
 from monitor.gauges import Gauges
 from monitor.heartbeat import Heartbeat
@@ -353,7 +353,8 @@ async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[]
         )
         for gap in unheard(settings):
             log.warning("alerts.unheard", why=gap)
-        await daemon.run()
+        async with completing(time.monotonic):
+            await daemon.run()
 
 
 async def _warmed_unless_stopped() -> bool:

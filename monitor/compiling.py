@@ -10,8 +10,11 @@ from typing import Any, Final, TypeVar
 
 from numba import njit
 
+from monitor.quicker import compile_quicker
+
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False}
 F = TypeVar("F", bound=Callable[..., Any])
+compile_quicker()  # whichever process compiles a kernel, it comes out the same
 
 
 def lean(function: F) -> F:

@@ -16,6 +16,7 @@ import msgspec
 from monitor import arrowkernels, arrowrows, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
+from monitor.linerows import PRESENCE
 from monitor.names import Interner, Names, joined
 from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.skim import skim
@@ -185,7 +186,7 @@ def decode_lines(
     data = data.removesuffix(b"\n")
     if not longer_line(data, max_bytes):
         try:
-            good = skim(data, latest, names) or _by_columns(data, latest)
+            good = (skim(data, latest, names) if PRESENCE.here else None) or _by_columns(data, latest)
         except NOT_DECODED:
             good = None
         if good is not None:

@@ -24,7 +24,7 @@ from config.settings import Settings
 from monitor.app import Daemon, open_daemon
 from monitor.cli.output import say
 from monitor.collector import give_back
-from monitor.engine.warming import warmed
+from monitor.engine.warming import completing, warmed
 from monitor.server import bind, serving
 from monitor.simulate import World
 from monitor.standin import Faults, Standin
@@ -81,6 +81,7 @@ async def run_demo(
         await asyncio.to_thread(give_back)
         service = asyncio.create_task(daemon.run())
         _greet(port, speed, folder)
+        await stack.enter_async_context(completing(time.monotonic))
         stage = Stage(daemon, world, clock, shop, http, port, speed)
         watching = asyncio.create_task(_report(stage))
         living = asyncio.create_task(_live(stage))

@@ -7,7 +7,9 @@ scan names. A row with an escaped text is held back; when its texts have been de
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -39,6 +41,24 @@ class _Pass(NamedTuple):
     guess: I64
     memory: I64
     begun: U64
+
+
+class Presence:
+    """Whether this process may call the pass: while another compiles it, a call would compile it here as well."""
+
+    def __init__(self) -> None:
+        self.here = True
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        before, self.here = self.here, False
+        try:
+            yield
+        finally:
+            self.here = before
+
+
+PRESENCE: Final = Presence()
 
 
 def take(

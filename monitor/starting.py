@@ -15,7 +15,7 @@ from monitor import __version__
 from monitor.api import error_response, json_response
 from monitor.server import bind, serving
 
-WHY: Final = "kernels are being compiled or loaded; the first start takes about a minute"
+WHY: Final = "kernels are being compiled or loaded; the first start takes up to a minute"
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 RETRY_SECONDS: Final = "5"
 

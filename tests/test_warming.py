@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import __version__
-from monitor.engine import keeping, rehearsal
-from monitor.engine.warming import warm_kernels, warmed
+from monitor.engine import keeping, rehearsal, warming
+from monitor.engine.warming import completing, warm_kernels, warmed
+from monitor.linerows import PRESENCE
 from monitor.server import bind
 from monitor.starting import WHY
 
@@ -59,8 +61,19 @@ def compiles():
         told.write(b"went on")
     twice(1)
 
-def parts(*, arrow):
+def parts(*, arrow=False):
     return crashes, waits, waits, compiles
+
+def later():
+    return (thrice_compiles,)
+
+@njit(cache=True)
+def thrice(number):
+    return 3 * number
+
+def thrice_compiles():
+    waits()
+    thrice(1)
 """
 
 
@@ -72,7 +85,9 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     module = importlib.import_module(name)
+    monkeypatch.setattr(PRESENCE, "here", True)
     monkeypatch.setattr(rehearsal, "parts", module.parts)
+    monkeypatch.setattr(rehearsal, "later", module.later)
     return module
 
 
@@ -99,6 +114,17 @@ def test_a_world_of_all_sorts_needs_no_kernel_that_was_not_warmed() -> None:
     assert not said
 
 
+def test_only_the_pass_over_lines_is_not_waited_for_and_a_world_needs_it_not() -> None:
+    """In an interpreter of its own: what is loaded after the rehearsal of the rest, and while it is away."""
+    done = subprocess.run(
+        [sys.executable, str(WORLD), "--later"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    away, _, later = done.stdout.partition("later:\n")
+    assert not away
+    assert [line.split("(")[0].strip() for line in later.splitlines()] == ["monitor.linerows._take"]
+
+
 def test_what_helpers_compiled_is_only_loaded_here(fresh: Any) -> None:
     called = []
     with capture_logs() as logs:
@@ -119,7 +145,7 @@ def test_a_helper_that_has_grown_large_begins_anew_before_its_next_part(
     assert not logs
     assert fresh.twice.stats.cache_hits
     begun = starts.read_text(encoding="ascii").split()
-    assert len(begun) == len(set(begun)) + len(fresh.parts(arrow=False))
+    assert len(begun) == len(set(begun)) + len(fresh.parts()) + len(fresh.later())
 
 
 def test_where_no_helper_can_be_started_kernels_are_compiled_here_and_it_is_said(
@@ -132,10 +158,78 @@ def test_where_no_helper_can_be_started_kernels_are_compiled_here_and_it_is_said
         "kernels.compiling",
         "kernels.helper_failed",
         "kernels.compiled_here",
+        "kernels.helper_failed",
+        "kernels.compiled_here",
     ]
     assert "/nowhere/python" in logs[1]["why"]
     assert logs[2]["kernels"] == 1
     assert fresh.twice.overloads
+
+
+def test_what_can_come_later_is_compiled_by_a_helper_beside_the_work_and_loaded_then(fresh: Any) -> None:
+    async def scenario() -> None:
+        await warmed(time.monotonic, compiling=lambda: None)
+        assert fresh.twice.stats.cache_hits
+        present.append(PRESENCE.here)
+        assert not fresh.thrice.overloads
+        async with completing(time.monotonic) as done:
+            await done
+        present.append(PRESENCE.here)
+        async with completing(time.monotonic):
+            pass  # nothing is left to do
+
+    present: list[bool] = []
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert present == [False, True]
+    assert [line["event"] for line in logs] == ["kernels.complete"]
+    assert fresh.thrice.stats.cache_hits
+
+
+def test_a_start_with_all_kernels_in_the_cache_leaves_nothing_for_later(fresh: Any) -> None:
+    warm_kernels(time.monotonic, compiling=lambda: None)
+    again = importlib.reload(fresh)
+    PRESENCE.here = False
+    asyncio.run(warmed(time.monotonic))
+    assert PRESENCE.here
+    assert again.thrice.stats.cache_hits
+
+
+def test_a_daemon_that_stops_before_all_kernels_are_there_ends_the_helper(fresh: Any, held: Path) -> None:
+    async def scenario() -> bytes:
+        PRESENCE.here = False
+        reading = asyncio.create_task(asyncio.to_thread((held / "told").open, "rb"))
+        async with completing(time.monotonic):
+            with await reading as told:
+                heard: bytes = await asyncio.to_thread(told.read, 6)
+                return heard
+
+    with capture_logs() as logs:
+        assert asyncio.run(scenario()) == b"begun "
+    assert not logs
+    assert not PRESENCE.here
+    assert not fresh.thrice.overloads
+
+
+def test_a_kernel_that_another_thread_compiles_is_no_affair_of_who_only_loads(fresh: Any) -> None:
+    """The loop of a daemon may run what is cached nowhere while another thread looks what is."""
+    begun, go = threading.Event(), threading.Event()
+
+    def waits() -> None:
+        begun.set()
+        go.wait()
+
+    def later() -> Any:
+        return (waits,)
+
+    found: list[bool] = []
+    looking = threading.Thread(target=lambda: found.append(warming._loaded(warming._Rehearsal(later))))
+    looking.start()
+    begun.wait()
+    assert fresh.twice(2) == 4
+    go.set()
+    looking.join()
+    assert found == [True]
 
 
 @pytest.mark.usefixtures("fresh")
@@ -168,7 +262,8 @@ def test_a_warming_that_is_cancelled_ends_its_helpers_and_compiles_nothing(fresh
 def test_helpers_of_a_process_that_was_killed_end_after_the_part_in_hand(fresh: Any, held: Path) -> None:
     code = (
         "from monitor.engine.helpers import Helpers\n"
-        f"with Helpers({fresh.__name__!r}, arrow=False) as helpers: helpers.wait()"
+        f"from {fresh.__name__} import parts\n"
+        "with Helpers(parts) as helpers: helpers.wait()"
     )
     with (
         (held / "go").open("r+b", buffering=0) as go,
@@ -244,7 +339,7 @@ def test_a_disk_that_is_full_ends_no_start(fresh: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 def test_a_damaged_kernel_is_compiled_anew(fresh: Any, tmp_path: Path, suffix: str) -> None:
     warm_kernels(time.monotonic)
-    [file] = tmp_path.rglob(f"*.{suffix}")
+    [file] = tmp_path.rglob(f"*.twice-*.{suffix}")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     again = importlib.reload(fresh)

@@ -1,5 +1,5 @@
 """Run by `test_warming` in an interpreter of its own: warms, then lives through a world of all sorts. Says which kernels
-it needed beyond those.
+it needed beyond those; with `--later` likewise of a process that has not loaded what can come later, and then which those are.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import gc
 import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 from numba.core.dispatcher import Dispatcher
@@ -16,8 +16,9 @@ from numba.core.dispatcher import Dispatcher
 from config.detection import DetectionSettings
 from config.settings import EngineSettings
 from monitor.decode import Decoder
-from monitor.engine import Engine
+from monitor.engine import Engine, rehearsal
 from monitor.engine.warming import warm_kernels
+from monitor.linerows import PRESENCE
 from monitor.names import Names
 from monitor.simulate import World
 from monitor.stream import Frame
@@ -66,12 +67,32 @@ def live() -> Engine:
     return engine
 
 
-def main() -> None:
-    warm_kernels(time.monotonic)
-    before = known()
-    live()
+def say_new(before: set[str]) -> None:
     for kernel in sorted(known() - before):
         sys.stdout.write(f"{kernel[:200]}\n")  # the types of a world fill a page
+
+
+def rehearse(parts: Sequence[Callable[[], None]]) -> None:
+    for part in parts:
+        part()
+
+
+def main() -> None:
+    if "--later" not in sys.argv:
+        warm_kernels(time.monotonic)
+        before = known()
+        live()
+        say_new(before)
+        return
+    rehearse(rehearsal.parts(arrow=True))
+    before = known()
+    with PRESENCE.away():
+        live()
+    say_new(before)
+    sys.stdout.write("later:\n")
+    before = known()
+    rehearse(rehearsal.later())
+    say_new(before)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final, Self, TypeAlias
 
 import structlog
 
@@ -27,7 +27,9 @@ HELPERS: Final = 2
 LARGE: Final = 600_000_000  # bytes: two helpers that have grown larger are too much for a small machine
 _MODULE: Final = "monitor.engine.helpers"
 _ARROW: Final = "--arrow"
+_BEHIND: Final = 10  # as `os.nice` takes it: what nobody waits for
 _SELDOM: Final = (50_000, 20, 20)  # as `gc.set_threshold` takes it
+Parts: TypeAlias = Sequence[Callable[[], None]]
 log = structlog.get_logger(__name__)
 
 
@@ -47,18 +49,23 @@ def seldom_collected() -> Iterator[None]:
 class Helpers:
     """Started on entering; whoever still works on leaving is ended."""
 
-    def __init__(self, rehearsal: str, *, arrow: bool) -> None:
-        """`rehearsal`: the module whose `parts` they share."""
-        self._rehearsal, self._arrow = rehearsal, arrow
-        self._ending = False
+    def __init__(self, parts: Callable[..., Parts], *, arrow: bool = False, waited_for: bool = True) -> None:
+        """`parts`: a function of a module; they share what it returns. `arrow`: what it is called with, if true.
+        `waited_for`: or else what this process does goes first.
+        """
+        self._parts, self._arrow = parts, arrow
+        self._nice = 0 if waited_for else _BEHIND
+        self._ending, self._wanted = False, 0
         self._running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
 
     def __enter__(self) -> Self:
         drawn, filled = os.pipe()
         try:
-            os.write(filled, bytes(range(len(_parts(self._rehearsal, arrow=self._arrow)))))
+            parts = len(_of(self._parts, arrow=self._arrow))
+            self._wanted = min(parts, HELPERS)
+            os.write(filled, bytes(range(parts)))
             os.close(filled)  # or nobody would see the end
-            for _ in range(HELPERS):
+            for _ in range(self._wanted):
                 self._start(drawn)
         except OSError as error:
             log.warning("kernels.helper_failed", why=str(error))
@@ -69,7 +76,8 @@ class Helpers:
     def _start(self, parts: int) -> None:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the helper has ended
         # Modules are found where this process finds them, not in the working directory.
-        command = [sys.executable, "-P", "-m", _MODULE, str(os.getpid()), self._rehearsal]
+        parts_of = f"{self._parts.__module__}:{self._parts.__name__}"
+        command = [sys.executable, "-P", "-m", _MODULE, str(os.getpid()), parts_of, str(self._nice)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command += [_ARROW] if self._arrow else []
         try:
@@ -88,7 +96,7 @@ class Helpers:
 
     def wait(self) -> bool:
         """Until all have ended; whether they did all that they drew. Says of whom failed what it said last."""
-        all_well = len(self._running) == HELPERS
+        all_well = len(self._running) == self._wanted
         for helper, errors in self._running:
             code = helper.wait()
             if code and not self._ending:
@@ -108,9 +116,8 @@ class Helpers:
             errors.close()
 
 
-def _parts(rehearsal: str, *, arrow: bool) -> Sequence[Callable[[], None]]:
-    found: Sequence[Callable[[], None]] = importlib.import_module(rehearsal).parts(arrow=arrow)
-    return found
+def _of(parts: Callable[..., Parts], *, arrow: bool) -> Parts:
+    return parts(arrow=True) if arrow else parts()
 
 
 def _drawn(parent: int) -> Iterator[int]:
@@ -121,7 +128,11 @@ def _drawn(parent: int) -> Iterator[int]:
 
 def main() -> None:
     keeping.read_what_is_whole()  # and where nothing can be written it is of no use
-    parts = _parts(sys.argv[2], arrow=_ARROW in sys.argv)
+    nice = int(sys.argv[3])
+    if os.getpriority(os.PRIO_PROCESS, 0) < nice:  # one that began anew has gone behind already
+        os.nice(nice)
+    module, name = sys.argv[2].split(":")
+    parts = _of(getattr(importlib.import_module(module), name), arrow=_ARROW in sys.argv)
     with seldom_collected():
         for number in _drawn(int(sys.argv[1])):
             parts[number]()

@@ -1,6 +1,6 @@
 """Small runs of all that kernels are for. Whoever has run every part has all kernels: which these are is written nowhere.
 
-What takes longest to compile comes first, so that two who draw parts end together; the last is a small world, which
+Nobody need wait for those of `later`: until they are there, lines of NDJSON are decoded in full. What takes longest to compile comes first, so that two who draw parts end together; the last is a small world, which
 needs most of the others.
 """
 
@@ -15,11 +15,13 @@ from config.settings import EngineSettings
 from detectors import warming
 from monitor import decode
 from monitor.columns import Batch, Scans
-from monitor.decode import Decoder
+from monitor.decode import Decoded, Decoder
 from monitor.engine.engine import Engine, no_scans
 from monitor.engine.layout import DUE, Records, What
 from monitor.events import Order
+from monitor.linerows import PRESENCE
 from monitor.names import Names
+from monitor.skim import skim
 from monitor.stream import Frame
 from monitor.vocabulary import Segment
 
@@ -43,9 +45,13 @@ _ORDER = Order(
 )
 
 
-def parts(*, arrow: bool) -> Sequence[Callable[[], None]]:
-    """`arrow`: with those of Arrow frames."""
+def parts(*, arrow: bool = False) -> Sequence[Callable[[], None]]:
+    """What is needed to be at work. `arrow`: with those of Arrow frames."""
     return _scans, _time, _lines, *([_arrow] if arrow else []), _orders, warming.warm, _names, _world
+
+
+def later() -> Sequence[Callable[[], None]]:
+    return (_skimmed,)
 
 
 def _engine(names: Names) -> Engine:
@@ -91,7 +97,19 @@ def _lines() -> None:
         [_SCAN] * 20,
         [*[_SCAN] * 20, b"{"],
     ):  # a few, many, and one that makes them be looked at one by one
-        list(Decoder(_small()).decode([Frame("batch", b"\n".join(lines))]))
+        _decoded(Decoder(_small()), lines)
+
+
+def _decoded(decoder: Decoder, lines: Sequence[bytes]) -> list[Decoded]:
+    with PRESENCE.away():
+        return list(decoder.decode([Frame("batch", b"\n".join(lines))]))
+
+
+def _skimmed() -> None:
+    for names in (None, _small()):
+        checked = skim(b"\n".join([_SCAN] * 20), None, names)
+        assert checked is not None, "nothing plainer than this"  # noqa: S101
+        checked.batch(names or _small())
 
 
 def _orders() -> None:
@@ -114,7 +132,7 @@ def _world() -> None:
     engine, decoder = _engine(names), Decoder(names)
     world = World(1, _MOMENT, parcels_per_day=_PARCELS_A_DAY, history_days=_DAYS)
     for moment in range(world.begin, _MOMENT, _STEP):
-        for decoded in decoder.decode([Frame("batch", b"\n".join(world.until(moment)))]):
+        for decoded in _decoded(decoder, world.until(moment)):
             engine.feed(decoded.batch)
         engine.tick(moment)
     _engine(_small()).load(engine.dump())

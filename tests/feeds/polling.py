@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from config.regions import regions
-from config.settings import FeedSettings
+from config.plugins import FeedSettings
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.registry import Pollers, build_pollers
 from monitor.feeds.watch import HOUR

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from config.settings import FeedSettings, Settings
+from config.plugins import FeedSettings
+from config.settings import Settings
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Trouble
 from monitor.feeds.pollers.paging import newest

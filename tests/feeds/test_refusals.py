@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from config.regions import regions
-from config.settings import FeedSettings
+from config.plugins import FeedSettings
 from monitor.cli.feeds import COLUMNS, short
 from monitor.directory import Directory
 from monitor.feeds.desk import Desk

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.checked import Checked, check_all
-from monitor.decode import _one_by_one
+from monitor.decode import _one_by_one, decode_lines
+from monitor.linerows import PRESENCE
 from monitor.names import Names
 from monitor.skim import skim
 from monitor.wire import NOT_DECODED
@@ -150,6 +151,16 @@ def test_bytes_that_flipped_where_all_lines_look_alike(seed: int, flips: int) ->
     for _ in range(flips):
         data[rng.randrange(len(data))] = rng.choice(b'"\\{}[],:\n 0aZ\x00\xc3')
     agrees(bytes(data))
+
+
+@given(alike())
+def test_while_the_pass_is_not_there_lines_become_the_same(frame: list[bytes]) -> None:
+    data = b"\n".join(frame)
+    good, dead = decode_lines(data, 65_536, None)
+    with PRESENCE.away():
+        fully, lost = decode_lines(data, 65_536, None)
+    assert columns(fully) == columns(good)
+    assert lost == dead
 
 
 @given(st.lists(spellings(), min_size=1, max_size=5))

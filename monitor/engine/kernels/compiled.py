@@ -15,6 +15,7 @@ from numba.core import cgutils as untyped
 from numba.extending import intrinsic
 
 from detectors.compiling import OPTIONS, kernel
+from monitor.quicker import compile_quicker
 
 __all__ = ["cgutils", "inlined", "kernel", "natural", "prefetch", "whole"]
 
@@ -23,6 +24,7 @@ whole: Any = np.int64
 cgutils: Any = untyped
 _tuple: Any = types.UniTuple
 F = TypeVar("F", bound=Callable[..., Any])
+compile_quicker()  # whichever process compiles a kernel, it comes out the same
 
 
 def _prefetch(_typing: Any, array: Any, index: Any) -> Any:
