@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from config.regions import regions
 from config.plugins import FeedSettings
+from config.regions import regions
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.registry import Pollers, build_pollers
 from monitor.feeds.watch import HOUR

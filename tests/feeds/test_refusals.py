@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import structlog
 
-from config.regions import regions
 from config.plugins import FeedSettings
+from config.regions import regions
 from monitor.cli.feeds import COLUMNS, short
 from monitor.directory import Directory
 from monitor.feeds.desk import Desk
