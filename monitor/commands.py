@@ -20,6 +20,7 @@ from monitor.storage import OpenStore
 from monitor.vocabulary import DeadReason
 from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
+from notifier.reminder import Reminder
 from notifier.sending import CouponsUnavailableError
 
 HOUR_MS = 3_600_000
@@ -41,6 +42,7 @@ class Commands:
     loop: Loop
     ledger: Ledger
     reconciler: Reconciler
+    reminder: Reminder
     letters: DeadLetters
     opened: OpenStore
     decisions: Decisions
@@ -169,7 +171,8 @@ class Commands:
         }
 
     async def _release(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        """Only after the coupon shops have said which codes exist."""
+        """Only after the coupon shops have said which codes exist, and the store knows of all words that left."""
+        forgotten = await self.reminder.remind(now)
         try:
             books = await self.reconciler.shop(now)
         except CouponsUnavailableError as error:
@@ -180,6 +183,7 @@ class Commands:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
         await self.opened.trust()
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
+        found += f"; {forgotten} words that the store forgot" if forgotten else ""
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:

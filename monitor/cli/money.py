@@ -166,14 +166,21 @@ def reconcile(config: Config = None) -> None:
     """Compare all codes with the coupon shop, and ask about what is unknown; before `release` after a restore."""
     from notifier.sending import CouponsUnavailableError
 
-    async def ask(books: Books) -> tuple[Any, dict[str, int]]:
-        return await books.reconciler.shop(books.now), await books.reconciler.unknowns(books.now)
+    async def ask(books: Books) -> tuple[int, Any, dict[str, int]]:
+        forgotten = await books.reminder.remind(books.now)
+        return (
+            forgotten,
+            await books.reconciler.shop(books.now),
+            await books.reconciler.unknowns(books.now),
+        )
 
     try:
-        found, unknowns = with_books(config, ask)
+        forgotten, found, unknowns = with_books(config, ask)
     except CouponsUnavailableError as error:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
+    if forgotten:
+        say(f"{forgotten} words left that this store does not know of: they are not said again, but unknown")
     if found.found:
         say(f"{len(found.found)} claims were there before we asked: done, their words unknown")
     say(
