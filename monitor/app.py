@@ -136,7 +136,7 @@ async def open_daemon(
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
         if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
-            await daemon.tick(clock())
+            await daemon.keep_time(clock())
         yield daemon
 
 
