@@ -76,6 +76,7 @@ async def test_events_of_the_wrong_time_are_kept_until_it_is_mended(
             await daemon.checkpoints.write(clock.now)
     await rewind(settings(tmp_path, "http://127.0.0.1:9"), ANNA, clock.now)
     async with running(tmp_path, standin, clock) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
         await shop.pass_time(30)
         await until(lambda: standin.counts.coupons == 1)
 

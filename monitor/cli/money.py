@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.books import with_books
+from monitor.cli.checks import MOST_DAYS, MOST_MONEY, new_file, number
 from monitor.cli.client import user
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
 from monitor.cli.uplift import uplift
@@ -47,8 +48,10 @@ def explain(
     ],
     config: Config = None,
     *,
-    score: float = typer.Option(0.9, help="Of a kind: how sure the finding is."),
-    order_value: float = typer.Option(129.0, help="Of a kind: in major units."),
+    score: float = typer.Option(0.9, callback=number(0, 1), help="Of a kind: how sure the finding is."),
+    order_value: float = typer.Option(
+        129.0, callback=number(0, MOST_MONEY), help="Of a kind: in major units."
+    ),
     tier: str | None = typer.Option(None, help="Of a kind: the customer's tier."),
     open_ticket: bool = typer.Option(
         False, "--open-ticket", help="Of a kind: the customer talks to a person."
@@ -112,7 +115,7 @@ def preview(
                 for variant, shown in variants:
                     _show(name, variant if len(variants) > 1 else "", shown, json=json)
     except TemplateProblemError as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error), code=USAGE) from None
 
 
 def _show(name: str, variant: str, shown: Rendered, *, json: bool) -> None:
@@ -138,8 +141,8 @@ def verify(config: Config = None) -> None:
 def receivers(
     config: Config = None,
     *,
-    days: int = typer.Option(90, min=1, help="How far back."),
-    limit: int = typer.Option(20, min=1),
+    days: int = typer.Option(90, callback=number(1, MOST_DAYS), help="How far back."),
+    limit: int = typer.Option(20, callback=number(1, 1_000_000)),
     json: Json = False,
 ) -> None:
     """Who got most: where abuse shows first."""
@@ -203,7 +206,11 @@ def export_audit(
 
     if out.suffix not in {".ndjson", ".parquet"}:
         raise Failed(f"{out}: name it .ndjson or .parquet", code=USAGE)
-    count = with_books(config, lambda books: write_audit(books, out))
+    new_file(out)
+    try:
+        count = with_books(config, lambda books: write_audit(books, out))
+    except OSError as error:  # polars names no file
+        raise Failed(f"{out}: {error.strerror or 'cannot be written'}") from None
     say(f"{out}: {count} entries")
 
 
