@@ -77,6 +77,8 @@ class Commands:
                 "format": letter.format,
                 "reason": str(letter.reason),
                 "detail": letter.detail,
+                "bytes": letter.whole,
+                "cut": letter.cut,
                 "payload": letter.raw.decode("utf-8", "replace")[:500],
             }
             for letter in await self.letters.list(count=count)
@@ -213,7 +215,13 @@ class Commands:
             raise Refused(f"not all were tried: {error}", 503) from None
         if wanted and not taken + refused:
             raise Refused(f"there is no dead letter {wanted}", 404)
-        return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
+        cut = await self.letters.cut({wanted} if wanted else None) if refused else 0
+        message = f"{taken} taken, {refused} still unreadable"
+        if cut:
+            message += (
+                f", {cut} of them because only their beginning is kept: ask their sender for them again"
+            )
+        return {"message": message, "taken": taken, "refused": refused, "cut": cut}
 
     async def _drop(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         entry, feed, reason = _entry(arguments), arguments.get("feed"), arguments.get("reason")

@@ -172,7 +172,9 @@ def _dead_letters() -> typer.Typer:
     ) -> None:
         """The newest events that could not be read, with the reason."""
         rows = _daemon(config).get(f"/v1/deadletters?count={count}")
-        table(rows, ("entry_id", "at", "feed", "reason", "detail", "payload"), json=json)
+        if not json:
+            rows = [row | {"bytes": f"{row['bytes']} (cut)" if row["cut"] else row["bytes"]} for row in rows]
+        table(rows, ("entry_id", "at", "feed", "reason", "detail", "bytes", "payload"), json=json)
 
     @group.command()
     def replay(
