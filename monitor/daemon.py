@@ -133,7 +133,7 @@ class Daemon:
         await self.delivery.start()
         if self.listening is None:
             raise ValueError("a daemon needs a socket to listen on")
-        async with serving(self._app(), self.listening) as http:
+        async with serving(self._app(), self.listening, proxies=self._proxies) as http:
             self.schedule.start()
             tasks = [
                 http,
@@ -194,11 +194,8 @@ class Daemon:
             metrics=self.metrics,
         )
 
-        def proxies() -> Collection[str]:
-            return self.settings.console.proxies  # as of the last reload
-
         def asked_from(request: Request) -> str:
-            return origin(request, proxies())
+            return origin(request, self._proxies())
 
         stations = self.station.routes(self.clock, self.token, self.audit, asked_from)
         app = create_app(
@@ -208,7 +205,10 @@ class Daemon:
             asked_from,
             http.max_body_bytes,
         )
-        return Forwarded(app, proxies)
+        return Forwarded(app, self._proxies)
+
+    def _proxies(self) -> Collection[str]:
+        return self.settings.console.proxies  # as of the last reload
 
     def beats(self, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""

@@ -8,6 +8,7 @@ clock that nobody sets: after an hour back by the wall clock, none would run for
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -73,6 +74,8 @@ class Schedule:
             # One run at a time, late runs merged into one, and never dropped for being late.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        for name in ("apscheduler.scheduler", "apscheduler.executors.default"):
+            logging.getLogger(name).addFilter(_is_news)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
 
@@ -118,3 +121,8 @@ class Schedule:
             error=type(event.exception).__name__,
             exc_info=event.exception,
         )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Of APScheduler's own lines: not what is said here as well, as it names the loop's time, which reads as 1970."""
+    return record.levelno >= logging.ERROR and "raised an exception" not in str(record.msg)
