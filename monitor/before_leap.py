@@ -11,11 +11,14 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from detectors.findings import Instant
 
 DAY_MS: Final = 86_400_000
 MOST_MS: Final = 3 * DAY_MS  # of a machine that sleeps each night
 SUFFIX: Final = ".before"
+log = structlog.get_logger(__name__)
 
 
 class BeforeLeap:
@@ -44,11 +47,14 @@ class BeforeLeap:
             except OSError:  # a file system without links
                 shutil.copyfile(newest, kept)
 
-    def drop(self, time: Instant) -> None:
-        """Where time has gone on for a day since the leap; a clock that was mended meanwhile has not let it."""
+    def drop(self, time: Instant, *, crowded: bool = False) -> None:
+        """Where time has gone on for a day since the leap; a clock that was mended meanwhile has not let it. `crowded`: the
+        stream since then leaves too little room for what comes, which is worth more than a way back.
+        """
         for path, _, last in self._found():
-            if time >= last + DAY_MS:
+            if crowded or time >= last + DAY_MS:
                 path.unlink()
+                log.info("before_leap.dropped", why="the store is half full" if crowded else "time went on")
 
     def _found(self) -> list[tuple[Path, Instant, Instant]]:
         found = []

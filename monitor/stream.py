@@ -26,6 +26,7 @@ BEGIN: Final = "0-0"
 READ_BYTES: Final = 8_000_000  # what one read aims at; half of it costs 25 ns more an event of NDJSON
 MUCH_BYTES: Final = 500_000  # then there is likely more: from here on another way of reading is cheaper
 PAGE: Final = 100
+CROWDED_SHARE: Final = 0.5  # intake stops at 0.85
 MOST_ENTRIES: Final = 200  # small ones may be followed by great ones, and all of a read is in memory
 _ENDS: Final = Script.load(Path(__file__).with_name("stream_ends.lua"))
 _KINDS: Final[dict[bytes, Kind]] = {b"e": "e", b"batch": "batch", b"arrow": "arrow", b"tick": "tick"}
@@ -100,6 +101,12 @@ class EventStream:
                 dropped += await self.store.stream_delete(self.key(shard), *ids)
                 position = entries[-1].id
         return dropped
+
+    async def crowded(self) -> bool:
+        """Whether what is only useful should make room: half of the store's memory is in use."""
+        info = await self.store.info("memory")
+        most = int(info.get("maxmemory", "0"))
+        return most > 0 and int(info.get("used_memory", "0")) > CROWDED_SHARE * most
 
     async def length(self) -> int:
         """Entries kept, of all shards."""

@@ -145,6 +145,20 @@ def test_a_machine_that_sleeps_each_night_does_not_keep_its_stream_for_ever(tmp_
         assert evening - since <= MOST_MS
 
 
+@pytest.mark.anyio
+async def test_what_was_before_makes_room_for_what_comes(tmp_path: Path, clock: Clock) -> None:
+    store = {"allow_unsafe_folder": True, "maxmemory_mb": 16}
+    async with doomed(tmp_path, clock, store=store) as daemon:
+        await tick(daemon, clock, 1)
+        await stand_a_year_ahead(daemon, clock)
+        folder = daemon.checkpoints.folder
+        assert folder.before.path is not None
+        for _ in range(8):
+            await daemon.stream.append("batch", b"\n" * (1 << 20))
+        await daemon.checkpoints.write(clock.now)
+        assert folder.before.path is None
+
+
 def test_a_folder_without_links_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
