@@ -61,7 +61,7 @@ async def test_after_a_year_that_was_none_a_parcel_is_late_when_it_is_late(
         assert shop.daemon.loop.pipeline.now == clock.now
         assert (await shop.ask("GET", "/v1/parcels/SF1")).status == 200
         await shop.pass_time(30)
-        await until(lambda: standin.counts.coupons == 1)
+        await shop.pass_until(lambda: standin.counts.coupons == 1)
 
 
 @pytest.mark.anyio
@@ -78,7 +78,7 @@ async def test_events_of_the_wrong_time_are_kept_until_it_is_mended(
     async with running(tmp_path, standin, clock) as shop:
         await until(shop.daemon.loop.caught_up.is_set)
         await shop.pass_time(30)
-        await until(lambda: standin.counts.coupons == 1)
+        await shop.pass_until(lambda: standin.counts.coupons == 1)
 
 
 @pytest.mark.anyio
