@@ -23,6 +23,7 @@ FIRST_YEAR: Final = 2015
 LAST_YEAR: Final = 2039
 HOUR: Final = 3600
 SUNDAY: Final = 6
+HALF: Final = 0.5
 EPOCH: Final = int(dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
 HOURS: Final = int((dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp() - EPOCH) // HOUR)
 _SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers stop or thin out
@@ -156,6 +157,21 @@ def weekday_worked(rule: CalendarRule, day: int) -> int:
     number = (date - _days()[0]).days
     weekdays = _weekdays(rule.sundays_of)
     return int(weekdays[number]) if 0 <= number < len(weekdays) else date.weekday()
+
+
+@cache
+def days_off(rule: CalendarRule) -> frozenset[int]:
+    """Local days, counted from 1970, that are no working days though they may be weekdays: public holidays, on which a
+    carrier rests or works as on a Sunday, and seasons in which a day counts for half a day or less.
+    """
+    off = np.zeros(len(_days()), np.bool_)
+    for country in filter(None, (rule.country, rule.sundays_of)):
+        off |= _public_holidays(country)
+    for season in rule.seasons:
+        if season.pace <= HALF:
+            off |= np.array([_in_season(season, day) for day in _days()])
+    first = (_days()[0] - dt.date(1970, 1, 1)).days
+    return frozenset((first + np.flatnonzero(off)).tolist())
 
 
 @cache

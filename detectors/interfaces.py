@@ -159,6 +159,7 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "promised": pl.Int64,
         "ended": pl.Int64,
         "status": pl.UInt8,
+        "unheard": pl.UInt8,  # 1: it ended after its promise, and there was no row of its passing (the feed was silent)
     },
 }
 

@@ -204,23 +204,30 @@ class LatePredicted:
         self._outcomes.passed(known, _day_over(known, offset), _lot(part), names)
 
     def _arrived(self, part: Table, offset: int) -> None:
-        """In time, near enough to the promise to have been judged."""
+        """In time, near enough to the promise to have been judged; or late, where its passing was not told: what comes in
+        after a silence would teach of those in time alone.
+        """
         promised = part.whole("promised")
         if not promised.any():
             return
         days = (part.whole("ended") + offset) // DAY
         near = days > _day_of(promised, offset) - FAR
         in_time = near & (_ends_of(promised, offset) >= part.whole("ended"))
-        rows = np.flatnonzero((promised > 0) & in_time & _told(part))
-        if not len(rows):
-            return
-        part = part.take(rows)
-        known = self._known(part, 0, offset, self._codes)
+        unheard = (part.narrow("unheard") != 0) & (days > _day_of(promised, offset))
+        told = (promised > 0) & _told(part)
+        for rows, late in ((np.flatnonzero(told & in_time), False), (np.flatnonzero(told & unheard), True)):
+            if len(rows):
+                some = part.take(rows)
+                known = self._known(some, 0, offset, self._codes)
+                over, lot, names = _day_over(known, offset), _lot(some), self._names(some)
+                self._outcomes.arrived(known, days[rows], over, lot, names, late=late)
+
+    def _names(self, part: Table) -> list[str]:
+        """Empty for those of whom nothing is kept."""
         kept, said = self._progress, self._record
-        names = [
+        return [
             name if name in kept or name in said else "" for name in _texts(part.labels("tracking_number"))
         ]
-        self._outcomes.arrived(known, days[rows], _day_over(known, offset), _lot(part), names)
 
     def _learn_durations(self, ended: Table, offset: int) -> None:
         ends, accepted = ended.whole("ended"), ended.whole("accepted")

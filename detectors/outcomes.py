@@ -56,9 +56,11 @@ class Outcomes:
     def __len__(self) -> int:
         return self._held + sum(map(len, self._open.values()))
 
-    def arrived(self, known: Known, ended: I64, moment: I64, lot: I64, names: Sequence[str]) -> None:
-        """In time. `moment`: when they may teach, a few moments for thousands; `lot`: any number of each parcel's own."""
-        rows = _rows(known, ended, lot, late=False)
+    def arrived(
+        self, known: Known, ended: I64, moment: I64, lot: I64, names: Sequence[str], *, late: bool = False
+    ) -> None:
+        """`moment`: when they may teach, a few moments for thousands; `lot`: any number of each parcel's own."""
+        rows = _rows(known, np.full(len(known), _NEVER) if late else ended, lot, late=late)
         for at in np.unique(moment).tolist():
             chosen = np.flatnonzero((moment == at) & self._drawn(at, rows))
             self._add(at, rows[chosen], [names[row] for row in chosen.tolist()])

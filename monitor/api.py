@@ -25,6 +25,7 @@ from monitor.forwarded import peer
 from notifier.store import StoreError, StoreFullError, StoreUnreachableError
 
 Json: TypeAlias = Mapping[str, Any]
+CUSTOMER: Final = "customer:"
 HIDDEN: Final = frozenset({"coupon_code", "customer_id"})  # of a story that is told without the token
 
 
@@ -200,11 +201,12 @@ class _Handlers:
 
     async def explain(self, request: Request) -> Response:
         found = await self._service.explain(request.path_params["subject"])
-        if found is None:
-            return error_response(
-                "nothing is known of this id: no parcel, order, finding, incident or action", 404
-            )
-        return json_response(found if has_token(request, self._token) else _without_secrets(found))
+        trusted = has_token(request, self._token)
+        if found is None or (not trusted and found["subject"].startswith(CUSTOMER)):
+            more = "" if trusted else "; what is known of customers needs the token"
+            text = f"nothing is known of this id: no parcel, order, finding, incident or action{more}"
+            return error_response(text, 404)
+        return json_response(found if trusted else _without_secrets(found))
 
     async def incidents(self, request: Request) -> Response:
         return json_response(self._service.incidents_now(everything=request.query_params.get("all") == "1"))

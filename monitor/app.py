@@ -83,8 +83,10 @@ from notifier.ledger import Head, Ledger, Person
 from notifier.outbox import Outbox
 from notifier.posts import References
 from notifier.reconcile import Reconciler
+from notifier.reminder import Reminder
 from notifier.retention import Retention
 from notifier.templates import Templates
+from notifier.told import Told
 
 __all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
 
@@ -137,7 +139,7 @@ async def open_daemon(
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
         if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
-            await daemon.tick(clock())
+            await daemon.keep_time(clock())
         yield daemon
 
 
@@ -152,9 +154,11 @@ async def _assemble(on: Ground) -> Daemon:
         settings, opened.store, on.intake, on.letters, metrics, on.http, core.directory.phone_of
     )
     outbox = Outbox(opened.store, core.ledger)
-    checkpoints, doubts = await _remembering(on, core, loop, station, outbox)
+    told = Told(settings.data_dir / "told")
+    reminder = Reminder(opened.store, core.ledger, told)
+    checkpoints, doubts = await _remembering(on, core, loop, station, outbox, reminder)
     core.incidents.expect(await decisions.since(core.pipeline.now))
-    sending = _sending(on, core, outbox, lambda: daemon.settings)
+    sending = _sending(on, core, outbox, told, lambda: daemon.settings)
     resubmit = _resubmitting(on, station)
     daemon = Daemon(
         settings=settings,
@@ -173,7 +177,9 @@ async def _assemble(on: Ground) -> Daemon:
         notifications=core.notifications,
         notices=core.notices,
         engine=core.engine,
-        commands=Commands(loop, core.ledger, sending.reconciler, on.letters, opened, decisions, resubmit),
+        commands=Commands(
+            loop, core.ledger, sending.reconciler, reminder, on.letters, opened, decisions, resubmit
+        ),
         reconciler=sending.reconciler,
         schedule=Schedule(on.clock, time.monotonic, metrics),
         metrics=metrics,
@@ -207,7 +213,7 @@ def _gauges(metrics: Metrics, core: Core, loop: Loop, checkpoints: Checkpoints) 
 
 
 async def _remembering(
-    on: Ground, core: Core, loop: Loop, station: Station, outbox: Outbox
+    on: Ground, core: Core, loop: Loop, station: Station, outbox: Outbox, reminder: Reminder
 ) -> tuple[Checkpoints, Callable[[], Awaitable[None]]]:
     """Restores the last checkpoint, and asks whether the store is still the one that it was written beside."""
     head, remembered = LedgerHead(), Remembered(on.opened.store)
@@ -218,7 +224,11 @@ async def _remembering(
         its stream.
         """
         await outbox.check()
-        head.saved = await _doubt(core.ledger, head.saved, on.opened, on.stream, loop, on.clock())
+        now = on.clock()
+        doubt = on.opened.doubt or await on.stream.damage(loop.taken)
+        if doubt is None and await reminder.forgets(now):
+            doubt = "the store does not know of the words that left last"
+        head.saved = await _doubt(core.ledger, head.saved, doubt, now)
 
     checkpoints = Checkpoints(
         CheckpointFolder(on.settings.data_dir / "checkpoints"),
@@ -239,7 +249,7 @@ async def _remembering(
     return checkpoints, doubts
 
 
-def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Settings]) -> Sending:
+def _sending(on: Ground, core: Core, outbox: Outbox, told: Told, current: Callable[[], Settings]) -> Sending:
     settings, store = on.settings, on.opened.store
     rooms, shops = channels(settings, on.http), coupon_shops(settings, on.http)
     templates = templates_of(settings, core.pipeline.pack)
@@ -265,6 +275,7 @@ def _sending(on: Ground, core: Core, outbox: Outbox, current: Callable[[], Setti
         observe=observe,
         decorate=charts.decorate,
         references=References(store),
+        told=told,
         unsubscribe=opt_out_url(base, identity) if (base := settings.delivery.unsubscribe_url) else None,
         clock=on.clock,
     )
@@ -324,11 +335,8 @@ def _pages(on: Ground, core: Core, daemon: Daemon, charts: Charts, identity: Ide
     ]
 
 
-async def _doubt(
-    ledger: Ledger, head: Head | None, opened: OpenStore, stream: EventStream, loop: Loop, now: Instant
-) -> Head:
+async def _doubt(ledger: Ledger, head: Head | None, doubt: str | None, now: Instant) -> Head:
     """A store that is not the one we knew, or that knows less: nothing is spent until a person has reconciled."""
-    doubt = opened.doubt or await stream.damage(loop.taken)
     known = await ledger.open(head, now)
     if doubt is not None and await ledger.hold(Person("forestall", doubt, "start"), now):
         log.error("store.doubtful", why=doubt)

@@ -29,8 +29,10 @@ from notifier.audit import Audit
 from notifier.identity import Identity
 from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
+from notifier.reminder import Reminder
 from notifier.store import Store
 from notifier.templates import Templates
+from notifier.told import Told
 
 COLUMNS = (
     "seq",
@@ -69,6 +71,7 @@ class Books:
     ledger: Ledger
     audit: Audit
     reconciler: Reconciler
+    reminder: Reminder
     now: Instant
     as_of: Instant  # of the newest decision, where that is earlier: what "the last days" count from
 
@@ -90,7 +93,8 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
         now = time.time_ns() // 1_000_000
         newest = await opened.store.call("ZRANGE", ledger.key("actions"), -1, -1, "WITHSCORES")
         as_of = min([now, *(int(score) for _, score in newest)])
-        yield Books(settings, opened.store, pack, ledger, audit, reconciler, now, as_of)
+        reminder = Reminder(opened.store, ledger, Told(settings.data_dir / "told"))
+        yield Books(settings, opened.store, pack, ledger, audit, reconciler, reminder, now, as_of)
 
 
 def _kept(settings: Settings) -> bool:

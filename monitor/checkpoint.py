@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from monitor import __version__
+from monitor.before_leap import BeforeLeap
 
 MAGIC: Final = b"FORESTALL-CHECKPOINT\n"
 VERSION: Final = 1
@@ -58,6 +59,7 @@ Check: TypeAlias = Callable[[Checkpoint], None]  # raises CheckpointError where 
 class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.before = BeforeLeap(folder)
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -76,8 +78,7 @@ class CheckpointFolder:
             )
         )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sequence = max((_sequence(path) for path in self._files()), default=0) + 1
-        path = self._folder / f"{sequence:012d}.checkpoint"
+        path = self._path(max((_sequence(path) for path in self._files()), default=0) + 1)
         temporary = path.with_suffix(".writing")
         try:
             with temporary.open("wb") as file:
@@ -133,9 +134,26 @@ class CheckpointFolder:
         if len(files) < KEPT:
             return None
         try:
-            return read(files[0])
+            return read(self.before.path or files[0])
         except CheckpointError:
             return None
+
+    def leap(self, time: int, landing: int) -> None:
+        """Keeps what there is, before time leaps from `time` to `landing`."""
+        self.before.keep(next(reversed(self._files()), None), time, landing)
+
+    def go_back(self) -> None:
+        """To what was kept before the leap, which must be there; what is newer is set aside. Interrupted, it is done."""
+        kept = self.before.path
+        assert kept is not None  # noqa: S101 -- whoever goes back has read it
+        newer = self._files()
+        kept.rename(self._path(_sequence(newer[-1]) + 1))
+        self._sync_folder()
+        for path in newer:
+            path.replace(path.with_suffix(".ahead"))
+
+    def _path(self, sequence: int) -> Path:
+        return self._folder / f"{sequence:012d}.checkpoint"
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.checkpoint"), key=_sequence)

@@ -20,6 +20,7 @@ from monitor.storage import OpenStore
 from monitor.vocabulary import DeadReason
 from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
+from notifier.reminder import Reminder
 from notifier.sending import CouponsUnavailableError
 
 HOUR_MS = 3_600_000
@@ -41,6 +42,7 @@ class Commands:
     loop: Loop
     ledger: Ledger
     reconciler: Reconciler
+    reminder: Reminder
     letters: DeadLetters
     opened: OpenStore
     decisions: Decisions
@@ -75,6 +77,8 @@ class Commands:
                 "format": letter.format,
                 "reason": str(letter.reason),
                 "detail": letter.detail,
+                "bytes": letter.whole,
+                "cut": letter.cut,
                 "payload": letter.raw.decode("utf-8", "replace")[:500],
             }
             for letter in await self.letters.list(count=count)
@@ -169,7 +173,8 @@ class Commands:
         }
 
     async def _release(self, arguments: Json, actor: Actor, now: Instant) -> Json:
-        """Only after the coupon shops have said which codes exist."""
+        """Only after the coupon shops have said which codes exist, and the store knows of all words that left."""
+        forgotten = await self.reminder.remind(now)
         try:
             books = await self.reconciler.shop(now)
         except CouponsUnavailableError as error:
@@ -180,6 +185,7 @@ class Commands:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
         await self.opened.trust()
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
+        found += f"; {forgotten} words that the store forgot" if forgotten else ""
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:
@@ -209,7 +215,13 @@ class Commands:
             raise Refused(f"not all were tried: {error}", 503) from None
         if wanted and not taken + refused:
             raise Refused(f"there is no dead letter {wanted}", 404)
-        return {"message": f"{taken} taken, {refused} still unreadable", "taken": taken, "refused": refused}
+        cut = await self.letters.cut({wanted} if wanted else None) if refused else 0
+        message = f"{taken} taken, {refused} still unreadable"
+        if cut:
+            message += (
+                f", {cut} of them because only their beginning is kept: ask their sender for them again"
+            )
+        return {"message": message, "taken": taken, "refused": refused, "cut": cut}
 
     async def _drop(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         entry, feed, reason = _entry(arguments), arguments.get("feed"), arguments.get("reason")

@@ -32,7 +32,7 @@ from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents, View
 from monitor.intake import Intake
-from monitor.leaps import Leaps
+from monitor.leaps import LEAP_MS, Leaps
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.notices import Notices
@@ -133,7 +133,7 @@ class Daemon:
         await self.delivery.start()
         if self.listening is None:
             raise ValueError("a daemon needs a socket to listen on")
-        async with serving(self._app(), self.listening) as http:
+        async with serving(self._app(), self.listening, proxies=self._proxies) as http:
             self.schedule.start()
             tasks = [
                 http,
@@ -194,11 +194,8 @@ class Daemon:
             metrics=self.metrics,
         )
 
-        def proxies() -> Collection[str]:
-            return self.settings.console.proxies  # as of the last reload
-
         def asked_from(request: Request) -> str:
-            return origin(request, proxies())
+            return origin(request, self._proxies())
 
         stations = self.station.routes(self.clock, self.token, self.audit, asked_from)
         app = create_app(
@@ -208,7 +205,10 @@ class Daemon:
             asked_from,
             http.max_body_bytes,
         )
-        return Forwarded(app, proxies)
+        return Forwarded(app, self._proxies)
+
+    def _proxies(self) -> Collection[str]:
+        return self.settings.console.proxies  # as of the last reload
 
     def beats(self, *, ticking: bool) -> None:
         """What is done regularly. Each job can do in its next run what it did not do in a missed one."""
@@ -267,9 +267,15 @@ class Daemon:
         await self.stream.tick(now)
 
     async def keep_time(self, now: Instant) -> None:
-        """A tick, unless the clock has just leapt ahead: then time stands until it is back or has stood for a while."""
-        if self._in_time(now):
-            await self.tick(now)
+        """A tick, unless the clock has just leapt ahead: then time stands until it is back or has stood for a while. What
+        the engine knows is kept before it is told of a leap, which may be a mistake also then, or at a start.
+        """
+        if not self._in_time(now):
+            return
+        time = self.loop.pipeline.now
+        if time and now - time > LEAP_MS:
+            self.checkpoints.folder.leap(time, now)
+        await self.tick(now)
 
     def _in_time(self, now: Instant) -> bool:
         return self.leaps is None or self.leaps.believed(now, self.uptime())

@@ -44,6 +44,7 @@ class Unkept(StrEnum):
     NUMBER = "number"
     ROOM = "room"
     PERSON = "person"
+    CUT = "cut"  # the rest of a long payload: it can be looked at, and not be read again
 
 
 class DeadLetters:
@@ -106,8 +107,10 @@ class DeadLetters:
 
     async def park(self, letters: Sequence[Letter]) -> None:
         """Durable when it returns."""
-        for some in together([bounded(letter) for letter in letters]):
+        kept = [bounded(letter) for letter in letters]
+        for some in together(kept):
             await self._write(some)
+        self._count_unkept(Unkept.CUT, sum(letter.cut for letter in kept))
 
     async def _write(self, letters: Sequence[Letter]) -> None:
         async with self._room.made(sum(letter.size for letter in letters)) as gone:
@@ -131,6 +134,10 @@ class DeadLetters:
 
     async def count(self) -> int:
         return await self.store.stream_length(self.key)
+
+    async def cut(self, ids: set[str] | None = None) -> int:
+        """How many letters cannot be read again, as only their beginning is kept: the sender has the rest."""
+        return sum([letter.cut async for letter in self.all() if ids is None or letter.id in ids])
 
     async def list(self, *, count: int = 100, reason: DeadReason | None = None) -> list[Letter]:
         """The newest first."""

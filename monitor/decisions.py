@@ -29,3 +29,8 @@ class Decisions:
     async def since(self, at: Instant) -> list[Command]:
         found = await self._store.sorted_range(self._key, at, "+inf", MOST)
         return [msgspec.json.decode(one, type=Command) for one in found]
+
+    async def drop(self, after: Instant) -> int:
+        """What was decided in a time that was none; how many."""
+        dropped: int = await self._store.call("ZREMRANGEBYSCORE", self._key, f"({after}", "+inf")
+        return dropped

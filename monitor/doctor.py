@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from config.loading import ConfigError
 from config.settings import Settings
+from detectors.findings import Instant
 from monitor import store_doctor
 from monitor.assembly import ledger_rules, pack_of, tenant_key, zone
 from monitor.audience import check_audience, unheard
 from monitor.checkpoint import CheckpointError, CheckpointFolder
 from monitor.embedded import EmbeddedStoreError
+from monitor.records import when
+from monitor.rewind import VERB, ahead, way_back
 from monitor.storage import OpenStore, open_store
 from notifier.audit import Audit
 from notifier.identity import Identity
@@ -42,6 +46,8 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
         yield check
     yield _disk(settings)
     yield _checkpoints(settings)
+    for check in _time(settings, time.time_ns() // 1_000_000):
+        yield check
     try:
         async with open_store(settings) as opened:
             for check in await _store(opened):
@@ -142,3 +148,23 @@ def _checkpoints(settings: Settings) -> Check:
     if problems:
         return Check("checkpoint", Verdict.WARNING, "; ".join(problems))
     return Check("checkpoint", Verdict.OK, "none yet" if newest is None else "the newest is whole")
+
+
+def _time(settings: Settings, now: Instant) -> list[Check]:
+    """Whether the engine stands in a time that a wrong clock told it."""
+    folder = CheckpointFolder(settings.data_dir / "checkpoints")
+    try:
+        found = ahead(folder, now)
+    except CheckpointError:
+        return []  # said already
+    if found is None:
+        return []
+    stands = f"the engine's time is {when(found)} and stands until this clock is there"
+    kept = way_back(folder, now)
+    if kept is None:
+        mend = (
+            f"no checkpoint from before is kept; to start anew from what the stream holds, move {folder} away"
+        )
+    else:
+        mend = f"if this clock is right, {VERB}, goes back to {when(kept.written_at)}"
+    return [Check("time", Verdict.WRONG, f"{stands}: {mend}")]

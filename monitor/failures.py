@@ -35,6 +35,8 @@ def told_to_operator() -> Iterator[None]:
         yield
     except (ConfigError, FeedConfigError) as error:
         raise Failed(*error.problems, code=USAGE) from None
+    except FileError as error:
+        raise Failed(str(error), code=USAGE) from None
     except OPERATOR as error:
         raise Failed(str(error)) from None
     except BaseExceptionGroup as group:

@@ -7,12 +7,16 @@ too slowly, or headers without end is answered and closed before anything of the
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
 from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+LOCAL: Final = frozenset({"127.0.0.1", "::1"})
 MOST_PIPELINED: Final = 16  # requests that wait behind one that is being answered
 
 
@@ -25,11 +29,30 @@ class Limits:
     """
 
     connections: int = 512
+    an_address: int = 256  # of them; not of this machine's own, nor of a proxy's, which stand for many
     head_bytes: int = 65_536
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     least_rate: int = 16_384
     read_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class Peers:
+    """Who is connected, how often. `proxies`, and this machine, stand for many and are not counted."""
+
+    proxies: Callable[[], Collection[str]]
+    _open: Counter[str] = field(default_factory=Counter)
+
+    def added(self, address: str) -> int:
+        """How many it has now."""
+        self._open[address] += 1
+        return 0 if address in LOCAL or address in self.proxies() else self._open[address]
+
+    def gone(self, address: str) -> None:
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
 
 
 class _TooManyError(Exception):
@@ -38,7 +61,9 @@ class _TooManyError(Exception):
 
 class BoundedProtocol(HttpToolsProtocol):
     limits: ClassVar[Limits] = Limits()
+    peers: ClassVar[Peers]
 
+    _address: str = ""
     _alarm: TimerHandle | None = None
     _since: float = 0.0  # when what is waited for began
     _step: int = 0  # how many beginnings and ends of heads and bodies there were
@@ -51,7 +76,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         full = len(self.connections) >= self.limits.connections
         super().connection_made(transport)
-        if full:
+        self._address = _address_of(self.client[0] if self.client else "")
+        if self.peers.added(self._address) > self.limits.an_address or full:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._wait(self.limits.head_seconds)
@@ -60,6 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self._reading is not None:
             self._reading.cancel()
+        self.peers.gone(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -189,5 +216,18 @@ def _answer(status: HTTPStatus) -> bytes:
     ).encode("ascii")
 
 
-def bounded(limits: Limits) -> type[BoundedProtocol]:
-    return type("Bounded", (BoundedProtocol,), {"limits": limits})
+def bounded(limits: Limits, proxies: Callable[[], Collection[str]] = tuple) -> type[BoundedProtocol]:
+    """`proxies`: addresses that may hold all connections."""
+    return type("Bounded", (BoundedProtocol,), {"limits": limits, "peers": Peers(proxies)})
+
+
+def _address_of(host: str) -> str:
+    """Whom it counts for: of IPv6 the network, as one customer's router has 2 to the 64 addresses."""
+    plain = host.removeprefix("::ffff:") if "." in host else host
+    try:
+        address = ip_address(plain.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and not address.is_loopback:
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(address)

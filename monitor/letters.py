@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`feed`: who sent it. `cut`: `raw` is only the beginning."""
+    """`feed`: who sent it. `cut`: `raw` is only the beginning, of `whole` bytes."""
 
     reason: DeadReason
     detail: str
@@ -37,6 +37,7 @@ class Letter:
     cut: bool = False
     id: str = ""
     format: Format = Format.EVENT
+    whole: int = 0
 
     @property
     def size(self) -> int:
@@ -50,7 +51,7 @@ def letters_of(dead: Sequence[DeadEvent], now: int, feed: str) -> list[Letter]:
 def bounded(letter: Letter) -> Letter:
     if len(letter.raw) <= MOST_RAW_BYTES:
         return letter
-    return replace(letter, raw=letter.raw[:MOST_RAW_BYTES], cut=True)
+    return replace(letter, raw=letter.raw[:MOST_RAW_BYTES], cut=True, whole=len(letter.raw))
 
 
 def together(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
@@ -76,6 +77,7 @@ def fields_of(letter: Letter) -> dict[str, bytes | str | int]:
         "at": letter.at,
         "cut": int(letter.cut),
         "raw": letter.raw,
+        "whole": letter.whole or len(letter.raw),
     }
 
 
@@ -90,6 +92,7 @@ def letter_from(entry: Entry) -> Letter:
         at=int(found["at"]),
         cut=found["cut"] == b"1",
         id=entry.id,
+        whole=int(found.get("whole", len(raw))),
         format=Format(found["format"].decode()) if "format" in found else _format_of(raw, feed),
     )
 

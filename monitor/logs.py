@@ -68,5 +68,3 @@ def configure(*, json: bool, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(foreign)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # `monitor.schedule` listens to it and says the same once, in the daemon's time.
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)

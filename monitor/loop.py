@@ -233,6 +233,8 @@ class Checkpoints:
         except OSError as error:  # nothing is trimmed, so a restart takes more of the stream, that is all
             log.error("checkpoint.failed", folder=str(self.folder), why=error.strerror)  # noqa: TRY400
             return
+        if self.folder.before.path is not None:
+            self.folder.before.drop(moment, crowded=await self.loop.stream.crowded())
         oldest = await asyncio.to_thread(self.folder.oldest)
         if oldest is not None:  # 4
             covered = {int(shard): one for shard, one in oldest.positions.items()}

@@ -66,6 +66,11 @@ class Remembered:
             pipe.call("ZADD", self._key, now, msgspec.msgpack.encode(rows))
         await pipe.run()
 
+    async def unlearn(self, after: Instant) -> int:
+        """What was judged in a time that was none; how many members."""
+        dropped: int = await self._store.call("ZREMRANGEBYSCORE", self._key, f"({after}", "+inf")
+        return dropped
+
     async def forget(self, before: Instant) -> int:
         """What only checkpoints that are gone could have come back to."""
         dropped: int = await self._store.call("ZREMRANGEBYSCORE", self._key, "-inf", f"({before}")

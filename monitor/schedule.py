@@ -8,6 +8,7 @@ clock that nobody sets: after an hour back by the wall clock, none would run for
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -74,6 +75,8 @@ class Schedule:
             # One run at a time, late runs merged into one, and never dropped for being late.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        for name in ("apscheduler.scheduler", "apscheduler.executors.default"):
+            logging.getLogger(name).addFilter(_is_news)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
 
@@ -116,9 +119,12 @@ class Schedule:
         if isinstance(error, asyncio.CancelledError):  # the daemon ends
             return
         self._metrics.counter("schedule_failed").labels(job=event.job_id).inc()
-        if isinstance(
-            error, StoreError
-        ):  # ours, of one line, and as long as the store is away there are many
+        if isinstance(error, StoreError):  # one line of our own; while the store is away there are many
             log.error("schedule.failed", job=event.job_id, why=str(error))
             return
         log.error("schedule.failed", job=event.job_id, error=type(error).__name__, exc_info=error)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Of APScheduler's own lines: not what is said here as well, as it names the loop's time, which reads as 1970."""
+    return record.levelno >= logging.ERROR and "raised an exception" not in str(record.msg)

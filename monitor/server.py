@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -53,7 +53,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listening: socket.socket, *, drain_seconds: int = 10, limits: Limits = LIMITS
+    app: ASGIApp,
+    listening: socket.socket,
+    *,
+    drain_seconds: int = 10,
+    limits: Limits = LIMITS,
+    proxies: Callable[[], Collection[str]] = tuple,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serves while the context is open; yields the task, so that its death ends the daemon.
 
@@ -67,7 +72,7 @@ async def serving(
         server_header=False,
         timeout_graceful_shutdown=drain_seconds,
         timeout_keep_alive=30,
-        http=bounded(limits),
+        http=bounded(limits, proxies),
         ws="none",
         proxy_headers=False,
     )

@@ -25,6 +25,8 @@ Positions: TypeAlias = dict[int, str]  # shard -> id of the last entry taken
 BEGIN: Final = "0-0"
 READ_BYTES: Final = 8_000_000  # what one read aims at; half of it costs 25 ns more an event of NDJSON
 MUCH_BYTES: Final = 500_000  # then there is likely more: from here on another way of reading is cheaper
+PAGE: Final = 100
+CROWDED_SHARE: Final = 0.5  # intake stops at 0.85
 MOST_ENTRIES: Final = 200  # small ones may be followed by great ones, and all of a read is in memory
 _ENDS: Final = Script.load(Path(__file__).with_name("stream_ends.lua"))
 _KINDS: Final[dict[bytes, Kind]] = {b"e": "e", b"batch": "batch", b"arrow": "arrow", b"tick": "tick"}
@@ -87,6 +89,24 @@ class EventStream:
             end = oldest if oldest and _after(position, oldest) else position
             dropped += await self.store.stream_trim(self.key(shard), end)
         return dropped
+
+    async def drop_ticks(self, positions: Mapping[int, str], after: int) -> int:
+        """Takes out the ticks behind the positions that are of a moment after `after`; how many, of all shards."""
+        dropped = 0
+        for shard, begin in positions.items():
+            position = begin
+            while entries := await self.store.stream_range(self.key(shard), f"({position}", count=PAGE):
+                frames = [_frame(entry.fields, entry.id, shard) for entry in entries]
+                ids = [frame.id for frame in frames if frame.kind == "tick" and int(frame.data) > after]
+                dropped += await self.store.stream_delete(self.key(shard), *ids)
+                position = entries[-1].id
+        return dropped
+
+    async def crowded(self) -> bool:
+        """Whether what is only useful should make room: half of the store's memory is in use."""
+        info = await self.store.info("memory")
+        most = int(info.get("maxmemory", "0"))
+        return most > 0 and int(info.get("used_memory", "0")) > CROWDED_SHARE * most
 
     async def length(self) -> int:
         """Entries kept, of all shards."""

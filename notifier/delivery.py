@@ -29,6 +29,7 @@ from notifier.said import fingerprint
 from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
 from notifier.store import StoreError
 from notifier.templates import TemplateProblemError, Templates
+from notifier.told import Left, Told
 
 log = structlog.get_logger(__name__)
 Recheck = Callable[[Entry, Instant], Awaitable[Reason | None]]
@@ -92,6 +93,7 @@ class Delivery:
         observe: Callable[[Sent], None] | None = None,
         decorate: Callable[[Entry, Message], Awaitable[Message]] | None = None,
         references: References | None = None,
+        told: Told | None = None,
         unsubscribe: Callable[[str], str] | None = None,
         clock: Callable[[], Instant] | None = None,
     ) -> None:
@@ -107,6 +109,7 @@ class Delivery:
         self._observe = observe or (lambda _: None)
         self._decorate = decorate
         self._references = references
+        self._told = told
         self._clock = clock
         if both := channels.keys() & coupons.keys():
             raise ValueError(f"a channel and a coupon shop share a name: {', '.join(sorted(both))}")
@@ -270,12 +273,28 @@ class Delivery:
         if at > entry.part:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
         post, now = posts.posts[at], self._time(now)
-        if not await self._outbox.begin(entry, now, fingerprint(post.body)):
+        begun = await self._outbox.begin(entry, now, said := fingerprint(post.body))
+        if not begun:
             return None, None
-        verdict, result = await self._exchange(entry, self._channels[proposal.channel].send(post, now), now)
+        if begun < 0 and not self._rules.resend_unknown:
+            return Verdict("unknown", Reason.UNKNOWN, now, detail="forgotten", ambiguous=True), None
+        verdict, result = await self._noted(entry, post, Left(entry.action_id, abs(begun), now, said))
         if verdict.state == "done":
             await self._remember(entry, message, verdict, known)
             verdict = replace(verdict, state="part", due=now) if more else verdict
+        return verdict, result
+
+    async def _noted(self, entry: Entry, post: Message, left: Left) -> tuple[Verdict, SendResult]:
+        """Sent, and known to have left also where the store should forget it. What ops hears twice does no harm."""
+        now, told = left.at, None if entry.ops else self._told
+        if told is not None:
+            await told.note(left, now)
+        verdict, result = await self._exchange(
+            entry, self._channels[entry.proposal.channel].send(post, now), now
+        )
+        doubted = entry.ambiguous or entry.sending or result.answer in {Answer.DONE, Answer.AMBIGUOUS}
+        if told is not None and not doubted:
+            await told.note(Left(left.id, left.n), now)
         return verdict, result
 
     async def _exchange(

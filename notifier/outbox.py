@@ -112,10 +112,12 @@ class Outbox:
         if self._token and await self._store.get(self._ledger.key("fence")) != self._token.encode():
             raise FencedError(TAKEN_OVER)
 
-    async def begin(self, entry: Entry, now: Instant, said: str = "") -> bool:
-        """Writes the attempt, and what its text is known by; False where the entry is not ours to send any more."""
+    async def begin(self, entry: Entry, now: Instant, said: str = "") -> int:
+        """Writes the attempt, and what its text is known by; which attempt it is, 0 where the entry is not ours to send
+        any more, less than 0 where it was begun before, may have said it, and the store had forgotten.
+        """
         given = (entry.action_id, self._token, now, said)
-        return bool(await self._store.script(self._begin, [self._root], *given))
+        return int(await self._store.script(self._begin, [self._root], *given))
 
     async def finish(self, entry: Entry, verdict: Verdict, now: Instant) -> bool:
         return bool(

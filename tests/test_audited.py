@@ -128,6 +128,16 @@ async def test_reading_dead_letters_again_is_audited(desk: Desk) -> None:
     ]
 
 
+async def test_letters_that_are_cut_are_named_as_such(desk: Desk) -> None:
+    letters, now = desk.shop.daemon.commands.letters, desk.shop.clock.now
+    await letters.park([Letter(DeadReason.MALFORMED_JSON, "", b"{" * size, "", now) for size in (1, 70_000)])
+    reply = json.loads((await desk.shop.ask("GET", "/v1/deadletters", **desk.shop.bearer)).body)
+    assert [(one["bytes"], one["cut"]) for one in reply] == [(70_000, True), (1, False)]
+    said = json.loads((await desk.does("deadletter-replay")).body)
+    assert (said["refused"], said["cut"]) == (2, 1)
+    assert "1 of them because only their beginning is kept" in said["message"]
+
+
 async def test_letting_go_of_dead_letters_is_audited_and_one_that_is_not_there_is_said(desk: Desk) -> None:
     letters = desk.shop.daemon.commands.letters
     await letters.park([Letter(DeadReason.MALFORMED_JSON, "", b"{", "", desk.shop.clock.now)])

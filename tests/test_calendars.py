@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from config.calendars import DEFAULT_RULES, EPOCH, CalendarRule, Season, which, worked
+from config.calendars import DEFAULT_RULES, EPOCH, CalendarRule, Season, days_off, which, worked
 
 
 def hours(rule: CalendarRule, day: dt.date) -> float:
@@ -63,3 +63,19 @@ def test_the_first_rule_that_fits_carrier_and_region_counts_and_else_the_last() 
     assert hours(rules[0], dt.date(2026, 3, 15)) == 0.0
     assert hours(rules[1], dt.date(2026, 5, 2)) == 0.0
     assert hours(rules[1], dt.date(2026, 5, 4)) == 24.0
+
+
+def day(year: int, month: int, number: int) -> int:
+    return (dt.date(year, month, number) - dt.date(1970, 1, 1)).days
+
+
+def test_days_off_are_public_holidays_and_seasons_of_rest_and_no_others() -> None:
+    off = days_off(CHINA)
+    assert {day(2026, 10, 1), day(2026, 2, 15), day(2026, 2, 17), day(2026, 2, 23)} <= off
+    assert off.isdisjoint({day(2026, 11, 11), day(2026, 6, 18), day(2026, 3, 15)}), "a slow day is no day off"
+    brazil = days_off(CalendarRule(weekend=(5, 6), country="BR"))
+    assert day(2017, 9, 7) in brazil
+    assert day(2017, 9, 6) not in brazil
+    assert days_off(CalendarRule()) == frozenset()
+    inventory = Season(name="stocktaking", first=dt.date(2026, 6, 1), last=dt.date(2026, 6, 2))
+    assert days_off(CalendarRule(seasons=(inventory,))) == {day(2026, 6, 1), day(2026, 6, 2)}

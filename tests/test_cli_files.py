@@ -56,7 +56,7 @@ def test_a_truth_that_is_none_is_named_with_its_line(
     truth = tmp_path / "truth.ndjson"
     truth.write_text(f"{json.dumps(good)}\n{line}\n", encoding="utf-8")
     code, text = said(monkeypatch, capsys, "evaluate", tmp_path, "--truth", truth)
-    assert code == 1
+    assert code == 2
     assert text.startswith(f"forestall: {truth}, {why}")
     assert "\n" not in text
 
@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     code, text = said(
         monkeypatch, capsys, "simulate", "--out", file / "world", "--parcels", "100", "--days", "2"
     )
-    assert (code, text) == (1, f"forestall: {file / 'world'}: Not a directory")
+    assert (code, text) == (2, f"forestall: {file / 'world'}: Not a directory")
 
 
 def test_a_pipe_gets_a_row_a_line_with_every_key_whole(

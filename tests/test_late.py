@@ -210,3 +210,34 @@ def test_a_promise_of_a_day_is_named_as_one_and_ends_with_it(promised: str, name
     assert f"its promise of {named} with" in told["en"]
     assert f"{named} 的承诺" in told["zh"]
     assert told["limit_hours"] == hours
+
+
+@pytest.mark.parametrize(("unheard", "teach"), [(1, 2), (0, 1)])
+def test_who_came_late_in_a_silence_teaches_beside_who_came_in_time(unheard: int, teach: int) -> None:
+    """What comes in after it would teach of those in time alone, unless it is said that nobody was told of the passing."""
+    detector, day = taught(), FRAMES[-1][2] - 6 * DAY
+    known = {"carrier": "SF", "origin": "440000", "destination": "440000", "status": 13}
+    known |= {"ordered": day - DAY, "accepted": day - DAY, "promised": day + 12 * HOUR}
+    backlog = [
+        {**known, "tracking_number": "EARLY", "ended": day, "unheard": 0},
+        {**known, "tracking_number": "LATE", "ended": day + 2 * DAY, "unheard": unheard},
+    ]
+    moment = FRAMES[-1][2]
+    detector.learn(empty("finished"), moment + 10 * DAY)  # what waited for its day has taught
+    before = detector.state()["cases"]
+    detector.learn(rows("finished", backlog), moment + 10 * DAY)
+    detector.learn(empty("finished"), moment + 11 * DAY)
+    assert detector.state()["cases"] - before == teach
+
+
+def test_who_came_on_the_day_of_its_promise_was_never_late() -> None:
+    detector, day = taught(), FRAMES[-1][2] - 6 * DAY
+    local_noon = (day + 8 * HOUR) // DAY * DAY - 8 * HOUR + 12 * HOUR
+    row = {"tracking_number": "P", "carrier": "SF", "origin": "440000", "destination": "440000", "status": 13}
+    row |= {"ordered": day - DAY, "accepted": day - DAY, "promised": local_noon, "ended": local_noon + HOUR}
+    moment = FRAMES[-1][2] + 10 * DAY
+    detector.learn(empty("finished"), moment)
+    before = detector.state()["cases"]
+    detector.learn(rows("finished", [row | {"unheard": 1}]), moment)
+    detector.learn(empty("finished"), moment + DAY)
+    assert detector.state()["cases"] == before

@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from detectors.findings import Finding, Kind, State, Subject, SubjectType
 from monitor.standin import Standin
 from tests.whole import Clock, late_parcel, running, until
 
@@ -55,3 +56,20 @@ async def test_a_story_names_the_code_and_the_customer_only_with_the_token(
             assert not any("customer_id" in one for one in told["records"])
         for path in ("/v1/status", "/v1/incidents?all=1", "/v1/outbox", "/v1/parcels/SF1", "/metrics"):
             assert coupon["coupon_code"].encode() not in (await shop.ask("GET", path)).body
+
+
+@pytest.mark.anyio
+async def test_what_is_known_of_a_customer_needs_the_token_by_whatever_id(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    subject = Subject(SubjectType.CUSTOMER, "C7")
+    told = Finding(
+        "repeat_complainer", Kind.REPEAT_COMPLAINER, subject, 1, 2, 2, State.OPENED, 0.9, {"times": 3}
+    )
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.daemon.story.findings([told])
+        for asked in ("customer:C7", "C7", told.finding_id):
+            assert (await shop.ask("GET", f"/v1/explain/{asked}", **shop.bearer)).status == 200
+            refused = await shop.ask("GET", f"/v1/explain/{asked}")
+            assert refused.status == 404
+            assert refused.body == (await shop.ask("GET", "/v1/explain/nobody")).body

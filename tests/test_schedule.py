@@ -59,7 +59,9 @@ async def test_a_run_that_comes_late_is_counted_with_all_it_merged() -> None:
     assert count(metrics, "schedule_missed", "tick") == 4
 
 
-async def test_a_job_that_raises_is_counted_and_runs_again() -> None:
+async def test_a_job_that_raises_is_counted_said_once_and_runs_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     queue: asyncio.Queue[int] = asyncio.Queue()
     metrics = Metrics(process=False)
     schedule = scheduled(metrics, 0.01)
@@ -70,8 +72,11 @@ async def test_a_job_that_raises_is_counted_and_runs_again() -> None:
             raise RuntimeError("no")
 
     schedule.every(0.01, "job", fails_once)
-    await runs(schedule, queue, 2)
+    with capture_logs() as said:
+        await runs(schedule, queue, 2)
     assert count(metrics, "schedule_failed", "job") >= 1
+    assert [one["event"] for one in said] == ["schedule.failed"]
+    assert caplog.records == [], "APScheduler says it once more, and in the loop's time, which reads as 1970"
 
 
 async def test_a_store_that_is_away_is_one_line_and_an_end_is_none() -> None:
@@ -122,3 +127,24 @@ async def test_a_wall_clock_that_is_set_neither_stops_a_job_nor_makes_it_late(
     finally:
         schedule.stop()
     assert count(metrics, "schedule_missed", "tick") == 0
+
+
+async def test_a_job_that_is_still_running_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    metrics, begun, free = Metrics(process=False), asyncio.Event(), asyncio.Event()
+    schedule = scheduled(metrics, 0.01)
+
+    async def slow(_now: int) -> None:
+        begun.set()
+        await free.wait()
+
+    schedule.every(0.01, "job", slow)
+    with capture_logs() as said:
+        schedule.start()
+        async with asyncio.timeout(20):
+            await begun.wait()
+            while not said:  # noqa: ASYNC110 -- the scheduler tells of it, and nobody else
+                await asyncio.sleep(0.01)
+        free.set()
+        schedule.stop()
+    assert said[0] == {"event": "schedule.missed", "job": "job", "runs": 1, "log_level": "warning"}
+    assert caplog.records == []

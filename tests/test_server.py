@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from monitor.http_protocol import Limits
+from monitor.http_protocol import LOCAL, Limits, _address_of
 from monitor.server import bind, serving
 
 pytestmark = pytest.mark.anyio
@@ -80,8 +80,10 @@ class Server:
     def __init__(self, site: Site, port: int) -> None:
         self.site, self._port, self._lines = site, port, list[Line]()
 
-    async def line(self) -> Line:
-        self._lines.append(Line(*await asyncio.open_connection("127.0.0.1", self._port)))
+    async def line(self, address: str = "127.0.0.1") -> Line:
+        """From this address."""
+        connected = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(address, 0))
+        self._lines.append(Line(*connected))
         return self._lines[-1]
 
     async def close(self) -> None:
@@ -90,9 +92,10 @@ class Server:
 
 
 @asynccontextmanager
-async def server(limits: Limits | None = None) -> AsyncIterator[Server]:
+async def server(limits: Limits | None = None, proxies: tuple[str, ...] = ()) -> AsyncIterator[Server]:
     site, listening = Site(), bind("127.0.0.1", 0)
-    async with serving(site.app, listening, limits=limits or Limits(), drain_seconds=1):
+    limits = limits or Limits()
+    async with serving(site.app, listening, limits=limits, drain_seconds=1, proxies=lambda: proxies):
         running = Server(site, listening.getsockname()[1])
         yield running
         await running.close()
@@ -236,6 +239,36 @@ async def test_beyond_the_most_connections_one_is_told_to_come_again() -> None:
             assert (await line.rest()).startswith(b"HTTP/1.1 200 ")
         await (fourth := await running.line()).send(GET + b"Connection: close\r\n\r\n")
         assert (await fourth.rest()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("proxies", "answer"), [((), b"HTTP/1.1 503 "), (("127.0.0.2",), b"HTTP/1.1 200 ")])
+async def test_one_address_cannot_take_every_connection_unless_it_is_a_proxy(
+    proxies: tuple[str, ...], answer: bytes
+) -> None:
+    async with server(Limits(an_address=2), proxies) as running:
+        lines = [await running.line("127.0.0.2") for _ in range(3)]
+        for line in lines[:2]:
+            await line.send(GET + b"\r\n")
+            await line.reader.readuntil(b'"127.0.0.2"')
+        await lines[2].send(GET + b"Connection: close\r\n\r\n")
+        assert (await lines[2].rest()).startswith(answer)
+        for address in ("127.0.0.3", "127.0.0.1", "127.0.0.1", "127.0.0.1"):  # others, and this machine
+            await (other := await running.line(address)).send(GET + b"\r\n")
+            assert b" 200 " in await other.reader.readuntil(f'"{address}"'.encode())
+        await lines[0].send(GET + b"Connection: close\r\n\r\n")
+        await lines[0].rest()
+        await (again := await running.line("127.0.0.2")).send(GET + b"Connection: close\r\n\r\n")
+        assert (await again.rest()).startswith(b"HTTP/1.1 200 "), "there is room again"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("2001:db8::1", "2001:db8::ffff:1"), ("::ffff:203.0.113.9", "203.0.113.9"), ("fe80::1%eth0", "fe80::2")],
+)
+def test_whom_a_connection_counts_for(one: str, other: str) -> None:
+    assert _address_of(one) == _address_of(other)
+    assert _address_of("2001:db8:1::1") != _address_of("2001:db8:2::1")
+    assert _address_of("::1") in LOCAL
 
 
 async def test_thousands_of_requests_at_once_on_one_connection_end_it() -> None:

@@ -49,6 +49,13 @@ class Shop:
             await self.daemon.tick(self.clock.now)
         await until(lambda: self.daemon.loop.pipeline.now >= self.clock.now)
 
+    async def pass_until(self, condition: Callable[[], bool]) -> None:
+        """A minute at a time: what is tried again is due later, also where a busy machine is why the first try failed."""
+        async with asyncio.timeout(120):
+            while not condition():
+                await self.pass_time(1 / 60, step_minutes=1)
+                await asyncio.sleep(0.05)
+
     async def value(self, name: str, **labels: str) -> float:
         await self.daemon.observe(self.clock.now)
         self.daemon.refresh_metrics()

@@ -106,4 +106,5 @@ def _parcels(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _finished(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(status=pl.lit(DELIVERED, dtype=pl.UInt8)).select(SCHEMAS["finished"].keys())
+    told = {"status": pl.lit(DELIVERED, dtype=pl.UInt8), "unheard": pl.lit(0, dtype=pl.UInt8)}
+    return frame.with_columns(**told).select(SCHEMAS["finished"].keys())

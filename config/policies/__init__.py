@@ -208,5 +208,7 @@ def load_pack(path: Path | None = None) -> PolicyPack:
         raise ConfigError(explain(error, name, PolicyPack)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{name}: not valid TOML: {error}"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{name}: cannot be read: {error}"]) from None
+    except OSError as error:
+        raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{name}: cannot be read: no text in UTF-8"]) from None

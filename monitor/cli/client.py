@@ -12,10 +12,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from config.settings import Settings
-from monitor.cli.output import Failed
+from monitor.cli.output import FAILED, USAGE, Failed
 
 TIMEOUT = 30.0
 _AS_THEY_ARE: Final = "surrogateescape"
+BAD_USAGE: Final = frozenset({http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 LONG = frozenset({"deadletter-replay"})  # takes as long as there is to do
 
 
@@ -81,7 +82,8 @@ class Daemon:
             if not isinstance(value, dict):
                 raise Failed(f"{self._host}:{self._port} is not Forestall: it answered {answer.status}")
             if "error" in value:
-                raise Failed(str(value["error"]))
+                code = USAGE if answer.status in BAD_USAGE else FAILED
+                raise Failed(str(value["error"]), code=code)
         return value
 
     def _refused(self) -> str:

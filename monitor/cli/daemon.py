@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.cli.checks import MOST_SEED, number
 from monitor.cli.output import USAGE, Failed, settings
 
 Config = Annotated[
@@ -45,9 +46,11 @@ def run(
 
 def demo(
     *,
-    speed: float = typer.Option(1200.0, min=1, max=7200, help="Simulated seconds a second."),
-    seed: int = typer.Option(1, help="Of the simulated world."),
-    minutes: float | None = typer.Option(None, min=0.1, help="Stop by itself after so many minutes."),
+    speed: float = typer.Option(1200.0, callback=number(1, 7200), help="Simulated seconds a second."),
+    seed: int = typer.Option(1, callback=number(0, MOST_SEED), help="Of the simulated world."),
+    minutes: float | None = typer.Option(
+        None, callback=number(0.1, 1e6), help="Stop by itself after so many minutes."
+    ),
     port: int = typer.Option(
         8787, min=1, max=65534, help="Of the daemon; the stand-in shop takes the next one."
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from monitor.cli.checks import MOST_DAYS, MOST_MONEY, MOST_SEED, exist, folder, number
 from monitor.cli.output import USAGE, Failed, as_json, data, progress, say, settings, table
 
 Config = Annotated[
@@ -32,7 +33,7 @@ def ingest(files: Files, config: Config = None) -> None:
     from monitor.ingest import ingest_files
 
     loaded = settings(config)
-    _exist(files)
+    exist(files)
     with told_to_operator(), progress("events", None) as advance:
         report = asyncio.run(ingest_files(files, loaded.settings, advance))
     say(f"{report.accepted} events are in the stream, {report.refused} went to the dead letters")
@@ -52,7 +53,8 @@ def replay(
     from monitor.replay import replay_files
 
     loaded = settings(config)
-    _exist(files)
+    exist(files)
+    folder(out)
     moment = _moment(until) if until else None
     with told_to_operator(), progress("events", None) as advance:
         summary = asyncio.run(replay_files(files, out, loaded.settings, until=moment, advance=advance))
@@ -63,9 +65,9 @@ def replay(
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder for the events and their truth.")],
-    parcels: int = typer.Option(20_000, min=100),
-    days: int = typer.Option(30, min=2),
-    seed: int = typer.Option(1),
+    parcels: int = typer.Option(20_000, callback=number(100, 100_000_000)),
+    days: int = typer.Option(30, callback=number(2, MOST_DAYS)),
+    seed: int = typer.Option(1, callback=number(0, MOST_SEED)),
     scenario: str = typer.Option(
         "mixed", help="calm, sale_day, hub_jam, storm, feed_outage, false_signoffs, complaint_wave, mixed"
     ),
@@ -73,6 +75,7 @@ def simulate(
     """A synthetic world with its truth."""
     from monitor import simulate as world
 
+    folder(out)
     try:
         with progress("world", None):
             summary = world.simulate(out, parcels, days, seed, scenario)
@@ -82,28 +85,34 @@ def simulate(
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="What replay wrote.")],
+    results: Annotated[Path, typer.Argument(metavar="FOLDER", help="What replay wrote.")],
     truth: Annotated[Path, typer.Option(help="What simulate wrote: truth.ndjson.")],
     curves: Annotated[Path | None, typer.Option(help="Folder for the curves, as PNG.")] = None,
     *,
-    complaint: float = typer.Option(12.0, help="What a complaint costs, in major units."),
-    message: float = typer.Option(0.05, help="What a message costs."),
-    alert: float = typer.Option(2.0, help="What it costs that a person looks at an alert."),
-    redeemed: float = typer.Option(0.35, min=0, max=1, help="The share of coupons that is used."),
+    complaint: float = typer.Option(
+        12.0, callback=number(0, MOST_MONEY), help="What a complaint costs, in major units."
+    ),
+    message: float = typer.Option(0.05, callback=number(0, MOST_MONEY), help="What a message costs."),
+    alert: float = typer.Option(
+        2.0, callback=number(0, MOST_MONEY), help="What it costs that a person looks at an alert."
+    ),
+    redeemed: float = typer.Option(0.35, callback=number(0, 1), help="The share of coupons that is used."),
     effect: float = typer.Option(
-        0.25, min=0, max=1, help="The share of complaints that words in time avert."
+        0.25, callback=number(0, 1), help="The share of complaints that words in time avert."
     ),
     json: Json = False,
 ) -> None:
     """Precision, recall, lead time and cost per averted complaint, per detector."""
     from monitor import evaluate as judging
 
-    _exist([folder / "findings.ndjson", truth])
+    exist([results / "findings.ndjson", truth])
+    if curves:
+        folder(curves)
     costs = judging.Costs(complaint, message, redeemed, alert, effect)
     try:
-        report = judging.evaluate(folder, truth, costs)
+        report = judging.evaluate(results, truth, costs)
     except ValueError as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error), code=USAGE) from None
     for path in judging.curves(report, curves) if curves else ():
         say(str(path))
     if json:
@@ -114,8 +123,12 @@ def evaluate(
 
 
 def tune(
-    folder: Annotated[Path, typer.Argument(help="What replay wrote over the shop's own history.")],
-    false_alarms: Annotated[float, typer.Option(min=0, help="How many false alarms a day are bearable.")],
+    results: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What replay wrote over the shop's own history.")
+    ],
+    false_alarms: Annotated[
+        float, typer.Option(callback=number(0, 1e6), help="How many false alarms a day are bearable.")
+    ],
     history: Annotated[
         list[Path] | None, typer.Option(help="The replayed events: their complaints teach.")
     ] = None,
@@ -129,23 +142,17 @@ def tune(
     from monitor import evaluate as judging
 
     files = list(history or ())
-    _exist([folder / "findings.ndjson", *files, *([truth] if truth else [])])
+    exist([results / "findings.ndjson", *files, *([truth] if truth else [])])
     pack = load_pack(settings(config).settings.policy.file)
     try:
-        tuned = judging.tune(folder, false_alarms, history=files, truth=truth, pack=pack)
+        tuned = judging.tune(results, false_alarms, history=files, truth=truth, pack=pack)
     except ValueError as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error), code=USAGE) from None
     if json:
         data(as_json(tuned))
         return
     table(tuned.rows(), tuned.columns(), json=False)
     data("\n".join(["", *tuned.lines]))
-
-
-def _exist(files: list[Path]) -> None:
-    missing = [f"{path}: no such file" for path in files if not path.is_file()]
-    if missing:
-        raise Failed(*missing, code=USAGE)
 
 
 def _moment(text: str) -> int:
@@ -155,4 +162,4 @@ def _moment(text: str) -> int:
         raise Failed(f"--until: {text!r} is not a time like 2026-11-22T08:00:00+08:00", code=USAGE) from None
     if moment.tzinfo is None:
         raise Failed(f"--until: {text!r} has no zone; write {text}+08:00 or {text}Z", code=USAGE)
-    return int(moment.astimezone(UTC).timestamp() * 1000)
+    return int(moment.timestamp() * 1000)

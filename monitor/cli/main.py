@@ -14,6 +14,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import console_streams, daemon, feeds, files, kernel_cache, money, people, setup
+from monitor.cli.checks import not_empty
 from monitor.cli.output import Failed, say
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -40,6 +41,7 @@ def main() -> None:
     console_streams.mend()
     kernel_cache.ensure(os.environ, Path(__file__).parents[1])
     try:
+        not_empty(sys.argv[1:])
         app()
     except Failed as error:
         for line in error.lines:

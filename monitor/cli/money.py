@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.books import with_books
+from monitor.cli.checks import MOST_DAYS, MOST_MONEY, new_file, number
 from monitor.cli.client import user
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
 from monitor.cli.uplift import uplift
@@ -47,8 +48,10 @@ def explain(
     ],
     config: Config = None,
     *,
-    score: float = typer.Option(0.9, help="Of a kind: how sure the finding is."),
-    order_value: float = typer.Option(129.0, help="Of a kind: in major units."),
+    score: float = typer.Option(0.9, callback=number(0, 1), help="Of a kind: how sure the finding is."),
+    order_value: float = typer.Option(
+        129.0, callback=number(0, MOST_MONEY), help="Of a kind: in major units."
+    ),
     tier: str | None = typer.Option(None, help="Of a kind: the customer's tier."),
     open_ticket: bool = typer.Option(
         False, "--open-ticket", help="Of a kind: the customer talks to a person."
@@ -112,7 +115,7 @@ def preview(
                 for variant, shown in variants:
                     _show(name, variant if len(variants) > 1 else "", shown, json=json)
     except TemplateProblemError as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error), code=USAGE) from None
 
 
 def _show(name: str, variant: str, shown: Rendered, *, json: bool) -> None:
@@ -138,8 +141,8 @@ def verify(config: Config = None) -> None:
 def receivers(
     config: Config = None,
     *,
-    days: int = typer.Option(90, min=1, help="How far back."),
-    limit: int = typer.Option(20, min=1),
+    days: int = typer.Option(90, callback=number(1, MOST_DAYS), help="How far back."),
+    limit: int = typer.Option(20, callback=number(1, 1_000_000)),
     json: Json = False,
 ) -> None:
     """Who got most: where abuse shows first."""
@@ -166,14 +169,21 @@ def reconcile(config: Config = None) -> None:
     """Compare all codes with the coupon shop, and ask about what is unknown; before `release` after a restore."""
     from notifier.sending import CouponsUnavailableError
 
-    async def ask(books: Books) -> tuple[Any, dict[str, int]]:
-        return await books.reconciler.shop(books.now), await books.reconciler.unknowns(books.now)
+    async def ask(books: Books) -> tuple[int, Any, dict[str, int]]:
+        forgotten = await books.reminder.remind(books.now)
+        return (
+            forgotten,
+            await books.reconciler.shop(books.now),
+            await books.reconciler.unknowns(books.now),
+        )
 
     try:
-        found, unknowns = with_books(config, ask)
+        forgotten, found, unknowns = with_books(config, ask)
     except CouponsUnavailableError as error:
         raise Failed(f"{error}: the shop does not list its codes; nothing is concluded, hold on") from None
     say(f"{found.at_shop} codes at the shop, {found.unknown_to_us} of them unknown here and now kept")
+    if forgotten:
+        say(f"{forgotten} words left that this store does not know of: they are not said again, but unknown")
     if found.found:
         say(f"{len(found.found)} claims were there before we asked: done, their words unknown")
     say(
@@ -196,7 +206,11 @@ def export_audit(
 
     if out.suffix not in {".ndjson", ".parquet"}:
         raise Failed(f"{out}: name it .ndjson or .parquet", code=USAGE)
-    count = with_books(config, lambda books: write_audit(books, out))
+    new_file(out)
+    try:
+        count = with_books(config, lambda books: write_audit(books, out))
+    except OSError as error:  # polars names no file
+        raise Failed(f"{out}: {error.strerror or 'cannot be written'}") from None
     say(f"{out}: {count} entries")
 
 

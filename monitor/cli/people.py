@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.cli.checks import number
 from monitor.cli.client import Daemon
 from monitor.cli.output import FAILED, as_json, data, say, settings, table
 
@@ -14,6 +15,7 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+MOST_HOURS = 8_784  # a year
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the audit log.")]
 
 
@@ -93,7 +95,7 @@ def silence(
     ],
     config: Config = None,
     *,
-    hours: float = typer.Option(2.0, help="How long."),
+    hours: float = typer.Option(2.0, callback=number(0.01, MOST_HOURS), help="How long, at most a year."),
     reason: Reason = "",
     preview: bool = typer.Option(False, "--preview", help="Only show what it would hide."),
 ) -> None:
@@ -170,7 +172,9 @@ def _dead_letters() -> typer.Typer:
     ) -> None:
         """The newest events that could not be read, with the reason."""
         rows = _daemon(config).get(f"/v1/deadletters?count={count}")
-        table(rows, ("entry_id", "at", "feed", "reason", "detail", "payload"), json=json)
+        if not json:
+            rows = [row | {"bytes": f"{row['bytes']} (cut)" if row["cut"] else row["bytes"]} for row in rows]
+        table(rows, ("entry_id", "at", "feed", "reason", "detail", "bytes", "payload"), json=json)
 
     @group.command()
     def replay(

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     app.add_typer(group, name="config", help="What is set, and whether it is right.")
     app.command()(doctor)
+    app.command()(rewind)
 
 
 def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
@@ -83,3 +84,38 @@ def doctor(
     table(rows, ("check", "verdict", "detail"), json=json)
     if any(row["verdict"] == Verdict.WRONG for row in rows):
         raise typer.Exit(FAILED)
+
+
+def rewind(
+    config: Config = None,
+    *,
+    reason: str = typer.Option("", "--reason", "-m", help="For the audit log."),
+) -> None:
+    """After the clock stood ahead: back to what the engine knew before, and on from there. Stop the daemon and mend the
+    clock first.
+    """
+    import asyncio
+    import time
+
+    from monitor.cli.client import user
+    from monitor.failures import told_to_operator
+    from monitor.records import when
+    from monitor.rewind import RewindError, rewind
+    from notifier.ledger import Person
+
+    loaded = settings(config)
+    with told_to_operator():
+        try:
+            done = asyncio.run(
+                rewind(loaded.settings, Person(user(), reason, "cli"), time.time_ns() // 1_000_000)
+            )
+        except RewindError as error:
+            raise Failed(str(error)) from None
+    say(
+        f"the engine goes on from {when(done.time)}: {done.ticks} ticks of the wrong time are out of the stream"
+    )
+    if done.decisions:
+        say(
+            f"{done.decisions} decisions about incidents were made in that time and are forgotten: make them again"
+        )
+    say("what was decided about money in that time stays: `forestall outbox list`; now start the daemon")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.books import with_books
+from monitor.cli.checks import MOST_DAYS, number
 from monitor.cli.output import as_json, data, table
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 def uplift(
     config: Config = None,
     *,
-    days: int = typer.Option(90, min=1, help="Decisions of so many days."),
-    within: int = typer.Option(14, min=1, help="Each customer is watched for so many days."),
+    days: int = typer.Option(90, callback=number(1, MOST_DAYS), help="Decisions of so many days."),
+    within: int = typer.Option(
+        14, callback=number(1, MOST_DAYS), help="Each customer is watched for so many days."
+    ),
     json: Json = False,
 ) -> None:
     """Complaints averted: the treated against the holdout, with an interval that may be looked at at any time."""

@@ -97,8 +97,13 @@ class Engine:
             }
             place = [registry.place(name, shop, **options.get(name, {})) for name in registry.PLACE]
         if parcel is None:
-            looks = {"late_predicted": {"every_hours": detection.look_hours}}
-            parcel = [registry.parcel(name, shop, **looks.get(name, {})) for name in registry.PARCEL]
+            options = {
+                "late_predicted": {
+                    "every_hours": detection.look_hours,
+                    "days_off": calendars.days_off(detection.calendars[-1]),
+                }
+            }
+            parcel = [registry.parcel(name, shop, **options.get(name, {})) for name in registry.PARCEL]
         self.names = names
         self.now: Instant = 0
         self.stage = ParcelStage(settings, detection, names)

@@ -214,7 +214,8 @@ LEG: Final = np.array([[_leg(segment, status) for status in Status] for segment 
 MARK: Final = np.dtype(
     [("key0", "u8"), ("key1", "u8"), ("at", "u4"), ("closed", "u1"), ("reason", "u1"), ("lost", "u1")]
 )
-# A parcel that ended, with what was known before its last scan.
+# A parcel that ended, with what was known before its last scan. UNHEARD is a bit of `delivered_to`: dumps keep their shape.
+UNHEARD: Final = 128  # its promise had passed, and nobody was told
 ENDING: Final = np.dtype(
     [
         ("key0", "u8"),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from detectors.interfaces import Waiting
 from detectors.tables import I64, JOINT, LANE, PAIR, Coded
-from monitor.engine.layout import Oddity, Records
+from monitor.engine.layout import UNHEARD, Oddity, Records
 from monitor.engine.places import Places
 from monitor.engine.record_table import (
     Column,
@@ -111,7 +111,7 @@ class Frames:
                 "facility": Coded(endings["facility"], self._facilities),
                 "courier": Coded(endings["courier"], self._couriers),
                 "feed": Coded(endings["source"], self._sources),
-                "delivered_to": endings["delivered_to"],
+                "delivered_to": endings["delivered_to"] & ~np.uint8(UNHEARD),
                 "status": endings["status"],
                 "previous_status": endings["previous_status"],
                 "previous_occurred": Seconds(endings["previous_occurred"]),
@@ -210,6 +210,7 @@ class Frames:
                 "promised": Seconds(endings["promised"]),
                 "ended": Milliseconds(endings["occurred"]),
                 "status": endings["status"],
+                "unheard": (endings["delivered_to"] & UNHEARD != 0).view(np.uint8),
             },
         )
 

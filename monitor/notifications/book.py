@@ -327,6 +327,7 @@ class Notifications:
             "sent": {receiver: list(times) for receiver, times in self._sent.items()},
             "digested": dict(self._digested),
             "keys": [[key, [list(group) for group in groups]] for key, groups in self._keys.items()],
+            "held": [[name, at, why] for name, (at, why) in self._held.items()],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -343,6 +344,8 @@ class Notifications:
         self._sent = {receiver: deque(times) for receiver, times in state["sent"].items()}
         self._digested = dict(state["digested"])
         self._keys = {key: [(a, b, c) for a, b, c in groups] for key, groups in state["keys"]}
+        # younger than the format
+        self._held = {name: (at, Held(why)) for name, at, why in state.get("held", ())}
 
 
 def _patience(severity: str, repeats: int) -> int:

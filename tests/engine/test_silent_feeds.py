@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detectors.feed_silent import FeedSilent
 from detectors.findings import State
 from detectors.interfaces import Verdict
 from detectors.tables import Table
-from monitor.vocabulary import Status
+from monitor.vocabulary import DeliveredTo, Status
 from tests.engine.shop import HOUR, MINUTE, START, Scan, Shop, order, said
 
 STEP = 4 * MINUTE
@@ -195,6 +196,47 @@ class Surer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.looks = state["looks"]
+
+
+class Listener(Surer):
+    """Keeps what it is taught: (number, whether it ended, whether its promise passed unheard)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taught: list[tuple[str | None, bool, bool]] = []
+
+    def look(self, parcels: Table, now: int) -> list[Verdict]:
+        return []
+
+    def learn(self, finished: Table, now: int) -> None:
+        numbers = finished.labels("tracking_number", np.arange(len(finished)))
+        ended, unheard = finished.whole("ended") > 0, finished.narrow("unheard") != 0
+        self.taught += zip(numbers, ended.tolist(), unheard.tolist(), strict=True)
+
+
+def test_what_ended_late_in_a_silence_is_known_to_have_passed_its_promise_unheard() -> None:
+    """And what ended late after that was told is not told of twice."""
+    listener = Listener()
+    shop = taught(parcel=[listener])
+    for number in ("SF1", "SF2", "SF3"):
+        promise(shop, number, hours=4)
+    shop.until(QUIET + 12 * HOUR, step=STEP)
+    speak(shop)
+    back = shop.engine.now
+    shop.scan(
+        Scan("SF1", Status.DELIVERED, QUIET + 2 * HOUR, received=back),
+        Scan("SF2", Status.DELIVERED, QUIET + 6 * HOUR, received=back, delivered_to=DeliveredTo.LOCKER),
+    )
+    shop.restart()
+    speak_for(shop, back + 10 * HOUR)
+    shop.scan(Scan("SF3", Status.DELIVERED, shop.engine.now))
+    speak_for(shop, shop.engine.now + 2 * HOUR)
+    assert [one for one in listener.taught if one[0] in {"SF1", "SF2", "SF3"}] == [
+        ("SF1", True, False),
+        ("SF2", True, True),
+        ("SF3", False, False),
+        ("SF3", True, False),
+    ]
 
 
 def test_what_is_open_is_made_no_surer_by_a_silence() -> None:

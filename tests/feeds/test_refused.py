@@ -73,6 +73,15 @@ def count(desk: Desk, name: str, **labels: str) -> float:
     return desk.metrics.registry.get_sample_value(f"forestall_{name}_total", labels) or 0.0
 
 
+async def test_the_rest_of_a_long_form_is_counted_as_not_kept(store: Store, desk: Desk) -> None:
+    body = scans("YT1", *["103"] * 600, when="2026-11-25 10:00:00")
+    await push(desk, "kuaidi100", body)
+    (letter,) = await desk.letters.list()
+    assert (letter.cut, letter.whole > 65_536) == (True, True)
+    assert count(desk, "deadletter_unkept", why="cut") == 1
+    assert await desk.letters.replay(desk.replay) == (0, 1)
+
+
 async def test_what_intake_refuses_of_a_push_is_the_feeds_dead_letter(store: Store, desk: Desk) -> None:
     """Three days ahead: the feed reads it, intake does not take it, the provider was told "accepted"."""
     body = scans("YT1", "103", when="2026-11-25 10:00:00")

@@ -66,7 +66,7 @@ class Stopping(Outbox):
             self.stuck.set()
             await asyncio.Future[None]()
 
-    async def begin(self, entry: Entry, now: int, said: str = "") -> bool:
+    async def begin(self, entry: Entry, now: int, said: str = "") -> int:
         await self.passing("before the trace")
         begun = await super().begin(entry, now, said)
         await self.passing("after the trace")

@@ -62,6 +62,7 @@ def test_after_the_kill_switch_it_is_said_at_the_next_interval_as_what_it_is(res
     assert len({one.key for one in world.sent}) == len(world.sent) == 12, "each is a claim of its own"
     if restart:
         world.restart()
+        assert world.why_not() is Held.KILL_SWITCH, "a restart does not forget why nobody was told"
     world.killed = False
     world.wait(6 * MINUTE)
     assert reasons(world.heard) == [SendReason.FIRST]

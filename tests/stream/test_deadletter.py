@@ -38,9 +38,11 @@ async def test_many_letters_are_listed_in_pages(store: Store) -> None:
 async def test_a_huge_payload_is_cut_and_says_so(store: Store) -> None:
     dead = DeadLetters(store)
     await dead.park([Letter(DeadReason.TOO_LARGE, "", b"x" * 10_000_000)])
-    (found,) = await dead.list()
-    assert found.cut
-    assert len(found.raw) == MOST_RAW_BYTES
+    await dead.park([letter(1)])
+    whole, found = await dead.list()
+    assert (found.cut, len(found.raw), found.whole) == (True, MOST_RAW_BYTES, 10_000_000)
+    assert (whole.cut, whole.whole) == (False, len(whole.raw))
+    assert (await dead.cut(), await dead.cut({whole.id})) == (1, 0)
 
 
 async def test_beyond_the_bound_the_oldest_go_and_it_is_said_without_their_content(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from monitor.engine.kernels.compiled import kernel
+from monitor.engine.layout import PROMISE_TOLD, UNHEARD
 
 
 class ScanColumns(NamedTuple):
@@ -101,6 +104,9 @@ def write_ending(told: Told, slot: Any, background: Any, scans: ScanColumns, row
     ending.status = scans.status[row]
     ending.previous_status = slot.status
     ending.delivered_to = scans.delivered_to[row]
+    late = slot.promised != 0 and scans.occurred[row] > np.int64(slot.promised) * 1000
+    if late and not slot.state & PROMISE_TOLD:
+        ending.delivered_to |= np.uint8(UNHEARD)
     ending.scan_latitude = scans.latitude[row]
     ending.scan_longitude = scans.longitude[row]
     ending.latitude = background.latitude

@@ -1,0 +1,233 @@
+"""Words that left before the store was put back are not said again: what is beside the store knows of them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from monitor.standin import Standin
+from notifier.delivery import DeliveryRules
+from notifier.ledger import Ledger
+from notifier.reconcile import Reconciler
+from notifier.reminder import Reminder
+from notifier.sending import Capabilities, Instant, Message, Trace
+from notifier.store import Store
+from notifier.told import KEPT_MONTHS, Left, Told
+from tests.clock import Clock
+from tests.fakes.valkey import Valkey
+from tests.money.sending import LATER, NO_QUIET, Room, World, run_dry
+from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, message
+from tests.money.test_delivery import WORDS
+from tests.whole import late_parcel, running, until
+
+AFTER = NOW + HOUR
+APOLOGY = message(variables=WORDS)
+
+
+class Past:
+    """A store, what was told beside it, and the copy of the store that comes back: it never heard of anything."""
+
+    def __init__(self, before: World, after: World, folder: Path) -> None:
+        self.before, self.after, self.folder = before, after, folder
+        after.customer = before.customer
+        after.customer.capabilities = Capabilities()
+        self.told = Told(folder)
+
+    async def says(self) -> None:
+        await self.before.ledger.claim_all([APOLOGY], NOW)
+        await run_dry(await self.before.delivery(told=self.told), NOW)
+
+    def reminder(self) -> Reminder:
+        return Reminder(self.after.store, self.after.ledger, Told(self.folder))
+
+    async def comes_again(self, at: Instant = AFTER) -> None:
+        await self.after.ledger.claim_all([APOLOGY], at)
+        await run_dry(await self.after.delivery(told=self.told), at)
+
+    async def state(self) -> str:
+        return await self.after.state(APOLOGY.action_id)
+
+    @property
+    def said(self) -> int:
+        return len(self.after.customer.read)
+
+
+def play(valkey: Valkey, prefix: str, folder: Path, story: Callable[[Past], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as one, Store(valkey.url, prefix + "b") as other:
+            before, after = (World(store, Ledger(store, IDENTITY, OPEN)) for store in (one, other))
+            for world in (before, after):
+                await world.ledger.open(None, NOW)
+            await story(Past(before, after, folder))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["forgotten", "unsent in the copy"])
+def test_what_was_said_is_unknown_and_said_again_by_a_person_alone(
+    valkey: Valkey, prefix: str, tmp_path: Path, known: bool
+) -> None:
+    async def story(past: Past) -> None:
+        if known:
+            await past.after.ledger.claim_all([APOLOGY], NOW)
+        await past.says()
+        assert await past.reminder().forgets(AFTER)
+        assert await past.reminder().remind(AFTER) == 1
+        assert not await past.reminder().forgets(AFTER), "it was reminded"
+        await past.comes_again()
+        assert (past.said, await past.state()) == (1, "unknown")
+        assert await past.after.ledger.resolve(APOLOGY.action_id, "retry", ANNA, AFTER)
+        await past.comes_again()
+        assert (past.said, await past.state()) == (2, "done")
+        assert await past.reminder().remind(AFTER) == 0
+
+    play(valkey, prefix, tmp_path, story)
+
+
+def test_who_prefers_twice_to_never_says_it_twice(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    async def story(past: Past) -> None:
+        past.after.rules = DeliveryRules(quiet=NO_QUIET, resend_unknown=True)
+        await past.says()
+        await past.reminder().remind(AFTER)
+        await past.comes_again()
+        assert (past.said, await past.state()) == (2, "done")
+
+    play(valkey, prefix, tmp_path, story)
+
+
+def test_what_surely_was_not_said_is_said(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    """The provider refused it for now, and the store was put back before it could be tried again."""
+
+    async def story(past: Past) -> None:
+        past.before.customer.answers.append(LATER)
+        await past.says()
+        assert past.said == 0
+        assert not await past.reminder().forgets(AFTER)
+        assert await past.reminder().remind(AFTER) == 0
+        await past.comes_again()
+        assert (past.said, await past.state()) == (1, "done")
+
+    play(valkey, prefix, tmp_path, story)
+
+
+@dataclass
+class Asked(Room):
+    """A room whose provider can be asked."""
+
+    asked: list[Instant] = field(default_factory=list)
+    trace_is: Trace = Trace.DONE
+
+    async def trace(self, message: Message, began_at: Instant, now: Instant) -> Trace:
+        self.asked.append(began_at)
+        return self.trace_is
+
+
+@pytest.mark.parametrize(("answer", "state", "said"), [(Trace.DONE, "done", 1), (Trace.ABSENT, "done", 2)])
+def test_a_provider_that_can_be_asked_is_asked_about_the_time_before(
+    valkey: Valkey, prefix: str, tmp_path: Path, answer: Trace, state: str, said: int
+) -> None:
+    async def story(past: Past) -> None:
+        await past.says()
+        await past.reminder().remind(AFTER)
+        await past.comes_again()
+        room, world = Asked("customer", trace_is=answer), past.after
+        told = past.after.customer.read[0]
+        reconciler = Reconciler(
+            world.store, world.ledger, {}, {"customer": room}, lambda _: asyncio.sleep(0, told)
+        )
+        await reconciler.unknowns(AFTER + HOUR)
+        assert room.asked == [NOW]
+        await past.comes_again(AFTER + HOUR)
+        assert (past.said, await past.state()) == (said, state)
+
+    play(valkey, prefix, tmp_path, story)
+
+
+def test_what_cannot_be_written_down_is_not_sent(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    """And goes when it can."""
+    folder = tmp_path / "told"
+    folder.write_bytes(b"no folder")
+
+    async def story(past: Past) -> None:
+        await past.says()
+        assert (past.said, await past.before.state(APOLOGY.action_id)) == (0, "pending")
+        folder.unlink()
+        await run_dry(await past.before.delivery(told=past.told), NOW + HOUR)
+        assert (past.said, await past.before.state(APOLOGY.action_id)) == (1, "done")
+        assert [one.id for chunk in Told(folder).chunks() for one in chunk] == [APOLOGY.action_id] * 2
+
+    play(valkey, prefix, folder, story)
+
+
+def test_many_at_once_are_all_written_and_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        await asyncio.gather(*(told.note(Left(f"A{n}", 1, NOW), NOW) for n in range(50)))
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(path.read_bytes() + b'{"id": "A50", "n')
+        assert (last := Told(tmp_path).last) is not None
+        assert last.id == "A49"
+        await Told(tmp_path).note(Left("A51", 1, NOW), NOW)
+        (found,) = Told(tmp_path).chunks()
+        assert {one.id for one in found} == {f"A{n}" for n in (*range(50), 51)}
+
+    asyncio.run(run())
+
+
+def test_a_year_takes_the_room_of_five_months(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        for month in range(12):
+            await told.note(Left("A1", 1, NOW), NOW + month * 31 * DAY)
+        assert len(list(tmp_path.iterdir())) == KEPT_MONTHS
+
+    asyncio.run(run())
+
+
+@pytest.mark.anyio
+async def test_a_daemon_whose_store_and_checkpoints_were_put_back_says_nothing_twice(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """The two agree with each other: only what left is beside them."""
+    money = {"holdout_percent": 0, "budget_day": "0.01"}
+    async with running(tmp_path, standin, clock, money=money) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(1)
+    for name in ("store", "checkpoints"):
+        shutil.copytree(tmp_path / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("*.sock"))
+    async with running(tmp_path, standin, clock, money=money) as shop:
+        await shop.pass_time(30)
+        await shop.pass_until(lambda: standin.counts.messages == 1)
+        assert standin.counts.coupons == 0
+    for name in ("store", "checkpoints"):
+        shutil.rmtree(tmp_path / name)
+        (tmp_path / "copy" / name).rename(tmp_path / name)
+    async with running(tmp_path, standin, clock, money=money) as shop:
+        assert set(await shop.daemon.ledger.switches()) == {"hold"}
+        await shop.pass_time(1)
+        answer = await shop.ask("POST", "/v1/commands/release", {"reason": "restored"}, **shop.bearer)
+        assert "words that the store forgot" in str(answer.body), answer.body
+        await until(shop.daemon.loop.caught_up.is_set)
+        counts: dict[str, int] = {}
+        while not counts.get("unknown"):
+            await shop.pass_time(0.5)
+            counts = await shop.daemon.ledger.counts()
+    assert standin.counts.messages == 1
+    assert standin.counts.repeated == 0, "nor was it asked to, and only its memory of keys prevented it"
+
+
+def test_an_attempt_noted_of_old_says_nothing(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    async def story(past: Past) -> None:
+        await past.says()
+        late = NOW + 91 * DAY
+        assert not await past.reminder().forgets(late)
+        assert await past.reminder().remind(late) == 0
+        await past.told.note(Left(APOLOGY.action_id, 3, late), late)
+        assert await past.reminder().forgets(late)
+
+    play(valkey, prefix, tmp_path, story)
