@@ -273,6 +273,8 @@ def estimate(
     onward_margin: float,
     quick_margin: Any,
     ahead: float,
+    news: Any,
+    part: float,
     total: Any,
     lead: Any,
     by_group: Any,
@@ -294,12 +296,18 @@ def estimate(
     `onward_margin`. `quick` is `quick_margin` after what all but its share need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `reaching` [segment, 2]: legs that reach
     their limit, and those of them that last `ahead` longer. `at_risk` [bin] and `own_times` [3] are scratch.
+
+    Only of cells where `news` [lane, segment], the cases since their last estimate, are more than `part` of all that
+    the answer hangs on; below nothing: of every cell.
     """
     reaching[:] = 0.0
     for lane in range(lanes + 1):
         for segment in range(ends.shape[1]):
+            if news[lane, segment] <= part * max(cases[lane, segment] + weight, 1.0):
+                continue
             mine = ends[lane, segment]
-            known = seen[lane, segment]
+            known = seen[lane, segment] = seen[lane, segment] or news[lane, segment] > 0
+            news[lane, segment] = 0.0
             cases[lane, segment] = _count(mine, still[lane, segment], at_risk) if known else 0.0
             if total[segment] < ready:
                 limit[lane, segment] = default[segment]

@@ -15,6 +15,11 @@ below a part of the lane's limit on the way onward. Where all stands still (`qui
 facility, which may be jammed and still send some on, soon after nearly all of the lane would have moved; elsewhere only
 a stopped region is meant, and half of the lane is enough.
 
+What is known of a lane seldom changes within an hour. So a lane's leg is estimated anew once its cases have grown by a
+twentieth of what its answer hangs on, its own and those it borrows; all of them, and what they borrow, once all cases
+of any leg have, after a census, and when a lane is new. Between two censuses even a leg whose cases are all of another
+kind than before moves its hazards by no more than that. Fading waits for the next estimate of all.
+
 *Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
 
@@ -38,6 +43,8 @@ FEW: Final = 5.0
 STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _SHARES: Final = 3  # of a lane, for which durations are asked
 _DAY_MS: Final = 86_400_000
+NEWS: Final = 0.05  # cases since the last estimate, of all that it hangs on, that call for another
+_EVERY_CELL: Final = -1.0
 
 
 class Limits(Protocol):
@@ -125,6 +132,9 @@ class _Work(NamedTuple):
         )
 
 
+_BORROWED: Final = ("seen", "total", "lead", "times")
+
+
 class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
@@ -147,14 +157,18 @@ class Durations:
         self.limit = np.zeros(shape, np.uint32)
         self.quick = np.zeros(shape, np.uint32)
         self.median = np.zeros(shape, np.float32)
-        self.cases = np.zeros(shape, np.float32)
+        self.cases = np.zeros(shape, np.float32)  # as last estimated
+        self.news = np.zeros(shape, np.float32)  # cases since then
         self._by_segment = np.zeros((segments, BINS))
         self._by_group = np.zeros((1, segments, BINS))
         self._group_of = np.zeros((segments, lanes), np.int64)
         self._groups = np.zeros(segments, np.int64)  # how many there are
         self._work = _Work.of(0, self._groups)
         self._grouped = 0  # lanes whose groups are known
+        self._counted = False  # a census since the last estimate of all
+        self._unsaid = np.zeros(segments)  # by leg, the news since then that cells have been estimated by
         self.estimated_at = 0
+        self.faded_at = 0
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
         self._floor = np.array([far] + [limit.floor_hours * HOUR for limit in limits])
@@ -175,17 +189,34 @@ class Durations:
         for leg, then in (onward or {}).items():
             self._onward[leg] = then
         self.staying = np.zeros(segments)
+        self._unreached = np.zeros((segments, 2))  # scratch
         self.limit[:] = self._default.astype(np.uint32)
         self.quick[:] = self.limit
 
     def finish_census(self, lanes: int) -> None:
         self.still, self.counting = self.counting, self.still
         self.counting[: lanes + 1] = 0
+        self._counted = True
+
+    def refresh(
+        self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int
+    ) -> None:
+        """As `estimate`, of as much as there is news of."""
+        news = self.news[: lanes + 1].sum(axis=0) + self._unsaid
+        known = np.maximum(self._work.total + self._options.shrink_cases, 1.0)
+        if self._counted or lanes + 1 != self._grouped or (news > NEWS * known).any():
+            self.estimate(now, carrier_of, way_of, lanes)
+            return
+        self.estimated_at = now
+        self._estimate(lanes, NEWS, self._unreached)
+        self._unsaid = news - self.news[: lanes + 1].sum(axis=0)
 
     def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
-        days = (now - self.estimated_at) / _DAY_MS if self.estimated_at else 0.0
-        self.estimated_at = now
+        days = (now - self.faded_at) / _DAY_MS if self.faded_at else 0.0
+        self.estimated_at = self.faded_at = now
+        self._counted = False
+        self._unsaid[:] = 0.0
         if lanes + 1 != self._grouped:
             self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
         fade = np.float32(0.5 ** (days / self._options.half_life_days))
@@ -208,6 +239,12 @@ class Durations:
             self._by_group,
             work.times,
         )
+        self._estimate(lanes, _EVERY_CELL, work.reaching)
+        self.staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
+
+    def _estimate(self, lanes: int, part: float, reaching: npt.NDArray[Any]) -> None:
+        """Of cells whose news are more than this part of what their answer hangs on."""
+        work = self._work
         kernels.estimate(
             self.ends,
             self.still,
@@ -217,7 +254,7 @@ class Durations:
             lanes,
             self._shares,
             self._ranks,
-            weight,
+            float(self._options.shrink_cases),
             float(self._options.ready_cases),
             self._floor,
             self._default,
@@ -229,19 +266,20 @@ class Durations:
             float(self._options.onward_hours * HOUR),
             self._quick_margin,
             float(self._options.ahead_hours * HOUR),
+            self.news,
+            part,
             work.total,
             work.lead,
             self._by_group,
             work.times,
             work.at_risk,
             work.own_times,
-            work.reaching,
+            reaching,
             self.limit,
             self.quick,
             self.median,
             self.cases,
         )
-        self.staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
 
     def _group(self, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any]) -> None:
         """What each lane borrows from. What a lane stands for never changes, so only new ones are news."""
@@ -292,12 +330,24 @@ class Durations:
             "quick": self.quick[: lanes + 1].tobytes(),
             "median": self.median[: lanes + 1].tobytes(),
             "cases": self.cases[: lanes + 1].tobytes(),
+            "news": self.news[: lanes + 1].tobytes(),
+            "unsaid": self._unsaid.tolist(),
+            "counted": self._counted,
             "estimated_at": self.estimated_at,
+            "faded_at": self.faded_at,
             "group_of": self._group_of[:, : lanes + 1].tobytes(),
             "by_segment": self._by_segment.tobytes(),
             "by_group": self._by_group.tobytes(),
             "staying": self.staying.tobytes(),
+            "borrowed": self._borrowed(lanes),
         }
+
+    def _borrowed(self, lanes: int) -> dict[str, Any] | None:
+        """What the cells' next estimates take from the last of all; None where that is not of all lanes."""
+        if lanes + 1 != self._grouped:
+            return None
+        work = self._work
+        return {name: getattr(work, name).tobytes() for name in _BORROWED}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         if state["bins"] != BINS:
@@ -321,3 +371,14 @@ class Durations:
         self._grouped = 0
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]
+        self.faded_at = state.get("faded_at", self.estimated_at)
+        if state.get("borrowed") is None or legs < self.ends.shape[1]:
+            return  # all are estimated next
+        self.news[:rows] = np.frombuffer(state["news"], np.float32).reshape(rows, legs)
+        self._unsaid, self._counted = np.array(state["unsaid"]), state["counted"]
+        self._grouped = rows
+        self._groups = groups.max(axis=1) + 1
+        self._work = _Work.of(rows, self._groups)
+        for name, saved in state["borrowed"].items():
+            array = getattr(self._work, name)
+            array[:] = np.frombuffer(saved, array.dtype).reshape(array.shape)
