@@ -16,7 +16,7 @@ facility, which may be jammed and still send some on, soon after nearly all of t
 a stopped region is meant, and half of the lane is enough.
 
 What is known of a lane seldom changes within an hour. So a lane's leg is estimated anew once its cases have grown by a
-twentieth of what its answer hangs on, its own and those it borrows; all of them, and what they borrow, once all cases
+tenth of what its answer hangs on, its own and those it borrows; all of them, and what they borrow, once all cases
 of any leg have, after a census, and when a lane is new. Between two censuses even a leg whose cases are all of another
 kind than before moves its hazards by no more than that. Fading waits for the next estimate of all.
 
@@ -43,7 +43,8 @@ FEW: Final = 5.0
 STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _SHARES: Final = 3  # of a lane, for which durations are asked
 _DAY_MS: Final = 86_400_000
-NEWS: Final = 0.05  # cases since the last estimate, of all that it hangs on, that call for another
+NEWS: Final = 0.1  # cases since the last estimate, of all that it hangs on, that call for another
+GROWN: Final = 0.2  # likewise, since a census: what it counted as open has mostly ended by then
 _EVERY_CELL: Final = -1.0
 
 
@@ -165,6 +166,8 @@ class Durations:
         self._groups = np.zeros(segments, np.int64)  # how many there are
         self._work = _Work.of(0, self._groups)
         self._grouped = 0  # lanes whose groups are known
+        self._cases = 0.0  # all, as last estimated
+        self._cases_then = 0.0  # all at the latest census
         self._counted = False  # a census since the last estimate of all
         self._unsaid = np.zeros(segments)  # by leg, the news since then that cells have been estimated by
         self.estimated_at = 0
@@ -197,10 +200,16 @@ class Durations:
         self.still, self.counting = self.counting, self.still
         self.counting[: lanes + 1] = 0
         self._counted = True
+        self._cases_then = self._all_cases(lanes)
 
-    def refresh(
-        self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int
-    ) -> None:
+    def grown(self, lanes: int) -> bool:
+        """Whether much was learned since the latest census."""
+        return self._all_cases(lanes) > (1 + GROWN) * self._cases_then
+
+    def _all_cases(self, lanes: int) -> float:
+        return self._cases + float(self._unsaid.sum() + self.news[: lanes + 1].sum())
+
+    def refresh(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """As `estimate`, of as much as there is news of."""
         news = self.news[: lanes + 1].sum(axis=0) + self._unsaid
         known = np.maximum(self._work.total + self._options.shrink_cases, 1.0)
@@ -239,6 +248,7 @@ class Durations:
             self._by_group,
             work.times,
         )
+        self._cases = float(work.total.sum())
         self._estimate(lanes, _EVERY_CELL, work.reaching)
         self.staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
 
@@ -333,6 +343,7 @@ class Durations:
             "news": self.news[: lanes + 1].tobytes(),
             "unsaid": self._unsaid.tolist(),
             "counted": self._counted,
+            "of_all": [self._cases, self._cases_then],
             "estimated_at": self.estimated_at,
             "faded_at": self.faded_at,
             "group_of": self._group_of[:, : lanes + 1].tobytes(),
@@ -372,10 +383,12 @@ class Durations:
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]
         self.faded_at = state.get("faded_at", self.estimated_at)
+        if "news" in state:  # younger than the format
+            self.news[:rows, :legs] = np.frombuffer(state["news"], np.float32).reshape(rows, legs)
+            self._unsaid[:legs], self._counted = state["unsaid"], state["counted"]
+            self._cases, self._cases_then = state["of_all"]
         if state.get("borrowed") is None or legs < self.ends.shape[1]:
             return  # all are estimated next
-        self.news[:rows] = np.frombuffer(state["news"], np.float32).reshape(rows, legs)
-        self._unsaid, self._counted = np.array(state["unsaid"]), state["counted"]
         self._grouped = rows
         self._groups = groups.max(axis=1) + 1
         self._work = _Work.of(rows, self._groups)
