@@ -98,7 +98,7 @@ def leg_of(slot: Any) -> int:
 @inlined
 def way_of(world: World, slot: Any) -> int:
     """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
-    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
+    if slot.destination == 0 or slot.region == 0 or slot.segment not in (FACILITY, LINEHAUL):
         return whole(slot.lane)
     here = whole(world.places[slot.region].zone)
     return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
