@@ -96,7 +96,11 @@ class StallSettings(Section):
     ahead_hours: float = Field(
         24, gt=0, description="a stall is less sure where few legs that reach their limit last so much longer"
     )
-    census_hours: float = Field(6, gt=0, description="between two countings of the parcels still open")
+    census_hours: float = Field(
+        6,
+        gt=0,
+        description="between two countings of the parcels still open; where little is learned, twice that",
+    )
     fulfilment: SegmentLimits = _limits(24, 72, 240, 36, share=0.05, sure=0.2)
     pickup: SegmentLimits = _limits(24, 48, 72, 39, stretch=2.5, sure=0.8)
     origin: SegmentLimits = _limits(12, 48, 96, 48, sure=0.5)

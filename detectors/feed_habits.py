@@ -19,6 +19,7 @@ import numpy as np
 
 from detectors.clock import DAY, HOUR, HOURS_A_WEEK, offset_of
 from detectors.counts import F64
+from detectors.feed_kernels import reckon
 from detectors.findings import Instant
 
 HALF_LIFE_HOURS: Final = 24 * 14.0
@@ -31,7 +32,6 @@ SEEN_HOURS: Final = 12.0  # of a weekend day, before it is known
 LONGEST: Final = 4 * DAY  # a longer wait is no habit
 SLACK: Final = 0.5  # of the longest usual miss
 WEEK: Final = 7 * DAY
-_WEEKEND: Final = (5, 6)
 _EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday
 
 
@@ -165,21 +165,10 @@ class Habits:
     def _rates(self) -> F64:
         """Events an hour, by hour of the week."""
         if self._known is None:
-            self._known = self._reckoned().reshape(-1)
+            rates = np.empty_like(self._events)
+            reckon(self._events, self._hours, ONE, SEEN_HOURS, NIGHT_HOURS, np.empty(DAY // HOUR), rates)
+            self._known = rates.reshape(-1)
         return self._known
-
-    def _reckoned(self) -> F64:
-        overall = self._overall()
-        hours = self._hours.sum(axis=0)
-        of_day = overall * (self._events.sum(axis=0) + ONE) / (overall * hours + ONE)
-        expected = (of_day * self._hours).sum(axis=1)
-        of_weekday = (self._events.sum(axis=1) + ONE) / (expected + ONE)
-        rates: F64 = of_day * of_weekday[:, None]
-        rates = rates * (self._events + ONE) / (rates * self._hours + ONE)
-        for day in _WEEKEND:
-            if self._hours[day].sum() < SEEN_HOURS:
-                rates[day] *= _rest(of_day)
-        return rates
 
     # --- checkpoints --------------------------------------------------------
 
@@ -204,14 +193,6 @@ class Habits:
         self.missed, self._hour = state["missed"], state["hour"]
         self._now, self._lately = list(state["now"]), list(state["lately"])
         self._known = None
-
-
-def _rest(of_day: F64) -> float:
-    """The mean rate of the quietest `NIGHT_HOURS` in a row, as a part of the day's."""
-    around = np.concatenate([of_day, of_day[: NIGHT_HOURS - 1]])
-    quietest = np.convolve(around, np.full(NIGHT_HOURS, 1 / NIGHT_HOURS), "valid").min()
-    mean = of_day.mean()
-    return float(quietest / mean) if mean else 1.0
 
 
 def _hours(start: Instant, end: Instant) -> Iterator[tuple[Instant, Instant]]:

@@ -189,24 +189,37 @@ def _reach(ends: Any, at_risk: Any, limit: float, ahead: float, reaching: Any) -
 
 @kernel
 def gather(
-    ends: Any, still: Any, fade: Any, group_of: Any, first: Any, lanes: int, seen: Any, gathered: Any
+    ends: Any,
+    still: Any,
+    fade: Any,
+    wanted: Any,
+    group_of: Any,
+    first: Any,
+    groups: Any,
+    lanes: int,
+    seen: Any,
+    gathered: Any,
 ) -> None:
-    """Fades `ends` of lanes 0..lanes, and sums their cells by group.
+    """Fades `ends` of lanes 0..lanes by the segment's `fade`, and sums their cells by group: of the segments `wanted`.
 
     `gathered` [ended or still open, group of any segment, bin]; those of a segment begin at `first`. `seen`
     [lane, segment] is whether there is anything in a cell. Lane by lane, as cells lie in memory, which is most of
     what this costs.
     """
-    gathered[:] = 0.0
+    for segment in range(ends.shape[1]):
+        if wanted[segment]:
+            gathered[:, first[segment] : first[segment] + groups[segment]] = 0.0
     for lane in range(lanes + 1):
         for segment in range(ends.shape[1]):
+            if not wanted[segment]:
+                continue
             mine, open_ones = ends[lane, segment], still[lane, segment]
             seen[lane, segment] = _any(mine) or _any(open_ones)
             if seen[lane, segment]:
                 group = first[segment] + group_of[segment, lane]
                 all_ends, all_still = gathered[0, group], gathered[1, group]
                 for place in range(BINS):
-                    mine[place] *= fade
+                    mine[place] *= fade[segment]
                     all_ends[place] += mine[place]
                     all_still[place] += open_ones[place]
 
@@ -214,6 +227,7 @@ def gather(
 @kernel
 def borrow(
     gathered: Any,
+    wanted: Any,
     first: Any,
     groups: Any,
     weight: float,
@@ -226,12 +240,14 @@ def borrow(
     by_group: Any,
     times: Any,
 ) -> None:
-    """Hazards of segments and groups from what was gathered.
+    """Hazards of segments and groups from what was gathered: of the segments `wanted`.
 
     Also of each segment the cases and the first bin in which any ended, and `times` [group of any segment, share]: the
     durations of a lane that has nothing of its own. `common` [2, bin] is scratch, `nobody` [bin] is zero.
     """
     for segment in range(len(groups)):
+        if not wanted[segment]:
+            continue
         common[:] = 0.0
         all_ends, all_still, usual = common[0], common[1], by_segment[segment]
         for group in range(first[segment], first[segment] + groups[segment]):
@@ -273,6 +289,9 @@ def estimate(
     onward_margin: float,
     quick_margin: Any,
     ahead: float,
+    wanted: Any,
+    news: Any,
+    part: float,
     total: Any,
     lead: Any,
     by_group: Any,
@@ -294,12 +313,21 @@ def estimate(
     `onward_margin`. `quick` is `quick_margin` after what all but its share need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `reaching` [segment, 2]: legs that reach
     their limit, and those of them that last `ahead` longer. `at_risk` [bin] and `own_times` [3] are scratch.
+
+    Of the segments `wanted`; of the others only cells where `news` [lane, segment], the cases since their last
+    estimate, are more than `part` of all that the answer hangs on, and these do not count as `reaching`.
     """
-    reaching[:] = 0.0
+    for segment in range(len(wanted)):
+        if wanted[segment]:
+            reaching[segment] = 0.0
     for lane in range(lanes + 1):
         for segment in range(ends.shape[1]):
+            few = news[lane, segment] <= part * max(cases[lane, segment] + weight, 1.0)
+            if few and not wanted[segment]:
+                continue
             mine = ends[lane, segment]
-            known = seen[lane, segment]
+            known = seen[lane, segment] = seen[lane, segment] or news[lane, segment] > 0
+            news[lane, segment] = 0.0
             cases[lane, segment] = _count(mine, still[lane, segment], at_risk) if known else 0.0
             if total[segment] < ready:
                 limit[lane, segment] = default[segment]
@@ -320,5 +348,5 @@ def estimate(
             limit[lane, segment] = np.uint32(usual)
             quick[lane, segment] = np.uint32(min(nearly, usual))
             median[lane, segment] = middle if middle < math.inf else 0.0
-            if known:
+            if known and wanted[segment]:
                 _reach(mine, at_risk, usual, ahead, reaching[segment])

@@ -15,6 +15,11 @@ below a part of the lane's limit on the way onward. Where all stands still (`qui
 facility, which may be jammed and still send some on, soon after nearly all of the lane would have moved; elsewhere only
 a stopped region is meant, and half of the lane is enough.
 
+What is known of a lane seldom changes within an hour. So a lane's leg is estimated anew once its cases have grown by a
+tenth of what its answer hangs on, its own and those it borrows; a leg of all lanes, and what they borrow, once its cases
+have in all, twice a day, and when a lane is new. A leg's hazards move by no more than that meanwhile, even where its
+cases are all of another kind than before. What a census counted and what faded waits for the next estimate of all.
+
 *Leg* is the caller's number of where a parcel waits: segments first, then finer ones.
 """
 
@@ -38,6 +43,9 @@ FEW: Final = 5.0
 STUCK_LASTS: Final = 0.5  # of stuck legs, a further day once they are stalled; measured in simulated worlds
 _SHARES: Final = 3  # of a lane, for which durations are asked
 _DAY_MS: Final = 86_400_000
+NEWS: Final = 0.1  # cases since the last estimate, of all that it hangs on, that call for another
+GROWN: Final = 0.2  # likewise, since a census: what it counted as open has mostly ended by then
+ALL_AFTER: Final = 12 * 3_600_000  # milliseconds
 
 
 class Limits(Protocol):
@@ -125,6 +133,9 @@ class _Work(NamedTuple):
         )
 
 
+_BORROWED: Final = ("seen", "total", "lead", "times")
+
+
 class Durations:
     """Arrays [lane, segment, bin] and what is drawn from them. Lane 0 gathers the lanes that found no room."""
 
@@ -147,14 +158,20 @@ class Durations:
         self.limit = np.zeros(shape, np.uint32)
         self.quick = np.zeros(shape, np.uint32)
         self.median = np.zeros(shape, np.float32)
-        self.cases = np.zeros(shape, np.float32)
+        self.cases = np.zeros(shape, np.float32)  # as last estimated
+        self.news = np.zeros(shape, np.float32)  # cases since then
         self._by_segment = np.zeros((segments, BINS))
         self._by_group = np.zeros((1, segments, BINS))
         self._group_of = np.zeros((segments, lanes), np.int64)
         self._groups = np.zeros(segments, np.int64)  # how many there are
         self._work = _Work.of(0, self._groups)
         self._grouped = 0  # lanes whose groups are known
+        self._cases_then = 0.0  # all at the latest census
+        self._used = np.zeros(
+            segments
+        )  # by leg, news since all its lanes were estimated that some have been anew by
         self.estimated_at = 0
+        self._faded_at = np.zeros(segments, np.int64)  # when all lanes of a leg were estimated last
         limits = options.by_leg()
         far = float(np.iinfo(np.uint32).max)
         self._floor = np.array([far] + [limit.floor_hours * HOUR for limit in limits])
@@ -181,24 +198,73 @@ class Durations:
     def finish_census(self, lanes: int) -> None:
         self.still, self.counting = self.counting, self.still
         self.counting[: lanes + 1] = 0
+        self._cases_then = self._all_cases(lanes)
+
+    def grown(self, lanes: int) -> bool:
+        """Whether much was learned since the latest census."""
+        return self._all_cases(lanes) > (1 + GROWN) * self._cases_then
+
+    def _all_cases(self, lanes: int) -> float:
+        return float(self._work.total.sum() + self._news(lanes).sum())
+
+    def refresh(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
+        """As `estimate`, of as much as there is news of."""
+        wanted = np.ones(len(self.staying), np.bool_)
+        if lanes + 1 == self._grouped:
+            known = np.maximum(self._work.total + self._options.shrink_cases, 1.0)
+            wanted = (now - self._faded_at >= ALL_AFTER) | (self._news(lanes) > NEWS * known)
+        self._estimate(now, carrier_of, way_of, lanes, wanted)
 
     def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
-        days = (now - self.estimated_at) / _DAY_MS if self.estimated_at else 0.0
-        self.estimated_at = now
+        self._estimate(now, carrier_of, way_of, lanes, np.ones(len(self.staying), np.bool_))
+
+    def _news(self, lanes: int) -> npt.NDArray[Any]:
+        """By leg, cases since all its lanes were estimated."""
+        return np.asarray(self.news[: lanes + 1].sum(axis=0) + self._used)
+
+    def _estimate(
+        self,
+        now: int,
+        carrier_of: npt.NDArray[Any],
+        way_of: npt.NDArray[Any],
+        lanes: int,
+        wanted: npt.NDArray[np.bool_],
+    ) -> None:
+        """Of the legs `wanted` all lanes, of others those with news."""
         if lanes + 1 != self._grouped:
             self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
-        fade = np.float32(0.5 ** (days / self._options.half_life_days))
+        before = self._news(lanes)
+        self.estimated_at = now
+        if wanted.any():
+            self._borrow(now, lanes, wanted)
+        self._draw(lanes, wanted)
+        self._used = np.where(wanted, 0.0, before - self.news[: lanes + 1].sum(axis=0))
+
+    def _borrow(self, now: int, lanes: int, wanted: npt.NDArray[np.bool_]) -> None:
+        """Fades, and finds what lanes borrow."""
+        days = np.where(self._faded_at > 0, now - self._faded_at, 0) / _DAY_MS
+        self._faded_at[wanted] = now
+        fade = (0.5 ** (days / self._options.half_life_days)).astype(np.float32)
         work = self._work
         kernels.gather(
-            self.ends, self.still, fade, self._group_of, work.first, lanes, work.seen, work.gathered
-        )
-        weight = float(self._options.shrink_cases)
-        kernels.borrow(
-            work.gathered,
+            self.ends,
+            self.still,
+            fade,
+            wanted,
+            self._group_of,
             work.first,
             self._groups,
-            weight,
+            lanes,
+            work.seen,
+            work.gathered,
+        )
+        kernels.borrow(
+            work.gathered,
+            wanted,
+            work.first,
+            self._groups,
+            float(self._options.shrink_cases),
             self._shares,
             work.common,
             work.nobody,
@@ -208,6 +274,9 @@ class Durations:
             self._by_group,
             work.times,
         )
+
+    def _draw(self, lanes: int, wanted: npt.NDArray[np.bool_]) -> None:
+        work = self._work
         kernels.estimate(
             self.ends,
             self.still,
@@ -217,7 +286,7 @@ class Durations:
             lanes,
             self._shares,
             self._ranks,
-            weight,
+            float(self._options.shrink_cases),
             float(self._options.ready_cases),
             self._floor,
             self._default,
@@ -229,6 +298,9 @@ class Durations:
             float(self._options.onward_hours * HOUR),
             self._quick_margin,
             float(self._options.ahead_hours * HOUR),
+            wanted,
+            self.news,
+            NEWS,
             work.total,
             work.lead,
             self._by_group,
@@ -241,7 +313,8 @@ class Durations:
             self.median,
             self.cases,
         )
-        self.staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
+        staying = (work.reaching[:, 1] + USUALLY_STAYING * FEW) / (work.reaching[:, 0] + FEW)
+        self.staying[wanted] = staying[wanted]
 
     def _group(self, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any]) -> None:
         """What each lane borrows from. What a lane stands for never changes, so only new ones are news."""
@@ -292,11 +365,17 @@ class Durations:
             "quick": self.quick[: lanes + 1].tobytes(),
             "median": self.median[: lanes + 1].tobytes(),
             "cases": self.cases[: lanes + 1].tobytes(),
+            "news": self.news[: lanes + 1].tobytes(),
+            "used": self._used.tolist(),
+            "cases_then": self._cases_then,
             "estimated_at": self.estimated_at,
+            "faded_at": self._faded_at.tolist(),
             "group_of": self._group_of[:, : lanes + 1].tobytes(),
             "by_segment": self._by_segment.tobytes(),
             "by_group": self._by_group.tobytes(),
             "staying": self.staying.tobytes(),
+            "grouped": self._grouped,
+            "borrowed": {name: getattr(self._work, name).tobytes() for name in _BORROWED},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -321,3 +400,15 @@ class Durations:
         self._grouped = 0
         self.staying[:legs] = np.frombuffer(state["staying"])
         self.estimated_at = state["estimated_at"]
+        self._faded_at[:legs] = state.get("faded_at", self.estimated_at)
+        if "news" in state:  # younger than the format
+            self.news[:rows, :legs] = np.frombuffer(state["news"], np.float32).reshape(rows, legs)
+            self._used[:legs], self._cases_then = state["used"], state["cases_then"]
+        if not state.get("grouped") or legs < self.ends.shape[1]:
+            return  # all are estimated next
+        self._grouped = state["grouped"]
+        self._groups = groups[:, : self._grouped].max(axis=1) + 1
+        self._work = _Work.of(self._grouped, self._groups)
+        for name, saved in state["borrowed"].items():
+            array = getattr(self._work, name)
+            array[:] = np.frombuffer(saved, array.dtype).reshape(array.shape)

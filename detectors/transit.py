@@ -163,7 +163,9 @@ class Transit:
         """An unbiased count of the time waited, by parcels seen out at a moment that stands for its span."""
         if not len(waiting.cells):
             return
-        pieces = max(1, int(np.ceil(waiting.span / BIN)))
+        pieces = max(
+            1, int(np.ceil(2 * waiting.span / BIN))
+        )  # counted at midnight, half of it is of the day before
         bins = waiting.span / pieces / BIN
         cells = np.zeros(BINS)
         cells[waiting.cells] = waiting.counts.sum(axis=1)

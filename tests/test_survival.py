@@ -7,7 +7,7 @@ import pytest
 
 from config.detection import SegmentLimits, StallSettings
 from detectors.kernels import BINS, bin_of, when_below
-from detectors.survival import Durations
+from detectors.survival import ALL_AFTER, Durations
 
 HOUR = 3600
 LEGS = len(StallSettings().by_leg()) + 1
@@ -101,3 +101,77 @@ def test_medians_are_those_of_the_hazards_that_a_lane_is_asked_for() -> None:
             middle = when_below(durations.hazard(lane, leg), 0.5)
             assert durations.median[lane, leg] == pytest.approx(middle, rel=1e-6)
             assert durations.cases[lane, leg] == pytest.approx(durations.ends[lane, leg].sum(), rel=1e-6)
+
+
+def heard(durations: Durations, lane: int, leg: int, hours: float, cases: int) -> None:
+    """As the engine counts legs that ended."""
+    durations.ends[lane, leg, bin_of(round(hours * HOUR))] += cases
+    durations.news[lane, leg] += cases
+
+
+def refreshed(durations: Durations, now: int) -> None:
+    durations.refresh(now, np.array([0, 1, 2, 1]), np.array([0, 7, 7, 9]), 3)
+
+
+def test_a_lane_is_estimated_anew_when_its_cases_have_grown_by_a_tenth_and_others_are_left() -> None:
+    durations = learned()
+    before = durations.limit.copy()
+    heard(durations, 1, LINEHAUL, 60, 9)  # of 100, and 5 that are borrowed
+    refreshed(durations, 3_000)
+    assert (durations.limit == before).all()
+    heard(durations, 1, LINEHAUL, 60, 4)
+    refreshed(durations, 4_000)
+    assert durations.limit[1, LINEHAUL] != before[1, LINEHAUL]
+    assert durations.cases[1, LINEHAUL] == pytest.approx(113)
+    assert (
+        durations.limit[2, LINEHAUL] == before[2, LINEHAUL]
+    )  # which borrows of it; the leg has not by a tenth
+    heard(durations, 1, LINEHAUL, 60, 9)
+    refreshed(durations, 5_000)
+    assert durations.limit[2, LINEHAUL] != before[2, LINEHAUL]
+
+
+def test_after_half_a_day_everything_is_estimated_anew() -> None:
+    durations, whole = learned(), learned()
+    for one in (durations, whole):
+        heard(one, 1, LINEHAUL, 60, 9)
+        one.still[3, FACILITY, bin_of(50 * HOUR)] = 40  # a census
+    refreshed(durations, 3_000)
+    assert durations.limit[1, LINEHAUL] == learned().limit[1, LINEHAUL]
+    refreshed(durations, 2_000 + ALL_AFTER)
+    whole.estimate(2_000 + ALL_AFTER, np.array([0, 1, 2, 1]), np.array([0, 7, 7, 9]), 3)
+    for name in ("limit", "quick", "median", "cases", "staying", "ends"):
+        np.testing.assert_array_equal(getattr(durations, name), getattr(whole, name))
+
+
+def test_a_restart_estimates_the_same_lanes_at_the_same_moments() -> None:
+    random = np.random.default_rng(11)
+    durations = learned()
+    restored = durations
+    for number in range(60):
+        now = 3_000 + number * 3_600_000
+        lane, leg, cases = int(random.integers(4)), int(random.integers(1, 6)), int(random.integers(1, 12))
+        hours = float(random.uniform(1, 70))
+        state = restored.state(3)
+        restored = Durations(8, LEGS, StallSettings(), ONWARD)
+        restored.restore(state)
+        for one in (durations, restored):
+            heard(one, lane, leg, hours, cases)
+            refreshed(one, now)
+            if number % 7 == 0:
+                one.counting[lane, leg, 40] = number
+                one.finish_census(3)
+        for name in ("limit", "quick", "median", "cases", "staying", "ends", "news"):
+            np.testing.assert_array_equal(getattr(durations, name), getattr(restored, name))
+        assert durations.grown(3) == restored.grown(3)
+
+
+def test_what_was_learned_since_a_census_is_much_where_it_is_a_fifth() -> None:
+    durations = learned()
+    assert durations.grown(3)  # there was none
+    durations.finish_census(3)
+    heard(durations, 1, LINEHAUL, 30, 80)  # of 400
+    refreshed(durations, 3_000)
+    assert not durations.grown(3)
+    heard(durations, 3, FACILITY, 4, 1)
+    assert durations.grown(3)

@@ -191,13 +191,20 @@ class Engine:
         if now // self._refresh_ms != self.stage.learned.estimated_at // self._refresh_ms:
             self.pacing.pass_time(now)
             self.stage.estimate(now)
-        if now - self.census_at >= self._census_ms and not self.census_left:
+        if not self.census_left and self._is_census_due(now):
             self.census_at = now
             self.census_left = set(range(BUCKETS))
         buckets = self._buckets_due(before, now)
         found += self.watching.look(buckets, now)
         self.watching.learn(now)
         return found + self._sweep(buckets, now)
+
+    def _is_census_due(self, now: Instant) -> bool:
+        """Half as often where little was learned since the last one, and no feed hides anything."""
+        since = now - self.census_at
+        if since < self._census_ms or since >= 2 * self._census_ms:
+            return since >= self._census_ms
+        return self.holding.silent or self.stage.learned.grown(self.stage.lane_count)
 
     def _buckets_due(self, before: Instant, now: Instant) -> I64:
         """Each bucket has its moment within every `sweep_seconds`; a late tick sweeps all whose moment passed."""

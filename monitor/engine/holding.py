@@ -56,6 +56,11 @@ class Holding:
         """Feeds, as of the last `settle`."""
         return int(np.count_nonzero(self._stage.world.hold))
 
+    @property
+    def silent(self) -> bool:
+        """Whether any feed is."""
+        return bool(self._silent)
+
     def jumped(self, before: Instant, now: Instant) -> None:
         """Two ticks in a row."""
         if before and now - before > self._jump:

@@ -72,7 +72,8 @@ class Pacing:
         world = self._stage.world
         counted = self._counted()
         self._hiding = counted.copy()
-        counted[:] = 0
+        if self._hiding.any():  # else the rows are memory that nobody has touched yet
+            counted[:] = 0
         self._hidden = self._hiding.sum(axis=1) > HIDDEN * self._legs("open")
         self._unheard |= self._hidden
         voice = world.voice[:PACED]

@@ -166,6 +166,7 @@ def new_world(
         quick=learned.quick,
         median=learned.median,
         ends=learned.ends,
+        news=learned.news,
         passed=np.zeros((lanes, SEGMENTS), PASSED),
         relays=np.zeros((lanes, state.RELAY_ZONES), np.float32),
         via=np.zeros(lanes, np.uint16),
@@ -316,10 +317,10 @@ class ParcelStage:
         return Live(*(column[:rows] for column in self._live))
 
     def estimate(self, now: int) -> None:
-        """What is usual, anew, for the sweep to come; `now` in milliseconds."""
+        """What is usual, as far as there is news of it, for the sweep to come; `now` in milliseconds."""
         lanes = self.world.lanes[: self.lane_count + 1]
         ways = lanes["origin"].astype(np.int64) * MAX_ZONES + lanes["destination"]
-        self.learned.estimate(now, lanes["carrier"], ways, self.lane_count)
+        self.learned.refresh(now, lanes["carrier"], ways, self.lane_count)
 
     # -- asked -------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from monitor.engine.stage import ParcelStage
 
 EVERY: Final = 30 * 60_000
 WIDEST: Final = 2 * HOUR  # a wider window (the daemon was down) says nothing of any hour
-KEPT: Final = 0.99  # of what was counted of relays, from census to census: half of it for 17 days
+KEPT: Final = 0.99  # of what was counted of relays, from census to census: half of it for 17 to 34 days
 LEAST: Final = 0.5  # parcels that make a relay, if most go that way: one tells, as ways seldom change
 
 

@@ -104,7 +104,7 @@ def test_all_that_waits_is_told_of_once_a_census_also_when_a_restart_falls_into_
         Scan("P-locker", Status.HELD_FOR_PICKUP, START - HOUR, carrier="sf"),
         Scan("P-created", Status.CREATED, START - HOUR, carrier="sf"),
     )
-    shop.until(START + 7 * HOUR)
+    shop.until(START + 13 * HOUR)
     assert shop.engine.census_left
     shop.restart()
     shop.until(START + 30 * HOUR)
@@ -112,6 +112,29 @@ def test_all_that_waits_is_told_of_once_a_census_also_when_a_restart_falls_into_
     assert waiter.looks == []
     assert len(waiter.counted) > 2
     assert waiter.counted[1:] == [{("sf", "sf||"): half, ("zto", "zto||"): half}] * (len(waiter.counted) - 1)
+
+
+def counts_of_two_days(*, moving: bool, silent: bool = False) -> int:
+    waiter = Waiter()
+    shop = Shop(EngineSettings(max_live_parcels=10_000), parcel=[waiter])
+    shop.until(START)
+    for hour in range(48):
+        if moving or not hour:
+            new = [Scan(f"P{hour}-{number}", Status.ACCEPTED, START + hour * HOUR) for number in range(20)]
+            moved = [
+                Scan(f"P{hour - 5}-{number}", Status.DEPARTED, START + hour * HOUR) for number in range(20)
+            ]
+            shop.scan(*new, *(moved if hour > 4 else ()))
+        if silent and not hour:
+            shop.engine.holding._silent.add(1)
+        shop.until(START + (hour + 1) * HOUR)
+    return len(waiter.counted)
+
+
+def test_a_census_is_made_half_as_often_where_little_is_learned_and_no_feed_is_silent() -> None:
+    assert counts_of_two_days(moving=False) == 5
+    assert counts_of_two_days(moving=False, silent=True) == 9
+    assert counts_of_two_days(moving=True) in {7, 8}  # a fifth of what is known comes within hours at first
 
 
 def test_how_often_a_parcel_is_looked_at_is_a_setting() -> None:

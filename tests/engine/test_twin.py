@@ -454,6 +454,20 @@ def test_both_tell_at_once_of_what_waits_where_a_jam_begins_and_of_nothing_else(
     assert both.plain.stalled()[other] == 1
 
 
+def test_a_parcel_that_moves_is_looked_at_when_it_may_next_stand_still_and_not_before() -> None:
+    both = Both()
+    both.scan([Scan("SF1", Status.ACCEPTED, START), Scan("SF2", Status.ACCEPTED, START)])
+    table = both.stage.table
+    (first,) = set(table.due[table.slots["state"] != 0].tolist())
+    both.scan(
+        [Scan("SF1", Status.DEPARTED, START + 5 * HOUR), Scan("SF2", Status.DELIVERED, START + 5 * HOUR)]
+    )
+    used = table.slots["state"] != 0
+    assert (table.due[used] > first).all()
+    assert (table.due[used] == table.slots["due"][used]).all()
+    assert sorted(table.due[used] & 2) == [0, 2]  # who is over is known at once
+
+
 def test_a_census_after_limits_shrank_leaves_nothing_for_a_jam_to_miss() -> None:
     both = Both()
     both.stage.world.quick[:] = both.stage.world.limit

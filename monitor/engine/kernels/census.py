@@ -121,7 +121,7 @@ def _count(
         if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
             still[way, leg, bin_of(age)] += np.float32(1.0)
         if not slot.open & (STALL | LOST):
-            if slot.segment == FACILITY:
+            if slot.destination != 0 and slot.segment == FACILITY:
                 _see_relay(world, slot)
             quick = whole(world.quick[way, leg])
             if age < quick:

@@ -204,6 +204,7 @@ def end_parcel(world: World, slot: Any, background: Any, scans: ScanColumns, row
         accepted = whole(slot.accepted)
         if 0 < accepted <= at:
             world.ends[slot.lane, NONE, bin_of(at - accepted)] += np.float32(1.0)
+            world.news[slot.lane, NONE] += np.float32(1.0)
         region = whole(slot.destination) if slot.destination != 0 else whole(scans.region[row])
         if region != 0:
             world.regions[region_pair(world, region, whole(slot.carrier))].delivered += 1

@@ -54,7 +54,7 @@ from monitor.engine.kernels.parcel import (
 )
 from monitor.engine.kernels.repeats import repeated, seen_line
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find_mixed, home, mix, wake
+from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find_mixed, home, mix, put_off
 from monitor.engine.kernels.told import ScanColumns, Told, write_ending, write_mark, write_oddity
 from monitor.engine.kernels.totals import ask_region, count, learn
 from monitor.engine.kernels.waiting import next_due, roomy, rouse
@@ -106,6 +106,7 @@ def _ask_rest(table: Table, world: World, scans: ScanColumns, row: int) -> None:
     index = natural(index)
     slot = table.slots[index]
     prefetch(world.facilities, (natural(whole(slot.facility)),))
+    prefetch(table.due, (index,))
     if GOES[scans.status[row]] == END:
         prefetch(table.background, (index,))
         region = whole(slot.destination) if slot.destination != 0 else whole(scans.region[row])
@@ -193,7 +194,7 @@ def _apply_scan(table: Table, world: World, scans: ScanColumns, row: int, now: i
         record_scan(world, slot, background, scans, row, at)
         place_lane(world, slot, whole(scans.region[row]))
         count(world, slot, 1)
-        wake(table, bucket, index, next_due(world, slot))
+        put_off(table, bucket, index, next_due(world, slot))
 
 
 @inlined

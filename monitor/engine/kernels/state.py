@@ -39,6 +39,7 @@ class World(NamedTuple):
     quick: Any  # u4 [lane, leg]: likewise in a jammed facility or a stopped region, where slow is no chance
     median: Any  # f4 [lane, leg]: business seconds; 0 is not known
     ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
+    news: Any  # f4 [lane, leg]: of `ends`, cases since its estimate
     passed: Any  # PASSED [lane, segment]
     relays: Any  # f4 [lane, zone]: parcels that a census found in a facility there, between the lane's ends; fading
     via: Any  # u2 [lane]: the zone through which its parcels usually go; 0 is none

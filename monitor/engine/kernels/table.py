@@ -90,15 +90,17 @@ def enter(table: Table, key0: Any, key1: Any) -> int:
 
 @inlined
 def wake(table: Table, bucket: int, index: int, due: int) -> None:
-    """The sweep has to look at a slot by `due`, or earlier where that was said before.
+    """The sweep has to look at a slot by `due`, or earlier where that was said before."""
+    if due < whole(table.slots[index].due):
+        put_off(table, bucket, index, due)
 
-    A moment that moved away is left as it is: looking once too early costs less than writing at every scan.
-    """
-    slot = table.slots[index]
-    if due < whole(slot.due):
-        slot.due = due
-        table.due[index] = due
-        table.soonest[bucket] = min(whole(table.soonest[bucket]), due)
+
+@inlined
+def put_off(table: Table, bucket: int, index: int, due: int) -> None:
+    """As `wake`, where what was said before is of no account any more."""
+    table.slots[index].due = due
+    table.due[index] = due
+    table.soonest[bucket] = min(whole(table.soonest[bucket]), due)
 
 
 @kernel

@@ -88,6 +88,7 @@ def learn(world: World, slot: Any, until: int) -> None:
     way, leg = way_of(world, slot), leg_of(slot)
     if not in_jam(world, slot) and not was_stopped(world, slot, way, until):  # neither is the usual
         world.ends[way, leg, bin_of(duration)] += np.float32(1.0)
+        world.news[way, leg] += np.float32(1.0)
     passed = world.passed[slot.lane, slot.segment]
     passed.finished += 1
     usual = world.median[way, leg]

@@ -24,7 +24,7 @@ from monitor.engine.kernels.codes import (
 )
 from monitor.engine.kernels.compiled import inlined, kernel, natural, whole
 from monitor.engine.kernels.state import Table, World
-from monitor.engine.kernels.table import pair_code, wake
+from monitor.engine.kernels.table import pair_code, put_off
 from monitor.engine.layout import ABROAD, FAR, FINISHED, LEG, LIFE, LIVE, ORDER, PROMISE_TOLD
 
 
@@ -98,7 +98,7 @@ def leg_of(slot: Any) -> int:
 @inlined
 def way_of(world: World, slot: Any) -> int:
     """The lane whose durations count: on the road that from where the parcel is, else the parcel's own."""
-    if slot.segment not in (FACILITY, LINEHAUL) or slot.region == 0 or slot.destination == 0:
+    if slot.destination == 0 or slot.region == 0 or slot.segment not in (FACILITY, LINEHAUL):
         return whole(slot.lane)
     here = whole(world.places[slot.region].zone)
     return lane_of(world, whole(slot.carrier), here, whole(world.places[slot.destination].zone))
@@ -246,7 +246,7 @@ def next_due(world: World, slot: Any) -> int:
 
 @kernel
 def rouse(table: Table, world: World, bucket: int, index: int) -> None:
-    """`wake` at its `next_due`, as a call: for what does not happen at every scan. Whatever ends comes here."""
+    """`put_off` to its `next_due`, as a call: for what does not happen at every scan. Whatever ends comes here."""
     slot = table.slots[index]
     table.lingering[bucket] |= np.uint8(lingers(slot))
-    wake(table, bucket, index, next_due(world, slot))
+    put_off(table, bucket, index, next_due(world, slot))
