@@ -22,7 +22,6 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
-from detectors.tables import Rows
 from detectors.weeks import HORIZONS, Weeks, forecast, fullest
 
 F32 = npt.NDArray[np.float32]
@@ -56,10 +55,9 @@ class BacklogForecast:
     ) -> None:
         self._timezone = timezone
         self._limits = limits or BacklogLimits()
-        self._arrivals = Rhythm(capacity)
-        self._departures = Rhythm(capacity)
         self._stock = Rhythm(capacity)
-        self._numbers = Rows()
+        self._arrivals = Rhythm(capacity, self._stock.names)
+        self._departures = Rhythm(capacity, self._stock.names)
         self._weeks = [Weeks(one) for one in (self._arrivals, self._departures, self._stock)]
         # One column a facility. Decayed arrivals and departures: as they came, and as usual.
         self._sums = np.zeros((4, 0))
@@ -71,12 +69,12 @@ class BacklogForecast:
 
     def run(self, window: Window) -> list[Finding]:
         now, hours = window.until, (window.until - window.since) / HOUR
-        facilities = Facilities(window.table("facilities"), self._stock, self._numbers)
+        facilities = Facilities(window.table("facilities"), self._stock)
         if not len(facilities) or hours <= 0:
             return []
         stock = facilities.stock
-        self._arrivals.follow(self._stock)
-        self._departures.follow(self._stock)
+        self._arrivals.follow()
+        self._departures.follow()
         self._grow(len(facilities))
         for week in self._weeks:
             week.follow()
@@ -253,7 +251,6 @@ class BacklogForecast:
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
-        self._numbers.forget()
         self._sums, self._error = (np.ascontiguousarray(unpack(state[name]).T) for name in ("sums", "error"))
         self._told = np.ascontiguousarray(unpack(state["told"]).transpose(1, 2, 0))
         for week in self._weeks:

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from detectors import rhythm_kernels as kernels
 from detectors.clock import HOURS_A_WEEK
+from detectors.index import Index
 from detectors.plain import pack, unpack
+from detectors.tables import Coded
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -33,10 +35,10 @@ _FIRST: Final = 256  # keys
 class Rhythm:
     """Values must be finite and not negative; keys beyond `capacity` get no row (index -1) and are never judged."""
 
-    def __init__(self, capacity: int = 50_000) -> None:
+    def __init__(self, capacity: int = 50_000, names: Index | None = None) -> None:
+        """`names` may be those of another one, whose keys then have the same rows here."""
         self._capacity = capacity
-        self._rows: dict[str, int] = {}
-        self._keys: list[str] = []
+        self._names = Index(capacity) if names is None else names
         self._level = np.zeros(0)
         self._scale = np.zeros(0)
         self._days = np.zeros(0)
@@ -46,32 +48,34 @@ class Rhythm:
         self._shared_days = np.zeros(HOURS_A_WEEK)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._names)
+
+    @property
+    def names(self) -> Index:
+        """Of the keys, by row."""
+        return self._names
 
     def key(self, row: int) -> str:
-        return self._keys[row]
+        return self._names.name(row)
 
     def row(self, key: str) -> int:
         """Entered where it is new; -1 where there is no room for it."""
-        row = self._rows.get(key, -1)
-        if row < 0 and len(self._keys) < self._capacity:
-            row = self._rows[key] = len(self._keys)
-            self._keys.append(key)
-            if row == len(self._level):
-                self._grow(row + 1)
+        row = self._names.number(key)
+        self.follow()
         return row
 
     def rows(self, keys: Iterable[str]) -> I64:
         return np.array([self.row(key) for key in keys], dtype=np.int64)
 
-    def follow(self, other: Rhythm) -> None:
-        """The same keys in the same rows."""
-        first = len(self._keys)
-        if len(other._keys) > first:
-            new = other._keys[first : self._capacity]
-            self._keys += new
-            self._rows.update(zip(new, range(first, first + len(new)), strict=True))
-            self._grow(len(self._keys))
+    def rows_of(self, column: Coded) -> I64:
+        """As `rows`, of a column; not to be written to."""
+        rows = self._names.of(column)
+        self.follow()
+        return rows
+
+    def follow(self) -> None:
+        """Keys that were entered by another one of these names."""
+        self._grow(len(self._names))
 
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
@@ -79,7 +83,7 @@ class Rhythm:
 
     def ages(self) -> F64:
         """As `days`, of every key; not to be written to."""
-        return self._days[: len(self._keys)]
+        return self._days[: len(self)]
 
     def usual(self, rows: I64, *hours: int) -> F64:
         """The largest of these hours of the week."""
@@ -94,7 +98,7 @@ class Rhythm:
 
     def around(self, hours: Sequence[int], ready_days: float) -> tuple[F64, npt.NDArray[np.bool_]]:
         """Of every key the largest usual of these hours, and whether all of them were seen and so many days learned."""
-        size = len(self._keys)
+        size = len(self)
         log, ready = np.empty(size), np.empty(size, np.bool_)
         kernels.around(
             size,
@@ -130,7 +134,7 @@ class Rhythm:
 
     def scales(self) -> F64:
         """As `scale`, of every key."""
-        return np.maximum(self._scale[: len(self._keys)], SCALE_FLOOR)
+        return np.maximum(self._scale[: len(self)], SCALE_FLOOR)
 
     def learn(self, rows: I64, hour: int, values: F64, days: float, weight: F64 | None = None) -> None:
         """`days`: how much time the values stand for; `weight` below 1 for what looks wrong."""
@@ -174,18 +178,17 @@ class Rhythm:
             setattr(self, f"_{name}", wide)
 
     def state(self) -> dict[str, Any]:
-        size = len(self._keys)
+        size = len(self)
         arrays = {name: pack(getattr(self, f"_{name}")[..., :size].T) for name in _PER_KEY}
         return {
-            "keys": list(self._keys),
+            "keys": list(self._names.names()),
             "shared": pack(self._shared),
             "shared_days": pack(self._shared_days),
             **arrays,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keys = [str(key) for key in state["keys"]]
-        self._rows = {key: row for row, key in enumerate(self._keys)}
+        self._names.restore(state["keys"])
         self._shared = unpack(state["shared"])
         self._shared_days = unpack(state["shared_days"])
         for name in _PER_KEY:
