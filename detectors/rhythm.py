@@ -26,29 +26,42 @@ LEVEL_DAYS: Final = 7.0  # memory of a key's level
 CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
-_CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
-SEEN_DAYS: Final = 0.5 / 24  # an hour of the week that was there for half an hour was seen
-OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
+_SEEN: Final = 0.5  # an hour of the week that was there for half an hour was seen
+_OWN: Final = 0.96  # an hour of its own, once, weighs about as much as the common curve
+_YOUNG: Final = 2.0  # weeks in which an hour finds its place
 _FIRST: Final = 256  # keys
 
 
 class Rhythm:
-    """Values must be finite and not negative; keys beyond `capacity` get no row (index -1) and are never judged."""
+    """Values must be finite and not negative; keys beyond `capacity` get no row (index -1) and are never judged. What is
+    said here of hours of the week holds of stretches of `hours`, where these are more than one.
+    """
 
-    def __init__(self, capacity: int = 50_000, names: Index | None = None) -> None:
+    def __init__(self, capacity: int = 50_000, names: Index | None = None, *, hours: int = 1) -> None:
         """`names` may be those of another one, whose keys then have the same rows here."""
         self._capacity = capacity
+        self.hours, self.slots = hours, HOURS_A_WEEK // hours
+        self._day = hours / 24  # for which an hour of the week is seen a week
         self._names = Index(capacity) if names is None else names
         self._level = np.zeros(0)
         self._scale = np.zeros(0)
         self._days = np.zeros(0)
-        self._own = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
-        self._own_days = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
-        self._shared = np.zeros(HOURS_A_WEEK)
-        self._shared_days = np.zeros(HOURS_A_WEEK)
+        self._own = np.zeros((self.slots, 0), dtype=np.float32)
+        self._own_days = np.zeros((self.slots, 0), dtype=np.float32)
+        self._shared = np.zeros(self.slots)
+        self._shared_days = np.zeros(self.slots)
 
     def __len__(self) -> int:
         return len(self._names)
+
+    @property
+    def own_hour(self) -> float:
+        """Days of an hour of the week after which a key's own curve weighs as much as that of all."""
+        return _OWN * self._day
+
+    @property
+    def _seen_days(self) -> float:
+        return _SEEN * self._day
 
     @property
     def names(self) -> Index:
@@ -88,13 +101,13 @@ class Rhythm:
     def usual(self, rows: I64, *hours: int) -> F64:
         """The largest of these hours of the week."""
         log = kernels.log_usual(
-            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, OWN_HOUR
+            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, self.own_hour
         )
         return np.asarray(np.maximum(np.expm1(log), 0.0))
 
     def seen(self, rows: I64, *hours: int) -> npt.NDArray[np.bool_]:
         """Whether these hours of the week were there before: until then a Monday evening looks like a jam."""
-        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, SEEN_DAYS))
+        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, self._seen_days))
 
     def around(self, hours: Sequence[int], ready_days: float) -> tuple[F64, npt.NDArray[np.bool_]]:
         """Of every key the largest usual of these hours, and whether all of them were seen and so many days learned."""
@@ -107,8 +120,8 @@ class Rhythm:
             self._own,
             self._own_days,
             self._shared,
-            OWN_HOUR,
-            SEEN_DAYS,
+            self.own_hour,
+            self._seen_days,
             log,
             ready,
         )
@@ -117,7 +130,7 @@ class Rhythm:
     def week(self, rows: I64) -> F64:
         """The usual of every hour of the week, one row a key."""
         own = self._own_days[:, rows].T.astype(np.float64)
-        trust = own / (own + OWN_HOUR)
+        trust = own / (own + self.own_hour)
         log = self._level[rows][:, None] + self._shared + trust * (self._own[:, rows].T - self._shared)
         return np.maximum(np.expm1(log), 0.0)
 
@@ -158,12 +171,13 @@ class Rhythm:
             float(self._shared[hour]),
             SCALE_FLOOR,
             CLIP,
-            OWN_HOUR,
+            self.own_hour,
             LEVEL_DAYS,
-            _CURVE_DAYS,
+            CURVE_WEEKS * self._day,
+            _YOUNG * self._day,
         )
         self._shared_days[hour] += days
-        gain = min(1.0, days / min(max(self._shared_days[hour], days), _CURVE_DAYS))
+        gain = min(1.0, days / min(max(self._shared_days[hour], days), CURVE_WEEKS * self._day))
         self._shared[hour] += gain * missed
 
     def _grow(self, size: int) -> None:
@@ -189,10 +203,22 @@ class Rhythm:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._names.restore(state["keys"])
-        self._shared = unpack(state["shared"])
-        self._shared_days = unpack(state["shared_days"])
-        for name in _PER_KEY:
-            setattr(self, f"_{name}", np.ascontiguousarray(unpack(state[name]).T))
+        arrays = {name: unpack(state[name]) for name in (*_PER_KEY, "shared", "shared_days")}
+        for curve in ("own", "shared"):
+            days = f"{curve}_days"
+            if arrays[curve].shape[-1] != self.slots:  # of a checkpoint that knew every hour
+                arrays[curve], arrays[days] = _folded(arrays[curve], arrays[days], self.slots)
+        for name, array in arrays.items():
+            setattr(self, f"_{name}", np.ascontiguousarray(array.T))
+
+
+def _folded(curve: npt.NDArray[Any], days: npt.NDArray[Any], slots: int) -> tuple[Any, Any]:
+    """Hours of the week (the last axis) as stretches of some: their mean by the days that each was learned."""
+    shape = (*curve.shape[:-1], slots, -1)
+    parts, weights = curve.reshape(shape), days.reshape(shape)
+    learned = weights.sum(axis=-1)
+    mean = (parts * weights).sum(axis=-1) / np.maximum(learned, 1e-9)
+    return mean.astype(curve.dtype), learned.astype(days.dtype)
 
 
 _PER_KEY: Final = ("level", "scale", "days", "own", "own_days")  # in checkpoints by key, then hour
