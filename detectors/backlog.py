@@ -22,13 +22,13 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
-from detectors.tables import Rows
 from detectors.weeks import HORIZONS, Weeks, forecast, fullest
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
+STEP: Final = 3  # hours from forecast to forecast, and of the stretches of the week that are usual
 _RECENT: Final = 24.0  # hours over which that deviation is taken: lorries come by the hour
 _Z90: Final = 1.645
 _ERRORS: Final = 1.2533  # standard deviations in a mean absolute error of a normal one
@@ -48,7 +48,7 @@ class BacklogLimits:
 
 class BacklogForecast:
     name = "backlog_forecast"
-    every = 3_600_000
+    every = STEP * HOUR
     wants = frozenset({"facilities"})
 
     def __init__(
@@ -56,73 +56,74 @@ class BacklogForecast:
     ) -> None:
         self._timezone = timezone
         self._limits = limits or BacklogLimits()
-        self._arrivals = Rhythm(capacity)
-        self._departures = Rhythm(capacity)
-        self._stock = Rhythm(capacity)
-        self._numbers = Rows()
+        self._stock = Rhythm(capacity, hours=STEP)
+        self._arrivals = Rhythm(capacity, self._stock.names, hours=STEP)
+        self._departures = Rhythm(capacity, self._stock.names, hours=STEP)
         self._weeks = [Weeks(one) for one in (self._arrivals, self._departures, self._stock)]
         # One column a facility. Decayed arrivals and departures: as they came, and as usual.
         self._sums = np.zeros((4, 0))
         self._error = np.zeros((2, 0))  # mean absolute error of past forecasts, by horizon
-        # A ring of forecasts by the hour they were made and horizon.
-        self._told: F32 = np.full((HORIZONS[-1], 2, 0), np.nan, dtype=np.float32)
-        self._hours = 0
+        # A ring of forecasts by the stretch in which they were made and horizon.
+        self._told: F32 = np.full((HORIZONS[-1] // STEP, 2, 0), np.nan, dtype=np.float32)
+        self._run_at = 0  # its number since 1970
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
 
     def run(self, window: Window) -> list[Finding]:
         now, hours = window.until, (window.until - window.since) / HOUR
-        facilities = Facilities(window.table("facilities"), self._stock, self._numbers)
+        facilities = Facilities(window.table("facilities"), self._stock)
         if not len(facilities) or hours <= 0:
             return []
         stock = facilities.stock
-        self._arrivals.follow(self._stock)
-        self._departures.follow(self._stock)
+        self._arrivals.follow()
+        self._departures.follow()
         self._grow(len(facilities))
         for week in self._weeks:
             week.follow()
-        hour = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK  # the hour that is over
-        deviation = self._deviate(facilities, hour, hours)
-        told = self._forecast(stock, deviation, hour)
-        self._check(stock, told, hours)
-        found = self._speak(facilities, told, hours, now)
-        self._learn(facilities, hour, hours)
+        slot = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK // STEP  # that is over
+        deviation = self._deviate(facilities, slot, hours)
+        told = self._forecast(stock, deviation, slot)
+        self._check(stock, told, now // self.every)
+        found = self._speak(facilities, told, hours, now, (slot + 1) % self._stock.slots)
+        self._learn(facilities, slot, hours)
         return found
 
-    def _deviate(self, facilities: Facilities, hour: int, hours: float) -> F32:
+    def _deviate(self, facilities: Facilities, slot: int, hours: float) -> F32:
         """Log of arrivals and of departures over their usual, in the last day."""
-        come, go = (week.usual(hour) for week in self._weeks[:2])
+        come, go = (week.usual(slot) for week in self._weeks[:2])
         keep = float(np.exp(-hours / _RECENT))
         ratios = kernels.deviate(facilities.arrived, facilities.out, come, go, hours, keep, self._sums)
         # numpy takes eight logarithms at a time, compiled code one
         return np.asarray(np.log(ratios), np.float32)
 
-    def _forecast(self, stock: F64, deviation: F32, hour: int) -> F32:
+    def _forecast(self, stock: F64, deviation: F32, slot: int) -> F32:
         """Stock by horizon and facility; NaN of a facility that nothing could be said of in time."""
         some = self._stock.ages() >= self._limits.ready_days - _RECORD_DAYS
         if not some.any():
             return np.full((len(HORIZONS), len(stock)), np.nan, np.float32)
-        told = forecast(self._weeks, stock, deviation, hour)
+        told = forecast(self._weeks, stock, deviation, slot)
         if not some.all():
             told[:, ~some] = np.nan
         return told
 
-    def _check(self, stock: F64, forecast: F32, hours: float) -> None:
+    def _check(self, stock: F64, forecast: F32, at: int) -> None:
         """Compare with what was forecast for now; keep what is forecast now. A gap in time breaks the record."""
-        if hours > 1.5:
+        if at != self._run_at + 1:
             self._told[:] = np.nan
         ring, size = len(self._told), len(stock)
         for row, horizon in enumerate(HORIZONS):
-            kernels.check(stock, self._told[(self._hours - horizon) % ring, row, :size], self._error[row])
-        self._told[self._hours % ring] = np.nan
-        self._told[self._hours % ring, :, :size] = forecast
-        self._hours += 1
+            kernels.check(stock, self._told[(at - horizon // STEP) % ring, row, :size], self._error[row])
+        self._told[at % ring] = np.nan
+        self._told[at % ring, :, :size] = forecast
+        self._run_at = at
 
-    def _speak(self, facilities: Facilities, forecast: F32, hours: float, now: Instant) -> list[Finding]:
+    def _speak(
+        self, facilities: Facilities, forecast: F32, hours: float, now: Instant, slot: int
+    ) -> list[Finding]:
         limits, found = self._limits, list[Finding]()
         ready = self._stock.ages() >= limits.ready_days
         if not ready.any():
             return found
-        usual = self._peaks(hour_of_week(now, self._timezone))
+        usual = self._peaks(slot)
         over = np.asarray(
             kernels.too_much(
                 forecast,
@@ -160,10 +161,10 @@ class BacklogForecast:
                 found.append(finding)
         return found
 
-    def _peaks(self, hour: int) -> F32:
+    def _peaks(self, slot: int) -> F32:
         """The fullest usual hour about each horizon, by horizon and facility."""
         week = self._weeks[-1]
-        return np.asarray(fullest(week.factor, week.scale(), hour), np.float32)
+        return np.asarray(fullest(week.factor, week.scale(), slot), np.float32)
 
     def _margin(self, rows: int | I64, forecast: F64) -> F64:
         """By horizon, half of a 90 % interval: from past errors, or, before there are any, from the size of the stock."""
@@ -215,16 +216,17 @@ class BacklogForecast:
             ),
         }
 
-    def _learn(self, facilities: Facilities, hour: int, hours: float) -> None:
-        if hours > 6.0:  # what an outage hid cannot be told by hours
+    def _learn(self, facilities: Facilities, slot: int, hours: float) -> None:
+        if hours > 2 * STEP:  # what an outage hid cannot be told by hours
             return
         days, rows, stock = hours / 24, facilities.rows, facilities.stock
-        jammed = stock > 3.0 * (self._stock.usual(rows, hour) + 10)
+        after = (slot + 1) % self._stock.slots
+        jammed = stock > 3.0 * (self._stock.usual(rows, slot) + 10)
         weight = np.where(jammed & (self._stock.ages() > self._limits.ready_days), 0.2, 1.0)
-        self._arrivals.learn(rows, hour, facilities.arrived / hours, days)
-        self._departures.learn(rows, hour, facilities.out / hours, days, weight)
-        self._stock.learn(rows, (hour + 1) % HOURS_A_WEEK, stock, days, weight)
-        for week, learned in zip(self._weeks, (hour, hour, (hour + 1) % HOURS_A_WEEK), strict=True):
+        self._arrivals.learn(rows, slot, facilities.arrived / hours, days)
+        self._departures.learn(rows, slot, facilities.out / hours, days, weight)
+        self._stock.learn(rows, after, stock, days, weight)
+        for week, learned in zip(self._weeks, (slot, slot, after), strict=True):
             week.learned(learned)
 
     def _grow(self, size: int) -> None:
@@ -234,7 +236,7 @@ class BacklogForecast:
         if more:
             self._sums = np.concatenate([self._sums, np.zeros((4, more))], axis=1)
             self._error = np.concatenate([self._error, np.zeros((2, more))], axis=1)
-            blank = np.full((HORIZONS[-1], 2, more), np.nan, dtype=np.float32)
+            blank = np.full((len(self._told), 2, more), np.nan, dtype=np.float32)
             self._told = np.concatenate([self._told, blank], axis=2)
 
     def state(self) -> dict[str, Any]:
@@ -246,19 +248,22 @@ class BacklogForecast:
             "sums": pack(self._sums[:, :size].T),
             "error": pack(self._error[:, :size].T),
             "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
-            "hours": self._hours,
+            "run_at": self._run_at,
             "episodes": self._episodes.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
-        self._numbers.forget()
         self._sums, self._error = (np.ascontiguousarray(unpack(state[name]).T) for name in ("sums", "error"))
-        self._told = np.ascontiguousarray(unpack(state["told"]).transpose(1, 2, 0))
+        told = np.ascontiguousarray(unpack(state["told"]).transpose(1, 2, 0))
+        # A checkpoint without the number had forecasts of every hour.
+        self._told = (
+            told if "run_at" in state else np.full((len(self._told), *told.shape[1:]), np.nan, np.float32)
+        )
+        self._run_at = int(state.get("run_at", 0))
         for week in self._weeks:
             week.forget()
-        self._hours = int(state["hours"])
 
 
 def _above(forecast: F64, line: F64, margin: F64) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-_LEARN: Final = 0.03  # of a forecast that came true or not, an hour
+_LEARN: Final = 0.05  # of a forecast that came true or not: the last three days count
 _LEAST: Final = 1e-9  # a record without a miss is still a record
 _FURTHEST: Final = math.exp(3.0)
 

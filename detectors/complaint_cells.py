@@ -14,16 +14,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from detectors.complaint_exposure import Exposures
+from detectors.complaint_exposure import FACILITY, Exposures
 from detectors.counts import F64
 from detectors.pattern import Pattern
 from detectors.plain import pack, unpack
 from detectors.rises import I64
-from detectors.tables import JOINT, PAIR, Rows, Table
+from detectors.tables import Table
 from detectors.usual import Usual
 
 HOURS: Final = 48  # kept a cell
-FACILITY: Final = "facility"
 _HELD_A_DAY: Final = 0.87  # of yesterday's exposure
 _SILENT_FEED: Final = 0.2  # of the month's exposure
 _ALL: Final = slice(None)
@@ -58,7 +57,7 @@ class Cells:
         self.rows: dict[Key, int] = {}
         self.hours = np.zeros((0, HOURS), dtype=np.float32)
         self.usual = Usual(pattern)
-        self.exposures = Exposures(gathering.half_life_hours)
+        self.exposures = Exposures(gathering.half_life_hours, chain)
         self.profile = np.full(
             (2, 24), 1.0
         )  # complaints by hour, working days and weekends; all cells together
@@ -66,18 +65,10 @@ class Cells:
         self.refused = 0  # cells, for want of room
         self.unplaced = 0  # complaints without a region that came before any parcel
         self.home_of: dict[str, str] = {}  # the region from which a facility's last complaint came
-        self._forget_rows()
+        self._countries: tuple[tuple[int, int], list[str]] = ((-1, -1), [])  # as of a size of the exposures
         self.refilled = 0  # how often the cells were numbered anew
-        self._exposed_as_of = (-1, -1, -1)
+        self._exposed_as_of = (-1, (-1, -1), -1)
         self._exposed_rows: I64 = np.zeros(0, np.int64)
-
-    def _forget_rows(self) -> None:
-        self._pair_rows, self._facility_rows = Rows(), Rows()
-        self._pairs: dict[str, int] = {}
-        self._of_region: dict[str, tuple[tuple[str, ...], list[int]]] = {}  # its chain, and exposure rows
-        self._countries: tuple[int, list[str]] = (0, [])  # of so many exposure rows
-        self._entered: list[list[int]] = []  # exposure rows of pairs that are new
-        self._above: I64 = np.full((16, 1), -1, np.int64)
 
     # --- time ---------------------------------------------------------------
 
@@ -132,49 +123,9 @@ class Cells:
         """`share` of what the tables count came in the hours that `advance` goes through next."""
         hour = self.hour % 24
         if len(regions):
-            pairs = self._pair_rows.of(regions.coded(PAIR), self._pair)
-            if self._entered:
-                self._follow()
-            delivered, shipped = regions.whole("delivered"), regions.whole("shipped")
-            self.exposures.add(pairs, self._above, delivered, shipped, share, hour)
+            self.exposures.add_regions(regions, share, hour)
         if len(facilities):
-            rows = self._facility_rows.of(facilities.coded("facility"), self._facility)
-            through = facilities.whole("delivered") + facilities.whole("departed")
-            each = np.arange(len(self.exposures))[:, None]
-            self.exposures.add(rows, each, through, facilities.whole("arrived"), share, hour)
-
-    def _pair(self, name: str) -> int:
-        """The number of a region and a carrier: exposure rows of the region, its ancestors, and the carrier in each."""
-        known = self._pairs.get(name)
-        if known is not None:
-            return known
-        known = self._pairs[name] = len(self._pairs)
-        region, _, carrier = name.partition(JOINT)
-        chain, rows = self._of_region.get(region) or self._enter_region(region)
-        self._entered.append(
-            rows + self.exposures.enter([(one, carrier) for one in chain]) if carrier else rows
-        )
-        return known
-
-    def _follow(self) -> None:
-        """Pairs that were entered."""
-        new, self._entered = self._entered, []
-        end, size, width = len(self._pairs), *self._above.shape
-        # The last row is nobody's: it stays that of no region.
-        more = size + end if end >= size else 0
-        wider = max(max(map(len, new)) - width, 0)
-        if more or wider:
-            self._above = np.pad(self._above, ((0, more), (0, wider)), constant_values=-1)
-        width += wider
-        self._above[end - len(new) : end] = [[*rows, *[-1] * (width - len(rows))] for rows in new]
-
-    def _enter_region(self, region: str) -> tuple[tuple[str, ...], list[int]]:
-        chain = self.chain(region) if region else ()
-        known = self._of_region[region] = chain, self.exposures.enter((one, "") for one in chain)
-        return known
-
-    def _facility(self, name: str) -> int:
-        return self.exposures.row((FACILITY, name))
+            self.exposures.add_facilities(facilities, share, hour)
 
     def count(self, complaints: Sequence[tuple[Mapping[str, Any], int]]) -> None:
         """Complaints with their local hours; what is older than the hours that are kept is dropped."""
@@ -199,10 +150,9 @@ class Cells:
     def _whole_shop(self) -> str:
         """The country with most parcels: a complaint that names no place counts there. "" before any parcel."""
         known, countries = self._countries
-        if known != len(self.exposures):
-            regions = (region for region, carrier in self.exposures if not carrier and region != FACILITY)
-            countries = [region for region in regions if region and len(self.chain(region)) == 1]
-            self._countries = len(self.exposures), countries
+        if known != self.exposures.size:
+            countries = [one for one in self.exposures.regions() if one and len(self.chain(one)) == 1]
+            self._countries = self.exposures.size, countries
         if not countries:
             return ""
         a_day = self.exposures.a_day(self.exposures.known((region, "") for region in countries))
@@ -262,7 +212,7 @@ class Cells:
 
     def _exposed(self) -> I64:
         """The exposure row of each cell."""
-        as_of = len(self.keys), len(self.exposures), self.refilled
+        as_of = len(self.keys), self.exposures.size, self.refilled
         if self._exposed_as_of != as_of:
             self._exposed_rows = self.exposures.known(self.exposure_key(key) for key in self.keys)
             self._exposed_as_of = as_of
@@ -313,8 +263,8 @@ class Cells:
         self.hours, self.profile = unpack(state["hours"]), unpack(state["profile"])
         self.usual.restore(state["usual"])
         self.exposures.restore(state["exposures"])
-        self._forget_rows()
-        self._exposed_as_of = (-1, -1, -1)
+        self._countries = ((-1, -1), [])
+        self._exposed_as_of = (-1, (-1, -1), -1)
         self.hour = int(state["hour"])
         self.refused, self.unplaced = int(state["refused"]), int(state.get("unplaced", 0))
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}

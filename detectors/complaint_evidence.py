@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.clock import HOUR, stamp
-from detectors.complaint_cells import FACILITY, HOURS, Cells, Key
+from detectors.complaint_cells import HOURS, Cells, Key
+from detectors.complaint_exposure import FACILITY
 from detectors.complaint_words import sentences
 from detectors.complaint_zones import Reading, Zone
 from detectors.counts import upper_tail

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.clock import DAY, stamp
+from detectors.clock import DAY, HOUR, stamp
 from detectors.episodes import Episode, Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -54,7 +54,7 @@ class _Moved:
 
 class CarrierDegraded:
     name = "carrier_degraded"
-    every = 3_600_000
+    every = 3 * HOUR
     wants = frozenset({"lanes"})
 
     def __init__(self, *, timezone: str = "Asia/Shanghai", capacity: int = 20_000) -> None:

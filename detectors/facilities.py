@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from detectors.rhythm import Rhythm
-from detectors.tables import Rows, Table
+from detectors.tables import Table
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -18,11 +18,10 @@ I64 = npt.NDArray[np.int64]
 class Facilities:
     """A facility that left the table holds nothing now: its zero counts as much as any other number."""
 
-    def __init__(self, table: Table, known: Rhythm, numbers: Rows) -> None:
-        """`numbers` are those of `known`, kept from window to window."""
+    def __init__(self, table: Table, known: Rhythm) -> None:
         self._table = table
-        rows = numbers.of(table.coded("facility"), known.row)
-        self._lines = numbers.lines(len(known))
+        rows = known.rows_of(table.coded("facility"))
+        self._lines = known.names.lines()
         self.rows = np.arange(len(known), dtype=np.int64)
         columns = np.zeros((4, len(known)))
         whole = table.whole

@@ -26,7 +26,6 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
-from detectors.tables import Rows
 
 F64 = npt.NDArray[np.float64]
 
@@ -86,7 +85,6 @@ class FacilityCongested:
         self._limits = limits or CongestionLimits()
         self._thresholds = Thresholds(*(float(getattr(self._limits, name)) for name in Thresholds._fields))
         self._stock = Rhythm(capacity)
-        self._numbers = Rows()
         self._flow = np.zeros((0, 2))  # arrivals and departures an hour, averaged
         self._flow_usual = np.zeros(0)  # departures an hour, slowly averaged
         self._stalled_share = np.zeros((0, 3))  # decayed parcels stalled, parcels held, days
@@ -98,7 +96,7 @@ class FacilityCongested:
         self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
 
     def run(self, window: Window) -> list[Finding]:
-        facilities = Facilities(window.table("facilities"), self._stock, self._numbers)
+        facilities = Facilities(window.table("facilities"), self._stock)
         hours = (window.until - window.since) / HOUR
         if not len(facilities) or hours <= 0:
             return []
@@ -237,7 +235,6 @@ class FacilityCongested:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._stock.restore(state["stock"])
-        self._numbers.forget()
         self._flow = unpack(state["flow"])
         self._flow_usual = unpack(state["flow_usual"])
         self._stalled_share = _with_days(unpack(state["stalled_share"]))

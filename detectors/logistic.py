@@ -34,6 +34,10 @@ class Logistic:
         self._squares = np.full(len(self.names), TRUST)
         self._sums = np.array([intercept, 0.0, 0.0])  # the intercept, steps so far, weight learned so far
 
+    @property
+    def intercept(self) -> float:
+        return float(self._sums[0])
+
     def logits(self, rows: F64) -> F64:
         """NaN where a row holds anything that is not finite."""
         return np.asarray(_logits(np.ascontiguousarray(rows), self.weights, self._sums[0]), np.float64)

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from detectors import rhythm_kernels as kernels
 from detectors.clock import HOURS_A_WEEK
+from detectors.index import Index
 from detectors.plain import pack, unpack
+from detectors.tables import Coded
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -24,54 +26,69 @@ LEVEL_DAYS: Final = 7.0  # memory of a key's level
 CURVE_WEEKS: Final = 4.0  # memory of its weekly curve
 SCALE_FLOOR: Final = 0.1  # a constant stream still deviates by this: a tenth
 CLIP: Final = 2.0
-_CURVE_DAYS: Final = CURVE_WEEKS / 24  # an hour of the week is seen for 1/24 day a week
-SEEN_DAYS: Final = 0.5 / 24  # an hour of the week that was there for half an hour was seen
-OWN_HOUR: Final = 0.04  # days: an hour of its own, once, weighs as much as the common curve
+_SEEN: Final = 0.5  # an hour of the week that was there for half an hour was seen
+_OWN: Final = 0.96  # an hour of its own, once, weighs about as much as the common curve
+_YOUNG: Final = 2.0  # weeks in which an hour finds its place
 _FIRST: Final = 256  # keys
 
 
 class Rhythm:
-    """Values must be finite and not negative; keys beyond `capacity` get no row (index -1) and are never judged."""
+    """Values must be finite and not negative; keys beyond `capacity` get no row (index -1) and are never judged. What is
+    said here of hours of the week holds of stretches of `hours`, where these are more than one.
+    """
 
-    def __init__(self, capacity: int = 50_000) -> None:
+    def __init__(self, capacity: int = 50_000, names: Index | None = None, *, hours: int = 1) -> None:
+        """`names` may be those of another one, whose keys then have the same rows here."""
         self._capacity = capacity
-        self._rows: dict[str, int] = {}
-        self._keys: list[str] = []
+        self.hours, self.slots = hours, HOURS_A_WEEK // hours
+        self._day = hours / 24  # for which an hour of the week is seen a week
+        self._names = Index(capacity) if names is None else names
         self._level = np.zeros(0)
         self._scale = np.zeros(0)
         self._days = np.zeros(0)
-        self._own = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
-        self._own_days = np.zeros((HOURS_A_WEEK, 0), dtype=np.float32)
-        self._shared = np.zeros(HOURS_A_WEEK)
-        self._shared_days = np.zeros(HOURS_A_WEEK)
+        self._own = np.zeros((self.slots, 0), dtype=np.float32)
+        self._own_days = np.zeros((self.slots, 0), dtype=np.float32)
+        self._shared = np.zeros(self.slots)
+        self._shared_days = np.zeros(self.slots)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._names)
+
+    @property
+    def own_hour(self) -> float:
+        """Days of an hour of the week after which a key's own curve weighs as much as that of all."""
+        return _OWN * self._day
+
+    @property
+    def _seen_days(self) -> float:
+        return _SEEN * self._day
+
+    @property
+    def names(self) -> Index:
+        """Of the keys, by row."""
+        return self._names
 
     def key(self, row: int) -> str:
-        return self._keys[row]
+        return self._names.name(row)
 
     def row(self, key: str) -> int:
         """Entered where it is new; -1 where there is no room for it."""
-        row = self._rows.get(key, -1)
-        if row < 0 and len(self._keys) < self._capacity:
-            row = self._rows[key] = len(self._keys)
-            self._keys.append(key)
-            if row == len(self._level):
-                self._grow(row + 1)
+        row = self._names.number(key)
+        self.follow()
         return row
 
     def rows(self, keys: Iterable[str]) -> I64:
         return np.array([self.row(key) for key in keys], dtype=np.int64)
 
-    def follow(self, other: Rhythm) -> None:
-        """The same keys in the same rows."""
-        first = len(self._keys)
-        if len(other._keys) > first:
-            new = other._keys[first : self._capacity]
-            self._keys += new
-            self._rows.update(zip(new, range(first, first + len(new)), strict=True))
-            self._grow(len(self._keys))
+    def rows_of(self, column: Coded) -> I64:
+        """As `rows`, of a column; not to be written to."""
+        rows = self._names.of(column)
+        self.follow()
+        return rows
+
+    def follow(self) -> None:
+        """Keys that were entered by another one of these names."""
+        self._grow(len(self._names))
 
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
@@ -79,22 +96,22 @@ class Rhythm:
 
     def ages(self) -> F64:
         """As `days`, of every key; not to be written to."""
-        return self._days[: len(self._keys)]
+        return self._days[: len(self)]
 
     def usual(self, rows: I64, *hours: int) -> F64:
         """The largest of these hours of the week."""
         log = kernels.log_usual(
-            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, OWN_HOUR
+            rows, np.array(hours), self._level, self._own, self._own_days, self._shared, self.own_hour
         )
         return np.asarray(np.maximum(np.expm1(log), 0.0))
 
     def seen(self, rows: I64, *hours: int) -> npt.NDArray[np.bool_]:
         """Whether these hours of the week were there before: until then a Monday evening looks like a jam."""
-        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, SEEN_DAYS))
+        return np.asarray(kernels.seen(rows, np.array(hours), self._own_days, self._seen_days))
 
     def around(self, hours: Sequence[int], ready_days: float) -> tuple[F64, npt.NDArray[np.bool_]]:
         """Of every key the largest usual of these hours, and whether all of them were seen and so many days learned."""
-        size = len(self._keys)
+        size = len(self)
         log, ready = np.empty(size), np.empty(size, np.bool_)
         kernels.around(
             size,
@@ -103,8 +120,8 @@ class Rhythm:
             self._own,
             self._own_days,
             self._shared,
-            OWN_HOUR,
-            SEEN_DAYS,
+            self.own_hour,
+            self._seen_days,
             log,
             ready,
         )
@@ -113,7 +130,7 @@ class Rhythm:
     def week(self, rows: I64) -> F64:
         """The usual of every hour of the week, one row a key."""
         own = self._own_days[:, rows].T.astype(np.float64)
-        trust = own / (own + OWN_HOUR)
+        trust = own / (own + self.own_hour)
         log = self._level[rows][:, None] + self._shared + trust * (self._own[:, rows].T - self._shared)
         return np.maximum(np.expm1(log), 0.0)
 
@@ -130,7 +147,7 @@ class Rhythm:
 
     def scales(self) -> F64:
         """As `scale`, of every key."""
-        return np.maximum(self._scale[: len(self._keys)], SCALE_FLOOR)
+        return np.maximum(self._scale[: len(self)], SCALE_FLOOR)
 
     def learn(self, rows: I64, hour: int, values: F64, days: float, weight: F64 | None = None) -> None:
         """`days`: how much time the values stand for; `weight` below 1 for what looks wrong."""
@@ -154,12 +171,13 @@ class Rhythm:
             float(self._shared[hour]),
             SCALE_FLOOR,
             CLIP,
-            OWN_HOUR,
+            self.own_hour,
             LEVEL_DAYS,
-            _CURVE_DAYS,
+            CURVE_WEEKS * self._day,
+            _YOUNG * self._day,
         )
         self._shared_days[hour] += days
-        gain = min(1.0, days / min(max(self._shared_days[hour], days), _CURVE_DAYS))
+        gain = min(1.0, days / min(max(self._shared_days[hour], days), CURVE_WEEKS * self._day))
         self._shared[hour] += gain * missed
 
     def _grow(self, size: int) -> None:
@@ -174,22 +192,33 @@ class Rhythm:
             setattr(self, f"_{name}", wide)
 
     def state(self) -> dict[str, Any]:
-        size = len(self._keys)
+        size = len(self)
         arrays = {name: pack(getattr(self, f"_{name}")[..., :size].T) for name in _PER_KEY}
         return {
-            "keys": list(self._keys),
+            "keys": list(self._names.names()),
             "shared": pack(self._shared),
             "shared_days": pack(self._shared_days),
             **arrays,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keys = [str(key) for key in state["keys"]]
-        self._rows = {key: row for row, key in enumerate(self._keys)}
-        self._shared = unpack(state["shared"])
-        self._shared_days = unpack(state["shared_days"])
-        for name in _PER_KEY:
-            setattr(self, f"_{name}", np.ascontiguousarray(unpack(state[name]).T))
+        self._names.restore(state["keys"])
+        arrays = {name: unpack(state[name]) for name in (*_PER_KEY, "shared", "shared_days")}
+        for curve in ("own", "shared"):
+            days = f"{curve}_days"
+            if arrays[curve].shape[-1] != self.slots:  # of a checkpoint that knew every hour
+                arrays[curve], arrays[days] = _folded(arrays[curve], arrays[days], self.slots)
+        for name, array in arrays.items():
+            setattr(self, f"_{name}", np.ascontiguousarray(array.T))
+
+
+def _folded(curve: npt.NDArray[Any], days: npt.NDArray[Any], slots: int) -> tuple[Any, Any]:
+    """Hours of the week (the last axis) as stretches of some: their mean by the days that each was learned."""
+    shape = (*curve.shape[:-1], slots, -1)
+    parts, weights = curve.reshape(shape), days.reshape(shape)
+    learned = weights.sum(axis=-1)
+    mean = (parts * weights).sum(axis=-1) / np.maximum(learned, 1e-9)
+    return mean.astype(curve.dtype), learned.astype(days.dtype)
 
 
 _PER_KEY: Final = ("level", "scale", "days", "own", "own_days")  # in checkpoints by key, then hour

@@ -89,6 +89,7 @@ def learn(
     own_hour: float,
     level_days: float,
     curve_days: float,
+    young_days: float,
 ) -> float:
     """Moves each key's level, scale and own curve; answers the median of what they missed, for the curve of all."""
     misses = np.empty(len(rows))
@@ -101,7 +102,7 @@ def learn(
         spread = max(scale[row], floor)
         before = np.float64(own_days[hour, row])
         # the first day, and an hour's first two weeks, find their place nearly without a clip
-        young = 1.0 if learned[row] < 1.0 or before < 2.0 / 24 else spread
+        young = 1.0 if learned[row] < 1.0 or before < young_days else spread
         usual = level[row] + shared + before / (before + own_hour) * (own[hour, row] - shared)
         miss = min(max(value - usual, -clip * young), clip * young)
         step = share[number] * days

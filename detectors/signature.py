@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from detectors.clock import DAY, HOUR, offset_of
@@ -24,7 +23,7 @@ from detectors.interfaces import Window
 from detectors.logistic import FURTHEST, Logistic
 from detectors.peers import Peers
 from detectors.signature_words import courier_evidence, parcel_evidence
-from detectors.signoff_features import AT, INTERCEPT, PRIOR, Signoffs, Usual
+from detectors.signoff_features import AT, INTERCEPT, PRIOR, Signoffs, Striking, Usual
 from detectors.signoff_kernels import FEATURES
 from detectors.signoffs_kept import Kept, Places, SignoffsKept
 from detectors.tables import F64, I64, Coded, Table
@@ -46,7 +45,7 @@ _ENDS: Final = frozenset(
     {12, 13, 14, 16, 19, 20}
 )  # statuses that end a parcel: no scan of a parcel on its way
 _BEFORE_WAY: Final = frozenset({1, 2})  # created, accepted
-_SAMPLE: Final = 200  # ordinary sign-offs a run that are kept to learn from
+_SAMPLE: Final = 100  # ordinary sign-offs a run that are kept to learn from
 
 
 class SignatureSuspect:
@@ -100,15 +99,13 @@ class SignatureSuspect:
         signed = self._usual.read(table, offset_of(now, self._timezone))
         together, grown = self._gestures.together(table, now)
         couriers = self._couriers.rows_of(table.coded("courier"))
-        rows = self._usual.features(signed, together, self._couriers.excess(couriers), self._digits, now)
-        logits = self._model.logits(rows)
-        own = rows[:, AT["courier"]] * self._model.weights[AT["courier"]]
-        blame = 1.0 / (1.0 + np.exp(-(logits - own)))
-        self._couriers.count(couriers, blame)
+        judged = self._usual.beside(signed, together, self._couriers.excess(couriers), self._digits, now)
+        stride = max(1, -(-len(signed) // _SAMPLE))
+        kept = judged.kept(self._model, math.log(self._open / (1 - self._open)) - 2.5, stride)
+        self._couriers.count(couriers, kept.blame)
+        self._mistaken[1] += float(len(signed) - kept.odd.sum())
+        changed = self._keep(signed, kept, stride)
         self._usual.learn(signed, now)
-        suspect = logits > math.log(self._open / (1 - self._open)) - 2.5
-        self._mistaken[1] += float((~suspect).sum())
-        changed = self._keep(signed, rows, blame, suspect)
         for name, count in grown.items():
             place = self._kept.place(name)
             if place is None:
@@ -119,20 +116,20 @@ class SignatureSuspect:
                 changed.add(name)
         return changed
 
-    def _keep(self, signed: Signoffs, rows: F64, blame: F64, suspect: npt.NDArray[np.bool_]) -> set[str]:
+    def _keep(self, signed: Signoffs, kept: Striking, stride: int) -> set[str]:
         """All that look odd, and of the others a sample that stands for the rest. Returns the names of the odd ones."""
-        odd, ordinary = np.flatnonzero(suspect), np.flatnonzero(~suspect)
-        stride = max(1, -(-len(ordinary) // _SAMPLE))
-        some = np.concatenate([odd, ordinary[::stride]])
-        names = [name or "" for name in signed.table.labels("tracking_number", some)]
+        odd = np.flatnonzero(kept.odd)
+        order = np.concatenate([odd, np.flatnonzero(~kept.odd)])
+        rows = kept.rows[order]
+        names = [name or "" for name in signed.table.labels("tracking_number", rows)]
         columns = [signed.table.coded(name) for name in Places._fields]
         self._kept.put_many(
             names,
-            signed.occurred[some],
-            rows[some],
-            np.where(suspect[some], 1.0, float(stride)),
-            blame[some],
-            [Coded(column.codes[some], column.texts) for column in columns],
+            signed.occurred[rows],
+            kept.features[order],
+            np.where(kept.odd[order], 1.0, float(stride)),
+            kept.blame[rows],
+            [Coded(column.codes[rows], column.texts) for column in columns],
             self._spoken.__contains__,
         )
         return set(names[: len(odd)])

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from detectors import signoff_kernels as kernels
 from detectors.clock import DAY
 from detectors.findings import Instant
+from detectors.logistic import Logistic
 from detectors.plain import pack, unpack
-from detectors.signoff_kernels import FEATURES, SLOTS, Columns
+from detectors.signoff_kernels import FEATURES, SLOTS, Beside, Columns
 from detectors.tables import F64, I64, Rows, Table
 
 NEAR: Final = 60_000  # sign-offs of one courier this close are one gesture
@@ -96,6 +97,29 @@ class Signoffs:
         return len(self.occurred)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A window's sign-offs beside what is usual."""
+
+    columns: Columns
+    beside: Beside
+
+    def kept(self, model: Logistic, least: float, stride: int) -> Striking:
+        """Those whose log odds are above `least`, and each `stride`th of the others."""
+        judged = kernels.judge(self.columns, self.beside, model.weights, model.intercept, least, stride)
+        return Striking(*judged)
+
+
+@dataclass(frozen=True, slots=True)
+class Striking:
+    """Sign-offs that are kept, by row, and what is said of all."""
+
+    features: F64  # one row each
+    odd: npt.NDArray[np.bool_]  # or of the sample
+    rows: I64
+    blame: F64  # of all: how likely each is false but for what is known of its courier
+
+
 class Usual:
     """What was learned of ordinary sign-offs."""
 
@@ -124,8 +148,8 @@ class Usual:
     def _knows_the_clock(self, now: Instant) -> bool:
         return self.cases >= _CLOCK_CASES and self._began is not None and now - self._began >= _CLOCK_SPAN
 
-    def features(self, signed: Signoffs, together: F64, excess: F64, digits: int, now: Instant) -> F64:
-        """One row a sign-off. `together`: others of the courier within the minute; `excess`: log of its courier's."""
+    def beside(self, signed: Signoffs, together: F64, excess: F64, digits: int, now: Instant) -> Judged:
+        """`together`: others of the courier within the minute; `excess`: log of its courier's."""
         table, carrier = signed.table, signed.carrier
         present = np.zeros(len(self._carriers) + 1, np.bool_)
         present[carrier] = True
@@ -148,7 +172,7 @@ class Usual:
             clock = (np.zeros((len(present), SLOTS)),) * 2
         tails = self._waits.rarities(present), self._distances.rarities(present)
         cells = signed.wait, signed.wait_cell, signed.km_cell, signed.slot
-        return np.asarray(kernels.features(columns, *cells, *tails, *clock), np.float64)
+        return Judged(columns, Beside(*cells, *tails, *clock))
 
     def learn(self, signed: Signoffs, now: Instant) -> None:
         if self._began is None:
@@ -214,9 +238,10 @@ class Regions:
 
 
 def _kilometres(table: Table) -> F64:
-    north, east = table.number("scan_latitude"), table.number("scan_longitude")
+    north = table.number("scan_latitude")
     if not np.isfinite(north).any():
         return np.full(len(table), np.nan)
+    east = table.number("scan_longitude")
     to_north, to_east = table.number("latitude"), table.number("longitude")
     with np.errstate(invalid="ignore"):
         up = (north - to_north) * 111.2

@@ -72,6 +72,21 @@ class Columns(NamedTuple):
     excess: npt.NDArray[np.float64]  # of its courier, a logarithm
 
 
+class Beside(NamedTuple):
+    """What the sign-offs are judged by: of each, seconds since it went out and the cells that this, its distance and its
+    moment lie in; by carrier and cell, how rare that is.
+    """
+
+    wait: Any
+    wait_cell: Any
+    km_cell: Any
+    slot: Any
+    fast: Any
+    far: Any
+    night: Any
+    heaped: Any
+
+
 @njit(cache=True, nogil=True)
 def cells(values: Any, edges: Any) -> Any:
     """How many edges lie below each value; -1 where it is no number. `edges` grow by a constant factor."""
@@ -177,57 +192,66 @@ def by_the_clock(day: Any, present: Any, slots: Any, carriers: Any) -> tuple[Any
 
 
 @njit(cache=True, nogil=True)
-def features(
-    columns: Columns,
-    wait: Any,
-    wait_cell: Any,
-    km_cell: Any,
-    slots: Any,
-    fast: Any,
-    far: Any,
-    night: Any,
-    heaped: Any,
-) -> Any:
-    """One row a sign-off, one column a feature. `fast` and `far` are rarities, `night` and `heaped` of `by_the_clock`."""
-    out = np.zeros((len(wait), len(FEATURES)))
-    for row in range(len(wait)):
-        found, carrier = out[row], columns.carrier[row]
-        direct, to = columns.status[row] == DELIVERED, columns.to[row]
+def judge(
+    columns: Columns, beside: Beside, weights: Any, intercept: float, least: float, stride: int
+) -> tuple[Any, Any, Any, Any]:
+    """Features of the sign-offs whose log odds are above `least` and of each `stride`th of the others, by row, and whether
+    they are one of the first; their rows; and of each sign-off how likely it is false but for what is known of its courier.
+
+    What is looked at is filled in here: to hand two dozen arrays to a function costs more than it does.
+    """
+    size, kept, ordinary = len(beside.slot), 0, 0
+    out, blame = np.empty((size + 1, len(FEATURES))), np.empty(size)
+    rows, odd = np.empty(size, np.int64), np.empty(size, np.bool_)
+    for row in range(size):
+        found = out[kept]
+        found[:] = 0.0
+        carrier, to = columns.carrier[row], columns.to[row]
+        direct = columns.status[row] == DELIVERED
         unheld = direct and columns.before[row] != HELD
-        found[_IMPOSSIBLE] = _impossible(columns, row)
-        found[_INSTANT] = wait[row] < 75
-        if wait_cell[row] >= 0:
-            found[_FAST] = min(max(fast[carrier, wait_cell[row]] - 1.5, 0.0), 3.0)
+        accepted, ordered = columns.accepted[row], columns.ordered[row]
+        found[_IMPOSSIBLE] = _impossible(columns.occurred[row], accepted, ordered)
+        found[_INSTANT] = beside.wait[row] < 75
+        if beside.wait_cell[row] >= 0:
+            found[_FAST] = min(max(beside.fast[carrier, beside.wait_cell[row]] - 1.5, 0.0), 3.0)
         found[_NO_WAY] = unheld and columns.out[row] == 0
         crowd = columns.together[row]
         if direct and to != STATION and crowd >= 2:
             found[_BURST] = math.log2(1 + min(crowd, 7.0))
-        found[_NIGHT], found[_HEAPED] = night[carrier, slots[row]], heaped[carrier, slots[row]]
+        slot = beside.slot[row]
+        found[_NIGHT], found[_HEAPED] = beside.night[carrier, slot], beside.heaped[carrier, slot]
         here, there = columns.here[row], columns.there[row]
         if here >= 0 and there >= 0:
             elsewhere = here >> 1 != there >> 1
             found[_OTHER_CITY] = elsewhere
             whole = here & 1 or there & 1
             found[_OTHER_DISTRICT] = not elsewhere and not whole and not columns.same[row]
-        if km_cell[row] >= 0:
-            found[_FAR] = min(max(far[carrier, km_cell[row]] - 1.0, 0.0), 3.0)
+        if beside.km_cell[row] >= 0:
+            found[_FAR] = min(max(beside.far[carrier, beside.km_cell[row]] - 1.0, 0.0), 3.0)
         found[_LOCKER] = unheld and to == LOCKER
         found[_STATION] = unheld and to == STATION
         found[_PROXY] = to == PROXY
         found[_SAFE_PLACE] = to == SAFE_PLACE
         if math.isfinite(columns.excess[row]):
             found[_COURIER] = min(max(columns.excess[row], -1.5), 3.0)
-    return out
+        logit = intercept
+        for at in range(len(weights)):
+            logit += found[at] * weights[at]
+        blame[row] = 1.0 / (1.0 + math.exp(found[_COURIER] * weights[_COURIER] - logit))
+        rows[kept], odd[kept] = row, logit > least
+        kept += odd[kept] or ordinary % stride == 0
+        ordinary += not logit > least
+    return out[:kept], odd[:kept], rows[:kept], blame
 
 
 @njit(cache=True, nogil=True)
-def _impossible(columns: Columns, row: int) -> bool:
+def _impossible(occurred: int, accepted: int, ordered: int) -> bool:
     """Handed over before it was ordered, signed before it was handed over: clocks may differ by a minute."""
-    at = columns.occurred[row] + MINUTE
-    accepted, ordered = np.int64(columns.accepted[row]) * SECOND, np.int64(columns.ordered[row]) * SECOND
-    if accepted > 0 and (at < accepted or (ordered > 0 and accepted + MINUTE < ordered)):
+    at = occurred + MINUTE
+    handed, begun = np.int64(accepted) * SECOND, np.int64(ordered) * SECOND
+    if handed > 0 and (at < handed or (begun > 0 and handed + MINUTE < begun)):
         return True
-    return bool(ordered > 0 and at < ordered)
+    return bool(begun > 0 and at < begun)
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,9 @@ _UNKNOWN = -2
 
 
 class Texts(Protocol):
-    """A vocabulary: the text of each code. It may grow; what a code stands for never changes. Code 0 is no text."""
+    """A vocabulary: the text of each code, each its own. It may grow; what a code stands for never changes. Code 0 is no
+    text.
+    """
 
     def __len__(self) -> int: ...
 
@@ -162,7 +164,7 @@ class Rows:
         self._texts: Texts | None = None
         self._known = np.zeros(0, np.int64)
         self._asked: npt.NDArray[Any] | None = None
-        self._answer = self._lines = self._known
+        self._answer = self._known
 
     def forget(self) -> None:
         """The detector's numbers changed."""
@@ -184,13 +186,5 @@ class Rows:
                 text = texts[code]
                 self._known[code] = absent if text is None else number(text)
             found = self._known.take(column.codes)
-        self._asked, self._answer, self._lines = column.codes, found, self._known[:0]
+        self._asked, self._answer = column.codes, found
         return found
-
-    def lines(self, size: int) -> I64:
-        """Of each number below `size` its row in the column that was asked for last; -1 where it is in none."""
-        if len(self._lines) != size:
-            self._lines = np.full(size, -1, np.int64)
-            named = np.flatnonzero(self._answer >= 0)
-            self._lines[self._answer[named]] = named
-        return self._lines

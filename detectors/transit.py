@@ -16,9 +16,10 @@ from numba import njit
 
 from detectors.clock import DAY, HOUR
 from detectors.findings import Instant
+from detectors.index import Index
 from detectors.interfaces import Waiting
 from detectors.plain import pack, unpack
-from detectors.tables import F64, I64, LANE, Coded, Rows, Table
+from detectors.tables import F64, I64, LANE, Coded, Table
 
 BIN: Final = 12 * HOUR
 BINS: Final = 180  # ninety days
@@ -38,8 +39,7 @@ class Ratios:
 
     def __init__(self, half_life_days: float, prior: float, capacity: int) -> None:
         self._half_life, self._prior, self._capacity = half_life_days, prior, capacity
-        self._index: dict[str, int] = {}
-        self._known = Rows()
+        self._names = Index(capacity)
         self._seen = np.zeros(16)
         self._expected = np.zeros(16)
         self._factor = np.ones(16)
@@ -52,34 +52,33 @@ class Ratios:
     def rows_of(self, column: Coded) -> I64:
         """As `rows`, of a column; no name is a name, too."""
         self._make_room()
-        absent = self.row("") if column.codes.min(initial=1) == 0 else 0
-        return self._known.of(column, self.row, absent)
+        absent = self._names.number("") if column.codes.min(initial=1) == 0 else 0
+        rows = self._names.of(column, absent)
+        self._follow()
+        return np.maximum(rows, 0)
 
     def _make_room(self) -> None:
-        if len(self._index) < self._capacity:
+        if len(self._names) < self._capacity:
             return
-        live = sorted(self._index, key=lambda known: -self._expected[self._index[known]])
-        live = live[: self._capacity // 2]
-        rows = [self._index[known] for known in live]
+        names = self._names.names()
+        rows = sorted(range(len(names)), key=lambda row: -self._expected[row])[: self._capacity // 2]
         self._seen, self._expected = self._seen[rows], self._expected[rows]
         self._factor = self._factor[rows]
-        self._index = {known: row for row, known in enumerate(live)}
-        self._known.forget()
+        self._names.restore(names[row] for row in rows)
 
     def row(self, name: str) -> int:
-        known = self._index.get(name)
-        if known is not None:
-            return known
-        if len(self._index) >= self._capacity:
-            return 0
-        row = self._index[name] = len(self._index)
-        if row >= len(self._seen):
-            self._seen = np.concatenate([self._seen, np.zeros(row + 16)])
-            self._expected = np.concatenate([self._expected, np.zeros(row + 16)])
-            self._factor = np.concatenate([self._factor, np.ones(row + 16)])
-        self._seen[row] = self._expected[row] = 0.0
-        self._factor[row] = 1.0
-        return row
+        row = self._names.number(name)
+        self._follow()
+        return max(row, 0)
+
+    def _follow(self) -> None:
+        """Those that are new: nothing was seen of them."""
+        more = len(self._names) - len(self._seen)
+        if more > 0:
+            more += len(self._names)
+            self._seen = np.concatenate([self._seen, np.zeros(more)])
+            self._expected = np.concatenate([self._expected, np.zeros(more)])
+            self._factor = np.concatenate([self._factor, np.ones(more)])
 
     def factor(self, rows: I64) -> F64:
         return np.asarray(self._factor[rows], dtype=np.float64)
@@ -106,17 +105,16 @@ class Ratios:
         self._expected *= keep
 
     def state(self) -> dict[str, Any]:
-        size = len(self._index)
+        size = len(self._names)
         return {
-            "names": list(self._index),
+            "names": list(self._names.names()),
             "seen": pack(self._seen[:size]),
             "expected": pack(self._expected[:size]),
             "factor": pack(self._factor[:size]),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._index = {str(name): row for row, name in enumerate(state["names"])}
-        self._known.forget()
+        self._names.restore(state["names"])
         self._seen, self._expected = unpack(state["seen"]), unpack(state["expected"])
         self._factor = unpack(state["factor"])
 

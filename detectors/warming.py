@@ -9,12 +9,14 @@ import polars as pl
 
 from detectors.backlog import BacklogForecast, BacklogLimits
 from detectors.clock import DAY, HOUR
+from detectors.complaint_exposure import Exposures
 from detectors.interfaces import SCHEMAS, Window, empty
 from detectors.late import LatePredicted
 from detectors.logistic import Logistic
 from detectors.rhythm_kernels import median
 from detectors.rises import Rises, plateau
 from detectors.signoff_kernels import SLOTS, by_the_clock
+from detectors.tables import table_of
 
 _MOMENT: Final = 1_767_571_200_000
 
@@ -28,6 +30,9 @@ def warm() -> None:
     late.look(_frame("parcels", known | {"segment": 4, "open": False}), _MOMENT)
     late.learn(_frame("finished", known | {"ended": _MOMENT, "status": 13}), _MOMENT)
     late.look(empty("parcels"), _MOMENT + 3 * DAY)  # the day of the promise is over
+    exposures = Exposures(1.0, lambda region: (region,))
+    exposures.add_regions(table_of(_frame("regions", {"region": "w", "delivered": 1, "shipped": 1})), 1.0, 0)
+    exposures.a_day(exposures.known([("w", "")]))  # which the first complaint asks
     none = np.zeros(0, np.int64)
     by_the_clock(np.zeros((1, SLOTS)), np.zeros(1, np.bool_), none, none)
     median(np.ones(5))

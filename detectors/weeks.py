@@ -2,7 +2,8 @@
 
 A table of factors follows a `Rhythm`: in one hour only that hour's factor of a key and its level change, so the week
 need not be worked out anew. Hours are its rows and keys its columns: a forecast goes from hour to hour for all keys at
-once, which a processor does several keys at a time. Single precision: a forecast is good to a ten-thousandth.
+once, which a processor does several keys at a time. Single precision: a forecast is good to a ten-thousandth. Where the
+rhythm knows stretches of some hours, so does the week, and a forecast goes from stretch to stretch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from detectors.clock import HOURS_A_WEEK
-from detectors.rhythm import OWN_HOUR, Rhythm
+from detectors.rhythm import Rhythm
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -53,7 +54,7 @@ class Weeks:
         """The rhythm was restored."""
         self._keys = 0
         self._scale: F32 | None = None
-        self.factor: F32 = np.ones((HOURS_A_WEEK, 0), np.float32)
+        self.factor: F32 = np.ones((self._rhythm.slots, 0), np.float32)
 
     def follow(self) -> None:
         """Keys that are new. What is not used yet holds the curve of all: that of a key with nothing of its own."""
@@ -62,19 +63,19 @@ class Weeks:
             return
         curves = self._rhythm.curves()
         if keys > room:
-            wider = np.empty((HOURS_A_WEEK, max(keys, 4 * room, _FIRST)), np.float32)
+            wider = np.empty((len(self.factor), max(keys, 4 * room, _FIRST)), np.float32)
             wider[:, :room] = self.factor
             wider[:, room:] = np.exp(curves[-1])[:, None]
             self.factor = wider
         if self._rhythm.ages()[self._keys :].any():
-            refresh(self.factor, *curves, 0, HOURS_A_WEEK, self._keys, keys, OWN_HOUR)
+            refresh(self.factor, *curves, 0, len(self.factor), self._keys, keys, self._rhythm.own_hour)
         self._keys, self._scale = keys, None
 
     def learned(self, hour: int) -> None:
         """What is usual at this hour has changed, and the levels."""
         self._scale = None
         curves = self._rhythm.curves()
-        refresh(self.factor, *curves, hour, hour + 1, 0, self._keys, OWN_HOUR)
+        refresh(self.factor, *curves, hour, hour + 1, 0, self._keys, self._rhythm.own_hour)
         self.factor[hour, self._keys :] = np.exp(curves[-1][hour])
 
     def usual(self, hour: int) -> F32:
@@ -177,18 +178,22 @@ def stocks(
     """As `forecast`; factors of weeks with their scales: `came`, `went`, `stood`."""
     out = np.empty((len(HORIZONS), len(stock)), np.float32)
     level = stock.copy()
-    fade = _ONE
-    for step in range(1, HORIZONS[-1] + 1):
-        then = (hour + step) % HOURS_A_WEEK
-        fade *= np.float32(FADE)
+    comes, goes, stands = np.empty_like(level), np.empty_like(level), np.empty_like(level)
+    hours = HOURS_A_WEEK // len(arrivals)
+    fade, fades = _ONE, np.float32(FADE**hours)
+    for step in range(1, HORIZONS[-1] // hours + 1):
+        then = (hour + step) % len(arrivals)
+        fade *= fades
         for key in range(len(stock)):
-            comes = max(arrivals[then, key] * came[key] - _ONE, _NONE) * _exp(more[key] * fade)
-            goes = max(departures[then, key] * went[key] - _ONE, _NONE) * _exp(faster[key] * fade)
-            stands = max(usual[then, key] * stood[key] - _ONE, _NONE)
-            goes *= _pace((level[key] + _FIVE) / (stands + _FIVE))
-            level[key] = max(level[key] + comes - goes, _NONE)
+            comes[key] = max(arrivals[then, key] * came[key] - _ONE, _NONE) * _exp(more[key] * fade)
+            goes[key] = max(departures[then, key] * went[key] - _ONE, _NONE) * _exp(faster[key] * fade)
+            stands[key] = _ONE / (max(usual[then, key] * stood[key] - _ONE, _NONE) + _FIVE)
+        for _ in range(hours):
+            for key in range(len(stock)):
+                paced = goes[key] * _pace((level[key] + _FIVE) * stands[key])
+                level[key] = max(level[key] + comes[key] - paced, _NONE)
         for column in range(len(HORIZONS)):
-            if step == HORIZONS[column]:
+            if step * hours == HORIZONS[column]:
                 for key in range(len(stock)):  # assigned whole, its check of shapes takes 2 s to compile
                     out[column, key] = level[key]
     return out
@@ -198,9 +203,10 @@ def stocks(
 def fullest(usual: Any, stood: Any, hour: int) -> Any:
     """The fullest usual hour within half a day of each horizon: a hub's evening is no backlog of its morning."""
     out = np.zeros((len(HORIZONS), len(stood)), np.float32)
+    hours = HOURS_A_WEEK // len(usual)
     for column in range(len(HORIZONS)):
-        for step in range(-AROUND, AROUND + 1):
-            week = usual[(hour + HORIZONS[column] + step) % HOURS_A_WEEK]
+        for step in range(-AROUND // hours, AROUND // hours + 1):
+            week = usual[(hour + HORIZONS[column] // hours + step) % len(usual)]
             for key in range(len(stood)):
                 out[column, key] = max(out[column, key], week[key])
         for key in range(len(stood)):

@@ -31,3 +31,16 @@ def test_keys_that_come_later_change_nothing_of_those_before() -> None:
     for name in ("levels", "ages"):
         np.testing.assert_array_equal(getattr(late, name)()[:2], getattr(early, name)()[:2])
     np.testing.assert_array_equal(late.usual(np.arange(2), 5), early.usual(np.arange(2), 5))
+
+
+def test_hours_that_an_earlier_checkpoint_knew_go_on_as_stretches_of_three() -> None:
+    hourly, later = Rhythm(), Rhythm(hours=3)
+    rows = hourly.rows(["a", "b"])
+    for hour in range(4 * 168):
+        busy = 40.0 if hour % 24 < 12 else 4.0
+        hourly.learn(rows, hour % 168, np.array([busy, 3 * busy]), 1 / 24)
+    later.restore(hourly.state())
+    for hour in (0, 13, 100, 167):
+        np.testing.assert_allclose(later.usual(rows, hour // 3), hourly.usual(rows, hour), rtol=0.02)
+        assert later.seen(rows, hour // 3).all()
+    np.testing.assert_array_equal(later.ages(), hourly.ages())

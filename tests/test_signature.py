@@ -150,7 +150,7 @@ def test_not_received_raises_the_score_and_a_withdrawn_complaint_takes_it_back()
 
 
 def test_whoever_complains_stands_for_nobody_else() -> None:
-    """One of the ordinary sign-offs that are kept, each for thirty others."""
+    """One of the ordinary sign-offs that are kept, each for sixty others."""
     detector = taught()
     late = WINDOWS[-1].until + DAY + 4 * HOUR + 20 * MINUTE
     many = [signoff(20_000 + n, f"K{n}", late, late - 3 * HOUR) for n in range(6000)]
@@ -158,7 +158,7 @@ def test_whoever_complains_stands_for_nobody_else() -> None:
     kept = detector._kept
     place = kept.place("P20000")
     assert place is not None
-    assert kept.weight[place] == 30.0
+    assert kept.weight[place] == 60.0
     told = complaint(20_000, "K0", late)
     detector.run(window(late + HOUR, late + 10 * HOUR, complaints=rows("complaints", [told])))
     assert kept.weight[place] == 1.0
