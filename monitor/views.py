@@ -74,15 +74,6 @@ def claim_record(claim: Claim) -> dict[str, Any]:
     }
 
 
-def outbox_counts(states: Mapping[str, int], withdrawn: int) -> dict[str, int]:
-    """By state, with what was withdrawn apart from what failed."""
-    counts = dict(states)
-    if withdrawn:
-        counts["failed"] = counts.get("failed", 0) - withdrawn
-        counts["withdrawn"] = withdrawn
-    return {name: count for name, count in counts.items() if count}
-
-
 def budget_text(spent: int, left: float, currency: str) -> str:
     rest = "no limit" if left == math.inf else f"{money(int(left), currency):.2f} left"
     return f"{money(spent, currency):.2f} {currency} spent, {rest}"
@@ -103,7 +94,7 @@ def story_lines(
     lines = [subject]
     if parcel is not None:
         known = [
-            f"{key} {value}"
+            f"{key} {('no', 'yes')[value] if isinstance(value, bool) else value}"
             for key, value in parcel.items()
             if isinstance(value, str | int | float) and value not in ("", None)
         ]

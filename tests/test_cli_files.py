@@ -84,7 +84,7 @@ def test_a_pipe_gets_a_row_a_line_with_every_key_whole(
     lines = capsys.readouterr().out.splitlines()
     assert not [line for line in lines if line.endswith(" ")]
     rows = [line.split() for line in lines]
-    assert ["detection.stalls.facility.margin_hours", "30.0", str(config)] in rows
+    assert ["detection.stalls.facility.margin_hours", str(config), "30.0"] in rows
 
 
 def test_a_store_that_stays_full_is_one_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.views import outbox_counts
+from monitor.withdrawn import outbox_counts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -53,7 +53,7 @@ def _percent(rate: float) -> str:
 def _verdict(found: Uplift, within: int) -> list[str]:
     if not found.treated.customers and not found.holdout.customers:
         return [
-            f"nobody has been watched for {within} days yet: a customer counts so many days after the first decision"
+            f"too few customers to tell: nobody has been watched for {within} days yet since the first decision"
         ]
     if found.averted is None or found.low is None or found.high is None:
         more = f"; some {found.needed:,} customers would show a quarter averted" if found.needed else ""
