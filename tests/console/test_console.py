@@ -106,6 +106,44 @@ def test_a_session_ends(client: Browser, shop: Shop) -> None:
     assert client.get("/").status_code == 303
 
 
+def test_a_sign_in_lasts_hours_of_people_however_fast_the_shops_days_pass(
+    client: Browser, shop: Shop
+) -> None:
+    shop.people = 0
+    sign_in(client)
+    shop.now += 40 * HOUR
+    shop.people = 11 * HOUR
+    assert client.get("/").status_code == 200
+    shop.people = 13 * HOUR
+    assert client.get("/").status_code == 303
+
+
+def test_the_title_of_an_incident_has_the_colon_of_its_language(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    path = f"/incidents/{incident(shop)}"
+    assert "Facility jammed: facility HUB-1" in client.get(path, headers={"accept-language": "en"}).text
+    assert "网点积压：网点 HUB-1" in client.get(path, headers={"accept-language": "zh"}).text
+
+
+def test_what_is_known_of_a_place_says_of_when_it_is(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    path = f"/incidents/{incident(shop)}"
+    english = {"accept-language": "en"}
+    assert "As of" not in client.get(path, headers=english).text
+    shop.now += 3 * HOUR
+    assert re.search(r"As of \d\d-\d\d \d\d:\d\d: jammed", client.get(path, headers=english).text)
+
+
+def test_what_was_withdrawn_is_not_called_failed(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    shop.service.outbox_now = {"outbox": {"done": 4, "failed": 3}, "outbox_withdrawn": 2}
+    rows = re.findall(
+        r'<th scope="row">(\w+)</th><td class="n">(\d+)</td>',
+        client.get("/", headers={"accept-language": "en"}).text,
+    )
+    assert {("sent", "4"), ("failed", "1"), ("withdrawn", "2")} <= set(rows)
+
+
 @pytest.mark.parametrize("back", ["//evil.example/", "/\\evil.example", "https://evil.example/"])
 def test_signing_in_leads_nowhere_else(client: Browser, back: str) -> None:
     answer = client.post("/sign-in", data={"token": TOKEN, "name": "li", "back": back})
