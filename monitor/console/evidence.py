@@ -16,6 +16,7 @@ from monitor.notifications.places import named
 from monitor.vocabulary import Segment
 
 TOP: Final = 6
+SMALL: Final = 0.1  # a number below it has no first decimal to show
 MOMENTS: Final = frozenset({"since", "clear_by", "promised", "p5", "p10", "p50", "p90", "p95"})
 TIMES: Final = frozenset({"since", "last_scan", "promised_at", "carrier_estimate"})  # of a parcel's record
 SHOWN_ELSEWHERE: Final = frozenset({"zh", "en", "since_local"})
@@ -73,14 +74,20 @@ def _value(name: str, value: Any, locale: str, moment: Callable[[int], str]) -> 
     if isinstance(value, list | tuple):
         return _joined((_value(name, one, locale, moment) for one in value), locale)
     if isinstance(value, int | float) and name != "segment":
-        return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+        return (
+            f"{value:,}"
+            if isinstance(value, int)
+            else f"{value:,.1f}"
+            if abs(value) >= SMALL
+            else f"{value:.2g}"
+        )
     return _word(name, value, locale)
 
 
 def _word(name: str, value: Any, locale: str) -> str:
     """A name or code as people say it."""
     index, text = LOCALES.index(locale), str(value)
-    if name in {"region", "destination"}:
+    if name in {"region", "regions", "destination"}:
         return regions().name(text, locale)
     if name == "lane" and (way := _LANE.fullmatch(text)):
         return " → ".join(regions().name(end, locale) for end in way.groups())

@@ -159,4 +159,6 @@ def flat(value: Any, key: str = "") -> list[tuple[str, str | float | None]]:
         return [(key, ", ".join(str(one) for one in value))]
     if value is None or value == {}:
         return [(key, None)]
+    if isinstance(value, bool):
+        return [(key, str(value).lower())]
     return [(key, value if isinstance(value, int | float) else str(value))]

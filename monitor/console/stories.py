@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.console.evidence import evidence_rows, parcel_rows
 from monitor.console.words import incident_words, words
+from notifier.actions import ActionKind
 
 Rows = list[tuple[str, str]]
 
@@ -77,7 +78,7 @@ def _action(record: Mapping[str, Any], about: str, locale: str, at: str) -> Told
     facts = (
         f"{w['decision']}{w['colon']}{w.get('decided_' + record['decision'], record['decision'])}",
         "" if plain else say["cause"].get(record["reason"], record["reason"]),
-        f"{w['words']} {record['template']}" if record.get("template") else "",
+        f"{w['words']} {record['template']}" if record["kind"] == ActionKind.MESSAGE else "",
         f"{w['rule']} {record['rule']}" if record.get("rule") else "",
         w.get(f"arm_{record['arm']}", record["arm"]) if record.get("arm") else "",
     )

@@ -60,7 +60,7 @@ _PAIRS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "spent": ("已用", "spent"),
     "left": ("剩余", "left"),
-    "outbox": ("待发", "Outbox"),
+    "outbox": ("发件箱", "Outbox"),
     "map": ("地区", "Regions"),
     "map_alt": ("各地区未结发现：{places}", "Open findings by region: {places}"),
     "chart_open": (

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, Final
 
 _TABLE: Final = re.compile(r"\s*\[")
@@ -38,7 +39,7 @@ def with_thresholds(text: str, thresholds: Mapping[str, float]) -> str:
 def _rules(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     """From each `[[rules]]` to the next table."""
     tables = [at for at, line in enumerate(lines) if _TABLE.match(line)]
-    for at, after in zip(tables, [*tables[1:], len(lines)], strict=True):
+    for at, after in pairwise([*tables, len(lines)]):
         if _RULE.match(lines[at]):
             yield at, after
 

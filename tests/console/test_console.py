@@ -232,6 +232,10 @@ def test_secrets_of_the_config_stay_hidden(client: Browser) -> None:
     sign_in(client)
     page = client.get("/config").text
     assert "slack" in page
+    assert "False" not in page
+    assert '<th scope="row">rules.parcels_stalled.min_members</th>' in page, (
+        "a key is whole, not a table in a table"
+    )
     assert "s3cret" not in page
     assert READ_TOKEN not in page
 

@@ -84,7 +84,13 @@ def test_the_chinese_page_has_no_key_of_a_program(shop: Shop) -> None:
     body = text.partition("<main")[2]
     for key in (*PARCEL, *LATE, "opened", "closed", "moved"):
         assert not re.search(rf">{key}<|· {key}\b", body), key
-    for word in ("运单号", "派送中", "浙江省 → 甘肃省", "派件后一分钟左右即签收，签收城市", "结束：已有新的扫描"):
+    for word in (
+        "运单号",
+        "派送中",
+        "浙江省 → 甘肃省",
+        "派件后一分钟左右即签收，签收城市",
+        "结束：已有新的扫描",
+    ):
         assert word in body, word
 
 
