@@ -200,11 +200,13 @@ class _Handlers:
 
     async def explain(self, request: Request) -> Response:
         found = await self._service.explain(request.path_params["subject"])
-        if found is None:
+        known = has_token(request, self._token)
+        if found is None or (not known and str(found.get("subject")).startswith("customer:")):
             return error_response(
-                "nothing is known of this id: no parcel, order, finding, incident or action", 404
+                "nothing is known of this id: no parcel, order, finding, incident or action; customers are told of with the token only",
+                404,
             )
-        return json_response(found if has_token(request, self._token) else _without_secrets(found))
+        return json_response(found if known else _without_secrets(found))
 
     async def incidents(self, request: Request) -> Response:
         return json_response(self._service.incidents_now(everything=request.query_params.get("all") == "1"))

@@ -51,7 +51,8 @@ async def test_a_customer_is_explained_by_what_was_decided_about_them(
         await shop.pass_time(28)
         await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
         for asked in ("C1", "customer:C1"):
-            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}")).body)
+            assert (await shop.ask("GET", f"/v1/explain/{asked}")).status == 404, "whose parcel it is"
+            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}", **shop.bearer)).body)
             assert told["subjects"] == ["customer:C1", "parcel:SF1"]
             coupons = [one for one in told["records"] if one.get("kind") == "coupon"]
             assert {one["customer_id"] for one in coupons} == {"C1"}
@@ -59,7 +60,7 @@ async def test_a_customer_is_explained_by_what_was_decided_about_them(
         assert any(", words late_coupon, " in line for line in told["lines"]), "which words a message was"
         assert not any("False" in line for line in told["lines"])
         assert await acted_on(shop.daemon, standin) == "SF1", "what the demo tells people to explain"
-        assert (await shop.ask("GET", "/v1/explain/C3")).status == 404
+        assert (await shop.ask("GET", "/v1/explain/C3", **shop.bearer)).status == 404
 
 
 async def test_a_finding_stands_before_what_was_decided_about_it(

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from monitor.answers import precision
 from monitor.api import Actor, Refused
-from monitor.console.auth import COOKIE, Gate, Role, Session, SignInNeeded
+from monitor.console.auth import COOKIE, OPEN, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
 from monitor.console.evidence import breakdown, evidence_rows
 from monitor.console.gallery import Gallery
@@ -233,6 +233,8 @@ class Console:
         told = await self.source.explain(subject)
         if told is None:
             raise HTTPException(404, f"nothing is known of {subject}")
+        if session.id == OPEN and str(told.get("subject")).startswith("customer:"):
+            raise HTTPException(403, "customers are shown to those who have signed in")
         locale, zone = locale_of(request), ZoneInfo(self.source.settings().timezone)
         shown = story(told, locale, lambda text: local(text, zone), lambda at: instant(at, zone))
         return self.pages.render(

@@ -252,6 +252,10 @@ def test_open_reading_lets_everybody_look_and_nobody_act(shop: Shop) -> None:
     client = Browser(shop.app())
     assert client.get("/").status_code == 200
     assert client.post("/silences", data={}).status_code == 403
+    assert client.get("/story/parcel:SF1").status_code == 200
+    assert client.get("/story/customer:SF1").status_code == 403, (
+        "whose parcels they are is for those who signed in"
+    )
 
 
 # the buttons of alerts
