@@ -52,7 +52,7 @@ def page(shop: Shop, lang: str, told: Json) -> str:
     async def explain(_subject: str) -> Json:
         return told
 
-    shop.service.explain = explain  # type: ignore[method-assign]
+    shop.service.explain = explain  # type: ignore[assignment, method-assign]
     browser = Browser(shop.app())
     browser.post("/sign-in", data={"token": TOKEN, "name": "li"})
     answer = browser.get("/story/SF1", headers={"accept-language": lang})

@@ -6,10 +6,14 @@ from monitor.cli.told import outbox_row, status_rows
 from monitor.views import claim_record
 from monitor.withdrawn import outbox_counts
 from notifier.actions import Reason
+from notifier.audit import Audit
+from notifier.retention import Retention
 from tests.fakes.valkey import Valkey
 from tests.money.sending import NEVER, World, run_dry
-from tests.money.shop import ANNA, HOUR, NOW
+from tests.money.shop import ANNA, DAY, HOUR, NOW
 from tests.money.test_delivery import gifts, play
+from tests.money.test_retention import LATER, weekly
+from tests.money.test_retention import play as aged
 
 
 def test_a_coupon_and_its_words_that_are_no_longer_wanted_are_withdrawn(valkey: Valkey, prefix: str) -> None:
@@ -56,6 +60,19 @@ def test_what_a_person_wants_again_is_withdrawn_no_more(valkey: Valkey, prefix: 
         assert (again.state, again.withdrawn) == ("pending", False)
 
     play(valkey, prefix, story)
+
+
+def test_what_is_retired_is_counted_no_more(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World, _audit: Audit, retention: Retention) -> None:
+        await world.ledger.claim_all(gifts(), NOW)
+        world.moved["1001"] = Reason.RECOVERED
+        await run_dry(await world.delivery(), NOW)
+        assert await world.ledger.withdrawn() == 2
+        await weekly(retention, NOW, LATER + DAY)
+        assert (await world.ledger.counts())["failed"] == 0
+        assert await world.ledger.withdrawn() == 0
+
+    aged(valkey, prefix, story)
 
 
 def test_counts_tell_it_apart() -> None:
