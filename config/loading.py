@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -51,10 +52,31 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
 
 
 def shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
-    """Each key, its value with secrets hidden, and where it comes from."""
+    """Each key, its value as TOML writes it with secrets hidden (empty: none), and where it comes from."""
     for key, value in _values(loaded.settings):
-        text = "<secret>" if isinstance(value, SecretStr) else str(value)
-        yield key, text, loaded.origins.get(key, "default")
+        yield key, _written(value), loaded.origins.get(key.partition("[")[0], "default")
+
+
+def _written(value: Any) -> str:
+    if value is None or isinstance(value, SecretStr):
+        return "" if value is None else "<secret>"
+    if isinstance(value, bool | Mapping | tuple | list | set | frozenset):
+        return _nested(value)
+    return str(value)
+
+
+def _nested(value: Any) -> str:
+    """As in a TOML list or table: texts in quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name} = {_nested(one)}' for name, one in value.items())}}}"
+    if isinstance(value, tuple | list | set | frozenset):
+        return f"[{', '.join(_nested(one) for one in value)}]"
+    text = _written(value)
+    if isinstance(value, int | float):
+        return text
+    return f"'{text}'" if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
 
 
 def explain(
@@ -110,6 +132,9 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Mapping) and any(isinstance(one, BaseModel) for one in value.values()):
         for name, one in value.items():
             yield from _flat(f"{key}.{name}", one)
+    elif isinstance(value, tuple) and any(isinstance(one, BaseModel) for one in value):
+        for at, one in enumerate(value):
+            yield from _flat(f"{key}[{at}]", one)
     else:
         yield key, value
 

@@ -100,6 +100,7 @@ class Ground:
 
     settings: Settings
     clock: Callable[[], Instant]
+    people: Callable[[], Instant]
     opened: OpenStore
     http: Http
     metrics: Metrics
@@ -118,9 +119,16 @@ class Sending:
 
 @asynccontextmanager
 async def open_daemon(
-    settings: Settings, clock: Callable[[], Instant], *, config: Path | None = None, ticking: bool = True
+    settings: Settings,
+    clock: Callable[[], Instant],
+    *,
+    config: Path | None = None,
+    ticking: bool = True,
+    people: Callable[[], Instant] | None = None,
 ) -> AsyncIterator[Daemon]:
-    """`ticking` false: whoever opened it ticks (the demo, whose time is the world's)."""
+    """`ticking` false: whoever opened it ticks (the demo, whose time is the world's; `people` is then the clock of those who
+    look at it).
+    """
     check_audience(settings)
     async with contextlib.AsyncExitStack() as stack:
         listening = bind(settings.http.host, settings.http.port)
@@ -134,7 +142,7 @@ async def open_daemon(
         letters = DeadLetters(opened.store, metrics=metrics)
         stream = EventStream(opened.store, settings.store.shards)
         intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
-        ground = Ground(settings, clock, opened, http, metrics, stream, letters, intake)
+        ground = Ground(settings, clock, people or clock, opened, http, metrics, stream, letters, intake)
         daemon = await _assemble(ground)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
@@ -322,6 +330,7 @@ def _pages(on: Ground, core: Core, daemon: Daemon, charts: Charts, identity: Ide
         lambda: daemon.settings,
         lambda: core.pipeline.pack,
         on.clock,
+        on.people,
     )
 
     async def said(action_id: str) -> Mapping[str, Any] | None:

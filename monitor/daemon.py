@@ -45,7 +45,7 @@ from monitor.schedule import Schedule
 from monitor.server import serving
 from monitor.sinks import LiveSink
 from monitor.storage import OpenStore
-from monitor.story import Story
+from monitor.story import Record, Story
 from monitor.stream import EventStream, Frame
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
@@ -331,8 +331,10 @@ class Daemon:
             "lag_seconds": await self.stream.lag_ms(self.loop.taken) / 1000,
             "live_parcels": self.live_parcels,
             "open_findings": dict(sorted(self.open_findings.items())),
-            "incidents": len(self.incidents.firing()),
+            "incidents": len(firing := self.incidents.firing()),
+            "incidents_pending": len(self.incidents.views()) - len(firing),
             "outbox": await self.ledger.counts(),
+            "outbox_withdrawn": await self.ledger.withdrawn(),
             "switches": sorted(await self.ledger.switches()),
             "budgets": {
                 scope: budget_text(spent, left, currency) for scope, (spent, left) in budgets.items()
@@ -350,14 +352,16 @@ class Daemon:
         return parcel_record(view) if view is not None else None
 
     async def explain(self, subject: str) -> Json | None:
-        """Of a parcel, an order with its parcels, a finding, an action, or an incident with what was sent about it."""
+        """Of a parcel, an order with its parcels, a customer with what was decided about them, a finding, an action, or an
+        incident with what was sent about it.
+        """
         stories = await self.story.of(subject)
         bare = subject.partition(":")[2] or subject
         incident = self.incidents.get(bare)
         if incident is not None:
             stories = stories or await self.story.of(f"incident:{bare}") or [(f"incident:{bare}", [])]
-        elif not stories and self.parcel(bare) is not None:
-            stories = [(f"parcel:{bare}", [])]
+        elif not stories:
+            stories = await self._known(bare)
         if not stories:
             return None
         parcels = {name: self.parcel(name.removeprefix("parcel:")) for name, _ in stories}
@@ -375,6 +379,17 @@ class Daemon:
             "records": records,
             "lines": lines,
         }
+
+    async def _known(self, bare: str) -> list[tuple[str, list[Record]]]:
+        """What has no story under its own name: a live parcel, an order without a finding, a customer by their actions."""
+        if self.parcel(bare) is not None:
+            return [(f"parcel:{bare}", [])]
+        if await self.loop.pipeline.directory.orders([bare]):
+            return [(f"order:{bare}", [])]
+        claims = await self.ledger.of_customer(bare)
+        subjects = dict.fromkeys(claim.proposal.subject for claim in claims)
+        told = [story for subject in subjects for story in await self.story.of(subject)]
+        return [(f"customer:{bare}", []), *told] if claims else []
 
     def _incident_lines(self, view: View) -> list[str]:
         record, held = incident_record(view), self.notifications.why_not(view.incident_id)

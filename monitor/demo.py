@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,8 @@ HISTORY_DAYS: Final = 10
 PARCELS_A_DAY: Final = 500
 POST_EVENTS: Final = 2_000
 REPORT_SECONDS: Final = 10.0
+LINK_HOURS: Final = 72
+USUAL_PORT: Final = 8787
 START: Final = datetime(2026, 3, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
@@ -52,9 +55,15 @@ class WorldClock:
 
 
 async def run_demo(
-    *, speed: float, seed: int, minutes: float | None, port: int, data_dir: Path | None
+    *,
+    speed: float,
+    seed: int,
+    minutes: float | None,
+    port: int,
+    data_dir: Path | None,
+    people: Callable[[], int],
 ) -> None:
-    """Until interrupted, or for so many real minutes."""
+    """Until interrupted, or for so many real minutes. `people` is the clock of those who look at it, in milliseconds."""
     secret = secrets.token_urlsafe(24)
     start = int(START.timestamp() * 1000)
     clock = WorldClock(start)
@@ -70,7 +79,7 @@ async def run_demo(
         folder = stack.enter_context(_folder(data_dir))
         await stack.enter_async_context(serving(shop.app, bind("127.0.0.1", port + 1)))
         daemon = await stack.enter_async_context(
-            open_daemon(demo_settings(folder, port, secret), clock, ticking=False)
+            open_daemon(demo_settings(folder, port, secret, speed), clock, ticking=False, people=people)
         )
         http = await stack.enter_async_context(Http())
         await warmed(time.monotonic, arrow=False, compiling=_compiling)
@@ -157,9 +166,23 @@ async def _post(stage: Stage, lines: list[bytes]) -> None:
 
 
 async def _report(stage: Stage) -> None:
+    told = False
     while True:
         await asyncio.sleep(REPORT_SECONDS)
         say(_summary(stage))
+        if not told and (parcel := await acted_on(stage.daemon, stage.shop)):
+            told = True
+            say(f"\n  why a customer was written to:  {command()} explain {parcel}\n")
+
+
+async def acted_on(daemon: Daemon, shop: Standin) -> str | None:
+    """A parcel about which a customer was written to; none until there is one."""
+    for message in reversed(shop.shown.messages):
+        for subject, _ in await daemon.story.of(f"order:{message['order']}"):
+            kind, _, number = subject.partition(":")
+            if kind == "parcel":
+                return number
+    return None
 
 
 def _summary(stage: Stage) -> str:
@@ -172,7 +195,7 @@ def _summary(stage: Stage) -> str:
 
 
 def _greet(port: int, speed: float, folder: Path) -> None:
-    me = Path(sys.argv[0]).name if shutil.which("forestall") else sys.argv[0]
+    me, more = command(), "" if port == USUAL_PORT else f" FORESTALL_HTTP__PORT={port}"
     say(
         f"""
   Forestall is at work; the shop's time runs {speed:g} times as fast as ours. Ctrl-C ends it.
@@ -180,10 +203,25 @@ def _greet(port: int, speed: float, folder: Path) -> None:
     http://127.0.0.1:{port}/            the console: incidents, parcels, budgets
     http://127.0.0.1:{port + 1}/            what customers and the ops team receive
     http://127.0.0.1:{port}/metrics     what Prometheus scrapes
-    {me} status, {me} incidents, {me} explain PARCEL
-    export FORESTALL_DATA_DIR={folder}    before verbs that act; the console's token is in it
+
+  In another terminal, in this folder; a parcel to explain is named when there is one:
+
+    export FORESTALL_DATA_DIR={folder.absolute()}{more}
+    {me} status
+    {me} incidents
+    {me} uplift
+    cat {folder.absolute() / "token"}    # to sign in to the console, and act
 """
     )
+
+
+def command() -> str:
+    """What starts this program, as a person may type it again."""
+    called = Path(sys.argv[0])
+    if called.name != "forestall":
+        return f"{sys.executable} -m monitor"
+    found = shutil.which("forestall")
+    return "forestall" if found and Path(found).resolve() == called.resolve() else str(called)
 
 
 def _local(moment: int) -> str:
@@ -199,8 +237,10 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def demo_settings(folder: Path, port: int, secret: str) -> Settings:
-    """A shop that is live: real sending, to the stand-in; everything else as by default."""
+def demo_settings(folder: Path, port: int, secret: str, speed: float) -> Settings:
+    """A shop that is live: real sending, to the stand-in; everything else as by default. Buttons end by the world's clock:
+    their hours are as many more as its days are quicker than ours.
+    """
     providers = f"http://127.0.0.1:{port + 1}"
     return Settings.model_validate(
         {
@@ -216,6 +256,7 @@ def demo_settings(folder: Path, port: int, secret: str) -> Settings:
             },
             "coupons": {"coupons": {"type": "webhook", "url": f"{providers}/coupons", "secret": secret}},
             "notify": {
+                "link_hours": math.ceil(LINK_HOURS * speed),
                 "routes": [{"name": "ops", "receivers": ["ops"]}],
                 "digest_receivers": ["ops"],
                 "approval_receivers": ["ops"],

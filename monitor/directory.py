@@ -74,6 +74,7 @@ class Directory:
         self._hashes = hashes
 
     async def remember(self, batch: Batch) -> None:
+        known = await self.orders_of([number for number, _ in batch.links])
         pipe = self._store.pipeline(atomic=False)
         if batch.orders:
             pipe.call("SCRIPT", "LOAD", _TOLD.text)  # each time: the server may be another one by now
@@ -83,6 +84,10 @@ class Directory:
             self._ticket(pipe, complaint)
         complaint_times.remember(self._store, pipe, batch.complaints)
         for tracking_number, order_id in batch.links:
+            if (
+                known.get(tracking_number) != order_id
+            ):  # said with every scan, written once, and before the way back
+                remember_parcel(self._store, pipe, order_id, tracking_number)
             self._link(pipe, tracking_number, order_id)
         for engagement in batch.engagements:
             if engagement.status == "opted_out":

@@ -9,6 +9,7 @@ from typing import Any
 from monitor.engine import ParcelView
 from monitor.incidents import View
 from monitor.records import finding_record, money, when
+from notifier.actions import ActionKind
 from notifier.ledger import Claim
 
 
@@ -60,6 +61,7 @@ def claim_record(claim: Claim) -> dict[str, Any]:
     return {
         "entry_id": claim.action_id,
         "state": claim.state,
+        "withdrawn": claim.withdrawn,  # failed, as it was no longer wanted
         "kind": str(proposal.kind),
         "channel": proposal.channel,
         "subject": proposal.subject,
@@ -92,7 +94,7 @@ def story_lines(
     lines = [subject]
     if parcel is not None:
         known = [
-            f"{key} {value}"
+            f"{key} {('no', 'yes')[value] if isinstance(value, bool) else value}"
             for key, value in parcel.items()
             if isinstance(value, str | int | float) and value not in ("", None)
         ]
@@ -102,7 +104,7 @@ def story_lines(
             lines += _finding_lines(record)
         else:
             lines += _action_lines(record) + _became(record, (claims or {}).get(str(record["action_id"])))
-    if not records and not subject.startswith("incident:"):
+    if not records and not subject.startswith(("incident:", "customer:")):
         lines.append("  nothing was found about it, so nothing was decided")
     return lines
 
@@ -112,10 +114,13 @@ def _became(record: Mapping[str, Any], claim: Claim | None) -> list[str]:
     if claim is None or record["decision"] == "suppressed" or claim.state == "none":
         return []
     if claim.state == "done":
-        return [f"      done{f' {when(claim.sent_at)}' if claim.sent_at else ''}"]
+        words = (
+            f" in the words {claim.template}" if claim.template not in {"", claim.proposal.template} else ""
+        )
+        return [f"      done{f' {when(claim.sent_at)}' if claim.sent_at else ''}{words}"]
     due = f", due {when(claim.due)}" if claim.due and claim.state == "pending" else ""
     why = f": {claim.why}" if claim.why and claim.why != "ok" else ""
-    return [f"      {claim.state}{why}{due}"]
+    return [f"      {'withdrawn' if claim.withdrawn else claim.state}{why}{due}"]
 
 
 def _finding_lines(record: Mapping[str, Any]) -> list[str]:
@@ -130,7 +135,8 @@ def _finding_lines(record: Mapping[str, Any]) -> list[str]:
 def _action_lines(record: Mapping[str, Any]) -> list[str]:
     amount = f" {record['amount']:.2f} {record['currency']}" if record.get("amount") else ""
     arm = f", {record['arm']} arm" if record.get("arm") else ""
+    words = f", words {record['template']}" if record["kind"] == ActionKind.MESSAGE else ""
     decision = f"{record['kind']}{amount}: {record['decision']}, because {record['reason']}"
     return [
-        f"  {record['decided_at']}  {decision} (rule {record['rule'] or 'none'}{arm}, {record['action_id']})"
+        f"  {record['decided_at']}  {decision} (rule {record['rule'] or 'none'}{words}{arm}, {record['action_id']})"
     ]

@@ -95,6 +95,7 @@ class Claim:
     template: str = ""  # where the words went without the offer
     began_at: Instant = 0  # of the last attempt
     said: str = ""  # what its text is known by
+    withdrawn: bool = False  # failed, as it was no longer wanted
     shadow: bool = False  # decided in shadow mode: it cost nothing and said nothing
 
 
@@ -150,5 +151,6 @@ def read_claim(action_id: str, fields: Mapping[str, bytes], checksum: str) -> Cl
         template=text.get("tpl", ""),
         began_at=int(float(text.get("began", 0))),
         said=text.get("said", ""),
+        withdrawn="withdrawn" in text,
         shadow="shadow" in text or text["reason"] == Reason.SHADOW,
     )

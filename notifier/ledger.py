@@ -141,6 +141,12 @@ class Ledger:
         ]
         return [self._read(one, fields) for one, fields in readable if "outcome" in fields]
 
+    async def of_customer(self, customer_id: str) -> list[Claim]:
+        """All that was decided about a customer, oldest first; nothing of who was erased."""
+        ids = await self._store.set_members(self.key("of", self._identity.pseudonym(customer_id)))
+        claims = await self.claims(sorted(one.decode() for one in ids))
+        return sorted(claims, key=lambda claim: (claim.decided_at, claim.action_id))
+
     async def all(self, since: Instant = 0, until: Instant | None = None) -> AsyncIterator[Claim]:
         """By time of decision, page by page; what is retired meanwhile hides nothing else."""
         async for ids in pages(self._store, self.key("actions"), since, until):
@@ -311,6 +317,10 @@ class Ledger:
         """Actions by state: none, held, waiting, pending, sending, done, failed, unknown."""
         found = await self._store.hash_all(self.key("counts"))
         return {name: int(value) for name, value in found.items()}
+
+    async def withdrawn(self) -> int:
+        """Of those that failed, how many were given up because they were no longer wanted."""
+        return int(await self._store.get(self.key("withdrawn")) or 0)
 
     async def oldest_due(self) -> Instant | None:
         """When the oldest entry that waits for delivery was or will be due."""

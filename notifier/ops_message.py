@@ -178,7 +178,7 @@ def _fields(
         (names["place"], place_name(one, say)),
         (names["since"], moment(one["since"], zone)),
         (names["until"], moment(one["resolved_at"], zone) if one["resolved_at"] else ""),
-        (names["lasted"], _lasted(one, say)),
+        (names["lasted"] if one["resolved_at"] else names["so_far"], _lasted(one, variables["at"], say)),
         (names["parcels"], _parcels(one)),
         (names["money"], "" if one["resolved_at"] else money_text(one["money"], locale)),
         *([] if one["resolved_at"] else _measures(one["evidence"], names)),
@@ -212,10 +212,11 @@ def _measures(evidence: Mapping[str, Any], names: Mapping[str, str]) -> list[tup
     ]
 
 
-def _lasted(one: Mapping[str, Any], say: Mapping[str, Any]) -> str:
-    if not one["resolved_at"]:
+def _lasted(one: Mapping[str, Any], at: int, say: Mapping[str, Any]) -> str:
+    """From its beginning to its end, or to the moment of the message; nothing of an hour or less that goes on."""
+    hours = ((one["resolved_at"] or at) - one["since"]) / 3_600_000
+    if not one["resolved_at"] and hours < 1:
         return ""
-    hours = (one["resolved_at"] - one["since"]) / 3_600_000
     return (
         str(say["hours"]).format(f"{hours:,.1f}")
         if hours < 48

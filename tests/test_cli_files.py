@@ -84,7 +84,7 @@ def test_a_pipe_gets_a_row_a_line_with_every_key_whole(
     lines = capsys.readouterr().out.splitlines()
     assert not [line for line in lines if line.endswith(" ")]
     rows = [line.split() for line in lines]
-    assert ["detection.stalls.facility.margin_hours", "30.0", str(config)] in rows
+    assert ["detection.stalls.facility.margin_hours", str(config), "30.0"] in rows
 
 
 def test_a_store_that_stays_full_is_one_line(
@@ -104,3 +104,22 @@ def test_a_store_that_stays_full_is_one_line(
     assert code == 1
     assert text.startswith("forestall: the store is nearly full")
     assert "\n" not in text
+
+
+def test_a_silence_without_a_reason_is_told_which_option_has_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = said(monkeypatch, capsys, "silence", "kind=feed_silent")
+    assert code == 2
+    assert "--reason" in text
+
+
+def test_a_world_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = said(
+        monkeypatch, capsys, "simulate", "--out", tmp_path / "w", "--parcels", "100", "--days", "2"
+    )
+    assert code == 0
+    assert "Summary(" not in text
+    assert "100 parcels" in text

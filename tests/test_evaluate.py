@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.evaluate import Costs, curves, evaluate, tune
+from config.policies import load_pack
+from monitor.cli.main import main
+from monitor.evaluate import Costs, curves, evaluate, tune, with_thresholds
+from monitor.evaluate.curves import style
 from monitor.evaluate.tune import isotonic
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
@@ -216,6 +220,82 @@ def test_thresholds_keep_to_the_budget_of_false_alarms(tmp_path: Path) -> None:
     assert f"min_score = {late.min_score:g}" in "\n".join(tuned.lines)
     lost = next(one for one in tuned.thresholds if "presumed_lost" in one.kinds)
     assert lost.min_score is None
+
+
+PACK = """# mine
+name = "mine"
+version = "1"
+
+[[rules]]     # ours
+name = "late"
+cause = "delay"
+kinds = ["facility_stalled"]
+min_score = 0.3   # enough
+
+[[rules.actions]]
+kind = "message"
+template = "late"
+
+[[ rules ]]
+kinds = ["presumed_lost"]
+name = 'lost'
+cause = "lost"
+[[rules.actions]]
+kind = "ticket"
+template = "ticket_lost"
+"""
+
+
+def test_a_pack_keeps_all_but_its_thresholds(tmp_path: Path) -> None:
+    path = tmp_path / "pack.toml"
+    path.write_text(with_thresholds(PACK, {"late": 0.666, "lost": 0.0}), encoding="utf-8")
+    old = tmp_path / "old.toml"
+    old.write_text(PACK, encoding="utf-8")
+    before, after = load_pack(old), load_pack(path)
+    assert [rule.min_score for rule in after.rules] == [0.666, 0.0]
+    assert [rule.actions for rule in after.rules] == [rule.actions for rule in before.rules]
+    assert "# ours" in path.read_text(encoding="utf-8")
+    assert "min_score = 0.666   # enough" in path.read_text(encoding="utf-8")
+    assert with_thresholds(PACK, {}) == PACK
+
+
+def test_a_pack_that_cannot_be_changed_line_by_line_is_refused() -> None:
+    inline = 'name = "mine"\nrules = [{ name = "late", min_score = 0.1 }]\n'
+    with pytest.raises(ValueError, match="by hand"):
+        with_thresholds(inline, {"late": 0.5})
+
+
+def test_what_tune_writes_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = []
+    for number in range(40):
+        parcel = ("parcel", f"P{number}")
+        lines += finding(
+            f"F{number}", "facility_stalled", parcel, number, number / 40, number + (20 if number > 20 else 1)
+        )
+    write(tmp_path / "findings.ndjson", lines)
+    out = tmp_path / "tuned.toml"
+    given = ["forestall", "tune", str(tmp_path), "--false-alarms", "0", "--pack", str(out)]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "alarms a day" in told.err
+    assert all(
+        line.startswith(("#", "[[rules]]", "name", "min_score")) for line in told.out.splitlines() if line
+    )
+    monkeypatch.setattr(sys, "argv", ["forestall", "policy", "check", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    late = next(rule for rule in load_pack(out).rules if rule.name == "late")
+    assert late.min_score == 0.525
+
+
+def test_no_two_curves_of_a_picture_look_alike() -> None:
+    assert len({style(number) for number in range(19)}) == 19
 
 
 def test_a_complaint_of_the_history_makes_an_episode_real(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.demo import acted_on
 from monitor.standin import Standin
-from tests.whole import Clock, late_parcel, order, running, until
+from tests.whole import Clock, late_parcel, order, running, scan, until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +28,39 @@ async def test_an_order_is_explained_by_its_parcels(tmp_path: Path, standin: Sta
             assert action in {one.get("action_id") for one in told["records"]}
             assert "parcel:SF1" in told["lines"]
         assert (await shop.ask("GET", "/v1/explain/O4711")).status == 404
+
+
+async def test_an_order_that_only_a_scan_named_and_one_without_a_parcel_are_known(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.send(scan("accepted", clock.now, 7, order_id="O7"), order("paid", clock.now, 8))
+        await shop.pass_time(1)
+        told = json.loads((await shop.ask("GET", "/v1/explain/O7")).body)
+        assert told["subjects"] == ["parcel:SF7"]
+        told = json.loads((await shop.ask("GET", "/v1/explain/order:O8")).body)
+        assert told["subjects"] == ["order:O8"]
+        assert (await shop.ask("GET", "/v1/explain/O9")).status == 404
+
+
+async def test_a_customer_is_explained_by_what_was_decided_about_them(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.coupons == 1 and standin.counts.messages == 1)
+        for asked in ("C1", "customer:C1"):
+            assert (await shop.ask("GET", f"/v1/explain/{asked}")).status == 404, "whose parcel it is"
+            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}", **shop.bearer)).body)
+            assert told["subjects"] == ["customer:C1", "parcel:SF1"]
+            coupons = [one for one in told["records"] if one.get("kind") == "coupon"]
+            assert {one["customer_id"] for one in coupons} == {"C1"}
+            assert not any("nothing was found" in line for line in told["lines"])
+        assert any(", words late_coupon, " in line for line in told["lines"]), "which words a message was"
+        assert not any("False" in line for line in told["lines"])
+        assert await acted_on(shop.daemon, standin) == "SF1", "what the demo tells people to explain"
+        assert (await shop.ask("GET", "/v1/explain/C3", **shop.bearer)).status == 404
 
 
 async def test_a_finding_stands_before_what_was_decided_about_it(

@@ -194,16 +194,18 @@ class PolicyPack(Part):
         }
 
 
+def pack_text(path: Path | None = None) -> str:
+    """As it is written; the default pack where no path is given."""
+    if path:
+        return path.read_text(encoding="utf-8")
+    return (files("config") / "policies" / "default.toml").read_text(encoding="utf-8")
+
+
 def load_pack(path: Path | None = None) -> PolicyPack:
     """The default pack where no path is given. Raises `ConfigError`: key, path, problem, nearest key."""
     name = str(path) if path else "default policy"
     try:
-        text = (
-            path.read_text(encoding="utf-8")
-            if path
-            else (files("config") / "policies" / "default.toml").read_text(encoding="utf-8")
-        )
-        return PolicyPack.model_validate(tomllib.loads(text))
+        return PolicyPack.model_validate(tomllib.loads(pack_text(path)))
     except ValidationError as error:
         raise ConfigError(explain(error, name, PolicyPack)) from None
     except tomllib.TOMLDecodeError as error:

@@ -41,7 +41,7 @@ def run(
         raise Failed(f"--log: {log!r} is not debug, info, warning or error", code=USAGE)
     logs.configure(json=not plain, level=log)
     with told_to_operator():
-        _loop(run_daemon(loaded.settings, config, lambda: time.time_ns() // 1_000_000))
+        _loop(run_daemon(loaded.settings, config, _wall_clock))
 
 
 def demo(
@@ -65,7 +65,15 @@ def demo(
 
     logs.configure(json=False, level="warning")
     with told_to_operator():
-        _loop(run_demo(speed=speed, seed=seed, minutes=minutes, port=port, data_dir=data_dir))
+        _loop(
+            run_demo(
+                speed=speed, seed=seed, minutes=minutes, port=port, data_dir=data_dir, people=_wall_clock
+            )
+        )
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _loop(main: Coroutine[Any, Any, None]) -> None:

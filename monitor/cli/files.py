@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.checks import MOST_DAYS, MOST_MONEY, MOST_SEED, exist, folder, number
+from monitor.cli.checks import MOST_DAYS, MOST_MONEY, MOST_SEED, exist, folder, new_file, number
 from monitor.cli.output import USAGE, Failed, as_json, data, progress, say, settings, table
+from monitor.cli.told import summary_lines
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
@@ -81,7 +82,8 @@ def simulate(
             summary = world.simulate(out, parcels, days, seed, scenario)
     except ValueError as error:
         raise Failed(str(error), code=USAGE) from None
-    say(f"{out}: {summary}")
+    for line in summary_lines(out, summary):
+        say(line)
 
 
 def evaluate(
@@ -135,24 +137,35 @@ def tune(
     truth: Annotated[Path | None, typer.Option(help="Of a synthetic world, instead of outcomes.")] = None,
     config: Config = None,
     *,
+    pack: Annotated[
+        Path | None, typer.Option(help="Write the whole policy pack with the new thresholds there.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """The min_score of each policy rule that keeps to so many false alarms a day; config lines on stdout."""
-    from config.policies import load_pack
+    """The min_score of each policy rule that keeps to so many false alarms a day; on stdout what to change in the pack."""
+    from config.policies import load_pack, pack_text
     from monitor import evaluate as judging
 
     files = list(history or ())
     exist([results / "findings.ndjson", *files, *([truth] if truth else [])])
-    pack = load_pack(settings(config).settings.policy.file)
+    if pack:
+        new_file(pack)
+    now = settings(config).settings.policy.file
     try:
-        tuned = judging.tune(results, false_alarms, history=files, truth=truth, pack=pack)
+        tuned = judging.tune(results, false_alarms, history=files, truth=truth, pack=load_pack(now))
+        whole = judging.with_thresholds(pack_text(now), tuned.min_scores()) if pack else ""
     except ValueError as error:
         raise Failed(str(error), code=USAGE) from None
+    if pack:
+        pack.write_text(whole, encoding="utf-8")
+        say(
+            f"{pack}: the pack with the new thresholds; `forestall policy check {pack}`, then name it in [policy] file"
+        )
     if json:
         data(as_json(tuned))
         return
-    table(tuned.rows(), tuned.columns(), json=False)
-    data("\n".join(["", *tuned.lines]))
+    table(tuned.rows(), tuned.columns(), json=False, aside=True)
+    data("\n".join(tuned.lines))
 
 
 def _moment(text: str) -> int:

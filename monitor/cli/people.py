@@ -9,7 +9,8 @@ import typer
 
 from monitor.cli.checks import number
 from monitor.cli.client import Daemon
-from monitor.cli.output import FAILED, as_json, data, say, settings, table
+from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
+from monitor.cli.told import outbox_row, status_rows
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")
@@ -56,11 +57,7 @@ def status(
     if json:
         data(as_json(answer))
         return
-    table(
-        [{"what": key.replace("_", " "), "value": _cell(value)} for key, value in answer.items()],
-        ("what", "value"),
-        json=False,
-    )
+    table(status_rows(answer), ("what", "value"), json=False)
 
 
 def incidents(
@@ -69,13 +66,13 @@ def incidents(
     everything: bool = typer.Option(False, "--all", help="Resolved ones too."),
     json: Json = False,
 ) -> None:
-    """What ops should know."""
+    """What ops should know: what fires and what is not confirmed yet."""
     rows = _daemon(config).get(f"/v1/incidents?all={int(everything)}")
     table(rows, ("incident_id", "state", "kind", "subject", "opened_at", "parcels", "summary"), json=json)
 
 
 def explain(subject: str, config: Config = None, *, json: Json = False) -> None:
-    """Why a parcel, an order, a finding or an action was or was not acted on, step by step."""
+    """Why a parcel, an order, a customer, a finding or an action was or was not acted on, step by step."""
     story = _daemon(config).get(f"/v1/explain/{subject}")
     if json:
         data(as_json(story))
@@ -100,6 +97,8 @@ def silence(
     preview: bool = typer.Option(False, "--preview", help="Only show what it would hide."),
 ) -> None:
     """Keep alerts that match quiet for some hours."""
+    if not preview and not reason.strip():
+        raise Failed("say why with --reason (or -m): it is kept with the silence", code=USAGE)
     _say(_daemon(config).command("silence", matchers=matcher, hours=hours, reason=reason, preview=preview))
 
 
@@ -153,6 +152,8 @@ def _outbox() -> typer.Typer:
         """Entries that are not done."""
         suffix = f"?state={state}" if state else ""
         rows = _daemon(config).get(f"/v1/outbox{suffix}")
+        if not json:
+            rows = [outbox_row(row) for row in rows]
         table(rows, ("entry_id", "state", "kind", "channel", "attempts", "due_at", "cause"), json=json)
 
     @group.command()
@@ -208,9 +209,3 @@ def _say(answer: dict[str, Any]) -> None:
         say(str(message))
     if answer:
         data(as_json(answer))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {one}" for key, one in value.items())
-    return str(value)

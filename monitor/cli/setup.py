@@ -49,7 +49,7 @@ def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
 def show(config: Config = None, *, json: Json = False) -> None:
     """Every key, its value and where it comes from; secrets stay hidden."""
     rows = [{"key": key, "value": value, "from": origin} for key, value, origin in shown(settings(config))]
-    table(rows, ("key", "value", "from"), json=json)
+    table(rows, ("key", "from", "value"), json=json)
 
 
 def doctor(

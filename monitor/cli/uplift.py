@@ -45,7 +45,7 @@ def uplift(
         for name, one in (("treated", found.treated), ("holdout", found.holdout))
     ]
     table(rows, ("arm", "customers", "complained", "rate"), json=False)
-    for line in _verdict(found):
+    for line in _verdict(found, within):
         data(line)
 
 
@@ -53,7 +53,11 @@ def _percent(rate: float) -> str:
     return "-" if rate != rate else f"{100 * rate:.2f} %"  # noqa: PLR0124 -- not a number: nobody in that arm
 
 
-def _verdict(found: Uplift) -> list[str]:
+def _verdict(found: Uplift, within: int) -> list[str]:
+    if not found.treated.customers and not found.holdout.customers:
+        return [
+            f"too few customers to tell: nobody has been watched for {within} days yet since the first decision"
+        ]
     if found.averted is None or found.low is None or found.high is None:
         more = f"; some {found.needed:,} customers would show a quarter averted" if found.needed else ""
         return ["too few customers or complaints to tell" + more]

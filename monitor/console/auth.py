@@ -23,6 +23,7 @@ from detectors.findings import Instant
 from monitor.forwarded import origin, peer
 
 COOKIE = "forestall_session"
+OPEN = "open"  # the session of whoever may look without signing in
 
 
 class Role(StrEnum):
@@ -91,7 +92,7 @@ class Gate:
         """Raises SignInNeeded."""
         found = self._of_proxy(request, now) or self._of_cookie(request.cookies.get(COOKIE, ""), now)
         if found is None and self.settings.open_reading:
-            found = Session(Role.READER, "", now, "open")
+            found = Session(Role.READER, "", now, OPEN)
         if found is None:
             raise SignInNeeded
         return found

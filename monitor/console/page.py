@@ -102,7 +102,7 @@ class Pages:
                 session=session,
                 operator=session is not None and session.role is Role.OPERATOR,
                 form_key=self.gate.form_key(session) if session else "",
-                moment=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%Y-%m-%d %H:%M:%S"),
+                moment=lambda at: instant(at, zone),
                 short=lambda at: datetime.fromtimestamp(at / 1000, zone).strftime("%m-%d %H:%M"),
                 money=lambda amounts: money_text(amounts, locale),
                 local=lambda text: local(text, zone),
@@ -135,6 +135,10 @@ async def form_of(request: Request) -> dict[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
+def instant(at: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(at / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def local(text: str, zone: ZoneInfo) -> str:
     """A moment as records write it, by the clock on the wall; anything else as it is."""
     try:
@@ -143,10 +147,18 @@ def local(text: str, zone: ZoneInfo) -> str:
         return text
 
 
-def plain(value: Any) -> Any:
-    """Settings as text for the page: secrets stay hidden, nested tables become lists of names and values."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+def flat(value: Any, key: str = "") -> list[tuple[str, str | float | None]]:
+    """Settings as rows, tables within tables by their whole key; secrets stay hidden."""
+    if isinstance(value, Mapping) and (value or not key):
+        return [
+            row for name, one in value.items() for row in flat(one, f"{key}.{name}" if key else str(name))
+        ]
+    if isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+        return [row for at, one in enumerate(value) for row in flat(one, f"{key}[{at}]")]
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if isinstance(value, int | float | bool) or value is None else str(value)
+        return [(key, ", ".join(str(one) for one in value))]
+    if value is None or value == {}:
+        return [(key, None)]
+    if isinstance(value, bool):
+        return [(key, str(value).lower())]
+    return [(key, value if isinstance(value, int | float) else str(value))]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,15 +15,29 @@ from starlette.routing import Route
 
 from monitor.answers import precision
 from monitor.api import Actor, Refused
-from monitor.console.auth import COOKIE, Gate, Role, Session, SignInNeeded
+from monitor.console.auth import COOKIE, OPEN, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
 from monitor.console.evidence import breakdown, evidence_rows
 from monitor.console.gallery import Gallery
-from monitor.console.page import HEADERS, HERE, Pages, form_of, locale_of, place_of, plain, stylesheet
+from monitor.console.page import (
+    HEADERS,
+    HERE,
+    Pages,
+    flat,
+    form_of,
+    instant,
+    local,
+    locale_of,
+    place_of,
+    stylesheet,
+)
 from monitor.console.source import Source
+from monitor.console.stories import story
 from monitor.incidents import Phase, View
 from monitor.links import Links
 from monitor.notifications.advice import advise
+from monitor.notifications.proposals import aged
+from monitor.withdrawn import outbox_counts
 from notifier.ops_message import advice_text, moment
 
 SHOWN = 100
@@ -88,7 +103,7 @@ class Console:
     def guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def guard(request: Request) -> Response:
             try:
-                session = self.gate.session(request, self.source.now())
+                session = self.gate.session(request, self.source.people_now())
             except SignInNeeded:
                 back = request.url.path if request.method == "GET" else "/"
                 return RedirectResponse(f"/sign-in?{urlencode({'back': back})}", 303, headers=HEADERS)
@@ -116,7 +131,7 @@ class Console:
 
     async def sign_in(self, request: Request) -> Response:
         form = await form_of(request)
-        session = self.gate.sign_in(form.get("token", ""), form.get("name", ""), self.source.now())
+        session = self.gate.sign_in(form.get("token", ""), form.get("name", ""), self.source.people_now())
         back = form.get("back", "/")
         if session is None:
             return self.pages.render(request, "sign_in.html", status=403, wrong=True, back=back)
@@ -147,7 +162,8 @@ class Console:
             request,
             "overview.html",
             session,
-            status_now=await self.source.status(),
+            status_now=(status := await self.source.status()),
+            outbox=outbox_counts(status["outbox"], status.get("outbox_withdrawn", 0)),
             firing=firing[:FIRST],
             firing_count=len(firing),
             pending_count=len(views) - len(firing),
@@ -189,6 +205,7 @@ class Console:
             "incident.html",
             session,
             view=view,
+            aged=aged(view, view.resolved_at or self.source.now()),
             chart=self.gallery.chart_for(view, place_of(view, locale_of(request)), locale_of(request)),
             members=self.source.members(view.incident_id, SHOWN, (number - 1) * SHOWN),
             number=number,
@@ -199,7 +216,7 @@ class Console:
                 advice_text(step, locale_of(request))
                 for step in advise(view, self.source.settings().incidents, locale_of(request))
             ],
-            evidence=evidence_rows(view, locale_of(request), self._short),
+            evidence=evidence_rows(view.evidence, locale_of(request), self._short),
             breakdown=breakdown(view, locale_of(request)),
         )
 
@@ -216,8 +233,12 @@ class Console:
         told = await self.source.explain(subject)
         if told is None:
             raise HTTPException(404, f"nothing is known of {subject}")
+        if session.id == OPEN and str(told.get("subject")).startswith("customer:"):
+            raise HTTPException(403, "customers are shown to those who have signed in")
+        locale, zone = locale_of(request), ZoneInfo(self.source.settings().timezone)
+        shown = story(told, locale, lambda text: local(text, zone), lambda at: instant(at, zone))
         return self.pages.render(
-            request, "story.html", session, subject=told.get("subject", subject), told=told
+            request, "story.html", session, subject=told.get("subject", subject), story=shown
         )
 
     async def approvals(self, request: Request, session: Session) -> Response:
@@ -253,15 +274,15 @@ class Console:
 
     async def config(self, request: Request, session: Session) -> Response:
         settings = self.source.settings()
-        tables = {name: plain(getattr(settings, name).model_dump()) for name in _sections(settings)}
+        tables = {name: flat(getattr(settings, name).model_dump()) for name in _sections(settings)}
         top = {
-            name: plain(getattr(settings, name))
+            name: getattr(settings, name)
             for name in type(settings).model_fields
             if name not in tables and not isinstance(getattr(settings, name), Mapping)
         }
-        channels = {name: {"type": one.type, **plain(one.options)} for name, one in settings.channels.items()}
+        channels = {name: {"type": one.type, **one.options} for name, one in settings.channels.items()}
         return self.pages.render(
-            request, "config.html", session, tables={"": top, **tables, "channels": channels}
+            request, "config.html", session, tables={"": flat(top), **tables, "channels": flat(channels)}
         )
 
     # acting

@@ -16,6 +16,10 @@ from monitor.notifications import Notifications
 
 class Source(Protocol):
     def now(self) -> Instant: ...
+    def people_now(self) -> Instant:
+        """By the clock of those who look: their sign-in lasts hours of theirs, however fast the shop's days pass."""
+        ...
+
     def settings(self) -> Settings: ...
     def policy(self) -> PolicyPack: ...
     def incidents(self) -> Sequence[View]:
@@ -79,9 +83,15 @@ class DaemonSource:
     current: Callable[[], Settings]
     pack: Callable[[], PolicyPack]
     clock: Callable[[], Instant]
+    people: Callable[[], Instant] | None = (
+        None  # of those who look, where the daemon's clock is a simulated world's
+    )
 
     def now(self) -> Instant:
         return self.clock()
+
+    def people_now(self) -> Instant:
+        return (self.people or self.clock)()
 
     def settings(self) -> Settings:
         return self.current()

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from monitor.evaluate.report import Report
+
+_COLOURS: Final = 10  # that are told apart, of matplotlib's own
+_DASHES: Final = ("-", "--", ":")
+_MARKERS: Final = (".", "x", "^")
+
+
+def style(number: int) -> tuple[str, str, str]:
+    """Colour, dashes and mark of the curve with this number: where the colours begin again, the others change."""
+    again = number // _COLOURS % len(_DASHES)
+    return f"C{number % _COLOURS}", _DASHES[again], _MARKERS[again]
 
 
 def curves(report: Report, out: Path) -> list[Path]:
@@ -24,13 +35,21 @@ def curves(report: Report, out: Path) -> list[Path]:
         figure = Figure(figsize=(7.5, 6), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        for row in drawn:
+        for number, row in enumerate(drawn):
             if name == "calibration":
                 points = [(said, seen) for said, seen, count in row.reliability if count >= 5]
             else:
                 points = [(recall, precision) for _, recall, precision in row.curve]
+            colour, dashes, mark = style(number)
             if points:
-                axes.plot(*zip(*points, strict=True), marker=".", markersize=3, label=row.detector)
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=colour,
+                    linestyle=dashes,
+                    marker=mark,
+                    markersize=4,
+                    label=row.detector,
+                )
         if name == "calibration":
             axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
         axes.set(xlabel=across, ylabel=up, xlim=(0, 1.02), ylim=(0, 1.02), title=report.scenario or "replay")

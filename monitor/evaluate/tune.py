@@ -52,6 +52,10 @@ class Tuned:
     thresholds: tuple[RuleThreshold, ...]
     lines: tuple[str, ...]
 
+    def min_scores(self) -> dict[str, float]:
+        """By rule, of those that have enough episodes to say."""
+        return {one.rule: one.min_score for one in self.thresholds if one.min_score is not None}
+
     def columns(self) -> tuple[str, ...]:
         return ("rule", "episodes", "min_score", "alarms_a_day", "false_a_day", "kept")
 
@@ -159,7 +163,10 @@ def _threshold(
 
 
 def _lines(thresholds: Sequence[RuleThreshold], budget: float) -> list[str]:
-    lines = [f"# min_score of the policy pack's rules, for at most {budget:g} false alarms a day"]
+    lines = [
+        f"# min_score of the policy pack's rules, for at most {budget:g} false alarms a day. These lines are no pack: change",
+        "# them in yours, or have the whole of it written by `forestall tune ... --pack FILE`.",
+    ]
     for one in thresholds:
         if one.min_score is None:
             few = f"only {one.episodes} episodes" if one.episodes < FEW else "no score keeps to the budget"

@@ -32,6 +32,7 @@ class Anchor:
     score: float
     since: Instant
     evidence: Evidence
+    as_of: Instant = 0  # of the evidence; 0 where a checkpoint of before knew none
 
 
 @dataclass(slots=True)
@@ -102,10 +103,21 @@ class Incident:
         return member
 
     def add_anchor(self, finding: Finding) -> None:
-        anchor = Anchor(finding.score, finding.started_at, dict(finding.evidence))
+        anchor = Anchor(finding.score, finding.started_at, dict(finding.evidence), finding.as_of)
         self.anchors[finding.finding_id] = self.last = anchor
         self.since = min(self.since, finding.started_at) if self.since else finding.started_at
         self.dirty = True
+
+    def close_anchor(self, finding: Finding) -> bool:
+        """False where it stands on no such finding. What the end says anew (all of a silence) is its last word."""
+        anchor = self.anchors.pop(finding.finding_id, None)
+        if anchor is None:
+            return False
+        evidence = dict(finding.evidence)
+        if evidence != anchor.evidence:
+            self.last = Anchor(finding.score, finding.started_at, evidence, finding.as_of)
+        self.dirty = True
+        return True
 
     def _count(self, member: Member, by: int) -> None:
         if member.amount:
@@ -229,6 +241,7 @@ class Incident:
             escalation=self.escalation,
             note=self.note,
             lanes=dict(counts["lane"]),
+            as_of=last.as_of if last else 0,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -238,8 +251,12 @@ class Incident:
             "severity": self.severity,
             "phase": self.phase.value,
             "members": [[key, *member.plain()] for key, member in self.members.items()],
-            "anchors": [[key, a.score, a.since, dict(a.evidence)] for key, a in self.anchors.items()],
-            "last": [self.last.score, self.last.since, dict(self.last.evidence)] if self.last else None,
+            "anchors": [
+                [key, a.score, a.since, dict(a.evidence), a.as_of] for key, a in self.anchors.items()
+            ],
+            "last": [self.last.score, self.last.since, dict(self.last.evidence), self.last.as_of]
+            if self.last
+            else None,
             "times": [
                 self.since,
                 self.strong_since,
@@ -266,7 +283,7 @@ class Incident:
         self.phase = Phase(plain["phase"])
         for key, *row in plain["members"]:
             self.add(key, Member.of_plain(row), new=False)
-        self.anchors = {key: Anchor(score, since, ev) for key, score, since, ev in plain["anchors"]}
+        self.anchors = {key: Anchor(*row) for key, *row in plain["anchors"]}
         self.last = Anchor(*plain["last"]) if plain["last"] else None
         (
             self.since,

@@ -103,6 +103,7 @@ class View:
     escalation: int = 0
     note: str = ""
     lanes: Mapping[str, int] = field(default_factory=dict)
+    as_of: Instant = 0  # when its evidence was true; 0: not known
 
     @property
     def muted(self) -> bool:

@@ -81,7 +81,7 @@ class Roster:
         group = self._where.pop(finding.finding_id, None)
         if group is not None:
             incident = self.open[group]
-            if incident.anchors.pop(finding.finding_id, None) is None:
+            if not incident.close_anchor(finding):
                 member = incident.remove(finding.finding_id)
                 if member is not None:
                     self.tighten(finding.finding_id, member)

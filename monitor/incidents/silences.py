@@ -47,7 +47,7 @@ def silence_of(plain: Mapping[str, Any]) -> Silence:
     if not matchers or all(matcher.matches({}) for matcher in matchers):
         raise ValueError("a silence needs at least one matcher that asks for something")
     if not str(plain.get("author", "")).strip() or not str(plain.get("comment", "")).strip():
-        raise ValueError("a silence needs an author and a comment")
+        raise ValueError("a silence needs an author and a reason")
     starts_at, ends_at = int(plain["starts_at"]), int(plain["ends_at"])
     if ends_at <= starts_at:
         raise ValueError("a silence must end after it starts")

@@ -89,7 +89,10 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
         "severity": notification.severity,
         "at": notification.at,
         "timezone": desk.timezone,
-        "incidents": [_incident(view, desk, notification.locale) for view in ordered[:LISTED]],
+        "incidents": [
+            {**_incident(view, desk, notification.locale), "aged": aged(view, notification.at)}
+            for view in ordered[:LISTED]
+        ],
         "more": max(0, len(ordered) - LISTED),
         "rest": _rest(ordered[LISTED : LISTED + NAMED], notification.locale),
         "totals": {
@@ -107,6 +110,11 @@ def content(notification: Notification, desk: Desk) -> dict[str, Any]:
         "chart": chart_of(single, notification.at) if single else {},
         "labels": dict(single.labels) if single else {},
     }
+
+
+def aged(view: View, at: Instant) -> bool:
+    """Whether what is known of the place is older than what is said of it by now: then its time is said, too."""
+    return 0 < view.as_of <= at - HOUR
 
 
 def _rest(views: Sequence[View], locale: str) -> list[list[Any]]:
@@ -165,6 +173,7 @@ def _incident(view: View, desk: Desk, locale: str) -> dict[str, Any]:
             {named(Subject(SubjectType.LANE, lane), locale): number for lane, number in view.lanes.items()}
         ),
         "score": round(view.score, 4),
+        "as_of": view.as_of,
         "evidence": {
             name: clean(value, 400) if isinstance(value, str) else value
             for name in EVIDENCE

@@ -153,7 +153,7 @@ def _summary(
         orders=len(cohort.orders),
         events=len(events),
         complaints=int((told.at < end).sum()),
-        late_share=round(float((delivered > cohort.promised)[due].mean()), 4),
+        late_share=round(float((delivered > cohort.promised)[due].mean()), 4) if due.any() else 0.0,
         complaints_per_order=round(first / len(cohort.orders), 4),
         anomalies=counts(known.filter(~pl.col("minor"))),
         minor=counts(known.filter(pl.col("minor"))),

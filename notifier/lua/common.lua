@@ -3,6 +3,7 @@
 --   outcome, reason, arm, code, at          the decision
 --   state        none | held | waiting | pending | sending | done | failed | unknown   (the outbox)
 --   due, exp, lane, dep, deps, tpl, fb      when, until when, which queue, whom it waits for, who waits for it, templates
+--   withdrawn    it failed as it was no longer wanted
 --   n, crashes, fence, lease, amb, pid, detail   attempts and what came of them
 --   began, said  when the last attempt began, and what its text is known by (`notifier.said`)
 --   part         how many of its messages are sent, where it takes several
@@ -50,11 +51,24 @@ local function count(from, to)
   end
 end
 
+-- What is given up because it is no longer wanted has the state of what failed, and is counted beside it: people call it
+-- withdrawn.
+local NOT_WANTED = {recovered = true, ticket_open = true, opted_out = true, no_consent = true}
+local function withdraw(id)
+  redis.call('HSET', action(id), 'withdrawn', '1')
+  redis.call('INCR', key('withdrawn'))
+end
+
+local function wanted_again(id)
+  if redis.call('HDEL', action(id), 'withdrawn') == 1 then redis.call('DECR', key('withdrawn')) end
+end
+
 -- One queue a lane and channel, so that a channel without room leaves its entries where they are.
 local function queue(lane, channel) return key('due', lane .. ':' .. channel) end
 
 local function enter(id, lane, from, to, due)
   count(from, to)
+  if from == 'failed' then wanted_again(id) end
   redis.call('HSET', action(id), 'state', to, 'due', due or 0)
   local channel = redis.call('HGET', action(id), 'ch')
   if to == 'pending' then
@@ -109,6 +123,8 @@ local function go_alone(id, lane, from, due, fallback, now)
   end
   enter(id, lane, from, 'failed', 0)
   redis.call('HSET', action(id), 'why', 'dependency')
+  local cause = redis.call('HMGET', action(redis.call('HGET', action(id), 'dep') or ''), 'state', 'withdrawn')
+  if cause[2] or cause[1] == 'none' then withdraw(id) end
   release(id)
   audit({at = now, id = id, event = 'failed', reason = 'dependency'})
   settle(id, false, now)

@@ -21,7 +21,10 @@ if verdict == 'retry' or verdict == 'defer' then
 end
 enter(id, got[3], got[2], verdict, verdict == 'unknown' and due or 0)
 if verdict == 'done' then redis.call('HSET', action(id), 'sent', now) end
-if verdict == 'failed' then release(id) end
+if verdict == 'failed' then
+  if NOT_WANTED[ARGV[6]] then withdraw(id) end
+  release(id)
+end
 -- An alert of which nothing was said: who counts it as told must hear of it, also after a crash.
 if verdict == 'failed' and got[3] == 'ops' and parts == 0 then
   redis.call('ZADD', key('untold'), now, id)

@@ -14,6 +14,7 @@ for _, id in ipairs(ids) do
       lower(got[3], tonumber(got[2] or '0'))
       if got[4] then redis.call('SREM', key('of', got[4]), id) end
       count(got[1], nil)
+      wanted_again(id)
       redis.call('DEL', action(id))
     end
   end

@@ -71,6 +71,7 @@ class Service:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any], Actor]] = []
         self.audited: list[tuple[str, str, str, Actor]] = []
+        self.outbox_now: dict[str, Any] = {"outbox": {"pending": 3, "done": 991}}
 
     async def status(self) -> Json:
         return {
@@ -83,7 +84,7 @@ class Service:
                 "day": {"spent": 1200, "left": 48800, "currency": "CNY"},
                 "month": {"spent": 1200, "left": None, "currency": "CNY"},
             },
-            "outbox": {"pending": 3, "done": 991},
+            **self.outbox_now,
         }
 
     async def explain(self, subject: str) -> Json | None:
@@ -91,7 +92,8 @@ class Service:
             return None
         return {
             "subject": subject,
-            "parcel": {"carrier": "SF", "facility": "沈阳分拨中心", "segment": "facility"},
+            "subjects": [subject],
+            "parcel": {"carrier": "SF", "facility": "沈阳分拨中心", "segment": "facility", "findings": []},
             "records": [
                 {
                     "what": "finding",
@@ -160,6 +162,7 @@ class Shop:
         )
     )
     now: Instant = T0
+    people: Instant | None = None  # their clock, where it is another than the daemon's
 
     def __post_init__(self) -> None:
         self.book = Incidents(self.settings.incidents)
@@ -174,6 +177,7 @@ class Shop:
             lambda: self.settings,
             load_pack,
             lambda: self.now,
+            lambda: self.now if self.people is None else self.people,
         )
 
     def see(self, *findings: Finding) -> None:

@@ -111,12 +111,15 @@ def test_a_person_signs_in_reads_an_incident_and_acknowledges_it_by_keyboard(sho
         _shot(page, "now-phone")
         for path in (
             "/incidents",
+            f"/incidents/{shop.book.firing()[0].incident_id}",
+            "/policy",
             "/story/SF1",
             "/approvals",
             "/silences?matchers=kind%3Dfeed_silent",
             "/config",
         ):
             page.goto(url + path)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             _shot(page, path.strip("/").partition("?")[0].replace("/", "-"))
         token = LINKS.sign(Link(Act.SILENCE, shop.book.firing()[0].incident_id, shop.now + HOUR, "b1", "x"))
         page.goto(f"{url}/a/{token}")

@@ -106,6 +106,44 @@ def test_a_session_ends(client: Browser, shop: Shop) -> None:
     assert client.get("/").status_code == 303
 
 
+def test_a_sign_in_lasts_hours_of_people_however_fast_the_shops_days_pass(
+    client: Browser, shop: Shop
+) -> None:
+    shop.people = 0
+    sign_in(client)
+    shop.now += 40 * HOUR
+    shop.people = 11 * HOUR
+    assert client.get("/").status_code == 200
+    shop.people = 13 * HOUR
+    assert client.get("/").status_code == 303
+
+
+def test_the_title_of_an_incident_has_the_colon_of_its_language(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    path = f"/incidents/{incident(shop)}"
+    assert "Facility jammed: facility HUB-1" in client.get(path, headers={"accept-language": "en"}).text
+    assert "网点积压：网点 HUB-1" in client.get(path, headers={"accept-language": "zh"}).text
+
+
+def test_what_is_known_of_a_place_says_of_when_it_is(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    path = f"/incidents/{incident(shop)}"
+    english = {"accept-language": "en"}
+    assert "As of" not in client.get(path, headers=english).text
+    shop.now += 3 * HOUR
+    assert re.search(r"As of \d\d-\d\d \d\d:\d\d: jammed", client.get(path, headers=english).text)
+
+
+def test_what_was_withdrawn_is_not_called_failed(client: Browser, shop: Shop) -> None:
+    sign_in(client)
+    shop.service.outbox_now = {"outbox": {"done": 4, "failed": 3}, "outbox_withdrawn": 2}
+    rows = re.findall(
+        r'<th scope="row">(\w+)</th><td class="n">(\d+)</td>',
+        client.get("/", headers={"accept-language": "en"}).text,
+    )
+    assert {("sent", "4"), ("failed", "1"), ("withdrawn", "2")} <= set(rows)
+
+
 @pytest.mark.parametrize("back", ["//evil.example/", "/\\evil.example", "https://evil.example/"])
 def test_signing_in_leads_nowhere_else(client: Browser, back: str) -> None:
     answer = client.post("/sign-in", data={"token": TOKEN, "name": "li", "back": back})
@@ -194,6 +232,10 @@ def test_secrets_of_the_config_stay_hidden(client: Browser) -> None:
     sign_in(client)
     page = client.get("/config").text
     assert "slack" in page
+    assert "False" not in page
+    assert '<th scope="row">rules.parcels_stalled.min_members</th>' in page, (
+        "a key is whole, not a table in a table"
+    )
     assert "s3cret" not in page
     assert READ_TOKEN not in page
 
@@ -210,6 +252,10 @@ def test_open_reading_lets_everybody_look_and_nobody_act(shop: Shop) -> None:
     client = Browser(shop.app())
     assert client.get("/").status_code == 200
     assert client.post("/silences", data={}).status_code == 403
+    assert client.get("/story/parcel:SF1").status_code == 200
+    assert client.get("/story/customer:SF1").status_code == 403, (
+        "whose parcels they are is for those who signed in"
+    )
 
 
 # the buttons of alerts

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from config.settings import IncidentRule, IncidentSettings
-from detectors.findings import Kind, SubjectType
+from detectors.findings import Finding, Kind, SubjectType
 from monitor.links import Act, BadLink, Link, LinkFault, Links
 from monitor.notifications import Notification, SendReason
 from monitor.notifications.proposals import Desk, clean, propose
@@ -15,7 +17,7 @@ from notifier.actions import ActionKind, Reason
 from notifier.ops_message import ops_message, words
 from notifier.sending import Message
 from tests.incidents.story import HOUR, MINUTE, T0, closed, finding, jam, silent, stuck
-from tests.notifications.test_notifications import World
+from tests.notifications.test_notifications import World, route
 
 LINKS = Links(b"k" * 32)
 DESK = Desk(IncidentSettings(), "p1", public_url="https://forestall.example/", links=LINKS)
@@ -73,6 +75,48 @@ def test_the_all_clear_has_no_buttons_and_no_advice() -> None:
     assert (text.severity, text.buttons) == ("resolved", ())
     assert "建议" not in text.body
     assert text.ended_at is not None
+
+
+def a_silence(**more: Any) -> Finding:
+    return finding(
+        Kind.FEED_SILENT,
+        SubjectType.FEED,
+        "f1",
+        zh="没有任何消息（1.0 小时）",
+        en="silent (1.0 hours)",
+        **more,
+    )
+
+
+def test_what_was_known_hours_ago_is_said_to_be_of_then() -> None:
+    world = World(routes=(route(repeat_interval_seconds=4 * 3600),))
+    world.tick(a_silence())
+    first, repeated = message(said(world)[0]), message(world.wait(5 * HOUR)[-1])
+    assert first.body.startswith("没有任何消息")
+    assert re.match(r"截至 \d\d-\d\d \d\d:\d\d：没有任何消息（1.0 小时）", repeated.body)
+    lasted = words()["zh-CN"]["field"]["so_far"]
+    assert dict(repeated.fields)[lasted] == "5.0 小时", "as of now: it began an hour before it was found"
+
+
+def test_the_end_of_a_silence_speaks_of_all_of_it() -> None:
+    world = World()
+    began = a_silence()
+    world.tick(began)
+    said(world)
+    world.wait(9 * HOUR)
+    whole = {"zh": "没有任何消息（10.0 小时）", "en": "silent (10.0 hours)"}
+    world.tick(closed(replace(began, evidence=whole), world.now))
+    (over,) = world.wait(10 * MINUTE)[-1:]
+    assert message(over).body == "恢复前：没有任何消息（10.0 小时）"
+    assert message(over, "en").body == "Before: silent (10.0 hours)"
+
+
+def test_the_kinds_of_an_incidents_parcels_are_not_called_its_reasons() -> None:
+    world = World()
+    world.tick(finding(Kind.COMPLAINT_SPIKE, SubjectType.REGION, "320000", zh="江苏破损投诉激增"))
+    world.tick(finding(Kind.LATE_PREDICTED, SubjectType.PARCEL, "P1", region="320000", carrier="SF"))
+    fields = dict(message(said(world)[0]).fields)
+    assert "原因" not in fields
 
 
 def test_a_forecast_backlog_asks_for_hands_and_a_slow_lane_is_called_by_its_regions() -> None:
