@@ -226,6 +226,21 @@ def test_the_books_name_what_does_not_agree(valkey: Valkey, prefix: str) -> None
     play(valkey, prefix, story)
 
 
+def test_what_was_sent_while_the_shop_was_asked_is_not_missed(valkey: Valkey, prefix: str) -> None:
+    """Its list is from before the coupon."""
+
+    async def story(world: World, audit: Audit) -> None:
+        (gift,) = await world.ledger.claim_all([coupon()], NOW)
+        await run_dry(await world.delivery(), NOW + HOUR)
+        world.shop.made.clear()
+        reconciler = Reconciler(world.store, world.ledger, {"coupons": world.shop}, {})
+        for asked_at in (NOW, NOW + HOUR):
+            assert (await reconciler.shop(asked_at)).missing == ()
+        assert (await reconciler.shop(NOW + HOUR + 1)).missing == (gift.proposal.action_id,)
+
+    play(valkey, prefix, story)
+
+
 def test_a_shop_that_does_not_list_its_codes_frees_nothing(valkey: Valkey, prefix: str) -> None:
     class Mute(Shop):
         async def codes(self, prefix: str, now: int) -> AsyncIterator[str]:
