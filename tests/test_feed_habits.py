@@ -124,7 +124,9 @@ def test_a_weekend_that_begins_to_be_free_is_a_silence_once_or_twice_and_then_a_
 def test_a_restart_before_it_is_known_whether_a_backlog_comes_forgets_nothing() -> None:
     heard = Heard(by_day)
     heard.until(21)
-    assert len(heard.until(28 + 9 / 24, six_days)) == 1  # it speaks again since eight, and may yet have more to say
+    assert (
+        len(heard.until(28 + 9 / 24, six_days)) == 1
+    )  # it speaks again since eight, and may yet have more to say
     heard.restart()
     assert heard.until(49, six_days) == []
 
