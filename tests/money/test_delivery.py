@@ -57,6 +57,24 @@ def test_the_coupon_comes_first_and_the_words_name_it(valkey: Valkey, prefix: st
     play(valkey, prefix, story)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_words_that_have_an_hour_of_their_own_wait_for_it(valkey: Valkey, prefix: str, refused: bool) -> None:
+    """Whether their coupon came before it or will not come."""
+
+    async def story(world: World) -> None:
+        world.shop.answers.extend([NEVER] if refused else [])
+        gift, words = gifts()
+        alone = message("c-2", "1002", variables=WORDS, not_before=NOW + HOUR)
+        await world.ledger.claim_all([gift, replace(words, not_before=NOW + HOUR), alone], NOW)
+        delivery = await world.delivery()
+        await run_dry(delivery, NOW + HOUR - 1)
+        assert (world.shop.asked, world.customer.read) == (1, [])
+        await run_dry(delivery, NOW + HOUR)
+        assert {read.customer_id for read in world.customer.read} == {"c-1", "c-2"}
+
+    play(valkey, prefix, story)
+
+
 def test_a_coupon_whose_reply_was_lost_is_asked_for_again_and_is_one_coupon(
     valkey: Valkey, prefix: str
 ) -> None:

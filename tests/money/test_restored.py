@@ -197,3 +197,25 @@ def test_what_was_given_takes_every_cap_of_whoever_has_it(
         assert [one.reason for one in decided] == [Reason.CUSTOMER_CAP, Reason.CONTACT_CAP]
 
     play(valkey, prefix, story)
+
+
+def test_another_coupon_that_is_given_up_does_not_make_room_for_a_third(valkey: Valkey, prefix: str) -> None:
+    """It was held for the same cause before the claim of the one that was given came again."""
+
+    async def story(restored: Restored) -> None:
+        before, ledger = restored.before, restored.after.ledger
+        given, other, third = (
+            coupon(template=name, capped=False) for name in ("coupon_late", "coupon_customs", "coupon_lost")
+        )
+        await before.ledger.claim_all([given], NOW)
+        await run_dry(await before.delivery(), NOW)
+        await ledger.open(await before.ledger.head(), LATER)
+        await restored.ask()
+        decided = await ledger.claim_all([other, given], LATER)
+        assert [one.outcome for one in decided] == [Outcome.HELD, Outcome.SEND]
+        await ledger.reject(other.action_id, ANNA, LATER)
+        await ledger.release(ANNA, LATER)
+        (again,) = await ledger.claim_all([third], LATER)
+        assert again.reason is Reason.ALREADY_COMPENSATED
+
+    play(valkey, prefix, story)
