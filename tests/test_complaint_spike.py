@@ -113,11 +113,25 @@ def test_a_jump_in_one_city_is_found_within_hours_with_reason_carrier_and_since_
     assert "Shenzhen" in opened.evidence["en"]
 
 
-def test_it_closes_when_the_place_is_back_to_its_usual_and_does_not_open_again_at_once(shop: Shop) -> None:
+def test_it_closes_when_the_place_is_back_to_its_usual(shop: Shop) -> None:
     shop.live(1, only("440300", 4.0))
     *_, closed = shop.live(2)
     assert closed.state is State.CLOSED
     assert closed.close_reason is CloseReason.RECOVERED
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_place_whose_episode_closed_rests_before_it_may_have_another(shop: Shop, restarted: bool) -> None:
+    shop.live(1, only("320500", 3.0))
+    while not (closed := [one for one in shop.live(0.125) if one.state is State.CLOSED]):
+        pass
+    if restarted:
+        again = detector()
+        again.restore(shop.detector.state())
+        shop.detector = again
+    opened, *_ = shop.live(1, only("320500", 8.0))
+    assert (opened.subject, opened.state) == (closed[0].subject, State.OPENED)
+    assert opened.as_of - closed[0].as_of == SpikeConfig().rest_hours * HOUR, "it was clear before"
 
 
 def test_a_slow_rise_is_found_before_it_is_large(shop: Shop) -> None:

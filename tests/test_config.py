@@ -53,6 +53,22 @@ def test_a_store_of_another_kind_is_refused_without_a_word_of_its_password(tmp_p
     assert "hush" not in line
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "budget_day",
+        "budget_month",
+        "budget_incident",
+        "budget_customer",
+        "approval_above",
+        "two_people_above",
+    ],
+)
+def test_a_negative_amount_is_refused_as_0_alone_means_no_limit(tmp_path: Path, name: str) -> None:
+    (line,) = problems(tmp_path, f'[money]\n{name} = "-0.01"\n')
+    assert line.startswith(f"FILE: money.{name}: ")
+
+
 def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "shadow = = true")
     assert line.startswith("FILE: not valid TOML")

@@ -121,6 +121,27 @@ def test_a_weekend_that_begins_to_be_free_is_a_silence_once_or_twice_and_then_a_
     assert [len(found) for found in weekends] == [1, 0, 0, 0]
 
 
+def test_a_restart_before_it_is_known_whether_a_backlog_comes_forgets_nothing() -> None:
+    heard = Heard(by_day)
+    heard.until(21)
+    assert (
+        len(heard.until(28 + 9 / 24, six_days)) == 1
+    )  # it speaks again since eight, and may yet have more to say
+    heard.restart()
+    assert heard.until(49, six_days) == []
+
+
+def test_what_is_called_silent_is_doubted_until_it_speaks_also_after_a_restart() -> None:
+    heard = Heard(by_day)
+    heard.until(22.5)
+    assert len(heard.until(22.75, nothing)) == 1
+    for _ in range(2):
+        assert set(heard.detector.doubted()) == {"x"}
+        heard.restart()
+    heard.until(22.75 + 1 / 24)
+    assert set(heard.detector.doubted()) == set()
+
+
 def test_a_silence_that_a_backlog_follows_is_no_habit() -> None:
     """Two Tuesdays alike, from noon to eight: what the first hid came in the evening."""
 

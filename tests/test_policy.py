@@ -19,6 +19,7 @@ from notifier.actions import ActionKind, Proposal, Reason
 DAY = 86_400_000
 NOW = 1_795_334_400_000
 PACK = load_pack()
+DEFAULT = Path(__file__).parent.parent / "config" / "policies" / "default.toml"
 FACTS = OrderFacts(
     customer_id="c-1",
     order_id="1001",
@@ -95,6 +96,8 @@ def test_two_delays_of_one_order_are_one_cause() -> None:
         (Kind.LINEHAUL_STALLED, NOW + DAY, NOW + DAY, False),
         (Kind.LINEHAUL_STALLED, NOW - 1, NOW - 1, True),
         (Kind.LINEHAUL_STALLED, None, None, False),
+        # Its words wait for their hour, and the day will have passed by then.
+        (Kind.CUSTOMS_STALLED, NOW + DAY, NOW + DAY, True),
         # The engine saw this one broken, whatever the order's own day says.
         (Kind.PROMISE_BROKEN, NOW + DAY, NOW - 2 * DAY, True),
     ],
@@ -235,11 +238,27 @@ def test_what_ended_otherwise_than_delivered_has_not_arrived(reason: CloseReason
     assert decide(finding(state=State.CLOSED, close_reason=reason), FACTS, PACK, NOW) == []
 
 
+def test_a_coupon_is_good_from_the_order_value_that_the_pack_says(tmp_path: Path) -> None:
+    text = DEFAULT.read_text(encoding="utf-8")
+    path = tmp_path / "pack.toml"
+    path.write_text(
+        text.replace('amount = "5.00"', 'amount = "5.00"\nminimum_order = "99.50"', 1), encoding="utf-8"
+    )
+    coupons = [
+        by_kind(decide(finding(), FACTS, pack, NOW))[ActionKind.COUPON] for pack in (load_pack(path), PACK)
+    ]
+    assert [coupon.minimum_order for coupon in coupons] == [9_950, 0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (('amount = "5.00"', "amount = 5.00"), "rules.0.actions.0.amount: value error, write money as text"),
         (('amount = "5.00"', 'amount = "5.001"'), "finer than the smallest unit of CNY"),
+        (
+            ('amount = "5.00"', 'amount = "5.00"\nminimum_order = "99.001"'),
+            "99.001 is finer than the smallest unit of CNY",
+        ),
         (("min_score = 0.7", "min_scor = 0.7"), "rules.3.min_scor: no such key; did you mean 'min_score'?"),
         (('kinds = ["customs_stalled"]', 'kinds = ["customs"]'), "rules.2.kinds.0"),
         (('kinds = ["customs_stalled"]', 'kinds = ["promise_broken"]'), "both speak of promise_broken"),
@@ -255,7 +274,7 @@ def test_what_ended_otherwise_than_delivered_has_not_arrived(reason: CloseReason
     ],
 )
 def test_a_wrong_pack_says_where_and_what(tmp_path: Path, change: tuple[str, str], said: str) -> None:
-    text = (Path(__file__).parent.parent / "config" / "policies" / "default.toml").read_text(encoding="utf-8")
+    text = DEFAULT.read_text(encoding="utf-8")
     assert change[0] in text
     path = tmp_path / "pack.toml"
     path.write_text(text.replace(*change, 1), encoding="utf-8")

@@ -76,6 +76,25 @@ def test_a_withdrawn_complaint_is_taken_back() -> None:
     assert (closed.state, closed.close_reason) == (State.CLOSED, CloseReason.ANSWERED)
 
 
+def test_one_taken_back_of_three_leaves_a_repetition() -> None:
+    detector = RepeatComplainer()
+    run(detector, NOON, complaint("A", NOON), complaint("B", NOON), complaint("C", NOON))
+    assert run(detector, NOON, complaint("C", NOON, status="withdrawn")) == []
+    (closed,) = run(detector, NOON, complaint("B", NOON, status="withdrawn"))
+    assert closed.state is State.CLOSED
+
+
+def test_a_matter_of_last_month_is_not_gone_back_to_when_a_newer_one_is_answered() -> None:
+    detector = RepeatComplainer()
+    run(detector, NOON, complaint("a1", NOON, order_id="A"), complaint("a2", NOON, order_id="A"))
+    later = NOON + 20 * DAY
+    run(detector, later, complaint("z1", later, order_id="Z"), complaint("z2", later, order_id="Z"))
+    now = NOON + 31 * DAY
+    assert run(detector, now) == [], "the customer is still waiting, about Z"
+    (closed,) = run(detector, now, complaint("z2", now, order_id="Z", status="resolved"))
+    assert (closed.state, closed.close_reason) == (State.CLOSED, CloseReason.ANSWERED)
+
+
 def test_the_episode_ends_with_the_last_matter_and_not_with_what_else_the_customer_said() -> None:
     detector = RepeatComplainer()
     for hour, (name, order) in enumerate((("a1", "A"), ("a2", "A"), ("b1", "B"))):

@@ -293,6 +293,21 @@ def test_a_button_whose_act_could_not_be_done_is_not_spent(client: Browser, shop
     assert shop.remembered.spent == {"n1": HOUR}
 
 
+def test_a_button_that_takes_a_second_person_works_for_them_at_once(client: Browser, shop: Shop) -> None:
+    answers = iter(["second_needed", "done"])
+
+    async def two(name: str, arguments: Json, actor: Actor) -> Json:
+        return {"message": "said", "answer": next(answers)}
+
+    shop.service.command = two  # type: ignore[method-assign]
+    path = link(shop, Act.APPROVE)
+    assert [client.post(path, data={"name": name}).status_code for name in ("li", "wang", "zhao")] == [
+        200,
+        200,
+        410,
+    ]
+
+
 def test_a_button_asks_who_acts(client: Browser, shop: Shop) -> None:
     assert client.post(link(shop), data={"name": " "}).status_code == 400
     assert shop.service.told == []

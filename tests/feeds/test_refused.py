@@ -163,6 +163,15 @@ async def test_an_unknown_code_is_copied_once_an_hour_however_many_parcels_have_
     assert await desk.letters.count() == 3
 
 
+async def test_each_place_that_is_in_no_region_is_counted(desk: Desk) -> None:
+    body = scans("YT1", "103", "104", "105")
+    for number, one in enumerate(body["lastResult"]["data"]):
+        one |= {"areaName": "某地" if number else "广东,深圳市", "ftime": f"2026-11-21 10:00:0{number}"}
+    await push(desk, "kuaidi100", body)
+    assert count(desk, "unplaced", feed="kuaidi100") == 2
+    assert desk.status["kuaidi100"].report(NOW)["unplaced"] == 2
+
+
 async def test_one_sender_of_rubbish_costs_the_others_no_letter(desk: Desk) -> None:
     rubbish = [row(number, at="soon") for number in range(1500)]
     with capture_logs() as said:

@@ -72,8 +72,12 @@ def test_a_parcel_that_the_provider_gave_up_is_asked_about_at_once() -> None:
     watch.note([scan("A"), scan("B")], NOW)
     watch.unwatched(["B", "never-seen"])
     assert numbers(watch, NOW + HOUR) == ["B"]
+    other = Watch()
+    other.restore(watch.state())
+    assert numbers(other, NOW + HOUR) == ["B"], "also after a restart"
     watch.note([scan("B")], NOW + HOUR, asked=True)
     assert numbers(watch, NOW + 2 * HOUR) == []
+    assert watch.state()["unwatched"] == [], "what nobody watches is not kept"
 
 
 def test_the_state_is_plain_and_comes_back() -> None:

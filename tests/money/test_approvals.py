@@ -17,7 +17,7 @@ from notifier.ledger import Ledger
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
 from tests.money.sending import World, run_dry
-from tests.money.shop import ANNA, IDENTITY, NOW, OPEN, apology
+from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, apology
 
 LINKS = Links(b"a link secret of tests, 32 bytes")
 DESK = Desk(IncidentSettings(), "default-1", public_url="https://ops.example.com/", links=LINKS)
@@ -50,6 +50,25 @@ def test_a_large_compensation_asks_in_the_chat_and_the_link_names_the_act(
     asyncio.run(run())
 
 
+def test_a_yes_before_its_time_is_kept_until_then(valkey: Valkey, prefix: str) -> None:
+    """A promise is not late yet: what was approved in advance waits for it."""
+
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            world = World(store, Ledger(store, IDENTITY, replace(OPEN, approval_above=5_000)))
+            await world.ledger.open(None, NOW)
+            later = NOW + HOUR
+            gift, _ = await world.ledger.claim_all(apology(amount=8_000, not_before=later), NOW)
+            assert await world.ledger.approve(gift.proposal.action_id, ANNA, NOW) == "done"
+            delivery = await world.delivery()
+            await run_dry(delivery, later - 1)
+            assert world.shop.made == {}
+            await run_dry(delivery, later)
+            assert len(world.shop.made) == 1
+
+    asyncio.run(run())
+
+
 def test_where_it_takes_two_people_each_has_a_button() -> None:
     (gift, _) = apology(amount=80_000)
     held = [Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)]
@@ -62,6 +81,26 @@ def test_where_it_takes_two_people_each_has_a_button() -> None:
     assert len({link.nonce for link in links}) == 3, "a link works once"
     (alone,) = ask(held, DESK, ("ops",), "zh-CN", NOW, two_above=80_000)
     assert len(alone.variables["message"]["buttons"]) == 2
+
+
+def test_a_button_ends_with_its_offer() -> None:
+    for left in (HOUR, 30 * DAY):
+        (gift, _) = apology(amount=8_000, expires_at=NOW + left)
+        held = Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)
+        (alert,) = ask([held], DESK, ("ops",), "en", NOW)
+        url = alert.variables["message"]["buttons"][0]["url"]
+        link = LINKS.verify(url.rpartition("/")[2], NOW)
+        assert link.expires_at == NOW + min(left, DESK.link_ms)
+
+
+def test_an_order_number_writes_no_markup_into_the_question() -> None:
+    (gift, _) = apology(order="1001\n<!channel> evil.example", amount=8_000)
+    held = Decided(gift, Outcome.HELD, Reason.NEEDS_APPROVAL, NOW)
+    (alert,) = ask([held], DESK, ("ops",), "en", NOW)
+    message = alert.variables["message"]
+    for said in (message["body"], dict(message["fields"])["order"]):
+        assert "1001 ‹!channel› evil" in said
+        assert "evil.example" not in said, "chats make a link of it"
 
 
 def test_what_is_held_for_another_reason_asks_nobody() -> None:

@@ -13,7 +13,7 @@ from notifier.audit import Audit
 from notifier.compose import Composer
 from notifier.ledger import Claim, Ledger, Rules
 from notifier.reconcile import Reconciler
-from notifier.sending import CouponsUnavailableError, Message, Trace
+from notifier.sending import Capabilities, CouponsUnavailableError, Message, Trace
 from notifier.store import Store
 from notifier.templates import Templates
 from tests.fakes.valkey import Valkey
@@ -157,6 +157,27 @@ def test_a_customer_can_have_it_all_and_have_it_erased(valkey: Valkey, prefix: s
     play(valkey, prefix, story)
 
 
+def test_a_message_whose_reply_was_lost_keeps_its_name_until_it_is_resolved(
+    valkey: Valkey, prefix: str
+) -> None:
+    """Whoever resolves it must be able to ask the provider about that customer."""
+
+    async def story(world: World, audit: Audit) -> None:
+        world.customer.capabilities = Capabilities()
+        world.customer.answers.append(LOST)
+        (doubt,) = await world.ledger.claim_all([message(variables=WORDS)], NOW)
+        action_id = doubt.proposal.action_id
+        await run_dry(await world.delivery(), NOW)
+        assert await audit.erase("c-1", ANNA, NOW) == (0, [action_id])
+        kept = await world.ledger.get(action_id)
+        assert kept is not None
+        assert (kept.state, kept.proposal.customer_id) == ("unknown", "c-1")
+        assert await world.ledger.resolve(action_id, "done", ANNA, NOW)
+        assert await audit.erase("c-1", ANNA, NOW) == (1, [])
+
+    play(valkey, prefix, story)
+
+
 def test_after_a_restore_the_shops_codes_are_asked_and_nobody_is_paid_twice(
     valkey: Valkey, prefix: str
 ) -> None:
@@ -205,6 +226,21 @@ def test_the_books_name_what_does_not_agree(valkey: Valkey, prefix: str) -> None
     play(valkey, prefix, story)
 
 
+def test_what_was_sent_while_the_shop_was_asked_is_not_missed(valkey: Valkey, prefix: str) -> None:
+    """Its list is from before the coupon."""
+
+    async def story(world: World, audit: Audit) -> None:
+        (gift,) = await world.ledger.claim_all([coupon()], NOW)
+        await run_dry(await world.delivery(), NOW + HOUR)
+        world.shop.made.clear()
+        reconciler = Reconciler(world.store, world.ledger, {"coupons": world.shop}, {})
+        for asked_at in (NOW, NOW + HOUR):
+            assert (await reconciler.shop(asked_at)).missing == ()
+        assert (await reconciler.shop(NOW + HOUR + 1)).missing == (gift.proposal.action_id,)
+
+    play(valkey, prefix, story)
+
+
 def test_a_shop_that_does_not_list_its_codes_frees_nothing(valkey: Valkey, prefix: str) -> None:
     class Mute(Shop):
         async def codes(self, prefix: str, now: int) -> AsyncIterator[str]:
@@ -220,7 +256,6 @@ def test_a_shop_that_does_not_list_its_codes_frees_nothing(valkey: Valkey, prefi
 
 
 def test_an_unknown_message_is_looked_up_where_the_provider_can_be_asked(valkey: Valkey, prefix: str) -> None:
-    from notifier.sending import Capabilities
     from tests.money.sending import Room
 
     class Desk(Room):

@@ -9,8 +9,13 @@ from notifier.sending import Contact, Message
 from notifier.templates import TemplateProblemError, Templates
 from tests.fakes.valkey import Valkey
 from tests.money.sending import LOST, NEVER, World, run_dry
-from tests.money.shop import ANNA, HOUR, NOW, coupon, message
+from tests.money.shop import ANNA, DAY, HOUR, NOW, coupon, message
 from tests.money.test_delivery import WORDS, play
+
+
+async def lives(world: World) -> list[int]:
+    """How long the caps are kept, in milliseconds; -1 is for ever."""
+    return [await world.store.call("PTTL", key) async for key in world.store.keys("ledger", "live", "*cap:*")]
 
 
 class Broken(Composer):
@@ -37,8 +42,9 @@ def test_words_that_a_person_sends_after_all_take_their_cap_again(valkey: Valkey
             world.customer.answers.append(NEVER)
             await run_dry(delivery, NOW)
             assert await world.state(words.action_id) == "failed"
-            assert [one async for one in world.store.keys("ledger", "live", "*cap:*")] == []
+            assert await lives(world) == []
             assert await world.ledger.resolve(words.action_id, "retry", ANNA, NOW)
+            assert [life > 399 * DAY for life in await lives(world)] == [True] * 3
         await run_dry(delivery, NOW)
         assert len(world.customer.read) == 1
         assert await is_capped(world, NOW + 1)
@@ -73,5 +79,13 @@ def test_a_template_that_breaks_before_anything_was_said_gives_it_back(valkey: V
         await run_dry(delivery, NOW)
         assert await world.state(words.action_id) == "failed"
         assert not await is_capped(world, NOW)
+
+    play(valkey, prefix, story)
+
+
+def test_a_cap_is_forgotten_after_400_days_and_kept_until_then(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        await world.ledger.claim_all([message(contact_hashes=HASHES)], NOW)
+        assert [399 * DAY < life <= 400 * DAY for life in await lives(world)] == [True] * 3
 
     play(valkey, prefix, story)

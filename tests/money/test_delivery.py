@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from notifier.actions import ActionKind, Proposal, Reason
 from notifier.delivery import DeliveryRules
 from notifier.ledger import Ledger, Rules
-from notifier.outbox import FencedError
+from notifier.outbox import Entry, FencedError
 from notifier.pacing import Backoff
-from notifier.sending import Answer, Capabilities, Cause, Limits, Message, SendResult
-from notifier.store import Store
+from notifier.sending import Answer, Capabilities, Cause, Contact, Limits, Message, SendResult
+from notifier.store import Store, StoreError
 from tests.fakes.valkey import Valkey
 from tests.money.sending import LATER, LOST, NEVER, World, run_dry, turn
 from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, apology, coupon, message, ops_alert
@@ -53,6 +53,24 @@ def test_the_coupon_comes_first_and_the_words_name_it(valkey: Valkey, prefix: st
         assert read.key == words.proposal.action_id
         assert await turn(delivery, NOW) == 0
         assert await world.ledger.counts() == {"pending": 0, "waiting": 0, "sending": 0, "done": 2}
+
+    play(valkey, prefix, story)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_words_that_have_an_hour_of_their_own_wait_for_it(valkey: Valkey, prefix: str, refused: bool) -> None:
+    """Whether their coupon came before it or will not come."""
+
+    async def story(world: World) -> None:
+        world.shop.answers.extend([NEVER] if refused else [])
+        gift, words = gifts()
+        alone = message("c-2", "1002", variables=WORDS, not_before=NOW + HOUR)
+        await world.ledger.claim_all([gift, replace(words, not_before=NOW + HOUR), alone], NOW)
+        delivery = await world.delivery()
+        await run_dry(delivery, NOW + HOUR - 1)
+        assert (world.shop.asked, world.customer.read) == (1, [])
+        await run_dry(delivery, NOW + HOUR)
+        assert {read.customer_id for read in world.customer.read} == {"c-1", "c-2"}
 
     play(valkey, prefix, story)
 
@@ -165,9 +183,10 @@ def test_an_attempt_that_died_with_its_worker(valkey: Valkey, prefix: str, idemp
     play(valkey, prefix, story)
 
 
-def test_the_wait_a_provider_asks_for_is_kept_by_everybody(valkey: Valkey, prefix: str) -> None:
+@pytest.mark.parametrize("cause", [Cause.RATE, Cause.NETWORK, Cause.SERVER, Cause.AUTH])
+def test_the_wait_a_provider_asks_for_is_kept_by_everybody(valkey: Valkey, prefix: str, cause: Cause) -> None:
     async def story(world: World) -> None:
-        world.customer.answers.append(SendResult(Answer.RETRY, Cause.RATE, retry_after=600.0))
+        world.customer.answers.append(SendResult(Answer.RETRY, cause, retry_after=600.0))
         world.rules = replace(world.rules, concurrency=1)
         await world.ledger.claim_all([message(f"c-{n}", str(n), variables=WORDS) for n in range(3)], NOW)
         delivery = await world.delivery()
@@ -274,6 +293,41 @@ def test_a_poisonous_entry_ends_and_the_others_flow(valkey: Valkey, prefix: str)
         assert "13800138000" not in str(logs), "an error's own text may quote a customer"
         assert await world.state(good.action_id) == "done"
         assert await world.state(bad.action_id) == "unknown", "it may have been sent: nobody can say"
+
+    play(valkey, prefix, story)
+
+
+def test_our_own_failure_before_the_request_ends_and_gives_all_back(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        async def contacts(*_: object) -> Contact | None:
+            raise ZeroDivisionError
+
+        world.rules = replace(world.rules, poison_after=3)
+        (gift,) = await world.ledger.claim_all([coupon(expires_at=None)], NOW)
+        delivery = await world.delivery(contacts=contacts)
+        with capture_logs() as logs:
+            for hour in range(12):
+                await run_dry(delivery, NOW + hour * HOUR)
+        assert [one["event"] for one in logs] == ["delivery.crashed"] * 3
+        assert await world.state(gift.proposal.action_id) == "failed"
+        assert (world.steps[-1].verdict.detail, world.shop.asked) == ("poison", 0)
+        assert (await world.ledger.budgets("CNY", NOW))["day"].spent == 0
+
+    play(valkey, prefix, story)
+
+
+def test_a_store_that_is_away_is_told_to_the_caller_and_is_no_poison(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        async def away(_entry: Entry, _now: int) -> Reason | None:
+            raise StoreError("away")
+
+        world.rules = replace(world.rules, poison_after=1)
+        await world.ledger.claim_all([message(variables=WORDS)], NOW)
+        with capture_logs() as logs, pytest.raises(StoreError):
+            await turn(await world.delivery(recheck=away), NOW)
+        assert (logs, world.steps) == ([], [])
+        await run_dry(await world.delivery(), NOW + world.rules.lease_ms)
+        assert len(world.customer.read) == 1
 
     play(valkey, prefix, story)
 

@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from notifier.actions import Proposal, Reason
 from notifier.channels.smtp import SmtpOptions
 from notifier.delivery import DeliveryRules
+from notifier.pacing import QuietHours
 from notifier.sending import Answer, Capabilities, Cause, Instant, Message, SendResult
 from tests.fakes.valkey import Valkey
 from tests.money.sending import DONE, Room, World, run_dry, turn
-from tests.money.shop import NOW, coupon, message, ops_alert
+from tests.money.shop import HOUR, NOW, coupon, message, ops_alert
 from tests.money.test_delivery import READY, WORDS, play
 
 SECOND = 1000
@@ -71,6 +72,51 @@ def test_a_lease_that_ended_with_its_daemon_is_taken_by_the_next(valkey: Valkey,
         second = await world.delivery()
         assert await turn(second, NOW + LEASE) == 1
         assert await world.state(alert.proposal.action_id) == "done"
+
+    play(valkey, prefix, story)
+
+
+def test_what_may_have_been_said_is_not_forgotten_in_a_night(valkey: Valkey, prefix: str) -> None:
+    """The worker died in the evening, the next one waits for the morning, and then the words are too late."""
+
+    async def story(world: World) -> None:
+        world.customer = room = Slow("customer", capabilities=Capabilities(idempotent=True))
+        world.rules = replace(world.rules, quiet=QuietHours())
+        words = message(variables=WORDS, expires_at=NOW + 12 * HOUR)
+        await world.ledger.claim_all([words], NOW)
+        first = await world.delivery()
+        await first.run_once(NOW)
+        await room.began.wait()
+        await first.drain(0)
+        second = await world.delivery()
+        await turn(second, NOW + 6 * HOUR)  # 22:00 in Shanghai
+        assert (world.steps[-1].verdict.state, world.steps[-1].verdict.reason) == (
+            "defer",
+            Reason.QUIET_HOURS,
+        )
+        await turn(second, NOW + 17 * HOUR)
+        assert await world.state(words.action_id) == "unknown", "it has lost nobody their cap"
+        (again,) = await world.ledger.claim_all([message(order="1002")], NOW + 17 * HOUR)
+        assert again.reason is Reason.CUSTOMER_CAP
+
+    play(valkey, prefix, story)
+
+
+def test_a_channel_that_hangs_holds_up_no_other(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        world.customer = room = Slow("customer")
+        world.rules = replace(world.rules, concurrency=4, per_channel=2)
+        await world.ledger.claim_all([message(f"c-{n}", str(n), variables=WORDS) for n in range(6)], NOW)
+        delivery = await world.delivery()
+        assert [await delivery.run_once(NOW) for _ in range(3)] == [2, 0, 0]
+        (alert,) = await world.ledger.claim_all([ops_alert(variables=READY)], NOW)
+        assert await delivery.run_once(NOW) == 1
+        room.answering.set()
+        await delivery.idle()
+        assert await world.state(alert.proposal.action_id) == "done"
+        assert len(room.read) == 2
+        await run_dry(delivery, NOW)
+        assert len(room.read) == 6
 
     play(valkey, prefix, story)
 

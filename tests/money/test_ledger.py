@@ -74,9 +74,18 @@ def test_shadow_decides_and_counts_but_queues_nothing(valkey: Valkey, prefix: st
 def test_one_apology_a_customer_in_ninety_days(valkey: Valkey, prefix: str) -> None:
     assert reasons(claim(valkey, prefix, apology())) == [Reason.OK, Reason.OK]
     assert (
-        reasons(claim(valkey, prefix, apology(order="1002"), now=NOW + 89 * DAY)) == [Reason.CUSTOMER_CAP] * 2
+        reasons(claim(valkey, prefix, apology(order="1002"), now=NOW + 90 * DAY - 1))
+        == [Reason.CUSTOMER_CAP] * 2
     )
-    assert reasons(claim(valkey, prefix, apology(order="1003"), now=NOW + 91 * DAY)) == [Reason.OK, Reason.OK]
+    assert reasons(claim(valkey, prefix, apology(order="1003"), now=NOW + 90 * DAY)) == [Reason.OK, Reason.OK]
+
+
+def test_the_ninety_days_begin_with_the_first_word_about_an_order(valkey: Valkey, prefix: str) -> None:
+    for template, day in (("late", 0), ("lost", 80)):
+        (decided,) = claim(valkey, prefix, [message(template=template)], now=NOW + day * DAY)
+        assert decided.reason is Reason.OK
+    (next_order,) = claim(valkey, prefix, [message(order="1002")], now=NOW + 90 * DAY)
+    assert next_order.reason is Reason.OK
 
 
 def test_three_apologies_a_year(valkey: Valkey, prefix: str) -> None:

@@ -55,6 +55,7 @@ def entry_of(proposal: Any) -> Entry:
         (None, True, message(), None),
         (OrderEntry("1001", status="shipped"), False, message(), Reason.RECOVERED),
         (OrderEntry("1001", status="cancelled"), True, coupon(), Reason.RECOVERED),
+        (OrderEntry("1001", status="refunded"), True, coupon(), Reason.RECOVERED),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, message(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, coupon(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, upgrade(), None),

@@ -45,6 +45,11 @@ class Restored:
         world = self.after
         return await Reconciler(world.store, world.ledger, {"coupons": world.shop}, {}).shop(LATER)
 
+    async def doubts(self) -> dict[str, int]:
+        """What a look-up finds to ask the providers about."""
+        world = self.after
+        return await Reconciler(world.store, world.ledger, {}, {}).unknowns(LATER + HOUR)
+
     async def states(self) -> list[str]:
         return [claim.state for claim in await self.after.ledger.claims([one.action_id for one in gifts()])]
 
@@ -54,6 +59,7 @@ class Restored:
         await world.ledger.release(ANNA, LATER)
         await run_dry(await world.delivery(), LATER)
         assert await self.states() == ["done", "unknown"]
+        assert (await self.doubts())["unknown"] == 1
         assert (len(world.shop.made), len(world.customer.read)) == (1, 1)
         assert (await world.ledger.budgets("CNY", LATER))["day"].spent == 500
         assert await Audit(world.store, world.ledger, IDENTITY).verify() == []
@@ -165,5 +171,51 @@ def test_neither_a_kill_switch_nor_an_opt_out_hides_what_was_given(valkey: Valke
         gift, words = await ledger.claim_all(gifts(), LATER)
         assert (gift.outcome, words.reason) == (Outcome.SEND, Reason.KILL_SWITCH)
         assert (await ledger.budgets("CNY", LATER))["day"].spent == 500
+
+    play(valkey, prefix, story)
+
+
+@pytest.mark.parametrize("capped_before", [False, True])
+def test_what_was_given_takes_every_cap_of_whoever_has_it(
+    valkey: Valkey, prefix: str, capped_before: bool
+) -> None:
+    """Also the phone's, where the customer's own cap is full already."""
+
+    async def story(restored: Restored) -> None:
+        before, ledger = restored.before, restored.after.ledger
+        gift = coupon(contact_hashes=("p:1",))
+        await before.ledger.claim_all([gift], NOW)
+        await run_dry(await before.delivery(), NOW)
+        await ledger.open(None, LATER)
+        await restored.ask()
+        if capped_before:
+            await ledger.claim_all([coupon(order="1000")], LATER)
+        (again,) = await ledger.claim_all([gift], LATER)
+        assert again.outcome is Outcome.SEND
+        wanted = [coupon(order="1002"), coupon("c-2", "1003", contact_hashes=("p:1",))]
+        decided = await ledger.claim_all(wanted, LATER)
+        assert [one.reason for one in decided] == [Reason.CUSTOMER_CAP, Reason.CONTACT_CAP]
+
+    play(valkey, prefix, story)
+
+
+def test_another_coupon_that_is_given_up_does_not_make_room_for_a_third(valkey: Valkey, prefix: str) -> None:
+    """It was held for the same cause before the claim of the one that was given came again."""
+
+    async def story(restored: Restored) -> None:
+        before, ledger = restored.before, restored.after.ledger
+        given, other, third = (
+            coupon(template=name, capped=False) for name in ("coupon_late", "coupon_customs", "coupon_lost")
+        )
+        await before.ledger.claim_all([given], NOW)
+        await run_dry(await before.delivery(), NOW)
+        await ledger.open(await before.ledger.head(), LATER)
+        await restored.ask()
+        decided = await ledger.claim_all([other, given], LATER)
+        assert [one.outcome for one in decided] == [Outcome.HELD, Outcome.SEND]
+        await ledger.reject(other.action_id, ANNA, LATER)
+        await ledger.release(ANNA, LATER)
+        (again,) = await ledger.claim_all([third], LATER)
+        assert again.reason is Reason.ALREADY_COMPENSATED
 
     play(valkey, prefix, story)

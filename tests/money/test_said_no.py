@@ -53,3 +53,18 @@ def test_a_consent_that_is_used_up_says_nothing_of_the_next_message(valkey: Valk
         assert len(world.customer.read) == 1
 
     play(valkey, prefix, story)
+
+
+def test_a_customers_word_is_kept_with_its_time_and_where_it_was_given(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World) -> None:
+        said = {"source": "checkout", "text_version": "3", "who": "shop"}
+        await world.ledger.consent("c-1", "offer", allowed=True, now=NOW, **said)
+        proof = (await Audit(world.store, world.ledger, IDENTITY).export("c-1"))["consent"]
+        assert proof == {
+            "offer": "in",
+            "offer:at": str(NOW),
+            "offer:source": "checkout",
+            "offer:text": "3",
+        }
+
+    play(valkey, prefix, story)

@@ -51,6 +51,27 @@ def ask(method: str, url: str, body: str = "", language: str = "en") -> tuple[in
         return answer.status, answer.read().decode()
 
 
+def headers(method: str, url: str) -> dict[str, str]:
+    host, _, path = url.removeprefix("http://").partition("/")
+    with closing(http.client.HTTPConnection(host, timeout=10)) as connection:
+        connection.request(method, f"/{path}")
+        return {name.lower(): value for name, value in connection.getresponse().getheaders()}
+
+
+def test_a_link_that_is_a_right_is_told_to_nobody_else(valkey: Valkey, prefix: str) -> None:
+    """No cache keeps the page, no search engine lists it, and what is clicked from there does not name it."""
+
+    async def run() -> None:
+        async with shop(valkey, prefix) as (_, url):
+            for method in ("GET", "POST"):
+                found = await asyncio.to_thread(headers, method, f"{url}/u/{IDENTITY.opt_out_token('c-1')}")
+                assert found["referrer-policy"] == "no-referrer"
+                assert found["cache-control"] == "no-store"
+                assert found["x-robots-tag"] == "noindex"
+
+    asyncio.run(run())
+
+
 def test_a_click_in_the_mail_ends_the_messages(valkey: Valkey, prefix: str) -> None:
     async def run() -> None:
         server = MailServer()

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.actions import Proposal, Reason
+from notifier.actions import Outcome, Proposal, Reason
+from notifier.ledger import Rules
 from tests.fakes.valkey import Valkey
 from tests.money.sending import NEVER, World, run_dry
-from tests.money.shop import ANNA, DAY, NOW, OPEN
+from tests.money.shop import ANNA, DAY, HOUR, NOW, OPEN, coupon
 from tests.money.test_delivery import gifts, play
 
 BREAKS = replace(OPEN, breaker=1, breaker_factor=0.0)
@@ -87,3 +88,44 @@ def test_a_coupon_that_was_rejected_takes_the_words_that_waited_with_it_along(
         assert world.customer.read == []
 
     play(valkey, prefix, story, ASKS)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (replace(OPEN, budget_tenant=100), Reason.BUDGET_TENANT),
+        (replace(OPEN, budget_day=100), Reason.BUDGET_DAY),
+        (replace(OPEN, budget_day=1_200, burst=1.0), Reason.BUDGET_HOUR),
+        (replace(OPEN, budget_incident=100), Reason.BUDGET_INCIDENT),
+        (replace(OPEN, budget_customer=100), Reason.BUDGET_CUSTOMER),
+        (replace(OPEN, explicit_consent=True), Reason.NO_CONSENT),
+        (OPEN, Reason.OPTED_OUT),
+        (ASKS, Reason.EXPIRED),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Reason) else "",
+)
+def test_a_no_to_the_offer_alone_is_no_no_to_the_apology(
+    valkey: Valkey, prefix: str, rules: Rules, reason: Reason
+) -> None:
+    async def story(world: World) -> None:
+        ledger = world.ledger
+        gift, words = (replace(one, incident_id="I1") for one in pair(fallback=True))
+        words = replace(words, depends_on=gift.action_id)
+        if reason is Reason.BUDGET_HOUR:  # somebody had what the hour has
+            await ledger.claim_all([coupon("c-9", "9", amount=100)], NOW)
+        if reason is Reason.OPTED_OUT:
+            said = {"source": "shop", "text_version": "", "who": "customer"}
+            await ledger.consent("c-1", "offer", allowed=False, now=NOW, **said)
+        await ledger.claim_all([gift], NOW)
+        if reason is Reason.EXPIRED:  # nobody said yes in time
+            await ledger.approve(gift.action_id, ANNA, NOW + 3 * DAY)
+        claim = await ledger.get(gift.action_id)
+        assert claim is not None
+        assert (claim.outcome, claim.reason) == (Outcome.SUPPRESSED, reason)
+        now = NOW + HOUR
+        (decided,) = await ledger.claim_all([words], now)
+        assert decided.reason is Reason.OK
+        await run_dry(await world.delivery(), now)
+        assert [read.template for read in world.customer.read] == ["late"]
+
+    play(valkey, prefix, story, rules)
