@@ -21,7 +21,7 @@ from monitor.stream import EventStream
 from monitor.vocabulary import DeadReason
 from notifier.store import Store
 from tests.feeds.cases import GOLDEN, NOW, feed, push
-from tests.feeds.test_pollers import taken
+from tests.feeds.polling import taken
 
 pytestmark = pytest.mark.anyio
 
