@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 from starlette.routing import BaseRoute
 
-from config.loading import ConfigError, load
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor import __version__
@@ -33,9 +33,7 @@ from monitor.assembly import (
     delivery_rules,
     gate_of,
     http_token,
-    ledger_rules,
     links_of,
-    pack_of,
     templates_of,
     tenant_key,
 )
@@ -63,15 +61,18 @@ from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
 from monitor.recheck import Recheck, looked_up
+from monitor.reloading import reload
 from monitor.remembered import Remembered
 from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
+from monitor.signals import Signals
 from monitor.sinks import LiveSink, deliveries_to
 from monitor.starting import answering
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
+from monitor.tenant import TenantPrint, is_kept, keyed
 from monitor.unsubscribe import opt_out_url, unsubscribe_routes
 from notifier.audit import Audit
 from notifier.charts import Charts
@@ -85,9 +86,10 @@ from notifier.reconcile import Reconciler
 from notifier.retention import Retention
 from notifier.templates import Templates
 
-__all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
+__all__ = ["Core", "Daemon", "build_core", "open_daemon", "reload", "run_daemon", "scratch_store"]
 
 HOUR_MS = 3_600_000
+LOST = "no checkpoint, and the stream no longer holds all events: what the engine knew of parcels is lost"
 log = structlog.get_logger(__name__)
 
 
@@ -103,6 +105,8 @@ class Ground:
     stream: EventStream
     letters: DeadLetters
     intake: Intake
+    tenant: TenantPrint
+    key_made: bool  # at this start
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,16 @@ async def open_daemon(
         stack.callback(listening.close)
         opened = await stack.enter_async_context(open_store(settings, exclusive=True))
         stack.enter_context(sole_owner(settings.data_dir))
+        key_made = not is_kept(settings)
+        key = tenant_key(settings)
+        settings = keyed(settings, SecretStr(key.decode()))
         http = await stack.enter_async_context(Http())
         metrics = Metrics()
         letters = DeadLetters(opened.store, metrics=metrics)
         stream = EventStream(opened.store, settings.store.shards)
         intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
-        ground = Ground(settings, clock, opened, http, metrics, stream, letters, intake)
+        tenant = TenantPrint(opened.store, key)
+        ground = Ground(settings, clock, opened, http, metrics, stream, letters, intake, tenant, key_made)
         daemon = await _assemble(ground)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
@@ -145,6 +153,7 @@ async def _assemble(on: Ground) -> Daemon:
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(on.stream, Reader(on.stream), core.decoder, core.pipeline, on.letters, metrics, core.names)
+    on.intake.time = lambda: core.pipeline.now
     station = open_station(settings, opened.store, on.intake, on.letters, metrics, on.http)
     outbox = Outbox(opened.store, core.ledger)
     checkpoints, doubts = await _remembering(on, core, loop, station, outbox)
@@ -168,7 +177,16 @@ async def _assemble(on: Ground) -> Daemon:
         notifications=core.notifications,
         notices=core.notices,
         engine=core.engine,
-        commands=Commands(loop, core.ledger, sending.reconciler, on.letters, opened, decisions, resubmit),
+        commands=Commands(
+            loop,
+            core.ledger,
+            sending.reconciler,
+            on.letters,
+            opened,
+            decisions,
+            resubmit,
+            on.tenant.trust,
+        ),
         reconciler=sending.reconciler,
         schedule=Schedule(on.clock, time.monotonic, metrics),
         metrics=metrics,
@@ -212,8 +230,9 @@ async def _remembering(
         that it is still ours: a daemon that was replaced while it slept must neither hold the other's money nor trim
         its stream.
         """
-        await outbox.check()
-        head.saved = await _doubt(core.ledger, head.saved, on.opened, on.stream, loop, on.clock())
+        now = on.clock()
+        await outbox.check(now)
+        head.saved = await _doubt(core.ledger, head.saved, on.opened, on.stream, loop, now)
 
     checkpoints = Checkpoints(
         CheckpointFolder(on.settings.data_dir / "checkpoints"),
@@ -227,8 +246,16 @@ async def _remembering(
     )
     core.pipeline.facts.memory = remembered
     core.pipeline.recovering = True
-    checkpoints.restore()
+    restored = checkpoints.restore()
     await remembered.recall(core.pipeline.now)
+    decided = (await core.ledger.head()).seq > 0
+    if restored is None:
+        trimmed = await on.stream.trimmed()
+        if trimmed or (trimmed is None and decided):
+            core.since = on.clock()
+            _suspect(on.opened, "checkpoint.lost", LOST)
+    if (stranger := await on.tenant.doubt(made=on.key_made, decided=decided)) is not None:
+        _suspect(on.opened, "tenant_key.differs", stranger)
     await doubts()
     core.pipeline.ask = Patience(doubts)
     return checkpoints, doubts
@@ -319,6 +346,12 @@ def _pages(on: Ground, core: Core, daemon: Daemon, charts: Charts, identity: Ide
     ]
 
 
+def _suspect(opened: OpenStore, event: str, why: str) -> None:
+    """Until a person trusts the store again. Said at each start, though it was on hold already."""
+    log.error(event, why=why)
+    opened.doubt = opened.doubt or why
+
+
 async def _doubt(
     ledger: Ledger, head: Head | None, opened: OpenStore, stream: EventStream, loop: Loop, now: Instant
 ) -> Head:
@@ -331,49 +364,41 @@ async def _doubt(
 
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
-    """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    async with answering(settings.http.host, settings.http.port):
-        warm = await _warmed_unless_stopped()
-    if not warm:
-        return
-    async with open_daemon(settings, clock, config=config) as daemon:
-        give_back()
-        gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, reload, daemon)
-        log.info(
-            "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
-        )
-        for gap in unheard(settings):
-            log.warning("alerts.unheard", why=gap)
-        await daemon.run()
+    """Until SIGTERM or SIGINT, which end it in order at any time; SIGHUP reloads the config or says why not."""
+    signals = Signals()
+    with signals.heard():
+        async with answering(settings.http.host, settings.http.port):
+            warm = await _warmed_unless_stopped(signals.stopping)
+        if not warm:
+            return
+        async with open_daemon(settings, clock, config=config) as daemon:
+            daemon.stopping = signals.stopping
+            signals.reload = partial(reload, daemon)
+            give_back()
+            gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
+            log.info(
+                "daemon.started",
+                url=f"http://{settings.http.host}:{settings.http.port}/",
+                shadow=settings.shadow,
+            )
+            for gap in unheard(settings):
+                log.warning("alerts.unheard", why=gap)
+            await daemon.run()
+            signals.reload = None
 
 
-async def _warmed_unless_stopped() -> bool:
-    """False where SIGTERM came first: whoever compiled has ended, and nothing else had begun."""
-    loop = asyncio.get_running_loop()
-    warming = loop.create_task(warmed(time.monotonic))
-    loop.add_signal_handler(signal.SIGTERM, warming.cancel)
+async def _warmed_unless_stopped(stopping: asyncio.Event) -> bool:
+    """False where a signal came first: whoever compiled has ended, and nothing else had begun."""
+    warming = asyncio.create_task(warmed(time.monotonic))
+    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({warming})
+        await asyncio.wait({warming, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        warming.cancel()
+        stopped.cancel()
+        warming.cancel()  # nothing where it is done
+    await asyncio.wait({warming})
     if warming.cancelled():
         log.info("daemon.stopped", note="while kernels were compiled")
         return False
     log.info("kernels.ready", seconds=round(warming.result(), 1))
     return True
-
-
-def reload(daemon: Daemon) -> None:
-    try:
-        settings = load(daemon.config).settings
-        check_audience(settings)
-        pack = pack_of(settings)
-        daemon.reload(settings, pack, ledger_rules(settings, pack.currency), templates_of(settings, pack))
-    except ConfigError as error:
-        daemon.metrics.gauge("config_reload_success").set(0)
-        log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all
