@@ -231,7 +231,7 @@ async def _remembering(
         its stream.
         """
         now = on.clock()
-        await outbox.check(now)
+        on.opened.doubt = await outbox.check(now) or on.opened.doubt
         head.saved = await _doubt(core.ledger, head.saved, on.opened, on.stream, loop, now)
 
     checkpoints = Checkpoints(

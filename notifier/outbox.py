@@ -112,16 +112,18 @@ class Outbox:
             raise
         return [self._entry(action_id.decode(), fields) for action_id, fields in found]
 
-    async def check(self, now: Instant) -> None:
-        """Raises `FencedError` where another has taken over since. A store that forgot us is held, and reminded."""
+    async def check(self, now: Instant) -> str | None:
+        """Raises `FencedError` where another has taken over since. A store that forgot us is held, and reminded; then why."""
         if not self._token:
-            return
+            return None
         said = ("forestall", FORGOT, "start")
         answer = await self._store.script(self._watch, [self._root], self._token, now, *said)
         if answer == b"taken":
             raise FencedError(TAKEN_OVER)
-        if answer == b"forgot":
-            log.error("store.doubtful", why=FORGOT)
+        if answer != b"forgot":
+            return None
+        log.error("store.doubtful", why=FORGOT)
+        return FORGOT
 
     async def begin(self, entry: Entry, now: Instant, said: str = "") -> bool:
         """Writes the attempt, and what its text is known by; False where the entry is not ours to send any more."""

@@ -15,7 +15,7 @@ from notifier.outbox import FORGOT, FencedError, Outbox
 from notifier.store import Store
 from tests.doomed import doomed, kill_store, late, tick
 from tests.money.shop import ANNA, IDENTITY, NOW, OPEN, coupon
-from tests.whole import Clock, late_parcel, running, until
+from tests.whole import Clock, Shop, late_parcel, running, until
 
 pytestmark = pytest.mark.anyio
 LEASE = 90_000
@@ -25,6 +25,11 @@ async def boxes(store: Store) -> tuple[Ledger, Outbox, Outbox]:
     ledger = Ledger(store, IDENTITY, OPEN)
     await ledger.open(None, NOW)
     return ledger, Outbox(store, ledger), Outbox(store, ledger)
+
+
+async def doubt(shop: Shop) -> str | None:
+    said: str | None = (await shop.daemon.status())["doubt"]
+    return said
 
 
 async def test_only_a_later_delivery_ends_an_earlier_one(store: Store) -> None:
@@ -81,6 +86,7 @@ async def test_a_living_daemon_outlives_an_emptied_store_on_hold(
         await shop.daemon.opened.store.call("FLUSHALL")
         await shop.daemon.observe(clock.now)
         assert "hold" in await shop.daemon.ledger.switches()
+        assert await doubt(shop) == FORGOT
         await late_parcel(shop, 2)  # of the first one the store knows nothing any more
         await shop.pass_time(28)
         assert (await shop.daemon.ledger.counts())["held"] >= 1
@@ -88,6 +94,9 @@ async def test_a_living_daemon_outlives_an_emptied_store_on_hold(
         reply = await shop.ask("POST", "/v1/commands/release", {}, **shop.bearer)
         assert reply.status == 200, reply.body
         await until(lambda: standin.counts.coupons == 1)
+        await shop.daemon.observe(clock.now)
+        assert await shop.daemon.ledger.switches() == {}, "it was said once, and answered"
+        assert await doubt(shop) is None
 
 
 async def test_a_living_daemon_outlives_an_older_copy_on_hold(tmp_path: Path, clock: Clock) -> None:
