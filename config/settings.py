@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
@@ -108,6 +108,12 @@ class Maintenance(Section):
     ends_at: AwareDatetime
     yearly: bool = Field(False, description="the same days every year: 11.11, 6.18")
     match: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _a_time(self) -> Self:
+        if self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must be after starts_at")
+        return self
 
 
 class EscalationStep(Section):

@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 from starlette.routing import BaseRoute
 
-from config.loading import ConfigError, load
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor import __version__, store_doctor
@@ -33,10 +33,8 @@ from monitor.assembly import (
     delivery_rules,
     gate_of,
     http_token,
-    ledger_rules,
     links_of,
     outbound,
-    pack_of,
     templates_of,
     tenant_key,
 )
@@ -64,15 +62,18 @@ from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
 from monitor.recheck import Recheck, looked_up
+from monitor.reloading import reload
 from monitor.remembered import Remembered
 from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
+from monitor.signals import Signals
 from monitor.sinks import LiveSink, deliveries_to
 from monitor.starting import answering
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
+from monitor.tenant import TenantPrint, is_kept, keyed
 from monitor.unsubscribe import opt_out_url, unsubscribe_routes
 from notifier.audit import Audit
 from notifier.charts import Charts
@@ -88,9 +89,10 @@ from notifier.retention import Retention
 from notifier.templates import Templates
 from notifier.told import Told
 
-__all__ = ["Core", "Daemon", "build_core", "open_daemon", "run_daemon", "scratch_store"]
+__all__ = ["Core", "Daemon", "build_core", "open_daemon", "reload", "run_daemon", "scratch_store"]
 
 HOUR_MS = 3_600_000
+LOST = "no checkpoint, and the stream no longer holds all events: what the engine knew of parcels is lost"
 log = structlog.get_logger(__name__)
 
 
@@ -107,6 +109,8 @@ class Ground:
     stream: EventStream
     letters: DeadLetters
     intake: Intake
+    tenant: TenantPrint
+    key_made: bool  # at this start
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,18 @@ async def open_daemon(
         stack.enter_context(sole_owner(settings.data_dir))
         for problem in (await store_doctor.examine(opened)).problems:
             log.warning("store.problem", severity=problem.severity.value, why=problem.text)
+        key_made = not is_kept(settings)
+        key = tenant_key(settings)
+        settings = keyed(settings, SecretStr(key.decode()))
         http = await stack.enter_async_context(outbound(settings))
         metrics = Metrics()
         letters = DeadLetters(opened.store, metrics=metrics)
         stream = EventStream(opened.store, settings.store.shards)
         intake = await stack.enter_async_context(Intake(stream, letters, settings.intake))
-        ground = Ground(settings, clock, people or clock, opened, http, metrics, stream, letters, intake)
+        tenant = TenantPrint(opened.store, key)
+        ground = Ground(
+            settings, clock, people or clock, opened, http, metrics, stream, letters, intake, tenant, key_made
+        )
         daemon = await _assemble(ground)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
@@ -158,6 +168,7 @@ async def _assemble(on: Ground) -> Daemon:
     sink = LiveSink(metrics, story)
     core = build_core(settings, opened.store, sink, tenant_key(settings))
     loop = Loop(on.stream, Reader(on.stream), core.decoder, core.pipeline, on.letters, metrics, core.names)
+    on.intake.time = lambda: core.pipeline.now
     station = open_station(
         settings, opened.store, on.intake, on.letters, metrics, on.http, core.directory.phone_of
     )
@@ -186,7 +197,15 @@ async def _assemble(on: Ground) -> Daemon:
         notices=core.notices,
         engine=core.engine,
         commands=Commands(
-            loop, core.ledger, sending.reconciler, reminder, on.letters, opened, decisions, resubmit
+            loop,
+            core.ledger,
+            sending.reconciler,
+            reminder,
+            on.letters,
+            opened,
+            decisions,
+            resubmit,
+            on.tenant.trust,
         ),
         reconciler=sending.reconciler,
         schedule=Schedule(on.clock, time.monotonic, metrics),
@@ -231,8 +250,8 @@ async def _remembering(
         that it is still ours: a daemon that was replaced while it slept must neither hold the other's money nor trim
         its stream.
         """
-        await outbox.check()
         now = on.clock()
+        on.opened.doubt = await outbox.check(now) or on.opened.doubt
         doubt = on.opened.doubt or await on.stream.damage(loop.taken)
         if doubt is None and await reminder.forgets(now):
             doubt = "the store does not know of the words that left last"
@@ -250,8 +269,16 @@ async def _remembering(
     )
     core.pipeline.facts.memory = remembered
     core.pipeline.recovering = True
-    checkpoints.restore()
+    restored = checkpoints.restore()
     await remembered.recall(core.pipeline.now)
+    decided = (await core.ledger.head()).seq > 0
+    if restored is None:
+        trimmed = await on.stream.trimmed()
+        if trimmed or (trimmed is None and decided):
+            core.since = on.clock()
+            _suspect(on.opened, "checkpoint.lost", LOST)
+    if (stranger := await on.tenant.doubt(made=on.key_made, decided=decided)) is not None:
+        _suspect(on.opened, "tenant_key.differs", stranger)
     await doubts()
     core.pipeline.ask = Patience(doubts)
     return checkpoints, doubts
@@ -344,6 +371,12 @@ def _pages(on: Ground, core: Core, daemon: Daemon, charts: Charts, identity: Ide
     ]
 
 
+def _suspect(opened: OpenStore, event: str, why: str) -> None:
+    """Until a person trusts the store again. Said at each start, though it was on hold already."""
+    log.error(event, why=why)
+    opened.doubt = opened.doubt or why
+
+
 async def _doubt(ledger: Ledger, head: Head | None, doubt: str | None, now: Instant) -> Head:
     """A store that is not the one we knew, or that knows less: nothing is spent until a person has reconciled."""
     known = await ledger.open(head, now)
@@ -353,50 +386,42 @@ async def _doubt(ledger: Ledger, head: Head | None, doubt: str | None, now: Inst
 
 
 async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
-    """Until SIGTERM or SIGINT; SIGHUP reloads the config or says why not."""
-    async with answering(settings.http.host, settings.http.port):
-        warm = await _warmed_unless_stopped()
-    if not warm:
-        return
-    async with open_daemon(settings, clock, config=config) as daemon:
-        give_back()
-        gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, reload, daemon)
-        log.info(
-            "daemon.started", url=f"http://{settings.http.host}:{settings.http.port}/", shadow=settings.shadow
-        )
-        for gap in unheard(settings):
-            log.warning("alerts.unheard", why=gap)
-        async with completing(time.monotonic):
-            await daemon.run()
+    """Until SIGTERM or SIGINT, which end it in order at any time; SIGHUP reloads the config or says why not."""
+    signals = Signals()
+    with signals.heard():
+        async with answering(settings.http.host, settings.http.port):
+            warm = await _warmed_unless_stopped(signals.stopping)
+        if not warm:
+            return
+        async with open_daemon(settings, clock, config=config) as daemon:
+            daemon.stopping = signals.stopping
+            signals.reload = partial(reload, daemon)
+            give_back()
+            gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
+            log.info(
+                "daemon.started",
+                url=f"http://{settings.http.host}:{settings.http.port}/",
+                shadow=settings.shadow,
+            )
+            for gap in unheard(settings):
+                log.warning("alerts.unheard", why=gap)
+            async with completing(time.monotonic):
+                await daemon.run()
+            signals.reload = None
 
 
-async def _warmed_unless_stopped() -> bool:
-    """False where SIGTERM came first: whoever compiled has ended, and nothing else had begun."""
-    loop = asyncio.get_running_loop()
-    warming = loop.create_task(warmed(time.monotonic))
-    loop.add_signal_handler(signal.SIGTERM, warming.cancel)
+async def _warmed_unless_stopped(stopping: asyncio.Event) -> bool:
+    """False where a signal came first: whoever compiled has ended, and nothing else had begun."""
+    warming = asyncio.create_task(warmed(time.monotonic))
+    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({warming})
+        await asyncio.wait({warming, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        warming.cancel()
+        stopped.cancel()
+        warming.cancel()  # nothing where it is done
+    await asyncio.wait({warming})
     if warming.cancelled():
         log.info("daemon.stopped", note="while kernels were compiled")
         return False
     log.info("kernels.ready", seconds=round(warming.result(), 1))
     return True
-
-
-def reload(daemon: Daemon) -> None:
-    try:
-        settings = load(daemon.config).settings
-        check_audience(settings)
-        pack = pack_of(settings)
-        daemon.reload(settings, pack, ledger_rules(settings, pack.currency), templates_of(settings, pack))
-    except ConfigError as error:
-        daemon.metrics.gauge("config_reload_success").set(0)
-        log.error("config.not_reloaded", problems=error.problems)  # noqa: TRY400 - the lines say it all

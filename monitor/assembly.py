@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache, partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from monitor.console import Gate
 from monitor.links import Links
 from monitor.notifications.proposals import Desk
 from monitor.secret_files import kept_secret
+from monitor.tenant import key_file
 from notifier import registry
 from notifier.delivery import DeliveryRules
 from notifier.http import Http
@@ -231,12 +232,9 @@ def acknowledging(settings: Settings) -> frozenset[str]:
     return frozenset(found)
 
 
-TENANT_KEY: Final = "tenant-key"
-
-
 def tenant_key(settings: Settings) -> bytes:
     given = settings.money.tenant_key
-    return (given.get_secret_value() if given else kept_secret(settings.data_dir / TENANT_KEY)).encode()
+    return (given.get_secret_value() if given else kept_secret(key_file(settings))).encode()
 
 
 def derived(key: bytes, purpose: str) -> bytes:

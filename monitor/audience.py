@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from config.loading import ConfigError
 from config.settings import Settings
@@ -35,11 +35,21 @@ def _wrong(settings: Settings) -> Iterator[str]:
     for where, receiver in named:
         if receiver not in channels:
             yield f"{where}: no channel is called {receiver!r}; there are: {there}"
-    for route in notify.routes:
+    for where, matchers in _matchers(settings):
         try:
-            parse_all(route.match)
+            parse_all(matchers)
         except ValueError as error:
-            yield f"notify.routes.{route.name}.match: {error}"
+            yield f"{where}: {error}"
+
+
+def _matchers(settings: Settings) -> Iterator[tuple[str, Sequence[str]]]:
+    for route in settings.notify.routes:
+        yield f"notify.routes.{route.name}.match", route.match
+    for number, rule in enumerate(settings.incidents.inhibit, 1):
+        yield f"incidents.inhibit.{number}.source", rule.source
+        yield f"incidents.inhibit.{number}.target", rule.target
+    for window in settings.incidents.maintenance:
+        yield f"incidents.maintenance.{window.name}.match", window.match
 
 
 def unheard(settings: Settings) -> list[str]:

@@ -18,13 +18,14 @@ from config.loading import ConfigError
 from config.policies import KINDS, PolicyPack, minor
 from config.settings import Settings
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, Subject, SubjectType
-from monitor.assembly import TENANT_KEY, channels, coupon_shops, ledger_rules, outbound, pack_of, tenant_key
+from monitor.assembly import channels, coupon_shops, ledger_rules, outbound, pack_of, tenant_key
 from monitor.directory import Directory
 from monitor.facts import Facts
 from monitor.policy import OrderFacts, Step, decide
 from monitor.recheck import looked_up
 from monitor.storage import open_store
 from monitor.story import Story
+from monitor.tenant import is_kept
 from notifier.audit import Audit
 from notifier.identity import Identity
 from notifier.ledger import Ledger
@@ -98,9 +99,7 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
 
 
 def _kept(settings: Settings) -> bool:
-    needed = [settings.data_dir / "store"] if settings.store.url is None else []
-    needed += [settings.data_dir / TENANT_KEY] if settings.money.tenant_key is None else []
-    return all(path.exists() for path in needed)
+    return is_kept(settings) and (settings.store.url is not None or (settings.data_dir / "store").exists())
 
 
 # What policy would say

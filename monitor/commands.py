@@ -47,6 +47,7 @@ class Commands:
     opened: OpenStore
     decisions: Decisions
     resubmit: Callable[[Letter], Awaitable[bool]]
+    trust_key: Callable[[], Awaitable[None]]  # the tenant's, as the one of this store
 
     async def run(self, name: str, arguments: Json, actor: Actor, now: Instant) -> Json:
         handlers: Mapping[str, Handler] = {
@@ -183,6 +184,7 @@ class Commands:
             count = await self.ledger.release(_person(actor, arguments), now)
         except SecondPersonNeededError as error:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
+        await self.trust_key()
         await self.opened.trust()
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
         found += f"; {forgotten} words that the store forgot" if forgotten else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
-from detectors.findings import Kind
+from detectors.findings import Instant, Kind
 from monitor.assembly import (
     acknowledging,
     approvers_of,
@@ -50,9 +50,12 @@ class Core:
     ledger: Ledger
     pipeline: Pipeline
     notices: Notices
+    since: Instant = 0  # when its memory begins: what was decided before may be of parcels that it never knew
 
-    def is_open(self, proposal: Proposal) -> bool | None:
-        """Whether the episode behind a proposal still is; None where its subject is no parcel."""
+    def is_open(self, proposal: Proposal, decided_at: Instant) -> bool | None:
+        """Whether the episode behind a proposal still is; None where its subject is no parcel, or one that went with a
+        memory that was lost.
+        """
         if proposal.tracking_number is None:
             return None
         if (
@@ -60,7 +63,9 @@ class Core:
         ):  # kept beside the parcels, which are delivered
             return self.incidents.incident_of(proposal.finding_id) is not None
         view = self.engine.parcel(proposal.tracking_number)
-        return view is not None and any(one.finding_id == proposal.finding_id for one in view.findings)
+        if view is None:
+            return None if decided_at < self.since else False
+        return any(one.finding_id == proposal.finding_id for one in view.findings)
 
     def parts(self) -> Mapping[str, Part | LargePart]:
         """What a checkpoint holds, in the order in which it is loaded."""
@@ -68,7 +73,11 @@ class Core:
             "engine": EnginePart(self.engine),
             "incidents": Plain(self.incidents.state, self.incidents.restore),
             "notifications": Plain(self.notifications.state, self.notifications.restore),
+            "since": Plain(lambda: self.since, self._begin),
         }
+
+    def _begin(self, since: Instant) -> None:
+        self.since = since
 
 
 def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core:

@@ -16,12 +16,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from config.policies import PolicyPack
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor import __version__
 from monitor.api import Actor, Json, create_app
-from monitor.assembly import approvers_of, desk_of
 from monitor.commands import Commands
 from monitor.engine import Engine
 from monitor.feeds.station import POLL_SECONDS, Station
@@ -32,7 +30,7 @@ from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents, View
 from monitor.intake import Intake
-from monitor.leaps import LEAP_MS, Leaps
+from monitor.leaps import BACK_MS, LEAP_MS, Leaps
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
 from monitor.notices import Notices
@@ -49,7 +47,7 @@ from monitor.story import Record, Story
 from monitor.stream import EventStream, Frame
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
-from notifier.ledger import Ledger, Person, Rules
+from notifier.ledger import Ledger, Person
 from notifier.outbox import FencedError
 from notifier.reconcile import Reconciler
 from notifier.retention import Retention
@@ -67,7 +65,6 @@ ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
-RELOADED: Final = frozenset({"shadow", "money", "policy", "incidents", "notify", "console"})
 
 
 @dataclass(slots=True)
@@ -110,6 +107,7 @@ class Daemon:
     config: Path | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
+    refused: str | None = None  # why the store did not take what was written to it last
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -237,30 +235,6 @@ class Daemon:
         if books.missing or books.unpaid:
             log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 
-    def reload(self, settings: Settings, pack: PolicyPack, rules: Rules, templates: Templates) -> None:
-        """Policy with its templates, limits, incident rules, routes, links, heartbeat and who may come in at once; the rest
-        needs a restart, and is said to.
-        """
-        self.loop.pipeline.pack = pack
-        self.templates.become(templates)
-        self.ledger.reload(rules)
-        self.incidents.reload(settings.incidents)
-        self.notifications.reload(settings.notify, settings.incidents.escalation)
-        http = self.settings.http.model_copy(update={"public_url": settings.http.public_url})
-        self.settings = self.settings.model_copy(update={"http": http})
-        kept = [
-            name
-            for name in type(settings).model_fields
-            if name not in RELOADED and getattr(settings, name) != getattr(self.settings, name)
-        ]
-        self.settings = self.settings.model_copy(update={name: getattr(settings, name) for name in RELOADED})
-        self.notices.reload(
-            desk_of(self.settings, pack.fingerprint), approvers_of(self.settings), self.settings.notify.locale
-        )
-        self.metrics.gauge("config_reload_success").set(1)
-        self.metrics.gauge("config_reload_timestamp_seconds").set(self.clock() / 1000)
-        log.info("config.reloaded", needs_restart=kept)
-
     # time
 
     async def tick(self, now: Instant) -> None:
@@ -293,13 +267,22 @@ class Daemon:
         self.gauges.refresh(now, shadow=self.settings.shadow, down=self.delivery.down(now))
 
     async def observe(self, now: Instant) -> None:
-        """Each few seconds: what only the store knows, and whether it is still the one that we know."""
-        if self.doubts is not None:
-            await self.doubts()
-        lag = await self.stream.lag_ms(self.loop.taken)
-        await self.gauges.ask_store(now, lag)
-        ready, _ = self._readiness(lag)
-        self.metrics.gauge("ready").set(ready)
+        """Each few seconds: what only the store knows, whether it is still the one that we know, and whether it takes what
+        is written. Raises `StoreError` where it does not.
+        """
+        store = self.opened.store
+        try:
+            await store.put(store.key("written-at"), now)
+            if self.doubts is not None:
+                await self.doubts()
+            lag = await self.stream.lag_ms(self.loop.taken)
+            await self.gauges.ask_store(now, lag)
+        except StoreError as error:
+            self.refused = str(error)
+            self.metrics.gauge("ready").set(0)
+            raise
+        self.refused = None
+        self.metrics.gauge("ready").set(self._unready(lag) is None)
 
     def health(self) -> Json:
         asking = self.loop.pipeline.ask
@@ -314,12 +297,22 @@ class Daemon:
             lag = await self.stream.lag_ms(self.loop.taken)
         except StoreError as error:
             return False, {"ready": False, "why": str(error)}
-        return self._readiness(lag)
-
-    def _readiness(self, lag: float) -> tuple[bool, Json]:
-        """`lag` in milliseconds."""
-        why = "the engine is behind" if lag > self.settings.http.ready_lag_seconds * 1000 else None
+        why = self._unready(lag)
         return why is None, {"ready": why is None, "lag_seconds": lag / 1000, "why": why}
+
+    def _unready(self, lag: float) -> str | None:
+        """Why nothing is found or done at present. `lag` in milliseconds."""
+        asking = self.loop.pipeline.ask
+        if self.refused is not None:
+            return self.refused
+        if isinstance(asking, Patience) and asking.waiting:
+            return f"waiting for the store: {asking.why}"
+        if lag > self.settings.http.ready_lag_seconds * 1000:
+            return "the engine is behind"
+        behind = self.loop.pipeline.now - self.clock()
+        if behind >= BACK_MS:
+            return f"this machine's clock is {behind / 1000:.0f} seconds behind the newest tick: time stands until then"
+        return None
 
     async def status(self) -> Json:
         now, currency = self.clock(), self.loop.pipeline.pack.currency

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -87,6 +87,7 @@ class Intake:
         self._full = False
         self._writer: asyncio.Task[None] | None = None
         self._closing = False
+        self.time: Callable[[], int] = lambda: 0  # of the engine, once there is one
 
     async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._write_groups(), name="intake")
@@ -119,7 +120,9 @@ class Intake:
 
         Without `park` nothing becomes a dead letter, nor is counted as one: for who keeps what the events were made of.
         """
-        good, dead = check_lines(data, self._settings.max_event_bytes, now + DAY)
+        # A clock that was set back must not refuse what is of today, which the engine's time still is.
+        latest = max(now, self.time()) + DAY
+        good, dead = check_lines(data, self._settings.max_event_bytes, latest)
         if good:
             await self._append(data, dead, good)
         # Afterwards: whoever is told to come again sends all of it, and a letter would be kept twice, an event would not.

@@ -33,17 +33,18 @@ async def once(question: Callable[[], Awaitable[T]]) -> T:
 @dataclass(slots=True)
 class Patience:
     """`returned` is asked before the store is trusted with anything again: it may be another one. `waiting`: how many
-    questions have no answer yet.
+    questions have no answer yet; `why`, as it was said last.
     """
 
     returned: Callable[[], Awaitable[None]]
     waiting: int = 0
+    why: str = ""
 
     async def __call__(self, question: Callable[[], Awaitable[T]]) -> T:
         try:
             return await question()
         except (StoreUnreachableError, StoreFullError) as error:
-            log.warning("store.waited_for", why=str(error))
+            self._told(error)
         self.waiting += 1
         try:
             return await self._asking(question)
@@ -57,4 +58,8 @@ class Patience:
                 await self.returned()
                 return await question()
             except (StoreUnreachableError, StoreFullError) as error:
-                log.warning("store.waited_for", why=str(error))
+                self._told(error)
+
+    def _told(self, error: Exception) -> None:
+        self.why = str(error)
+        log.warning("store.waited_for", why=self.why)

@@ -29,7 +29,7 @@ class Recheck:
     """
 
     directory: Directory
-    is_open: Callable[[Proposal], bool | None]
+    is_open: Callable[[Proposal, Instant], bool | None]  # and when it was decided
 
     async def __call__(self, entry: Entry, _now: Instant) -> Reason | None:
         proposal = entry.proposal
@@ -44,7 +44,7 @@ class Recheck:
                 return Reason.TICKET_OPEN
         if proposal.variables.get("state") == "closed":  # a word about the end itself
             return None
-        return Reason.RECOVERED if self.is_open(proposal) is False else None
+        return Reason.RECOVERED if self.is_open(proposal, entry.decided_at) is False else None
 
 
 def looked_up(

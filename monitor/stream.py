@@ -144,8 +144,18 @@ class EventStream:
                 return f"event stream {shard} begins at {oldest}, beyond our position {position}: events are lost"
         return None
 
+    async def trimmed(self) -> bool | None:
+        """Whether entries are gone that were written to it, so that what is known cannot all be learned from it again.
+        None where there never were any, or the server does not count them.
+        """
+        found = [await self.store.script(_ENDS, [self.key(shard)]) for shard in range(self.shards)]
+        gone = [int(count) for _, newest, count in found if newest != BEGIN.encode()]
+        if not gone or min(gone) < 0:
+            return None
+        return max(gone) > 0
+
     async def _ids(self, shard: int) -> tuple[str, str]:
-        oldest, newest = await self.store.script(_ENDS, [self.key(shard)])
+        oldest, newest, _ = await self.store.script(_ENDS, [self.key(shard)])
         return oldest.decode(), newest.decode()
 
 

@@ -6,7 +6,8 @@
 An entry is its action's hash in the ledger plus a place in a set ordered by due time, not a stream entry: retries,
 quiet hours and patience all are times, and the store hands out what is due in one script. A lease is a due time, too:
 an entry whose worker died is due again when the lease ends. The fence is a number that each delivery takes at its
-start; only the newest may lease or begin, so a daemon that was paused and comes back sends nothing.
+start; only the newest may lease or begin, so a daemon that was paused and comes back sends nothing. A store that knows
+only older ones was emptied or put back: then nothing is leased either, until `check` has put it on hold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from notifier.actions import ActionKind, Proposal, Reason
 from notifier.ledger import Claim, Ledger, script
@@ -24,6 +26,8 @@ from notifier.store import Script, Store, StoreRefusedError
 
 FENCED: Final = "FENCED"
 TAKEN_OVER: Final = "another daemon has taken over this store; this one must stop"
+FORGOT: Final = "the store does not know this daemon any more: it was emptied, or put back to an older copy"
+log = structlog.get_logger(__name__)
 
 
 class FencedError(Exception):
@@ -79,6 +83,7 @@ class Outbox:
         self._lease = script("lease")
         self._begin = script("begin")
         self._finish = script("finish")
+        self._watch = script("watch")
         self._token = ""
 
     async def take_over(self) -> None:
@@ -93,7 +98,7 @@ class Outbox:
                 Script("#!lua flags=allow-oom\n" + one.text)
                 for one in (self._lease, self._begin, self._finish)
             )
-        self._token = str(await self._store.increment(self._ledger.key("fence")))
+        self._token = (await self._store.script(script("take_over"), [self._root])).decode()
 
     async def lease(self, now: Instant, count: int, lease_ms: int, rooms: Mapping[str, int]) -> list[Entry]:
         """Ops first, and of each channel no more than `rooms` has for it. Raises `FencedError`."""
@@ -107,10 +112,18 @@ class Outbox:
             raise
         return [self._entry(action_id.decode(), fields) for action_id, fields in found]
 
-    async def check(self) -> None:
-        """Raises `FencedError` where another has taken over since."""
-        if self._token and await self._store.get(self._ledger.key("fence")) != self._token.encode():
+    async def check(self, now: Instant) -> str | None:
+        """Raises `FencedError` where another has taken over since. A store that forgot us is held, and reminded; then why."""
+        if not self._token:
+            return None
+        said = ("forestall", FORGOT, "start")
+        answer = await self._store.script(self._watch, [self._root], self._token, now, *said)
+        if answer == b"taken":
             raise FencedError(TAKEN_OVER)
+        if answer != b"forgot":
+            return None
+        log.error("store.doubtful", why=FORGOT)
+        return FORGOT
 
     async def begin(self, entry: Entry, now: Instant, said: str = "") -> int:
         """Writes the attempt, and what its text is known by; which attempt it is, 0 where the entry is not ours to send

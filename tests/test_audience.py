@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from config.loading import ConfigError
 from config.settings import Settings
@@ -16,6 +16,7 @@ from notifier.channels.alertmanager import AlertmanagerOptions
 
 OPS = {"type": "slack", "url": "https://hooks.example/T0/s3cret"}
 ALL = {"name": "all", "receivers": ["ops"]}
+SALE = {"name": "sale", "starts_at": "2026-11-11T00:00:00Z", "ends_at": "2026-11-12T00:00:00Z"}
 WHOLE: dict[str, Any] = {
     "channels": {"ops": OPS},
     "http": {"public_url": "https://forestall.example"},
@@ -49,6 +50,9 @@ def test_where_everything_is_set_nothing_is_said() -> None:
             {"incidents": {"escalation": [{"after_seconds": 60, "receivers": ["boss"]}]}},
             "incidents.escalation.1.receivers",
         ),
+        ({"incidents": {"inhibit": [{"source": ["xx"], "target": []}]}}, "incidents.inhibit.1.source"),
+        ({"incidents": {"inhibit": [{"source": [], "target": ['kind=~"("']}]}}, "incidents.inhibit.1.target"),
+        ({"incidents": {"maintenance": [{**SALE, "match": ["xx"]}]}}, "incidents.maintenance.sale.match"),
     ],
 )
 def test_what_leads_nowhere_is_refused_by_its_place(changes: dict[str, Any], where: str) -> None:
@@ -57,6 +61,11 @@ def test_what_leads_nowhere_is_refused_by_its_place(changes: dict[str, Any], whe
     (problem,) = caught.value.problems
     assert problem.startswith(f"{where}: ")
     assert "s3cret" not in problem
+
+
+def test_a_maintenance_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValidationError, match="ends_at must be after starts_at"):
+        settings(incidents={"maintenance": [{**SALE, "ends_at": SALE["starts_at"]}]})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -32,6 +33,7 @@ def run(
     ),
 ) -> None:
     """The daemon. No config: embedded store under the data folder, shadow mode."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # while it is imported; then `monitor.signals` hears it
     from monitor import logs
     from monitor.app import run_daemon
     from monitor.failures import told_to_operator

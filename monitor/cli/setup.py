@@ -28,19 +28,14 @@ def register(app: typer.Typer) -> None:
 def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
     """Strict validation; every problem with its path."""
     from config.loading import ConfigError
-    from monitor.assembly import check_parts
-    from monitor.audience import check_audience, unheard
-    from monitor.feeds.station import check_feeds
+    from monitor.audience import unheard
+    from monitor.checking import check_config
 
     loaded = settings(file).settings
-    problems: list[str] = []
-    for part in (check_parts, check_feeds, check_audience):
-        try:
-            part(loaded)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise Failed(*problems, code=USAGE)
+    try:
+        check_config(loaded)
+    except ConfigError as error:
+        raise Failed(*error.problems, code=USAGE) from None
     say(f"{file}: all right")
     for gap in unheard(loaded):
         say(f"  note: {gap}")

@@ -37,9 +37,11 @@ class Incidents:
         self.reload(settings)
 
     def reload(self, settings: IncidentSettings) -> None:
-        """New rules for the incidents that are there: nothing is forgotten, nothing is told twice."""
-        self._settings = settings
+        """New rules for the incidents that are there: nothing is forgotten, nothing is told twice. Raises ValueError for a
+        matcher that cannot be, with the old rules in force.
+        """
         self._muting = Muting(settings, self.silences)
+        self._settings = settings
         self.roster.reload(settings)
 
     def advance(

@@ -65,12 +65,14 @@ class Notifications:
         self.reload(settings, escalation)
 
     def reload(self, settings: NotifySettings, escalation: tuple[EscalationStep, ...] = ()) -> None:
-        """New routes for what comes; what was told stays known, so a reload repeats nothing."""
-        self._settings = settings
-        self._escalation = escalation
+        """New routes for what comes; what was told stays known, so a reload repeats nothing. Raises ValueError for a
+        matcher that cannot be, with the old routes in force.
+        """
         self._routes: list[tuple[Route, tuple[Matcher, ...]]] = [
             (route, parse_all(route.match)) for route in settings.routes
         ]
+        self._settings = settings
+        self._escalation = escalation
         self._by_name = {route.name: route for route in settings.routes}
 
     def observe(self, transitions: Iterable[Transition]) -> None:

@@ -1,8 +1,11 @@
 -- Takes what is due. ARGV: now, token, how many, lease in ms, room of each channel as JSON.
--- Returns ids with their fields; 'fenced' for a stale token.
+-- Returns ids with their fields; none where the store forgot our token (`watch` puts it on hold), an error where another
+-- delivery came later.
 -- A lease that ends without a word makes the entry due again: nothing is lost with a worker.
 local now, token = tonumber(ARGV[1]), ARGV[2]
-if redis.call('GET', key('fence')) ~= token then return redis.error_reply('FENCED another delivery has taken over') end
+local fence = redis.call('GET', key('fence'))
+if tonumber(fence or '0') > tonumber(token) then return redis.error_reply('FENCED another delivery has taken over') end
+if fence ~= token then return {} end
 local switches = redis.call('HMGET', key('switch'), 'kill', 'hold')
 if switches[1] then return {} end
 local found, left = {}, tonumber(ARGV[3])

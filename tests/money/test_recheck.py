@@ -66,7 +66,7 @@ def entry_of(proposal: Any) -> Entry:
 def test_the_state_is_read_again_at_sending(
     order: OrderEntry | None, is_open: bool | None, proposal: Any, reason: Reason | None
 ) -> None:
-    recheck = Recheck(Orders(order), lambda _: is_open)
+    recheck = Recheck(Orders(order), lambda *_: is_open)
     assert asyncio.run(recheck(entry_of(proposal), NOW)) is reason
 
 
@@ -84,11 +84,11 @@ def test_a_doubted_sign_off_is_still_asked_about(tmp_path: Path) -> None:
             facts = OrderFacts(customer_id="c-1", order_id="1", tracking_number="SF1", has_contact=True)
             (question,) = decide(opened, facts, core.pipeline.pack, NOW).proposals
             core.incidents.advance([opened], NOW, {})
-            assert core.is_open(question) is True
+            assert core.is_open(question, NOW) is True
             over = structs.replace(
                 opened, state=State.CLOSED, close_reason=CloseReason.RECOVERED, as_of=NOW + 1
             )
             core.incidents.advance([over], NOW + 1, {})
-            assert core.is_open(question) is False
+            assert core.is_open(question, NOW) is False
 
     asyncio.run(run())

@@ -10,8 +10,8 @@ import pytest
 
 from detectors.findings import Finding
 from monitor.app import Daemon
-from monitor.assembly import ledger_rules, templates_of
 from monitor.notifications import Held, Notification, SendReason
+from monitor.reloading import prepare, put_in_place
 from monitor.standin import Standin
 from notifier.ledger import Person
 from tests.doomed import ONE_IS_ENOUGH, doomed, late, tick
@@ -205,8 +205,8 @@ async def test_an_alert_of_the_shadow_is_sent_when_the_shop_goes_live(
         await shop.pass_time(28)
         assert set(await claimed_alerts(shop.daemon)) == {"shadow"}
         assert await shop.value("notifications_held_total", reason="shadow") >= 1
-        live, pack = shop.daemon.settings.model_copy(update={"shadow": False}), shop.daemon.loop.pipeline.pack
-        shop.daemon.reload(live, pack, ledger_rules(live, pack.currency), templates_of(live, pack))
+        live = shop.daemon.settings.model_copy(update={"shadow": False})
+        put_in_place(shop.daemon, prepare(shop.daemon, live))
         await shop.pass_time(0.5, step_minutes=10)
         await until(lambda: standin.counts.alerts == 1)
         await shop.pass_time(1, step_minutes=10)

@@ -74,6 +74,18 @@ async def test_what_was_accepted_is_in_the_stream(store: Store) -> None:
         assert await numbers(store) == [f"SF{number:06d}" for number in range(5)]
 
 
+async def test_a_clock_that_was_set_back_refuses_nothing_of_today(store: Store) -> None:
+    """What is of today by the engine's time is no event of the future."""
+    days = 3 * 24 * 3_600_000
+    async with opened(store) as intake:
+        refused = await intake.submit(scan(1), NOW - days)
+        assert [one.reason for one in refused.dead] == [DeadReason.TIME_OUT_OF_RANGE]
+        intake.time = lambda: NOW
+        assert (await intake.submit(scan(2), NOW - days)).accepted == 1
+        ahead = await intake.submit(scan(3, occurred_at="2026-03-02T00:00:01Z"), NOW - days)
+        assert [one.reason for one in ahead.dead] == [DeadReason.TIME_OUT_OF_RANGE]
+
+
 async def test_many_submissions_share_an_entry(store: Store) -> None:
     async with opened(store, linger_ms=50) as intake:
         await asyncio.gather(*[intake.submit(scan(number), NOW) for number in range(200)])
