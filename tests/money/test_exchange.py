@@ -15,7 +15,7 @@ from notifier.delivery import DeliveryRules
 from notifier.pacing import QuietHours
 from notifier.sending import Answer, Capabilities, Cause, Instant, Message, SendResult
 from tests.fakes.valkey import Valkey
-from tests.money.sending import DONE, Room, World, run_dry, turn
+from tests.money.sending import DONE, LOST, Room, World, run_dry, turn
 from tests.money.shop import HOUR, NOW, coupon, message, ops_alert
 from tests.money.test_delivery import READY, WORDS, play
 
@@ -72,6 +72,27 @@ def test_a_lease_that_ended_with_its_daemon_is_taken_by_the_next(valkey: Valkey,
         second = await world.delivery()
         assert await turn(second, NOW + LEASE) == 1
         assert await world.state(alert.proposal.action_id) == "done"
+
+    play(valkey, prefix, story)
+
+
+def test_an_alert_whose_second_reply_is_lost_after_its_first_daemon_died_is_not_said_a_third_time(
+    valkey: Valkey, prefix: str
+) -> None:
+    async def story(world: World) -> None:
+        world.ops = room = Slow("ops")
+        (alert,) = await world.ledger.claim_all([ops_alert(variables=READY)], NOW)
+        first = await world.delivery()
+        await first.run_once(NOW)
+        await room.began.wait()
+        await first.drain(0)
+        room.answering.set()
+        room.answers.append(LOST)
+        second = await world.delivery()
+        for attempt in range(1, 5):
+            await turn(second, NOW + attempt * LEASE)
+        assert await world.state(alert.proposal.action_id) == "unknown"
+        assert len(room.read) == 2
 
     play(valkey, prefix, story)
 
