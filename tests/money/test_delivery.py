@@ -102,6 +102,8 @@ def test_a_coupon_refused_for_good_gives_the_money_back_and_the_words_go_alone(
         assert await world.state(gift.proposal.action_id) == "failed"
         assert await world.state(words.proposal.action_id) == "done"
         assert (await world.ledger.budgets("CNY", NOW))["day"][0] == 0
+        left = [key async for key in world.store.keys("ledger", "live", "budget", "*")]
+        assert left == [], "or each hour leaves a counter of nothing behind"
         assert "SRY" not in world.customer.read[0].body
         assert world.customer.read[0].template == "late"
 

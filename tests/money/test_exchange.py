@@ -15,7 +15,7 @@ from notifier.delivery import DeliveryRules
 from notifier.pacing import QuietHours
 from notifier.sending import Answer, Capabilities, Cause, Instant, Message, SendResult
 from tests.fakes.valkey import Valkey
-from tests.money.sending import DONE, Room, World, run_dry, turn
+from tests.money.sending import DONE, LOST, Room, World, run_dry, turn
 from tests.money.shop import HOUR, NOW, coupon, message, ops_alert
 from tests.money.test_delivery import READY, WORDS, play
 
@@ -76,8 +76,30 @@ def test_a_lease_that_ended_with_its_daemon_is_taken_by_the_next(valkey: Valkey,
     play(valkey, prefix, story)
 
 
-def test_what_may_have_been_said_is_not_forgotten_in_a_night(valkey: Valkey, prefix: str) -> None:
-    """The worker died in the evening, the next one waits for the morning, and then the words are too late."""
+def test_an_alert_whose_second_reply_is_lost_after_its_first_daemon_died_is_not_said_a_third_time(
+    valkey: Valkey, prefix: str
+) -> None:
+    async def story(world: World) -> None:
+        world.ops = room = Slow("ops")
+        (alert,) = await world.ledger.claim_all([ops_alert(variables=READY)], NOW)
+        first = await world.delivery()
+        await first.run_once(NOW)
+        await room.began.wait()
+        await first.drain(0)
+        room.answering.set()
+        room.answers.append(LOST)
+        second = await world.delivery()
+        for attempt in range(1, 5):
+            await turn(second, NOW + attempt * LEASE)
+        assert await world.state(alert.proposal.action_id) == "unknown"
+        assert len(room.read) == 2
+
+    play(valkey, prefix, story)
+
+
+@pytest.mark.parametrize("night", [True, False])
+def test_what_may_have_been_said_is_not_given_up_as_unsaid(valkey: Valkey, prefix: str, night: bool) -> None:
+    """The worker died in the evening; the next one finds the words too late, at once or after it waited for the morning."""
 
     async def story(world: World) -> None:
         world.customer = room = Slow("customer", capabilities=Capabilities(idempotent=True))
@@ -89,11 +111,11 @@ def test_what_may_have_been_said_is_not_forgotten_in_a_night(valkey: Valkey, pre
         await room.began.wait()
         await first.drain(0)
         second = await world.delivery()
-        await turn(second, NOW + 6 * HOUR)  # 22:00 in Shanghai
-        assert (world.steps[-1].verdict.state, world.steps[-1].verdict.reason) == (
-            "defer",
-            Reason.QUIET_HOURS,
-        )
+        if night:
+            await turn(second, NOW + 6 * HOUR)  # 22:00 in Shanghai
+            assert [(one.verdict.state, one.verdict.reason) for one in world.steps] == [
+                ("defer", Reason.QUIET_HOURS)
+            ]
         await turn(second, NOW + 17 * HOUR)
         assert await world.state(words.action_id) == "unknown", "it has lost nobody their cap"
         (again,) = await world.ledger.claim_all([message(order="1002")], NOW + 17 * HOUR)
