@@ -181,14 +181,16 @@ class Commands:
         except CouponsUnavailableError as error:
             raise Refused(f"still on hold: {error}", 503) from None
         try:
-            count = await self.ledger.release(_person(actor, arguments), now)
+            count = await self.ledger.release(_person(actor, arguments), now, self._trust)
         except SecondPersonNeededError as error:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
-        await self.trust_key()
-        await self.opened.trust()
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
         found += f"; {forgotten} words that the store forgot" if forgotten else ""
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
+
+    async def _trust(self) -> None:
+        await self.trust_key()
+        await self.opened.trust()
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         changed = await self.ledger.kill(_person(actor, arguments), now)

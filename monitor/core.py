@@ -61,11 +61,16 @@ class Core:
         if (
             proposal.evidence.get("kind") == Kind.SIGNATURE_SUSPECT
         ):  # kept beside the parcels, which are delivered
-            return self.incidents.incident_of(proposal.finding_id) is not None
+            known = self.incidents.incident_of(proposal.finding_id) is not None
+            return known or self._never_was(decided_at)
         view = self.engine.parcel(proposal.tracking_number)
         if view is None:
-            return None if decided_at < self.since else False
+            return self._never_was(decided_at)
         return any(one.finding_id == proposal.finding_id for one in view.findings)
+
+    def _never_was(self, decided_at: Instant) -> bool | None:
+        """Of what is not known: False where it would be, had it still been."""
+        return None if decided_at < self.since else False
 
     def parts(self) -> Mapping[str, Part | LargePart]:
         """What a checkpoint holds, in the order in which it is loaded."""

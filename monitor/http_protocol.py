@@ -44,12 +44,15 @@ class Peers:
     proxies: Callable[[], Collection[str]]
     _open: Counter[str] = field(default_factory=Counter)
 
-    def added(self, address: str) -> int:
-        """How many it has now."""
+    def added(self, host: str) -> int:
+        """How many its network has now."""
+        address = _network_of(host)
         self._open[address] += 1
-        return 0 if address in LOCAL or address in self.proxies() else self._open[address]
+        plain = _plain(host)
+        return 0 if plain in LOCAL or plain in self.proxies() else self._open[address]
 
-    def gone(self, address: str) -> None:
+    def gone(self, host: str) -> None:
+        address = _network_of(host)
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]
@@ -76,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         full = len(self.connections) >= self.limits.connections
         super().connection_made(transport)
-        self._address = _address_of(self.client[0] if self.client else "")
+        self._address = self.client[0] if self.client else ""
         if self.peers.added(self._address) > self.limits.an_address or full:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
@@ -221,11 +224,15 @@ def bounded(limits: Limits, proxies: Callable[[], Collection[str]] = tuple) -> t
     return type("Bounded", (BoundedProtocol,), {"limits": limits, "peers": Peers(proxies)})
 
 
-def _address_of(host: str) -> str:
+def _plain(host: str) -> str:
+    """As a config writes it: an IPv4 address as one, and without the interface."""
+    return (host.removeprefix("::ffff:") if "." in host else host).partition("%")[0]
+
+
+def _network_of(host: str) -> str:
     """Whom it counts for: of IPv6 the network, as one customer's router has 2 to the 64 addresses."""
-    plain = host.removeprefix("::ffff:") if "." in host else host
     try:
-        address = ip_address(plain.partition("%")[0])
+        address = ip_address(_plain(host))
     except ValueError:
         return host
     if isinstance(address, IPv6Address) and not address.is_loopback:

@@ -288,13 +288,23 @@ class Delivery:
         """Sent, and known to have left also where the store should forget it. What ops hears twice does no harm."""
         now, told = left.at, None if entry.ops else self._told
         if told is not None:
-            await told.note(left, now)
+            try:
+                await told.note(left, now)
+            except (
+                OSError
+            ) as error:  # the disk is full: nothing is wrong with the entry, and nothing was said
+                tell("told.unwritable", error, action=entry.action_id)
+                result = SendResult(Answer.RETRY, detail="told")
+                return await self._classify(entry, result, now), result
         verdict, result = await self._exchange(
             entry, self._channels[entry.proposal.channel].send(post, now), now
         )
         doubted = entry.ambiguous or entry.sending or result.answer in {Answer.DONE, Answer.AMBIGUOUS}
         if told is not None and not doubted:
-            await told.note(Left(left.id, left.n), now)
+            try:
+                await told.note(Left(left.id, left.n), now)
+            except OSError as error:  # it counts as said: after a restore a person is asked
+                tell("told.unwritable", error, action=entry.action_id)
         return verdict, result
 
     async def _exchange(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -195,12 +195,18 @@ class Ledger:
         """Nothing that costs or speaks to customers leaves; claims wait, held. False where it was on already."""
         return await self._turn("hold", "on", person, now)
 
-    async def release(self, person: Person, now: Instant) -> int:
+    async def release(
+        self, person: Person, now: Instant, trust: Callable[[], Awaitable[None]] | None = None
+    ) -> int:
         """Ends hold and breaker, and lets go what they held; how many. Not what waits for approval, nor what would have
         waited for it had it not been held already: that waits for it now. Raises
         `SecondPersonNeededError` where the rules ask for two people; the first one's word holds for a day.
+        `trust` ends the doubt behind the hold, once it is decided and while it is still on: another look at the doubt
+        would bring it back.
         """
         await self._agreed("release", person, now)
+        if trust is not None:
+            await trust()
         await self._turn("hold", "off", person, now)
         await self._turn("breaker", "off", person, now)
         released = 0

@@ -95,8 +95,10 @@ class Pacer:
         self._failures, self._down_since = 0, None
 
     def down(self, now: Instant) -> int:
-        """For how long the provider has not been to be had, in milliseconds."""
-        return max(0, now - self._down_since) if self._down_since is not None else 0
+        """For how long the provider has not been to be had, in milliseconds; not the time after, in which nobody asked."""
+        if self._down_since is None:
+            return 0
+        return max(0, min(now, self._rests_until) - self._down_since)
 
     def _follow(self, now: Instant) -> None:
         """What lies ahead by a clock that was set back would shut the channel until it comes: it moves with the clock."""

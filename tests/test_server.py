@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from monitor.http_protocol import LOCAL, Limits, _address_of
+from monitor.http_protocol import LOCAL, Limits, Peers, _network_of
 from monitor.server import bind, serving
 
 pytestmark = pytest.mark.anyio
@@ -266,9 +266,9 @@ async def test_one_address_cannot_take_every_connection_unless_it_is_a_proxy(
     [("2001:db8::1", "2001:db8::ffff:1"), ("::ffff:203.0.113.9", "203.0.113.9"), ("fe80::1%eth0", "fe80::2")],
 )
 def test_whom_a_connection_counts_for(one: str, other: str) -> None:
-    assert _address_of(one) == _address_of(other)
-    assert _address_of("2001:db8:1::1") != _address_of("2001:db8:2::1")
-    assert _address_of("::1") in LOCAL
+    assert _network_of(one) == _network_of(other)
+    assert _network_of("2001:db8:1::1") != _network_of("2001:db8:2::1")
+    assert _network_of("::1") in LOCAL
 
 
 async def test_thousands_of_requests_at_once_on_one_connection_end_it() -> None:
@@ -284,3 +284,9 @@ async def test_the_program_sees_who_is_connected_and_not_what_a_header_says() ->
         line = await running.line()
         await line.send(GET + b"X-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n")
         assert (await line.rest()).endswith(b'"127.0.0.1"')
+
+
+def test_a_proxy_with_an_address_of_ipv6_is_one() -> None:
+    peers = Peers(lambda: ("fd00::10",))
+    assert [peers.added("fd00::10") for _ in range(3)] == [0, 0, 0]
+    assert [peers.added(one) for one in ("fd00::11", "fd00::12")] == [4, 5], "its neighbours are customers"

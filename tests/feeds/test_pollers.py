@@ -15,7 +15,7 @@ from monitor.feeds.pollers.plan import Plan, allowance
 from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError
-from monitor.feeds.watch import HOUR, Quiet
+from monitor.feeds.watch import HOUR
 from notifier.http import Http
 from notifier.store import Store
 from tests.fakes.server import FakeServer, Fault, Request, Response
@@ -146,11 +146,10 @@ def test_every_wrong_poller_is_told_with_its_place() -> None:
 
 def test_a_parcel_without_news_is_asked_about_less_and_less() -> None:
     plan = Plan(each_ms=30 * 60_000)
-    quiet = [Quiet("A", "sf", "kuaidi100", HOUR)]
     moments: list[int] = []
     now = 0
     while len(moments) < 4:
-        if plan.due(quiet, now, 10):
+        if plan.opens_at("A", now) is None:
             moments.append(now)
             plan.note(["A"], now)
         now += 10 * 60_000
@@ -181,7 +180,6 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
     backoff.failed(NOW + HOUR, None)
     assert not backoff.open(NOW + HOUR)
     assert backoff.open(NOW)
-    quiet = [Quiet("YT1", "yto", "kuaidi100", 86_400_000)]
     plan.note(["YT1"], NOW + HOUR)
-    assert plan.due(quiet, NOW + HOUR, 9) == []
-    assert plan.due(quiet, NOW, 9) == quiet
+    assert plan.opens_at("YT1", NOW + HOUR) == NOW + HOUR + 30 * 60_000
+    assert plan.opens_at("YT1", NOW) is None

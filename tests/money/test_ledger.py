@@ -280,7 +280,15 @@ def test_a_release_is_no_approval(valkey: Valkey, prefix: str) -> None:
         small = await ledger.claim_all(apology("c-1", "1", amount=500), NOW)
         large = await ledger.claim_all(apology("c-2", "2", amount=8000), NOW)
         assert reasons([*small, *large]) == [Reason.HOLD] * 4
-        assert await ledger.release(ANNA, NOW) == 2
+        on_hold = []
+
+        async def trust() -> None:
+            on_hold.append("hold" in await ledger.switches())
+
+        assert await ledger.release(ANNA, NOW, trust) == 2
+        assert on_hold == [True], (
+            "whoever looks for doubts meanwhile finds them answered, or the hold still on"
+        )
         claims = await ledger.claims([one.proposal.action_id for one in [*small, *large]])
         assert [one.state for one in claims] == ["pending", "waiting", "held", "held"]
         assert [one.reason for one in claims[2:]] == [Reason.NEEDS_APPROVAL] * 2

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from monitor.feeds.watch import Quiet
-
 SLOWEST_MS: Final = 24 * 3_600_000
 MOST_REFUSALS: Final = 2  # of one parcel in a row: a provider that knows it no better by then never will
 
@@ -25,10 +23,6 @@ class Asked:
 class Plan:
     each_ms: int
     asked: dict[str, Asked] = field(default_factory=dict)
-
-    def due(self, quiet: Sequence[Quiet], now: int, most: int) -> list[Quiet]:
-        found = [one for one in quiet if self.opens_at(one.tracking_number, now) is None]
-        return found[:most]
 
     def opens_at(self, number: str, now: int) -> int | None:
         """None: now."""
