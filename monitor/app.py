@@ -8,14 +8,11 @@ Everything is undone in the opposite order of its making.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +35,10 @@ from monitor.assembly import (
     templates_of,
     tenant_key,
 )
-from monitor.audience import check_audience, unheard
+from monitor.audience import check_audience
 from monitor.averted import uplift
 from monitor.charts import ChartPage, chart_address
 from monitor.checkpoint import CheckpointFolder
-from monitor.collector import give_back
 from monitor.commands import Commands
 from monitor.console import DaemonSource, console_routes
 from monitor.core import Core, build_core, scratch_store
@@ -50,7 +46,6 @@ from monitor.daemon import Daemon
 from monitor.deadletter import DeadLetters
 from monitor.decisions import Decisions
 from monitor.decode import decode_lines
-from monitor.engine.warming import completing, warmed
 from monitor.feeds.station import Station, open_station
 from monitor.gauges import Gauges
 from monitor.heartbeat import Heartbeat
@@ -62,14 +57,11 @@ from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
 from monitor.recheck import Recheck, looked_up
-from monitor.reloading import reload
 from monitor.remembered import Remembered
 from monitor.reports import Reports
 from monitor.schedule import Schedule
 from monitor.server import bind
-from monitor.signals import Signals
 from monitor.sinks import LiveSink, deliveries_to
-from monitor.starting import answering
 from monitor.storage import OpenStore, open_store
 from monitor.story import Story
 from monitor.stream import EventStream, Reader
@@ -89,7 +81,7 @@ from notifier.retention import Retention
 from notifier.templates import Templates
 from notifier.told import Told
 
-__all__ = ["Core", "Daemon", "build_core", "open_daemon", "reload", "run_daemon", "scratch_store"]
+__all__ = ["Core", "Daemon", "build_core", "open_daemon", "scratch_store"]
 
 HOUR_MS = 3_600_000
 LOST = "no checkpoint, and the stream no longer holds all events: what the engine knew of parcels is lost"
@@ -383,45 +375,3 @@ async def _doubt(ledger: Ledger, head: Head | None, doubt: str | None, now: Inst
     if doubt is not None and await ledger.hold(Person("forestall", doubt, "start"), now):
         log.error("store.doubtful", why=doubt)
     return known
-
-
-async def run_daemon(settings: Settings, config: Path | None, clock: Callable[[], Instant]) -> None:
-    """Until SIGTERM or SIGINT, which end it in order at any time; SIGHUP reloads the config or says why not."""
-    signals = Signals()
-    with signals.heard():
-        async with answering(settings.http.host, settings.http.port):
-            warm = await _warmed_unless_stopped(signals.stopping)
-        if not warm:
-            return
-        async with open_daemon(settings, clock, config=config) as daemon:
-            daemon.stopping = signals.stopping
-            signals.reload = partial(reload, daemon)
-            give_back()
-            gc.freeze()  # what a daemon starts with stays: to look through it for garbage stopped the loop for 0.2 s
-            log.info(
-                "daemon.started",
-                url=f"http://{settings.http.host}:{settings.http.port}/",
-                shadow=settings.shadow,
-            )
-            for gap in unheard(settings):
-                log.warning("alerts.unheard", why=gap)
-            async with completing(time.monotonic):
-                await daemon.run()
-            signals.reload = None
-
-
-async def _warmed_unless_stopped(stopping: asyncio.Event) -> bool:
-    """False where a signal came first: whoever compiled has ended, and nothing else had begun."""
-    warming = asyncio.create_task(warmed(time.monotonic))
-    stopped = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({warming, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        warming.cancel()  # nothing where it is done
-    await asyncio.wait({warming})
-    if warming.cancelled():
-        log.info("daemon.stopped", note="while kernels were compiled")
-        return False
-    log.info("kernels.ready", seconds=round(warming.result(), 1))
-    return True

@@ -108,6 +108,8 @@ class Pacer:
             self._next - back,
             self._rests_until - back,
         )
+        if self._down_since is not None:
+            self._down_since -= back
         self._slots = {entry: given - back for entry, given in self._slots.items()}
         self._seen = now
 

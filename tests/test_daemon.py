@@ -219,7 +219,7 @@ async def test_a_reload_takes_new_limits_and_a_wrong_one_changes_nothing(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:
     async with running(tmp_path, standin, clock) as shop:
-        from monitor.app import reload
+        from monitor.reloading import reload
 
         config = tmp_path / "forestall.toml"
         shop.daemon.config = config

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon, reload
+from monitor.app import Daemon
 from monitor.links import Act, Link
+from monitor.reloading import reload
 from monitor.standin import Standin
 from monitor.tenant import MADE, OTHER, PRINT
 from tests.doomed import doomed, late, tick

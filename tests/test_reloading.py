@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon, open_daemon, reload
+from monitor.app import Daemon, open_daemon
+from monitor.reloading import reload
 from tests.whole import Clock, settings, warm
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.app import run_daemon
+from monitor.running import run_daemon
 from tests.faults.process import free_port
 from tests.whole import Clock, settings, warm
 
@@ -55,7 +55,7 @@ async def test_an_end_while_kernels_are_loaded_is_one_line(
         await asyncio.Event().wait()
         return 0.0
 
-    monkeypatch.setattr("monitor.app.warmed", ended_meanwhile)
+    monkeypatch.setattr("monitor.running.warmed", ended_meanwhile)
     options = settings(tmp_path, "http://127.0.0.1:9", http={"port": free_port()})
     with capture_logs() as logs:
         await run_daemon(options, None, clock)

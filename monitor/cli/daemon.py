@@ -35,8 +35,8 @@ def run(
     """The daemon. No config: embedded store under the data folder, shadow mode."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # while it is imported; then `monitor.signals` hears it
     from monitor import logs
-    from monitor.app import run_daemon
     from monitor.failures import told_to_operator
+    from monitor.running import run_daemon
 
     loaded = settings(config)
     if log not in ("debug", "info", "warning", "error"):

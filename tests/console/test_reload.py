@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from config.loading import load
-from monitor.app import reload
+from monitor.reloading import reload
 from notifier.actions import ActionKind, Outcome, Proposal
 from notifier.http import Http
 from tests.channels import slack

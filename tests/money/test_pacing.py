@@ -56,6 +56,16 @@ def test_a_rest_lasts_as_long_as_it_was_to_last_though_the_clock_is_set_back() -
     assert pacer.slot("b", NOW) == NOW + 600_000
 
 
+def test_who_is_down_has_been_for_as_long_though_the_clock_is_set_back() -> None:
+    pacer = Pacer(Limits(per_second=1))
+    pacer.slot("a", NOW + HOUR)
+    pacer.failed(NOW + HOUR)
+    pacer.rest(NOW + HOUR + 900_000)
+    assert pacer.down(NOW + HOUR + 600_000) == 600_000
+    pacer.slot("b", NOW)
+    assert pacer.down(NOW + 600_000) == 600_000
+
+
 def test_an_attempt_that_took_long_before_it_asked_is_no_clock_that_was_set_back() -> None:
     pacer = Pacer(Limits(per_minute=20))
     assert pacer.slot("a", NOW) == NOW
