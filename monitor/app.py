@@ -78,6 +78,7 @@ from notifier.posts import References
 from notifier.reconcile import Reconciler
 from notifier.reminder import Reminder
 from notifier.retention import Retention
+from notifier.store import StoreFullError
 from notifier.templates import Templates
 from notifier.told import Told
 
@@ -148,9 +149,21 @@ async def open_daemon(
         daemon = await _assemble(ground)
         daemon.listening, daemon.config = listening, config
         daemon.beats(ticking=ticking)
-        if ticking:  # before the first event: what is found in a stream that knows no time would be of 1970
-            await daemon.keep_time(clock())
+        if ticking:
+            await _begin_time(daemon, clock())
         yield daemon
+
+
+async def _begin_time(daemon: Daemon, now: Instant) -> None:
+    """Before the first event: what is found in a stream that knows no time would be of 1970. One that knows a time goes on
+    without, where the store is full: nothing is found by time until it has room, but what is claimed leaves.
+    """
+    try:
+        await daemon.keep_time(now)
+    except StoreFullError as error:
+        if not daemon.loop.pipeline.now:
+            raise
+        log.warning("tick.waits", why=str(error))
 
 
 async def _assemble(on: Ground) -> Daemon:

@@ -78,8 +78,10 @@ async def open_store(settings: Settings, *, exclusive: bool = False) -> AsyncIte
 
 async def _identity(store: Store) -> str:
     key = store.key(IDENTITY)
-    await store.put(key, secrets.token_hex(16), only_new=True)
-    return (await store.get(key) or b"").decode()
+    if (known := await store.get(key)) is None:  # asked first: a full store refuses what only may write
+        await store.put(key, secrets.token_hex(16), only_new=True)
+        known = await store.get(key)
+    return (known or b"").decode()
 
 
 async def _doubt(opened: OpenStore) -> str | None:

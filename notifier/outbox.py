@@ -22,7 +22,7 @@ import structlog
 from notifier.actions import ActionKind, Proposal, Reason
 from notifier.ledger import Claim, Ledger, script
 from notifier.sending import Instant
-from notifier.store import Script, Store, StoreRefusedError
+from notifier.store import Store, StoreRefusedError
 
 FENCED: Final = "FENCED"
 TAKEN_OVER: Final = "another daemon has taken over this store; this one must stop"
@@ -87,17 +87,7 @@ class Outbox:
         self._token = ""
 
     async def take_over(self) -> None:
-        """From here on every other delivery is fenced off.
-
-        What is claimed may leave while the store is out of memory: these scripts add next to nothing, and only a
-        reader of the outbox makes room. Servers before 7 know no such flag; there they wait.
-        """
-        version = (await self._store.info("server")).get("redis_version", "0")
-        if int(version.split(".")[0]) >= 7 and not self._begin.text.startswith("#!"):
-            self._lease, self._begin, self._finish = (
-                Script("#!lua flags=allow-oom\n" + one.text)
-                for one in (self._lease, self._begin, self._finish)
-            )
+        """From here on every other delivery is fenced off."""
         self._token = (await self._store.script(script("take_over"), [self._root])).decode()
 
     async def lease(self, now: Instant, count: int, lease_ms: int, rooms: Mapping[str, int]) -> list[Entry]:

@@ -51,6 +51,7 @@ Value: TypeAlias = bytes | str | int | float
 Fields: TypeAlias = Mapping[str, Value]
 
 OLDEST = (6, 2)  # XTRIM by MINID; Valkey's compatibility version is 7.2 or newer
+FLAGS = 7  # the first version whose scripts have flags
 TIMEOUT_SECONDS = 10.0
 
 
@@ -74,9 +75,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script; all its keys are passed as KEYS."""
+    """A Lua script; all its keys are passed as KEYS. `urgent`: runs while the store is out of memory, where the server can
+    be told so.
+    """
 
     text: str
+    urgent: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Script:
@@ -85,6 +89,10 @@ class Script:
     @cached_property
     def sha(self) -> str:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def flagged(self) -> Script:
+        return Script("#!lua flags=allow-oom\n" + self.text)
 
 
 @dataclass(slots=True)
@@ -125,6 +133,7 @@ class Store:
         self._client: Any = self._connect(url, 32, health_check=15)
         self._waiting: Any = self._connect(url, 64, health_check=0)  # for commands that block
         self._closed = False
+        self._flags: bool | None = None  # whether the server knows flags of scripts; not asked yet
         self._plain: Any = self._connect_plainly(url)
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
         self._taking: set[Future[Any]] = set()
@@ -217,12 +226,21 @@ class Store:
 
     async def script(self, script: Script, keys: Sequence[str], *args: Value) -> Any:
         """By digest; by text where the server does not know it (a new or restarted server)."""
+        if script.urgent and await self._knows_flags():
+            script = script.flagged
         try:
             return await self._ask(
                 self._client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args), NoScriptError
             )
         except NoScriptError:
             return await self.call("EVAL", script.text, len(keys), *keys, *args)
+
+    async def _knows_flags(self) -> bool:
+        """Servers before 7 take the line of flags for a mistake; there a script waits for room."""
+        if self._flags is None:
+            version = (await self.info("server")).get("redis_version", "0")
+            self._flags = int(version.split(".")[0]) >= FLAGS
+        return self._flags
 
     async def _ask(self, question: Awaitable[Any], *let: type[RedisError], seconds: float = 0.0) -> Any:
         """`seconds`: how long the server may wait before it begins to answer."""
