@@ -1,6 +1,6 @@
 """The HTTP interface of the daemon: what others read, and what a person decides.
 
-Reading needs no token on the loopback default, and tells no coupon code without it; anything that changes something
+Reading needs no token on the loopback default, and names neither coupon codes nor customers without it; anything that changes something
 needs the bearer token and is audited with the name in `X-Forestall-Actor`. Intake, feeds and the console bring their own routes (`monitor/app.py`).
 """
 
@@ -20,13 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from monitor.anonymous import entry_for_all, of_customer, story_for_all
 from monitor.bodies import TooLarge, bounded_body
 from monitor.forwarded import peer
 from notifier.store import StoreError, StoreFullError, StoreUnreachableError
 
 Json: TypeAlias = Mapping[str, Any]
-CUSTOMER: Final = "customer:"
-HIDDEN: Final = frozenset({"coupon_code", "customer_id"})  # of a story that is told without the token
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +201,11 @@ class _Handlers:
     async def explain(self, request: Request) -> Response:
         found = await self._service.explain(request.path_params["subject"])
         trusted = has_token(request, self._token)
-        if found is None or (not trusted and found["subject"].startswith(CUSTOMER)):
+        if found is None or (not trusted and of_customer(found)):
             more = "" if trusted else "; what is known of customers needs the token"
             text = f"nothing is known of this id: no parcel, order, finding, incident or action{more}"
             return error_response(text, 404)
-        return json_response(found if trusted else _without_secrets(found))
+        return json_response(found if trusted else story_for_all(found))
 
     async def incidents(self, request: Request) -> Response:
         return json_response(self._service.incidents_now(everything=request.query_params.get("all") == "1"))
@@ -215,7 +214,8 @@ class _Handlers:
         state = request.query_params.get("state")
         if state is not None and state not in STATES:
             raise HTTPException(400, f"state: one of {', '.join(STATES)}")
-        return json_response(await self._service.outbox(state))
+        found = await self._service.outbox(state)
+        return json_response(found if has_token(request, self._token) else list(map(entry_for_all, found)))
 
     async def dead_letters(self, request: Request) -> Response:
         require_token(request, self._token)  # they hold raw payloads, so personal data
@@ -236,15 +236,6 @@ class _Handlers:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return error_response(f"the body is not a JSON object: {error}", 400)
         return json_response(await self._service.command(name, arguments, actor_of(request, self._origin)))
-
-
-def _without_secrets(story: Json) -> Json:
-    """Whoever has a tracking number may ask: not for the code that pays, nor for whose parcel it is."""
-    records = [
-        {name: value for name, value in record.items() if name not in HIDDEN}
-        for record in story.get("records", ())
-    ]
-    return {**story, "records": records}
 
 
 def _count(request: Request) -> int:

@@ -385,13 +385,16 @@ class Daemon:
         return [(f"customer:{bare}", []), *told] if claims else []
 
     def _incident_lines(self, view: View) -> list[str]:
-        record, held = incident_record(view), self.notifications.why_not(view.incident_id)
+        record, held = (
+            incident_record(view, self.loop.pipeline.now),
+            self.notifications.why_not(view.incident_id),
+        )
         lines = [f"  {record['opened_at']}  {record['kind']} {record['state']}: {record['summary']}"]
         return [*lines, f"      nobody is told since {when(held[0])}: {held[1]}"] if held else lines
 
     def incidents_now(self, *, everything: bool) -> Sequence[Json]:
         views = [*self.incidents.views(), *(self.incidents.history() if everything else [])]
-        return [incident_record(view) for view in views]
+        return [incident_record(view, self.loop.pipeline.now) for view in views]
 
     async def outbox(self, state: str | None) -> Sequence[Json]:
         if state == "held":

@@ -121,7 +121,8 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "/v1/outbox": {
         "get": {
-            "summary": "Messages and coupons on their way.",
+            "summary": "Messages and coupons on their way. Customers only with the token.",
+            "security": [{}, *_TOKEN],
             "parameters": [_query("state", {"enum": list(STATES)})],
             "responses": {"200": _answer("entries", {"type": "array"}), **_errors(400)},
         }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from detectors.findings import Instant
 from monitor.engine import ParcelView
 from monitor.incidents import View
 from monitor.records import finding_record, money, when
@@ -13,7 +14,8 @@ from notifier.actions import ActionKind
 from notifier.ledger import Claim
 
 
-def incident_record(view: View) -> dict[str, Any]:
+def incident_record(view: View, now: Instant) -> dict[str, Any]:
+    """`now`: the engine's. `as_of` is when the summary was true: of what is counted, now or at its end."""
     return {
         "incident_id": view.incident_id,
         "state": str(view.phase),
@@ -22,6 +24,7 @@ def incident_record(view: View) -> dict[str, Any]:
         "severity": view.severity,
         "opened_at": when(view.opened_at),
         "since": when(view.since),
+        "as_of": _when(view.as_of or view.resolved_at or now),
         "parcels": view.open,
         "money": {currency: money(amount, currency) for currency, amount in view.money.items()},
         "summary": view.evidence.get("en") or f"{view.open} open findings",

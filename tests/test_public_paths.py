@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from detectors.findings import Finding, Kind, State, Subject, SubjectType
+from monitor.anonymous import entry_for_all
+from monitor.records import when
 from monitor.standin import Standin
 from tests.whole import Clock, late_parcel, running, until
 
@@ -73,3 +75,42 @@ async def test_what_is_known_of_a_customer_needs_the_token_by_whatever_id(
             refused = await shop.ask("GET", f"/v1/explain/{asked}")
             assert refused.status == 404
             assert refused.body == (await shop.ask("GET", "/v1/explain/nobody")).body
+
+
+async def test_which_customer_complains_again_is_told_with_the_token_only(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    one = {"incidents": {"rules": {"customers": {"min_members": 1}}}, "console": {"open_reading": True}}
+    async with running(tmp_path, standin, clock, **one) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        for number in (1, 2, 3):
+            again = {
+                "kind": "complaint",
+                "event_id": f"k{number}",
+                "source": "desk",
+                "complaint_id": f"K{number}",
+            }
+            again |= {
+                "reason": "lost",
+                "occurred_at": when(clock.now),
+                "order_id": "O1",
+                "customer_id": "Eve-77",
+                "status": "opened",
+            }
+            assert (await shop.send(again)).status == 200
+            await shop.pass_time(2)
+        (known,) = json.loads((await shop.ask("GET", "/v1/incidents", **shop.bearer)).body)
+        assert (known["kind"], known["as_of"]) == ("customers", when(clock.now))
+        page = f"/incidents/{known['incident_id']}"
+        paths = ("/v1/incidents?all=1", "/v1/outbox", "/v1/outbox?state=held", "/", "/incidents", page)
+        for path in (*paths, f"/v1/explain/{known['incident_id']}"):
+            assert b"Eve-77" not in (await shop.ask("GET", path)).body, path
+        signed_in = await shop.ask("POST", "/sign-in", f"token={shop.daemon.token}&name=eve".encode())
+        cookie = signed_in.headers["set-cookie"].partition(";")[0]
+        assert b"Eve-77" in (await shop.ask("GET", page, cookie=cookie)).body
+
+
+def test_an_entry_about_a_customer_hides_which() -> None:
+    entry = {"subject": "customer:Eve-77", "state": "held"}
+    assert entry_for_all(entry) == {"subject": "customer:hidden", "state": "held"}
+    assert entry_for_all({"subject": "parcel:SF1"}) == {"subject": "parcel:SF1"}

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from monitor.answers import precision
 from monitor.api import Actor, Refused
+from monitor.anonymous import of_customer
 from monitor.console.auth import COOKIE, OPEN, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
 from monitor.console.evidence import breakdown, evidence_rows
@@ -41,6 +42,7 @@ from monitor.withdrawn import outbox_counts
 from notifier.ops_message import advice_text, moment
 
 SHOWN = 100
+SIGN_IN = "customers are shown to those who have signed in"
 FIRST = 20  # on the first page; the rest is one link away
 Handler = Callable[[Request, Session], Awaitable[Response]]
 RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -198,6 +200,8 @@ class Console:
         view = self.source.incident(request.path_params["id"])
         if view is None:
             raise HTTPException(404, "no such incident")
+        if session.id == OPEN and view.family == "customers":
+            raise HTTPException(403, SIGN_IN)
         number = _number(request.query_params.get("page", "1"))
         told = await self.source.explain(f"incident:{view.incident_id}")
         return self.pages.render(
@@ -233,8 +237,8 @@ class Console:
         told = await self.source.explain(subject)
         if told is None:
             raise HTTPException(404, f"nothing is known of {subject}")
-        if session.id == OPEN and str(told.get("subject")).startswith("customer:"):
-            raise HTTPException(403, "customers are shown to those who have signed in")
+        if session.id == OPEN and of_customer(told):
+            raise HTTPException(403, SIGN_IN)
         locale, zone = locale_of(request), ZoneInfo(self.source.settings().timezone)
         shown = story(told, locale, lambda text: local(text, zone), lambda at: instant(at, zone))
         return self.pages.render(
