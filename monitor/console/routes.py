@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from monitor.anonymous import of_customer
 from monitor.answers import precision
 from monitor.api import Actor, Refused
-from monitor.anonymous import of_customer
 from monitor.console.auth import COOKIE, OPEN, Gate, Role, Session, SignInNeeded
 from monitor.console.buttons import Buttons
 from monitor.console.evidence import breakdown, evidence_rows
