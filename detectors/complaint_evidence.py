@@ -87,6 +87,17 @@ def _behind(dimension: str, zone: Zone, reading: Reading, cells: Cells, hours: i
     return [{"name": value, "seen": seen, "expected": round(usual, 1)} for value, seen, usual in over[:NAMED]]
 
 
+def beyond(
+    zone: Zone, own: list[str], told: list[str], reading: Reading, cells: Cells, hours: int
+) -> tuple[int, float]:
+    """Seen and expected in the zone's `own` regions, without those in which it was `told` already."""
+    if not own or not zone.lead.region:
+        return _tally([zone.lead] if own else [], reading, cells, hours)
+    seen, usual = _tally([zone.lead._replace(region=one) for one in own], reading, cells, hours)
+    less, expected = _tally([zone.lead._replace(region=one) for one in told], reading, cells, hours)
+    return seen - less, max(usual - expected, 0.0)
+
+
 def _tally(keys: list[Key], reading: Reading, cells: Cells, hours: int) -> tuple[int, float]:
     """Seen and expected in the last `hours`; beyond two days, in whole days."""
     seen, usual = 0.0, 0.0

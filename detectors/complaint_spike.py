@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from detectors.clock import HOUR, offset_of
 from detectors.complaint_cells import Cells, Gathering, Key
-from detectors.complaint_evidence import evidence_of, subject_of
-from detectors.complaint_zones import Reading, Zone, read, shrunk, swallows, zones
+from detectors.complaint_evidence import beyond, evidence_of, subject_of
+from detectors.complaint_zones import Reading, Zone, apart, read, shrunk, swallows, zones
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
@@ -74,6 +74,14 @@ class _Watch:
     ratio: float
 
 
+class _Rest(NamedTuple):
+    """Of an episode that closed: in which local hour, and what it spoke for."""
+
+    hour: int
+    regions: list[str]
+    ratio: float
+
+
 class ComplaintSpike:
     name = "complaint_spike"
     every = 600_000
@@ -95,7 +103,7 @@ class ComplaintSpike:
         self._cells = Cells(self._config.pattern, self._config.gathering, self._tree.chain)
         self._episodes = Episodes(self.name, Kind.COMPLAINT_SPIKE, limit=500)
         self._watches: dict[Subject, _Watch] = {}
-        self._rests: dict[Subject, int] = {}  # local hour of the close
+        self._rests: dict[Subject, _Rest] = {}
 
     def run(self, window: Window) -> list[Finding]:
         offset = offset_of(window.until, self._timezone)
@@ -194,7 +202,7 @@ class ComplaintSpike:
             subject = watched or subject_of(zone, self._cells)
             hour = self._watches[watched].since if watched else self._cells.hour - zone.began
             evidence = evidence_of(zone, reading, self._cells, self._tree, hour, offset, self._timezone)
-            if subject in spoken or (watched is None and self._quiet(subject, evidence)):
+            if subject in spoken or (watched is None and self._quiet(subject, zone, reading, evidence)):
                 continue
             spoken.add(subject)
             for smaller in inside:
@@ -263,10 +271,19 @@ class ComplaintSpike:
             )
         ]
 
-    def _quiet(self, subject: Subject, evidence: Mapping[str, Any]) -> bool:
+    def _quiet(self, subject: Subject, zone: Zone, reading: Reading, evidence: Mapping[str, Any]) -> bool:
+        """A place that rests, or one that has too little beside what was told of places that rest."""
         config = self._config
-        resting = self._cells.hour - self._rests.get(subject, -config.rest_hours) < config.rest_hours
-        return resting or evidence["seen"] < config.min_cases or evidence["ratio"] < config.min_ratio
+        rests = {s: r for s, r in self._rests.items() if self._cells.hour - r.hour < config.rest_hours}
+        if subject in rests:
+            return True
+        seen, ratio = int(evidence["seen"]), float(evidence["ratio"])
+        resting = {region: rest.ratio for rest in rests.values() for region in rest.regions}
+        own, told = apart(self._tree, zone, resting)
+        if told or own != zone.regions:
+            seen, usual = beyond(zone, own, told, reading, self._cells, evidence["hours"])
+            ratio = seen / max(usual, 0.1)
+        return seen < config.min_cases or ratio < config.min_ratio
 
     def _review(self, reading: Reading, now: Instant) -> list[Finding]:
         """Closes what has been back to its usual for some hours."""
@@ -284,9 +301,9 @@ class ComplaintSpike:
             if hour - watch.hot >= self._config.calm_hours:
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED)
                 del self._watches[subject]
-                self._rests[subject] = hour
+                self._rests[subject] = _Rest(hour, watch.regions, watch.ratio)
                 found += [finding] if finding else []
-        self._rests = {s: h for s, h in self._rests.items() if hour - h < self._config.rest_hours}
+        self._rests = {s: r for s, r in self._rests.items() if hour - r.hour < self._config.rest_hours}
         return found
 
     # --- checkpoints --------------------------------------------------------
@@ -296,7 +313,7 @@ class ComplaintSpike:
             [str(s.type), s.id, list(w.lead), w.regions, w.since, w.hot, w.told, w.ratio]
             for s, w in self._watches.items()
         ]
-        rests = [[str(s.type), s.id, hour] for s, hour in self._rests.items()]
+        rests = [[str(s.type), s.id, *rest] for s, rest in self._rests.items()]
         return {
             "cells": self._cells.state(),
             "episodes": self._episodes.state(),
@@ -313,7 +330,12 @@ class ComplaintSpike:
             )
             for kind, name, lead, regions, since, hot, told, ratio in state["watches"]
         }
-        self._rests = {Subject(SubjectType(kind), name): int(hour) for kind, name, hour in state["rests"]}
+        self._rests = {  # a checkpoint of before knows no regions
+            Subject(SubjectType(kind), name): _Rest(int(hour), list(more[0]), float(more[1]))
+            if more
+            else _Rest(int(hour), [], 1.0)
+            for kind, name, hour, *more in state["rests"]
+        }
 
 
 def _sure(log_evidence: float, tested: int) -> float:

@@ -7,7 +7,7 @@ what lies inside it, around it or beside it explains it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -194,3 +194,20 @@ def swallows(tree: RegionTree, regions: list[str], ratio: float, new: Zone) -> b
             if one in tree.chain(held) or (held in tree.chain(one) and new.ratio < MUCH_WORSE * ratio):
                 return True
     return False
+
+
+def apart(tree: RegionTree, zone: Zone, resting: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The zone's regions that no resting one speaks for, and the resting ones within them: what happened there was told.
+    `resting`: region to the ratio that was told of it.
+    """
+    own = [
+        one
+        for one in zone.regions
+        if not any(
+            held in tree.chain(one) and zone.ratio < MUCH_WORSE * told for held, told in resting.items()
+        )
+    ]
+    within = [held for held in resting if any(one != held and one in tree.chain(held) for one in own)]
+    return own, [
+        held for held in within if not any(one != held and one in tree.chain(held) for one in within)
+    ]

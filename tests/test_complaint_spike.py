@@ -134,6 +134,35 @@ def test_a_place_whose_episode_closed_rests_before_it_may_have_another(shop: Sho
     assert opened.as_of - closed[0].as_of == SpikeConfig().rest_hours * HOUR, "it was clear before"
 
 
+@pytest.mark.parametrize(("others", "opens"), [(0.5, []), (1.0, ["440000"])])
+def test_a_province_speaks_beside_its_resting_city_only_of_what_was_not_told(
+    shop: Shop, others: float, opens: list[str]
+) -> None:
+    """One event is one alert; complaints from its other cities are another."""
+    rates = {"440300": 3.0, "441300": others, "440100": others}
+    shop.rng = np.random.default_rng(4)
+    quiet: Mapping[str, Any] = shop.detector.state()
+    before: Mapping[str, Any] = {}
+    found: list[Finding] = []
+    last: Window | None = None
+    while not any(one.close_reason is CloseReason.SUPERSEDED for one in found):
+        before = shop.detector.state()
+        last = shop.window(lambda city: rates.get(city, 0.0), "damaged", None, 1.0, 1.0)
+        found = shop.detector.run(last)
+        shop.now += STEP
+    assert last is not None
+    assert [one.subject.id for one in found if one.state is State.OPENED] == ["440000"]
+    assert [name for _, name, *_ in before["watches"]] == ["440300"]
+    # The same moment, had the city's episode just closed.
+    rests = [
+        [kind, name, last.until // HOUR + 8, regions, ratio]
+        for kind, name, _, regions, *_, ratio in before["watches"]
+    ]
+    resting = detector()
+    resting.restore({**before, "episodes": quiet["episodes"], "watches": [], "rests": rests})
+    assert [one.subject.id for one in resting.run(last)] == opens
+
+
 def test_a_slow_rise_is_found_before_it_is_large(shop: Shop) -> None:
     day = shop.now
     found = shop.live(5, lambda city: 0.4 * (shop.now - day) / DAY if city == "320500" else 0.0)
