@@ -1,7 +1,8 @@
 """`backlog_forecast`: what a facility will hold in 24 and 72 hours, and what it would take to clear it.
 
 Arrivals and departures each have a usual by hour of the week; the last hours say how far the present stands from it,
-and that deviation fades towards the usual. Departures are bounded by what there is to send. The interval is not a
+and that deviation fades towards the usual. Departures are bounded by what there is to send. Where much more comes than usual,
+as in a sale, it is a backlog only while departures do not keep up (`detectors.backlog_flow`). The interval is not a
 theory but the detector's own record: forecasts of a day and of three days ago are compared with what came.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import backlog_kernels as kernels
+from detectors.backlog_flow import Bools, Flow
 from detectors.clock import HOUR, HOURS_A_WEEK, hour_of_week, stamp
 from detectors.episodes import Episodes
 from detectors.facilities import Facilities
@@ -60,6 +62,7 @@ class BacklogForecast:
         self._arrivals = Rhythm(capacity, self._stock.names, hours=STEP)
         self._departures = Rhythm(capacity, self._stock.names, hours=STEP)
         self._weeks = [Weeks(one) for one in (self._arrivals, self._departures, self._stock)]
+        self._flow = Flow()
         # One column a facility. Decayed arrivals and departures: as they came, and as usual.
         self._sums = np.zeros((4, 0))
         self._error = np.zeros((2, 0))  # mean absolute error of past forecasts, by horizon
@@ -83,7 +86,14 @@ class BacklogForecast:
         deviation = self._deviate(facilities, slot, hours)
         told = self._forecast(stock, deviation, slot)
         self._check(stock, told, now // self.every)
-        found = self._speak(facilities, told, hours, now, (slot + 1) % self._stock.slots)
+        flows = self._flow.follow(
+            stock,
+            facilities.arrived,
+            self._weeks[1].usual(slot),
+            self._weeks[2].usual((slot + 1) % self._stock.slots),
+            hours,
+        )
+        found = self._speak(facilities, told, flows, hours, now, (slot + 1) % self._stock.slots)
         self._learn(facilities, slot, hours)
         return found
 
@@ -117,7 +127,13 @@ class BacklogForecast:
         self._run_at = at
 
     def _speak(
-        self, facilities: Facilities, forecast: F32, hours: float, now: Instant, slot: int
+        self,
+        facilities: Facilities,
+        forecast: F32,
+        flows: Bools,
+        hours: float,
+        now: Instant,
+        slot: int,
     ) -> list[Finding]:
         limits, found = self._limits, list[Finding]()
         ready = self._stock.ages() >= limits.ready_days
@@ -135,6 +151,7 @@ class BacklogForecast:
                 _ERRORS * _Z90,
             )
         )
+        over &= ~flows
         spoken = over.copy()
         spoken[self._stock.rows([episode.subject.id for episode in self._episodes.all()])] = True
         for at in np.flatnonzero(spoken).tolist():
@@ -143,8 +160,8 @@ class BacklogForecast:
             place = (name, *facilities.place(at))
             told, usually = forecast[:, at].astype(np.float64), usual[:, at].astype(np.float64)
             margin = self._margin(at, told)
-            flows = np.array([facilities.arrived[at], facilities.out[at]]) / hours
-            evidence = self._evidence(place, facilities.stock[at], told, margin, usually, flows, now)
+            passing = np.array([facilities.arrived[at], facilities.out[at]]) / hours
+            evidence = self._evidence(place, facilities.stock[at], told, margin, usually, passing, now)
             episode = self._episodes.get(subject)
             finding = None
             if over[at]:
@@ -155,7 +172,7 @@ class BacklogForecast:
                 finding = self._episodes.hold(
                     subject, started_at=started, now=now, score=chance, evidence=evidence, news=news
                 )
-            elif (told < limits.calm_ratio * (usually + 1)).all() and episode is not None:
+            elif episode is not None and (flows[at] or (told < limits.calm_ratio * (usually + 1)).all()):
                 finding = self._episodes.close(subject, now, CloseReason.RECOVERED, evidence)
             if finding is not None:
                 found.append(finding)
@@ -245,6 +262,7 @@ class BacklogForecast:
             "arrivals": self._arrivals.state(),
             "departures": self._departures.state(),
             "stock": self._stock.state(),
+            "flow": self._flow.state(size),
             "sums": pack(self._sums[:, :size].T),
             "error": pack(self._error[:, :size].T),
             "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
@@ -256,6 +274,7 @@ class BacklogForecast:
         for name in ("arrivals", "departures", "stock", "episodes"):
             getattr(self, f"_{name}").restore(state[name])
         self._sums, self._error = (np.ascontiguousarray(unpack(state[name]).T) for name in ("sums", "error"))
+        self._flow.restore(state.get("flow"))
         told = np.ascontiguousarray(unpack(state["told"]).transpose(1, 2, 0))
         # A checkpoint without the number had forecasts of every hour.
         self._told = (
