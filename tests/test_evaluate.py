@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -314,6 +315,51 @@ def test_a_complaint_of_the_history_makes_an_episode_real(tmp_path: Path) -> Non
     tuned = tune(tmp_path, 0.0, history=[write(tmp_path / "events.ndjson", events)]).thresholds[0]
     assert tuned.min_score == 0.5
     assert tuned.kept == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "says"),
+    [
+        ("torn.ndjson", b'{"kind":"tracking","status":"accepted"}\n{"kind":"trac', "event 2"),
+        ("bytes.ndjson", b'{"kind":"tracking"}\n\x80\xfe\x00\n', "event 2"),
+        ("short.ndjson.gz", gzip.compress(b'{"kind":"tracking"}\n' * 99)[:30], "damaged"),
+    ],
+)
+def test_a_damaged_history_is_named_where_nothing_was_found_as_well(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    body: bytes,
+    says: str,
+) -> None:
+    write(tmp_path / "findings.ndjson", [])
+    (tmp_path / name).write_bytes(body)
+    given = ["forestall", "tune", str(tmp_path), "--false-alarms", "1", "--history", str(tmp_path / name)]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert name in line
+    assert says in line
+
+
+def test_a_packed_history_teaches_as_well(tmp_path: Path) -> None:
+    lines = []
+    events = []
+    for number in range(30):
+        lines += finding(
+            f"F{number}", "facility_stalled", ("parcel", f"P{number}"), number, number / 30, number + 2
+        )
+        complaint = {"kind": "complaint", "status": "opened", "occurred_at": at(number + 20)}
+        events += [{**complaint, "tracking_number": f"P{number}"}] if number >= 15 else []
+    write(tmp_path / "findings.ndjson", lines)
+    packed = tmp_path / "events.ndjson.gz"
+    packed.write_bytes(gzip.compress(write(tmp_path / "events.ndjson", events).read_bytes()))
+    assert tune(tmp_path, 0.0, history=[packed]).thresholds[0].min_score == 0.5
 
 
 def test_a_prediction_is_real_when_the_promise_was_then_broken(tmp_path: Path) -> None:

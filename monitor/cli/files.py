@@ -145,6 +145,7 @@ def tune(
     """The min_score of each policy rule that keeps to so many false alarms a day; on stdout what to change in the pack."""
     from config.policies import load_pack, pack_text
     from monitor import evaluate as judging
+    from monitor.files import FileError
 
     files = list(history or ())
     exist([results / "findings.ndjson", *files, *([truth] if truth else [])])
@@ -154,7 +155,7 @@ def tune(
     try:
         tuned = judging.tune(results, false_alarms, history=files, truth=truth, pack=load_pack(now))
         whole = judging.with_thresholds(pack_text(now), tuned.min_scores()) if pack else ""
-    except ValueError as error:
+    except (ValueError, FileError) as error:
         raise Failed(str(error), code=USAGE) from None
     if pack:
         pack.write_text(whole, encoding="utf-8")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ import polars as pl
 from config.policies import PolicyPack, load_pack
 from monitor.evaluate.matching import match
 from monitor.evaluate.records import anomalies, episodes, moment, world
+from monitor.files import read_lines
 
 HOUR = 3_600_000
 LASTED = 12 * HOUR
@@ -80,7 +82,9 @@ def tune(
     truth: Path | None = None,
     pack: PolicyPack | None = None,
 ) -> Tuned:
-    """`history` are NDJSON files of canonical events (their complaints are read). ValueError names what is unreadable."""
+    """`history` are files of canonical events, as `replay` takes them (their complaints are read). ValueError and `FileError` name
+    what is unreadable.
+    """
     if false_alarms_a_day < 0:
         raise ValueError("a budget of false alarms is 0 or more a day")
     found = episodes(replay_dir / "findings.ndjson")
@@ -204,24 +208,18 @@ def _by_outcome(found: pl.DataFrame, complaints: pl.DataFrame, end: int) -> pl.D
 
 
 def _complaints(files: Sequence[Path]) -> pl.DataFrame:
+    """Every line is read, also where no complaint is in it: of a damaged file nobody knows what it held."""
     decoder = msgspec.json.Decoder(_Complaint)
     rows: list[tuple[str, int]] = []
     for path in files:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if b'"complaint"' not in line:
-                    continue
-                try:
-                    one = decoder.decode(line)
-                    at = moment(one.occurred_at)
-                except (msgspec.MsgspecError, ValueError) as error:
-                    raise ValueError(f"{path}, line {number}: {error}") from None
-                if one.kind != "complaint" or one.status not in {"opened", "reopened"} or at is None:
-                    continue
-                keys = (
-                    ("parcel", one.tracking_number),
-                    ("order", one.order_id),
-                    ("customer", one.customer_id),
-                )
-                rows += [(f"{kind}:{name}", at) for kind, name in keys if name]
+        for number, line in enumerate(chain.from_iterable(read_lines([path])), 1):
+            try:
+                one = decoder.decode(line)
+                at = moment(one.occurred_at) if one.kind == "complaint" else None
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+                raise ValueError(f"{path}, event {number}: {error}") from None
+            if one.status not in {"opened", "reopened"} or at is None:
+                continue
+            keys = (("parcel", one.tracking_number), ("order", one.order_id), ("customer", one.customer_id))
+            rows += [(f"{kind}:{name}", at) for kind, name in keys if name]
     return pl.DataFrame(rows, schema={"key": pl.String, "complained": pl.Int64}, orient="row")
