@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from llvmlite.binding import create_new_function_pass_manager
 from numba.core.codegen import JITCPUCodegen
-from numba.core.ir import Scope
+from numba.core.ir import Loc, Scope
 
 _PASSES: Final = "_function_pass_manager"
+_OF_SCOPE: Final = {"parent", "localvars", "loc", "redefined", "var_redefinitions"}
 
 
 def compile_quicker() -> None:
@@ -20,7 +21,20 @@ def compile_quicker() -> None:
     usual = getattr(JITCPUCodegen, _PASSES, None)
     if usual is not None and not hasattr(usual, "usual"):
         setattr(JITCPUCodegen, _PASSES, _simpler_first(usual))
-    setattr(Scope, "__deepcopy__", _copied)  # noqa: B010 - to the type checker it has none
+    if _is_known(Scope):
+        setattr(Scope, "__deepcopy__", _copied)  # noqa: B010 - to the type checker it has none
+
+
+def _is_known(scope_class: Any) -> bool:
+    """Whether a table of names holds what `_copied` copies, nothing less and nothing more, and has no copy of its own."""
+    own = vars(scope_class).get("__deepcopy__")
+    if own is not None:
+        return own is _copied
+    try:
+        scope = scope_class(None, Loc("here", 1))  # type: ignore[no-untyped-call]
+        return set(vars(scope)) == _OF_SCOPE and set(vars(scope.localvars)) == {"_con"}
+    except Exception:  # noqa: BLE001 - a compiler that makes them otherwise is another one
+        return False
 
 
 def _copied(scope: Any, memory: dict[int, Any]) -> Any:

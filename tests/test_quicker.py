@@ -11,6 +11,7 @@ from numba import njit
 from numba.core.codegen import JITCPUCodegen
 from numba.core.ir import Loc, Scope
 
+from monitor import quicker
 from monitor.quicker import compile_quicker
 
 SOURCE = """
@@ -108,3 +109,39 @@ def test_twice_is_once() -> None:
     before = JITCPUCodegen._function_pass_manager
     compile_quicker()
     assert JITCPUCodegen._function_pass_manager is before
+
+
+def test_this_compilers_tables_of_names_are_known() -> None:
+    """Fails with a numba that has other ones: then nothing breaks, and all compiles slower; look at `_copied` again."""
+    assert Scope.__dict__.get("__deepcopy__") is quicker._copied
+
+
+class MoreInIt(Scope):
+    def __init__(self, parent: Any, loc: Any) -> None:
+        super().__init__(parent, loc)  # type: ignore[no-untyped-call]
+        self.more = dict[str, int]()
+
+
+class MadeOtherwise(Scope):
+    def __init__(self, parent: Any, loc: Any, more: Any) -> None:
+        super().__init__(parent, loc)  # type: ignore[no-untyped-call]
+        self.more = more
+
+
+class OtherTable(Scope):
+    def __init__(self, parent: Any, loc: Any) -> None:
+        super().__init__(parent, loc)  # type: ignore[no-untyped-call]
+        self.localvars: Any = dict[str, Any]()
+
+
+class CopiesItself(Scope):
+    def __deepcopy__(self, memory: dict[int, Any]) -> CopiesItself:
+        return self
+
+
+@pytest.mark.parametrize("other", [MoreInIt, MadeOtherwise, OtherTable, CopiesItself])
+def test_another_compilers_tables_are_left_alone(monkeypatch: pytest.MonkeyPatch, other: type[Scope]) -> None:
+    before = vars(other).get("__deepcopy__")
+    monkeypatch.setattr(quicker, "Scope", other)
+    compile_quicker()
+    assert vars(other).get("__deepcopy__") is before
