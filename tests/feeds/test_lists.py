@@ -11,7 +11,7 @@ from config.plugins import FeedSettings
 from config.settings import Settings
 from monitor.feeds.desk import Desk
 from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Trouble
-from monitor.feeds.pollers.paging import newest
+from monitor.feeds.pollers.paging import CursorOptions, newest
 from monitor.feeds.pollers.runner import Runner
 from monitor.feeds.registry import FeedConfigError
 from monitor.feeds.station import open_station
@@ -333,8 +333,24 @@ async def test_daemons_of_two_folders_on_one_store_are_two(store: Store, desk: D
     [
         ({"parameter": "since"}, "needs `path` or `newest`, one of the two"),
         ({"parameter": "since", "path": "next", "full": 9}, "`page` and `full` belong to `newest`"),
+        ({"parameter": "since", "newest": "at", "overlap_seconds": 1}, "`overlap_seconds` needs `page`"),
     ],
 )
 def test_a_cursor_that_would_stand_still_is_refused(desk: Desk, cursor: dict[str, Any], problem: str) -> None:
     with pytest.raises(FeedConfigError, match=problem):
         built(desk, Http(), erp={**ERP, "cursor": cursor, "url": "http://127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    ("at", "asked"),
+    [
+        ("2026-11-20T10:00:00", "2026-11-20T09:59:58"),
+        ("2026-11-20T10:00:00Z", "2026-11-20T09:59:58Z"),
+        ("2026-11-20T10:00:01.250+08:00", "2026-11-20T09:59:59.250000+08:00"),
+        ("4711", "4711"),
+        ("", ""),
+    ],
+)
+def test_a_walk_begins_before_the_newest_time_and_at_any_other_value(at: str, asked: str) -> None:
+    cursor = CursorOptions(parameter="since", newest="at", page="page", overlap_seconds=2)
+    assert cursor.asked_from(at) == asked

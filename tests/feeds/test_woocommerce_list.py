@@ -78,10 +78,29 @@ async def test_all_orders_are_read_once_and_then_what_changed(store: Store, desk
         shop.orders[7]["status"] = "cancelled"
         before = len(await taken(store))
         await runner.run(NOW + HOUR)
-        assert server.requests[-1].query["modified_after"] == "2026-11-20T10:03:49"
-        fresh = (await taken(store))[before:]
+        assert server.requests[-1].query["modified_after"] == "2026-11-20T10:03:48"
+        fresh = [one for one in (await taken(store))[before:] if one["order_id"] != "1229"]
         assert {(one["order_id"], one["source"]) for one in fresh} == {("1007", "woocommerce")}
         assert "cancelled" in {one["status"] for one in fresh}
+        assert desk.status["woocommerce"].pollers["woocommerce-orders"].trouble is None
+
+
+async def test_an_order_saved_later_in_the_second_of_the_newest_is_read_the_next_time(
+    store: Store, desk: Desk
+) -> None:
+    desk.feeds = {**desk.feeds, "woocommerce": feed("woocommerce")}
+    desk.add_reader(desk.feeds["woocommerce"])
+    shop = Shop(orders(3))
+    async with FakeServer(shop) as server, Http() as http:
+        pollers = built(desk, http, **{"woocommerce-orders": section(server.url)})
+        runner = Runner(store, desk, Watch(), lists=pollers.lists)
+        await runner.run(NOW)
+        before = {one["event_id"] for one in await taken(store)}
+        shop.orders.append({**shop.orders[2], "id": 2000})
+        await runner.run(NOW + HOUR)
+        await runner.run(NOW + 2 * HOUR)
+        fresh = [one for one in await taken(store) if one["event_id"] not in before]
+        assert {one["order_id"] for one in fresh} == {"2000"}
         assert desk.status["woocommerce"].pollers["woocommerce-orders"].trouble is None
 
 

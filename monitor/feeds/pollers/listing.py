@@ -88,7 +88,7 @@ class Listing:
         options = self._options
         query = dict(options.query)
         if options.cursor and walk.at:
-            query[options.cursor.parameter] = walk.at
+            query[options.cursor.parameter] = options.cursor.asked_from(walk.at)
         if options.cursor and options.cursor.page:
             query[options.cursor.page] = str(walk.page)
         url = options.url.get_secret_value()

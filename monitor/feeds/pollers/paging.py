@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
@@ -36,6 +37,12 @@ class CursorOptions(Options):
     more: str | None = Field(None, description="path of a truth that says whether there is more right now")
     full: int | None = Field(None, ge=1, description="else: an answer of so many records has more behind it")
     page: str | None = Field(None, description="the query parameter of the page's number, from 1")
+    overlap_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="with pages, and times as values: asked from so long before the newest, for what was saved late",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -43,7 +50,22 @@ class CursorOptions(Options):
             raise ValueError("needs `path` or `newest`, one of the two")
         if self.path is not None and (self.page or self.full):
             raise ValueError("`page` and `full` belong to `newest`")
+        if self.overlap_seconds and not self.page:
+            raise ValueError(
+                "`overlap_seconds` needs `page`: what is read twice would stand for all that is new"
+            )
         return self
+
+    def asked_from(self, at: str) -> str:
+        """What the parameter says; `at` itself where it is no time."""
+        if not self.overlap_seconds:
+            return at
+        try:
+            earlier = datetime.fromisoformat(at) - timedelta(seconds=self.overlap_seconds)
+        except (ValueError, OverflowError):
+            return at
+        text = earlier.isoformat()
+        return text.replace("+00:00", "Z") if at.endswith("Z") else text
 
 
 class Walk(msgspec.Struct, frozen=True):
