@@ -31,6 +31,9 @@ BELIEVED: Final = 0.5  # what was missing may be lost for good
 SEEN_HOURS: Final = 12.0  # of a weekend day, before it is known
 LONGEST: Final = 4 * DAY  # a longer wait is no habit
 SLACK: Final = 0.5  # of the longest usual miss
+DAYS_SEEN: Final = 5  # of a week, with a wait that began at this hour of the day
+LATE: Final = 4.0  # hours by which any batch may be late
+SPREAD: Final = 2.0  # of the longest wait over the shortest
 WEEK: Final = 7 * DAY
 _EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday
 
@@ -131,10 +134,18 @@ class Habits:
                 return max(known, now)
         return now
 
-    def slack(self) -> float:
-        """Hours by which the next word may be late: of a feed that comes in batches much, of a steady one next to none."""
+    def slack(self, last: Instant) -> float:
+        """Hours by which the next word may be late: of a feed that comes in batches much, of a steady one next to none, and
+        of one whose wait after this hour of the day is much the same each day some hours, however much a batch brings.
+        """
         rate = self._overall() * self._level()
-        return SLACK * self.missed / rate if rate else 0.0
+        slack = SLACK * self.missed / rate if rate else 0.0
+        slot, _ = self._slots(last - 1)
+        waits = self._waits[slot % 24 :: 24]
+        seen = waits[waits > 0.0]
+        if len(seen) < DAYS_SEEN:
+            return slack
+        return min(slack, LATE + SPREAD * float(seen.max() - seen.min()))
 
     def expected(self, start: Instant, end: Instant) -> float:
         """Events."""

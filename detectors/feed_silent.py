@@ -113,7 +113,7 @@ class FeedSilent:
         silence = now - feed.heard_at
         if silence < self._floor or subject in self._episodes or not self._ready(feed, now):
             return None
-        usual, slack = feed.habits.usual_wait(feed.heard_at) * HOUR, feed.habits.slack() * HOUR
+        usual, slack = feed.habits.usual_wait(feed.heard_at) * HOUR, feed.habits.slack(feed.heard_at) * HOUR
         if silence < usual + slack / 2:
             return None
         expected = feed.habits.expected(feed.heard_at, now)

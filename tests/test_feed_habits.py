@@ -101,7 +101,7 @@ def test_nor_is_it_doubted_once_some_nights_and_a_weekend_have_been_seen(events:
         ),  # at night: in the morning, as soon as it should have spoken for an hour
         (office, 25.75, 28 * 24 + 10 + 3),  # on Friday at 18:00: on Monday
         (office, 22.5, 22 * 24 + 15),
-        (batch, 22.5, 23 * 24 + 24),  # the batch that did not come, half a day later
+        (batch, 22.5, 23 * 24 + 10 + 5),  # the batch that did not come, some hours later
     ],
 )
 def test_a_silence_is_found_as_soon_as_it_is_none_of_its_habits(
@@ -112,6 +112,19 @@ def test_a_silence_is_found_as_soon_as_it_is_none_of_its_habits(
     heard.restart()
     first, *_ = heard.until(last + 4, nothing)
     assert last * 24 + 0.5 < first <= found
+
+
+def late_on_some_days(day: int, hour: float) -> int:
+    """A batch at ten, and each fifth day three hours later."""
+    return 300 if hour == (13 if day % 5 == 3 else 10) else 0
+
+
+def test_a_batch_that_is_late_now_and_then_has_the_time_that_it_takes() -> None:
+    heard = Heard(late_on_some_days)
+    assert heard.until(28) == []
+    heard.until(41.5)
+    first, *_ = heard.until(46, nothing)
+    assert 42 * 24 + 13 < first <= 43 * 24
 
 
 def test_a_weekend_that_begins_to_be_free_is_a_silence_once_or_twice_and_then_a_habit() -> None:
