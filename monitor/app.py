@@ -53,6 +53,7 @@ from monitor.intake import Intake
 from monitor.letters import Format, Letter
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
+from monitor.original import Original
 from monitor.ownership import sole_owner
 from monitor.parts import LedgerHead, Plain
 from monitor.patience import Patience
@@ -184,6 +185,11 @@ async def _assemble(on: Ground) -> Daemon:
     core.incidents.expect(await decisions.since(core.pipeline.now))
     sending = _sending(on, core, outbox, told, lambda: daemon.settings)
     resubmit = _resubmitting(on, station)
+
+    async def trust() -> None:
+        await on.tenant.trust()
+        Original(settings.data_dir).trust()
+
     daemon = Daemon(
         settings=settings,
         clock=on.clock,
@@ -210,7 +216,7 @@ async def _assemble(on: Ground) -> Daemon:
             opened,
             decisions,
             resubmit,
-            on.tenant.trust,
+            trust,
         ),
         reconciler=sending.reconciler,
         schedule=Schedule(on.clock, time.monotonic, metrics),
@@ -284,6 +290,8 @@ async def _remembering(
             _suspect(on.opened, "checkpoint.lost", LOST)
     if (stranger := await on.tenant.doubt(made=on.key_made, decided=decided)) is not None:
         _suspect(on.opened, "tenant_key.differs", stranger)
+    if (copied := Original(on.settings.data_dir).doubt()) is not None:
+        _suspect(on.opened, "folder.copied", copied)
     await doubts()
     core.pipeline.ask = Patience(doubts)
     return checkpoints, doubts

@@ -47,7 +47,9 @@ class Commands:
     opened: OpenStore
     decisions: Decisions
     resubmit: Callable[[Letter], Awaitable[bool]]
-    trust_key: Callable[[], Awaitable[None]]  # the tenant's, as the one of this store
+    trust_here: Callable[
+        [], Awaitable[None]
+    ]  # the tenant's key as the one of this store, and this folder as the original
 
     async def run(self, name: str, arguments: Json, actor: Actor, now: Instant) -> Json:
         handlers: Mapping[str, Handler] = {
@@ -189,7 +191,7 @@ class Commands:
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
 
     async def _trust(self) -> None:
-        await self.trust_key()
+        await self.trust_here()
         await self.opened.trust()
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:

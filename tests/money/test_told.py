@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.original import COPIED, Original
 from monitor.standin import Standin
 from notifier.delivery import DeliveryRules
 from notifier.ledger import Ledger
@@ -219,6 +220,54 @@ async def test_a_daemon_whose_store_and_checkpoints_were_put_back_says_nothing_t
             counts = await shop.daemon.ledger.counts()
     assert standin.counts.messages == 1
     assert standin.counts.repeated == 0, "nor was it asked to, and only its memory of keys prevented it"
+
+
+@pytest.mark.anyio
+async def test_a_daemon_whose_whole_folder_was_put_back_says_nothing_until_a_person_has_looked(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """Nothing in the copy tells that more was said since; that it is a copy does."""
+    folder, copy = tmp_path / "data", tmp_path / "copy"
+    money = {"holdout_percent": 0, "budget_day": "0.01"}
+    async with running(folder, standin, clock, money=money) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(1)
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+    async with running(folder, standin, clock, money=money) as shop:
+        assert await shop.daemon.ledger.switches() == {}, "a restart is no copy"
+        await shop.pass_time(30)
+        await shop.pass_until(lambda: standin.counts.messages == 1)
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    async with running(folder, standin, clock, money=money) as shop:
+        assert (await shop.daemon.status())["doubt"] == COPIED
+        assert set(await shop.daemon.ledger.switches()) == {"hold"}
+        await until(shop.daemon.loop.caught_up.is_set)
+        while not (await shop.daemon.ledger.counts()).get("held"):  # all is decided
+            await shop.pass_time(0.5)
+        assert (standin.counts.messages, standin.counts.repeated) == (1, 0)
+        answer = await shop.ask("POST", "/v1/commands/release", {"reason": "looked"}, **shop.bearer)
+        assert answer.status == 200, answer.body
+        assert (await shop.daemon.status())["doubt"] is None
+    async with running(folder, standin, clock, money=money) as shop:
+        assert await shop.daemon.ledger.switches() == {}
+
+
+def test_only_a_file_with_another_number_and_another_time_is_a_copy(tmp_path: Path) -> None:
+    one = Original(tmp_path)
+    assert one.doubt() is None
+    assert one.doubt() is None
+    marked = tmp_path / "original"
+    marked.chmod(0o640)  # renews the time, as a change of owner does
+    assert one.doubt() is None
+    one.trust()
+    (tmp_path / "original.known").write_text(f"7 {marked.stat().st_ctime_ns}\n")  # numbered anew by a mount
+    assert one.doubt() is None
+    (tmp_path / "original.known").write_text("7 7\n")
+    assert one.doubt() == COPIED
+    assert one.doubt() == COPIED, "until a person says otherwise"
+    one.trust()
+    assert one.doubt() is None
 
 
 def test_an_attempt_noted_of_old_says_nothing(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
