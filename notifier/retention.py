@@ -7,13 +7,14 @@ log loses entries by age alone, from its old end, and none that is younger than 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
 from notifier.audit import Audit, Record
 from notifier.ledger import DAY_MS, Ledger, script
 from notifier.sending import Instant
-from notifier.store import Store
+from notifier.store import Store, StoreFullError
 
 KEEP_DAYS: Final = 400
 STEP_MS: Final = 6 * 3_600_000
@@ -52,7 +53,8 @@ class Retention:
         kept = await self._store.hash_get(self._ledger.key("chain"), "horizon")
         before = wanted if kept is None else min(wanted, int(kept) + self._step)
         if kept is None or before > int(kept):
-            await self._store.hash_set(self._ledger.key("chain"), {"horizon": before})
+            with contextlib.suppress(StoreFullError):  # what is taken out makes room for it
+                await self._store.hash_set(self._ledger.key("chain"), {"horizon": before})
         return before
 
     async def _claims(self, before: Instant) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,12 +13,14 @@ from structlog.testing import capture_logs
 
 from monitor.app import open_daemon
 from monitor.standin import Standin
+from notifier.audit import Audit
 from notifier.ledger import Ledger
 from notifier.outbox import FencedError, Outbox
+from notifier.retention import Retention
 from notifier.store import Store, StoreFullError
 from tests.doomed import doomed, late, tick
 from tests.fakes.valkey import Valkey
-from tests.money.shop import ANNA, IDENTITY, NOW, OPEN, coupon
+from tests.money.shop import ANNA, DAY, IDENTITY, NOW, OPEN, coupon
 from tests.whole import Clock, running, settings, until
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +73,18 @@ async def test_people_stop_what_leaves_a_full_store(server: Valkey) -> None:
             await ledger.claim_all([coupon()], NOW)
         await ledger.kill(ANNA, NOW)
         assert set(await ledger.switches()) == {"kill"}
+
+
+async def test_what_is_old_makes_room_in_a_full_store(server: Valkey) -> None:
+    async with Store(server.url, "t") as store:
+        ledger = Ledger(store, IDENTITY, OPEN)
+        await ledger.open(None, NOW)
+        shadow = replace(OPEN, shadow=True)  # suppressed: nothing is owed
+        await Ledger(store, IDENTITY, shadow).claim_all([coupon()], NOW)
+        retention = Retention(store, ledger, Audit(store, ledger, IDENTITY), 500 * DAY)
+        assert (await retention.run(NOW)).claims == 0
+        await fill(store)
+        assert (await retention.run(NOW + 401 * DAY)).claims == 1
 
 
 async def test_a_daemon_starts_on_a_full_store_and_sends_what_was_claimed(
