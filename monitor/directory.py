@@ -20,6 +20,9 @@ from notifier.sending import Contact
 from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 400 * 86_400_000
+CONTACT_MS: Final = (
+    120 * 86_400_000
+)  # since the order's last event: twice what a parcel is waited for without a scan
 CLOSED_TICKET: Final = frozenset({"resolved", "withdrawn"})
 NEWEST: Final = 5  # live orders of a customer that are looked at for a contact
 # In the order of their steps: of two at the same moment the later step is the status.
@@ -186,7 +189,7 @@ class Directory:
         if order.contact:
             fields["contact"] = msgspec.json.encode(order.contact)
         keys = (self._store.key("order", order.order_id), self._store.key("live-orders", order.customer_id))
-        told = (order.order_id, order.status, order.occurred_at, KEPT_MS)
+        told = (order.order_id, order.status, order.occurred_at, KEPT_MS, CONTACT_MS)
         pipe.call("EVALSHA", _TOLD.sha, 2, *keys, *told, *[part for pair in fields.items() for part in pair])
         if order.tracking_number:
             self._link(pipe, order.tracking_number, order.order_id)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.columns import Batch, Scans
-from monitor.directory import Directory
+from monitor.directory import CONTACT_MS, Directory
 from monitor.events import Complaint, Engagement, Order
 from notifier.sending import Contact
 from notifier.store import Store
@@ -81,6 +81,27 @@ async def test_a_contact_is_forgotten_when_the_order_is_over(store: Store) -> No
     assert await directory.contact("C1", None) == Contact(phone=PHONE, email="a@example.com")
     await directory.remember(batch(orders=[order("completed", 9)]))
     assert await directory.contact("C1", "O1") is None
+
+
+async def test_a_contact_of_an_order_that_nobody_ends_goes_before_the_order(store: Store) -> None:
+    directory, key = Directory(store), store.key("order", "O1")
+
+    async def left() -> int:
+        """Milliseconds; -1: as long as the order."""
+        (found,) = await store.call("HPTTL", key, "FIELDS", 1, "contact")
+        return int(found)
+
+    if b"hpexpire" not in await store.call("COMMAND", "LIST"):
+        pytest.skip("this server knows no end of a field")
+    await directory.remember(batch(orders=[order("placed", 1, contact={"phone": PHONE})]))
+    assert CONTACT_MS - 60_000 < await left() <= CONTACT_MS
+    await store.call("HPEXPIRE", key, 60_000, "FIELDS", 1, "contact")
+    await directory.remember(batch(orders=[order("shipped", 2)]))
+    assert CONTACT_MS - 60_000 < await left() <= CONTACT_MS, "it goes on with the order"
+    await store.call("HPEXPIRE", key, 0, "FIELDS", 1, "contact")
+    assert await directory.contact("C1", "O1") is None
+    known = (await directory.orders(["O1"]))["O1"]
+    assert (known.status, known.has_contact) == ("shipped", False)
 
 
 async def test_a_late_event_brings_no_contact_back_and_no_old_value(store: Store) -> None:
