@@ -268,15 +268,15 @@ class Daemon:
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, whether it is still the one that we know, and whether it takes what
-        is written. Raises `StoreError` where it does not.
+        is written, in this order: a full store answers, and is to be seen. Raises `StoreError` where it does not take it.
         """
         store = self.opened.store
         try:
-            await store.put(store.key("written-at"), now)
-            if self.doubts is not None:
-                await self.doubts()
             lag = await self.stream.lag_ms(self.loop.taken)
             await self.gauges.ask_store(now, lag)
+            if self.doubts is not None:
+                await self.doubts()
+            await store.put(store.key("written-at"), now)
         except StoreError as error:
             self.refused = str(error)
             self.metrics.gauge("ready").set(0)

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.standin import Standin
 from notifier.store import StoreFullError
+from tests.money.shop import ANNA, coupon
 from tests.whole import HOUR, Clock, Shop, running, scan, until
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,24 @@ async def test_a_store_that_is_full_is_not_ready_until_it_has_room(
         await store.call("CONFIG", "SET", "maxmemory", before)
         await shop.daemon.observe(clock.now)
         assert await ready(shop) == (200, None)
+
+
+async def test_a_full_store_is_still_seen_to_be_on_hold_and_to_wait(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        store = shop.daemon.opened.store
+        await shop.daemon.observe(clock.now)
+        await shop.daemon.ledger.hold(ANNA, clock.now)
+        await shop.daemon.ledger.claim_all([coupon()], clock.now)
+        await store.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreFullError):
+            await shop.daemon.observe(clock.now)
+        value = shop.daemon.registry.get_sample_value
+        assert value("forestall_ledger_hold") == 1
+        assert value("forestall_outbox_entries", {"state": "held"}) == 1
+        await store.call("CONFIG", "SET", "maxmemory", "0")
 
 
 async def test_a_store_without_its_replicas_is_not_ready(

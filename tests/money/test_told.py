@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from notifier.store import Store
 from notifier.told import KEPT_MONTHS, Left, Told
 from tests.clock import Clock
 from tests.fakes.valkey import Valkey
+from tests.full_disk import most_bytes
 from tests.money.sending import LATER, NO_QUIET, Room, World, run_dry
 from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, message
 from tests.money.test_delivery import WORDS
@@ -170,8 +169,6 @@ def test_the_last_words_of_a_month_before_are_found(tmp_path: Path) -> None:
 
 
 def test_of_many_at_once_that_did_not_fit_on_the_disk_nothing_is_written_later(tmp_path: Path) -> None:
-    """A limit of the process on the size of its files is a disk that is full within a line."""
-
     async def run() -> None:
         told = Told(tmp_path)
         await told.note(Left("A0", 1, NOW), NOW)
@@ -185,16 +182,6 @@ def test_of_many_at_once_that_did_not_fit_on_the_disk_nothing_is_written_later(t
         assert {one.id for one in noted(tmp_path)} == {"A0", *sent, "A20"}
 
     asyncio.run(run())
-
-
-@contextmanager
-def most_bytes(size: int) -> Iterator[None]:
-    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @dataclass
