@@ -22,10 +22,10 @@ from starlette.routing import BaseRoute, Route
 
 from monitor.bodies import TooLarge, bounded_body
 from monitor.forwarded import peer
+from monitor.subjects import CUSTOMER
 from notifier.store import StoreError, StoreFullError, StoreUnreachableError
 
 Json: TypeAlias = Mapping[str, Any]
-CUSTOMER: Final = "customer:"
 HIDDEN: Final = frozenset({"coupon_code", "customer_id"})  # of a story that is told without the token
 
 
