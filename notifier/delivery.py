@@ -260,7 +260,7 @@ class Delivery:
             return await self._give_up(entry, Reason.NO_CONTACT, "", now), None
         if entry.kind is ActionKind.COUPON:
             coupon, now = coupon_of(entry, contact), self._time(now)
-            if not await self._outbox.begin(entry, now):
+            if await self._outbox.begin(entry, now) is None:
                 return None, None
             return await self._exchange(entry, self._coupons[proposal.channel].issue(coupon, now), now)
         message = await self._composer.message(entry, contact if entry.kind is ActionKind.MESSAGE else None)
@@ -275,11 +275,11 @@ class Delivery:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
         post, now = posts.posts[at], self._time(now)
         begun = await self._outbox.begin(entry, now, said := fingerprint(post.body))
-        if not begun:
+        if begun is None:
             return None, None
-        if begun < 0 and not self._rules.resend_unknown:
+        if begun.forgotten and not self._rules.resend_unknown:
             return Verdict("unknown", Reason.UNKNOWN, now, detail="forgotten", ambiguous=True), None
-        verdict, result = await self._noted(entry, post, Left(entry.action_id, abs(begun), now, said))
+        verdict, result = await self._noted(entry, post, Left(entry.action_id, begun.attempt, now, said))
         if verdict.state == "done":
             await self._remember(entry, message, verdict, known)
             verdict = replace(verdict, state="part", due=now) if more else verdict
