@@ -101,10 +101,11 @@ class Told:
     def _write(self, lines: list[Line]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{datetime.fromtimestamp(lines[-1][0] / 1000, UTC):%Y-%m}.ndjson"
-        fresh = not path.exists()
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(file).st_size
+            if not size:
+                self._begin_month()
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
             data = b"\n" * torn + b"".join(line for _, line in lines)
             try:
@@ -116,8 +117,6 @@ class Told:
                 raise
         finally:
             os.close(file)
-        if fresh:
-            self._begin_month()
 
     def _begin_month(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)

@@ -184,6 +184,18 @@ def test_of_many_at_once_that_did_not_fit_on_the_disk_nothing_is_written_later(t
     asyncio.run(run())
 
 
+def test_a_month_whose_first_line_does_not_fit_begins_with_the_next(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        with most_bytes(10), pytest.raises(OSError, match="too large"):
+            await told.note(Left("A1", 1, NOW), NOW)
+        assert (noted(tmp_path), told.last) == ([], None)
+        await told.note(Left("A2", 1, NOW), NOW)
+        assert noted(tmp_path) == [Left("A2", 1, NOW)]
+
+    asyncio.run(run())
+
+
 @dataclass
 class Asked(Room):
     """A room whose provider can be asked."""
