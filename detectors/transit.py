@@ -19,7 +19,7 @@ from detectors.findings import Instant
 from detectors.index import Index
 from detectors.interfaces import Waiting
 from detectors.plain import pack, unpack
-from detectors.tables import F64, I64, LANE, Coded, Table
+from detectors.tables import F64, I64, Coded
 
 BIN: Final = 12 * HOUR
 BINS: Final = 180  # ninety days
@@ -250,20 +250,6 @@ class Transit:
         self._recent = unpack(state["recent"])
         for name in ("week", "carriers", "lanes"):
             getattr(self, f"_{name}").restore(state[name])
-
-
-def waiting_in(parcels: Table, now: Instant, span: int) -> Waiting:
-    """As the engine counts its parcels, of a table of `parcels`: for streams without an engine."""
-    accepted, segment = parcels.whole("accepted"), parcels.narrow("segment")
-    rows = np.flatnonzero((accepted > 0) & (accepted <= now) & (segment < FORWARD))
-    lane = parcels.coded(LANE)
-    ways, first, way = np.unique(lane.codes[rows], return_index=True, return_inverse=True)
-    cells, cell = np.unique(np.minimum((now - accepted[rows]) // BIN, BINS - 1), return_inverse=True)
-    counts = np.zeros((len(cells), len(ways)), np.int64)
-    np.add.at(counts, (cell, way), 1)
-    carrier = parcels.coded("carrier")
-    known = Coded(carrier.codes[rows[first]], carrier.texts), Coded(ways, lane.texts)
-    return Waiting(cells, counts, *known, span)
 
 
 @njit(cache=True, nogil=True)

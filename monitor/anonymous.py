@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from monitor.subjects import CUSTOMER
+
 Json: TypeAlias = Mapping[str, Any]
 
-CUSTOMER: Final = "customer:"
 _HIDDEN: Final = frozenset({"coupon_code", "customer_id"})
 
 

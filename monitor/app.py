@@ -1,4 +1,4 @@
-"""The composition root: with `monitor.core` the only place that builds concrete objects, and the only one that reads the clock.
+"""The composition root: with `monitor.core` the only place that builds concrete objects; it hands out the clock.
 
     open_daemon: socket | store | http | intake | _assemble
     _assemble:   core | _remembering (checkpoint, doubts) | _sending (delivery, look-ups) | the daemon | what attends it

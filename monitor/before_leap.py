@@ -33,8 +33,15 @@ class BeforeLeap:
 
     def keep(self, newest: Path | None, time: Instant, landing: Instant) -> None:
         """Before time leaps from `time` to `landing`; `newest` is the newest checkpoint. One that was kept before a
-        leap of the last day stays the one: that leap may have been as wrong.
+        leap of the last day stays the one: that leap may have been as wrong. Where none can be kept time goes on all the
+        same, without a way back.
         """
+        try:
+            self._keep(newest, time, landing)
+        except OSError as error:
+            log.warning("before_leap.unkept", error=type(error).__name__, code=error.errno)
+
+    def _keep(self, newest: Path | None, time: Instant, landing: Instant) -> None:
         for path, first, last in self._found():
             if time < min(last + DAY_MS, first + MOST_MS):
                 path.replace(path.with_name(f"{first}-{max(last, landing)}{SUFFIX}"))
@@ -45,7 +52,7 @@ class BeforeLeap:
             try:
                 os.link(newest, kept)
             except OSError:  # a file system without links
-                shutil.copyfile(newest, kept)
+                _copy(newest, kept)
 
     def drop(self, time: Instant, *, crowded: bool = False) -> None:
         """Where time has gone on for a day since the leap; a clock that was mended meanwhile has not let it. `crowded`: the
@@ -63,3 +70,17 @@ class BeforeLeap:
             if first.isdigit() and last.isdigit():
                 found.append((path, int(first), int(last)))
         return found
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole under its name, or not there."""
+    temporary = target.with_name("leap.writing")
+    try:
+        with source.open("rb") as read, temporary.open("wb") as written:
+            shutil.copyfileobj(read, written)
+            written.flush()
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

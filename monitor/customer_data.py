@@ -13,6 +13,7 @@ import msgspec
 
 from detectors.findings import Instant
 from monitor.remembered import Remembered
+from monitor.subjects import CUSTOMER
 from notifier.audit import Audit
 from notifier.ledger import Ledger, Person
 from notifier.store import Store
@@ -46,7 +47,7 @@ async def erase(
     actions = (await audit.export(customer_id))["actions"]
     orders = await _orders(store, customer_id, actions)
     erased, left = await audit.erase(customer_id, person, now)
-    subjects = {f"customer:{customer_id}"} | {str(one["subject"]) for one in actions}
+    subjects = {f"{CUSTOMER}{customer_id}"} | {str(one["subject"]) for one in actions}
     subjects |= {f"order:{one}" for one in orders}
     for order_id in orders:
         await store.hash_delete(store.key("order", order_id), *UNNAMED)

@@ -45,6 +45,7 @@ from monitor.sinks import LiveSink
 from monitor.storage import OpenStore
 from monitor.story import Record, Story
 from monitor.stream import EventStream, Frame
+from monitor.subjects import CUSTOMER, INCIDENT, kind_and_id
 from monitor.views import budget_text, claim_record, incident_record, parcel_record, story_lines
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger, Person
@@ -268,15 +269,15 @@ class Daemon:
 
     async def observe(self, now: Instant) -> None:
         """Each few seconds: what only the store knows, whether it is still the one that we know, and whether it takes what
-        is written. Raises `StoreError` where it does not.
+        is written, in this order: a full store answers, and is to be seen. Raises `StoreError` where it does not take it.
         """
         store = self.opened.store
         try:
-            await store.put(store.key("written-at"), now)
-            if self.doubts is not None:
-                await self.doubts()
             lag = await self.stream.lag_ms(self.loop.taken)
             await self.gauges.ask_store(now, lag)
+            if self.doubts is not None:
+                await self.doubts()
+            await store.put(store.key("written-at"), now)
         except StoreError as error:
             self.refused = str(error)
             self.metrics.gauge("ready").set(0)
@@ -349,12 +350,13 @@ class Daemon:
         incident with what was sent about it.
         """
         stories = await self.story.of(subject)
-        bare = subject.partition(":")[2] or subject
-        incident = self.incidents.get(bare)
+        kind, bare = kind_and_id(subject)
+        incident = self.incidents.get(bare) if kind in {"", "incident"} else None
         if incident is not None:
-            stories = stories or await self.story.of(f"incident:{bare}") or [(f"incident:{bare}", [])]
+            name = f"{INCIDENT}{bare}"
+            stories = stories or await self.story.of(name) or [(name, [])]
         elif not stories:
-            stories = await self._known(bare)
+            stories = await self._known(kind, bare)
         if not stories:
             return None
         parcels = {name: self.parcel(name.removeprefix("parcel:")) for name, _ in stories}
@@ -373,16 +375,17 @@ class Daemon:
             "lines": lines,
         }
 
-    async def _known(self, bare: str) -> list[tuple[str, list[Record]]]:
+    async def _known(self, kind: str, bare: str) -> list[tuple[str, list[Record]]]:
         """What has no story under its own name: a live parcel, an order without a finding, a customer by their actions."""
-        if self.parcel(bare) is not None:
+        if kind in {"", "parcel"} and self.parcel(bare) is not None:
             return [(f"parcel:{bare}", [])]
-        if await self.loop.pipeline.directory.orders([bare]):
+        if kind in {"", "order"} and await self.loop.pipeline.directory.orders([bare]):
             return [(f"order:{bare}", [])]
-        claims = await self.ledger.of_customer(bare)
+        if kind not in {"", "customer"} or not (claims := await self.ledger.of_customer(bare)):
+            return []
         subjects = dict.fromkeys(claim.proposal.subject for claim in claims)
         told = [story for subject in subjects for story in await self.story.of(subject)]
-        return [(f"customer:{bare}", []), *told] if claims else []
+        return [(f"{CUSTOMER}{bare}", []), *told]
 
     def _incident_lines(self, view: View) -> list[str]:
         record, held = (

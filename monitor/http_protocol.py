@@ -72,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _step: int = 0  # how many beginnings and ends of heads and bodies there were
     _head: bool = False  # a request has begun, and its headers are not complete
     _body: int | None = None  # bytes of the body so far; None while no body is on its way
-    _plain: int = 0  # bytes since the last that were part of a body
+    _outside: int = 0  # bytes since the last that were part of a body
     _reading: TimerHandle | None = None
     _unread: int = 0  # bytes of answers that the client had yet to read when it was last looked at
 
@@ -94,11 +94,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         before = self._step
-        self._plain += len(data)
+        self._outside += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._plain > self.limits.head_bytes:
+        if self._outside > self.limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._step != before:
             self._wait_for_more()
@@ -115,15 +115,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._step, self._head, self._body, self._plain = self._step + 1, False, 0, 0
+        self._step, self._head, self._body, self._outside = self._step + 1, False, 0, 0
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._body, self._plain = (self._body or 0) + len(body), 0
+        self._body, self._outside = (self._body or 0) + len(body), 0
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._step, self._body, self._plain = self._step + 1, None, 0
+        self._step, self._body, self._outside = self._step + 1, None, 0
 
     # answers
 

@@ -1,4 +1,6 @@
-"""What SIGTERM, SIGINT and SIGHUP do, from the first moment of a daemon to its last: none of them ever ends it by itself."""
+"""What SIGTERM, SIGINT and SIGHUP do while a daemon starts, runs and stops: the first two end it in order, however often
+they come; SIGHUP reads the config again. Before its loop runs SIGHUP is ignored, and the others end the process at once.
+"""
 
 from __future__ import annotations
 

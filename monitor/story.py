@@ -14,6 +14,7 @@ import msgspec
 from detectors.findings import Finding
 from monitor.directory import remember_parcel
 from monitor.records import action_record, finding_record
+from monitor.subjects import kind_and_id
 from notifier.actions import Decided
 from notifier.store import Pipeline, Store
 
@@ -40,7 +41,7 @@ class Story:
             record = action_record(decided)
             field = f"{decided.decided_at:015d}:{record['action_id']}:{decided.outcome}:{decided.reason}"
             self._put(pipe, decided.proposal.subject, field, {"what": "action", **record})
-            kind, _, number = decided.proposal.subject.partition(":")
+            kind, number = kind_and_id(decided.proposal.subject)
             if kind == "parcel" and decided.proposal.order_id:
                 remember_parcel(self._store, pipe, decided.proposal.order_id, number)
             pipe.call(
@@ -57,12 +58,11 @@ class Story:
         order also its parcels, also those of which nothing was found.
         """
         subject, records = await self._first(given)
-        kind, _, number = subject.partition(":")
+        kind, number = kind_and_id(subject or given)
         found = [(subject, records)] if records else []
-        if kind and kind != "order":
+        if kind not in {"", "order"}:
             return found
-        order = number or given.removeprefix("order:")
-        parcels = await self._store.set_members(self._store.key("parcels", order))
+        parcels = await self._store.set_members(self._store.key("parcels", number))
         subjects = sorted(f"parcel:{one.decode()}" for one in parcels)
         return found + [(one, await self._records(one)) for one in subjects]
 
@@ -78,9 +78,10 @@ class Story:
         return sorted((msgspec.json.decode(fields[name]) for name in sorted(fields)), key=_moment)
 
     async def _subjects(self, given: str) -> list[str]:
+        if kind_and_id(given)[0]:
+            return [given]
         known = await self._store.get(self._store.key("subject", given))
-        guesses = [given, f"parcel:{given}", f"order:{given}", f"customer:{given}"]
-        return [known.decode()] if known else guesses
+        return [known.decode()] if known else [f"{kind}:{given}" for kind in ("parcel", "order", "customer")]
 
     def _put(self, pipe: Pipeline, subject: str, field: str, record: Mapping[str, Any]) -> None:
         key = self._store.key("story", subject)

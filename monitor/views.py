@@ -10,6 +10,7 @@ from detectors.findings import Instant
 from monitor.engine import ParcelView
 from monitor.incidents import View
 from monitor.records import finding_record, money, when
+from monitor.subjects import CUSTOMER, INCIDENT
 from notifier.actions import ActionKind
 from notifier.ledger import Claim
 
@@ -107,7 +108,7 @@ def story_lines(
             lines += _finding_lines(record)
         else:
             lines += _action_lines(record) + _became(record, (claims or {}).get(str(record["action_id"])))
-    if not records and not subject.startswith(("incident:", "customer:")):
+    if not records and not subject.startswith((INCIDENT, CUSTOMER)):
         lines.append("  nothing was found about it, so nothing was decided")
     return lines
 

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     PROVIDER_DOWN = (
         "provider_down"  # waits for a provider that does not answer, or for a key that a person renews
     )
+    UNRECORDED = "unrecorded"  # waits for room on the disk: what leaves is written down first
     UNKNOWN = "unknown"  # the provider may or may not have done it
 
 

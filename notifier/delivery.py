@@ -23,7 +23,7 @@ from notifier.compose import Composer, coupon_of
 from notifier.ledger import Ledger
 from notifier.mistakes import tell
 from notifier.outbox import Entry, Outbox, Verdict
-from notifier.pacing import Backoff, Pacer, QuietHours
+from notifier.pacing import SECOND, Backoff, Pacer, QuietHours
 from notifier.posts import Plan, Reference, References, plan
 from notifier.said import fingerprint
 from notifier.sending import Answer, Cause, Channel, Contact, CouponProvider, Instant, Message, SendResult
@@ -113,8 +113,9 @@ class Delivery:
         self._clock = clock
         if both := channels.keys() & coupons.keys():
             raise ValueError(f"a channel and a coupon shop share a name: {', '.join(sorted(both))}")
-        self._pacers = {name: Pacer(one.limits) for name, one in channels.items()}
-        self._pacers |= {name: Pacer(one.limits) for name, one in coupons.items()}
+        longest = int(self._rules.backoff.longest * SECOND)
+        self._pacers = {name: Pacer(one.limits, longest) for name, one in channels.items()}
+        self._pacers |= {name: Pacer(one.limits, longest) for name, one in coupons.items()}
         self._tasks: dict[asyncio.Task[None], tuple[str, Instant]] = {}  # of which entry, leased when
         self._busy: Counter[str] = Counter()
         self._failure: BaseException | None = None
@@ -259,7 +260,7 @@ class Delivery:
             return await self._give_up(entry, Reason.NO_CONTACT, "", now), None
         if entry.kind is ActionKind.COUPON:
             coupon, now = coupon_of(entry, contact), self._time(now)
-            if not await self._outbox.begin(entry, now):
+            if await self._outbox.begin(entry, now) is None:
                 return None, None
             return await self._exchange(entry, self._coupons[proposal.channel].issue(coupon, now), now)
         message = await self._composer.message(entry, contact if entry.kind is ActionKind.MESSAGE else None)
@@ -274,17 +275,17 @@ class Delivery:
             return Verdict("part", Reason.OK, now, known.provider_id if known else None), None
         post, now = posts.posts[at], self._time(now)
         begun = await self._outbox.begin(entry, now, said := fingerprint(post.body))
-        if not begun:
+        if begun is None:
             return None, None
-        if begun < 0 and not self._rules.resend_unknown:
+        if begun.forgotten and not self._rules.resend_unknown:
             return Verdict("unknown", Reason.UNKNOWN, now, detail="forgotten", ambiguous=True), None
-        verdict, result = await self._noted(entry, post, Left(entry.action_id, abs(begun), now, said))
+        verdict, result = await self._noted(entry, post, Left(entry.action_id, begun.attempt, now, said))
         if verdict.state == "done":
             await self._remember(entry, message, verdict, known)
             verdict = replace(verdict, state="part", due=now) if more else verdict
         return verdict, result
 
-    async def _noted(self, entry: Entry, post: Message, left: Left) -> tuple[Verdict, SendResult]:
+    async def _noted(self, entry: Entry, post: Message, left: Left) -> tuple[Verdict, SendResult | None]:
         """Sent, and known to have left also where the store should forget it. What ops hears twice does no harm."""
         now, told = left.at, None if entry.ops else self._told
         if told is not None:
@@ -292,10 +293,10 @@ class Delivery:
                 await told.note(left, now)
             except (
                 OSError
-            ) as error:  # the disk is full: nothing is wrong with the entry, and nothing was said
+            ) as error:  # the disk is full: no fault of the entry nor of its channel, which nobody asked
                 tell("told.unwritable", error, action=entry.action_id)
-                result = SendResult(Answer.RETRY, detail="told")
-                return await self._classify(entry, result, now), result
+                due = now + self._rules.backoff.after(entry.action_id, entry.attempts + 1)
+                return Verdict("defer", Reason.UNRECORDED, due), None
         verdict, result = await self._exchange(
             entry, self._channels[entry.proposal.channel].send(post, now), now
         )
@@ -355,7 +356,7 @@ class Delivery:
             return Verdict("done", Reason.OK, provider_id=result.provider_id, detail=result.detail)
         if result.answer is Answer.RETRY:
             if result.cause in RESTING:
-                self._rest(entry.proposal.channel, result, now)
+                self._rest(entry.proposal.channel, result, now, now + wait)
             reason = Reason.RATE_LIMITED if result.cause in BUSY else Reason.PROVIDER_DOWN
             return Verdict("retry", reason, now + wait, detail=result.detail)
         if result.answer is Answer.PERMANENT:
@@ -368,12 +369,12 @@ class Delivery:
             return Verdict("retry", Reason.UNKNOWN, now + wait, detail=result.detail, ambiguous=True)
         return Verdict("unknown", Reason.UNKNOWN, now, result.provider_id, result.detail, ambiguous=True)
 
-    def _rest(self, channel: str, result: SendResult, now: Instant) -> None:
+    def _rest(self, channel: str, result: SendResult, now: Instant, returns: Instant) -> None:
         """However long one of many was told to wait: another asks before."""
         backoff, pacer = self._rules.backoff, self._pacers[channel]
         asked = None if result.retry_after is None else min(result.retry_after, backoff.longest)
         rest = backoff.after(channel, pacer.failed(now), asked)
-        pacer.rest(now + rest)
+        pacer.rest(now + rest, returns)
         if rest >= TOLD_REST:
             log.warning("channel.rests", channel=channel, seconds=rest // 1000, cause=result.cause.value)
 

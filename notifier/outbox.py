@@ -75,6 +75,16 @@ class Verdict:
     crashed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`attempt` counts from 1. `forgotten`: it is one that was made before, may have said it, and that the store had
+    forgotten.
+    """
+
+    attempt: int
+    forgotten: bool = False
+
+
 class Outbox:
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
@@ -115,12 +125,11 @@ class Outbox:
         log.error("store.doubtful", why=FORGOT)
         return FORGOT
 
-    async def begin(self, entry: Entry, now: Instant, said: str = "") -> int:
-        """Writes the attempt, and what its text is known by; which attempt it is, 0 where the entry is not ours to send
-        any more, less than 0 where it was begun before, may have said it, and the store had forgotten.
-        """
+    async def begin(self, entry: Entry, now: Instant, said: str = "") -> Begun | None:
+        """Writes the attempt, and what its text is known by. None: the entry is not ours to send any more, or not now."""
         given = (entry.action_id, self._token, now, said)
-        return int(await self._store.script(self._begin, [self._root], *given))
+        attempt = int(await self._store.script(self._begin, [self._root], *given))
+        return Begun(abs(attempt), attempt < 0) if attempt else None
 
     async def finish(self, entry: Entry, verdict: Verdict, now: Instant) -> bool:
         return bool(

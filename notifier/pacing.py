@@ -17,6 +17,8 @@ CROWDED: Final = 45 * SECOND
 SPREAD: Final = 45 * SECOND
 SET_BACK: Final = 60 * SECOND  # less is an attempt that took long before it asked
 MOST_SLOTS: Final = 100_000
+LONGEST: Final = 900.0  # seconds
+MOST_AWAY: Final = 24 * HOUR  # longer may have been asked for by mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Backoff:
     """Doubling from `first` to `longest` seconds, with jitter that is the same for the same entry and attempt."""
 
     first: float = 5.0
-    longest: float = 900.0
+    longest: float = LONGEST
 
     def after(self, key: str, attempt: int, asked: float | None = None) -> int:
         """Milliseconds. What the provider asked for is the least; jitter is added so that a crowd does not return
@@ -45,10 +47,12 @@ class Pacer:
     """
 
     limits: Limits
+    longest: int = int(LONGEST * SECOND)  # milliseconds: who still has something to send asks within
     _seen: Instant = -(10**9)  # the latest time that anybody came with
     _last: Instant = -(10**9)  # when something last went
     _next: Instant = 0  # the first slot that is not given away
     _rests_until: Instant = 0
+    _asked_until: Instant = 0  # somebody refused said to come back then
     _failures: int = 0
     _down_since: Instant | None = None
     _slots: dict[str, Instant] = field(default_factory=dict)
@@ -80,14 +84,15 @@ class Pacer:
             self._last += more * self._spacing()
             self._next = max(self._next, self._last + self._spacing())
 
-    def rest(self, until: Instant) -> None:
-        """The provider is down or asked for peace: nobody knocks before."""
+    def rest(self, until: Instant, returns: Instant = 0) -> None:
+        """The provider is down or asked for peace: nobody knocks before; who was refused comes back at `returns`."""
         self._rests_until = max(self._rests_until, until)
+        self._asked_until = max(self._asked_until, until, min(returns, until + MOST_AWAY))
 
     def failed(self, now: Instant) -> int:
         """How many times in a row the provider was not to be had."""
-        if not self._failures:
-            self._down_since = now
+        if not self._failures or self._left_alone(now):
+            self._failures, self._down_since = 0, now
         self._failures += 1
         return self._failures
 
@@ -95,19 +100,24 @@ class Pacer:
         self._failures, self._down_since = 0, None
 
     def down(self, now: Instant) -> int:
-        """For how long the provider has not been to be had, in milliseconds; not the time after, in which nobody asked."""
-        if self._down_since is None:
+        """For how long the provider has not been to be had, in milliseconds; not the time after, in which nobody asked,
+        and 0 where nobody asks any more.
+        """
+        if self._down_since is None or self._left_alone(now):
             return 0
         return max(0, min(now, self._rests_until) - self._down_since)
+
+    def _left_alone(self, now: Instant) -> bool:
+        """Who was refused has not come back, nor has anybody else: it expired, or was taken back."""
+        return now > self._asked_until + self.longest
 
     def _follow(self, now: Instant) -> None:
         """What lies ahead by a clock that was set back would shut the channel until it comes: it moves with the clock."""
         back = self._seen - now
-        self._last, self._next, self._rests_until = (
-            self._last - back,
-            self._next - back,
-            self._rests_until - back,
-        )
+        self._last -= back
+        self._next -= back
+        self._rests_until -= back
+        self._asked_until -= back
         if self._down_since is not None:
             self._down_since -= back
         self._slots = {entry: given - back for entry, given in self._slots.items()}

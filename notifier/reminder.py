@@ -52,7 +52,7 @@ class Reminder:
     async def forgets(self, now: Instant) -> bool:
         """Whether the store knows nothing of the words that left last, and was not reminded of them: an older copy."""
         left = self._told.last
-        if left is None or left.at <= now - KEEP_MS:  # also what was taken back
+        if left is None or left.at <= now - KEEP_MS:
             return False
         questions = [("HGET", f"{self._action}:{left.id}", "n"), ("HEXISTS", self._key, left.id)]
         count, reminded = await self._store.run(questions, atomic=False)

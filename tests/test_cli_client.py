@@ -121,10 +121,9 @@ def test_a_closed_stream_is_no_file_that_is_opened_next() -> None:
     assert told.stdout.split() == ["True", "True"]
 
 
-async def test_a_slow_answer_is_not_taken_for_no_daemon(
-    tmp_path: Path,
-) -> None:
-    """Reading thousands of letters again takes what it takes; of others it is said that they may still be done."""
+@pytest.mark.parametrize("long", ["deadletter-replay", "release"])
+async def test_a_slow_answer_is_not_taken_for_no_daemon(tmp_path: Path, long: str) -> None:
+    """Reading thousands of letters again takes what it takes, and so does a shop's list of codes; of others it is said that they may still be done."""
     asked: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
 
     async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +136,7 @@ async def test_a_slow_answer_is_not_taken_for_no_daemon(
         with pytest.raises(Failed, match=r"has not answered in 0\.2 seconds; what was asked for may still"):
             await asyncio.to_thread(daemon.command, "hold", reason="drill")
         (await asked.get()).close()
-        patient = asyncio.create_task(asyncio.to_thread(daemon.command, "deadletter-replay"))
+        patient = asyncio.create_task(asyncio.to_thread(daemon.command, long))
         writer = await asked.get()
         with pytest.raises(Failed, match="has not answered"):  # as long as others wait, it waits on
             await asyncio.to_thread(daemon.command, "hold", reason="drill")

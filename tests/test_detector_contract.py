@@ -21,11 +21,11 @@ import polars as pl
 import pytest
 from msgspec import structs
 
+from benchmarks.detection.waiting import waiting_in
 from detectors.findings import Finding, State
 from detectors.interfaces import FRAMES, ParcelDetector, PlaceDetector, Verdict, Waits, Window, empty
 from detectors.registry import PARCEL, PLACE, parcel, place
 from detectors.tables import table_of
-from detectors.transit import waiting_in
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SHOP = {"timezone": "Asia/Shanghai"}

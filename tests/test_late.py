@@ -6,13 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.detection.waiting import waiting_in
 from detectors.clock import DAY, HOUR, promise_ends
 from detectors.interfaces import SCHEMAS, Waiting, empty
 from detectors.late import LatePredicted
 from detectors.late_words import late_evidence
 from detectors.lateness import Known, Lateness, WorkingDays, days_out
 from detectors.tables import Coded, table_of
-from detectors.transit import BIN, BINS, Transit, waiting_in
+from detectors.transit import BIN, BINS, Transit
 from tests.recordings.late_predicted import FRAMES, frames, parcels
 from tests.recordings.windows import MONDAY, rows
 

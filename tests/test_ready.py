@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.patience import Patience
 from monitor.standin import Standin
 from notifier.store import StoreFullError
+from tests.money.shop import ANNA, coupon
 from tests.whole import HOUR, Clock, Shop, running, scan, until
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +21,12 @@ async def ready(shop: Shop) -> tuple[int, str | None]:
     reply = await shop.ask("GET", "/readyz")
     why: str | None = json.loads(reply.body)["why"]
     return reply.status, why
+
+
+def nothing_waits(shop: Shop) -> bool:
+    """What was under way while the store refused tries again after a while of its own."""
+    asking = shop.daemon.loop.pipeline.ask
+    return isinstance(asking, Patience) and not asking.waiting
 
 
 @pytest.mark.parametrize("back", [HOUR, 24 * HOUR, 49 * HOUR])
@@ -65,7 +73,26 @@ async def test_a_store_that_is_full_is_not_ready_until_it_has_room(
         assert shop.daemon.registry.get_sample_value("forestall_ready") == 0
         await store.call("CONFIG", "SET", "maxmemory", before)
         await shop.daemon.observe(clock.now)
+        await until(lambda: nothing_waits(shop))
         assert await ready(shop) == (200, None)
+
+
+async def test_a_full_store_is_still_seen_to_be_on_hold_and_to_wait(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        store = shop.daemon.opened.store
+        await shop.daemon.observe(clock.now)
+        await shop.daemon.ledger.hold(ANNA, clock.now)
+        await shop.daemon.ledger.claim_all([coupon()], clock.now)
+        await store.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreFullError):
+            await shop.daemon.observe(clock.now)
+        value = shop.daemon.registry.get_sample_value
+        assert value("forestall_ledger_hold") == 1
+        assert value("forestall_outbox_entries", {"state": "held"}) == 1
+        await store.call("CONFIG", "SET", "maxmemory", "0")
 
 
 async def test_a_store_without_its_replicas_is_not_ready(
@@ -80,4 +107,5 @@ async def test_a_store_without_its_replicas_is_not_ready(
         assert (await ready(shop))[0] == 503
         await store.call("CONFIG", "SET", "min-replicas-to-write", "0")
         await shop.daemon.observe(clock.now)
+        await until(lambda: nothing_waits(shop))
         assert await ready(shop) == (200, None)

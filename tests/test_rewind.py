@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.app import Daemon
 from monitor.before_leap import MOST_MS
@@ -15,6 +17,7 @@ from monitor.ownership import FolderTakenError
 from monitor.rewind import RewindError, rewind
 from monitor.standin import Standin
 from tests.doomed import doomed, late, tick
+from tests.full_disk import most_bytes
 from tests.money.shop import ANNA, DAY
 from tests.whole import HOUR, Clock, running, settings, until
 
@@ -159,11 +162,33 @@ async def test_what_was_before_makes_room_for_what_comes(tmp_path: Path, clock: 
         assert folder.before.path is None
 
 
-def test_a_folder_without_links_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr("os.link", refuse)
+
+
+@pytest.mark.usefixtures("without_links")
+def test_a_folder_without_links_copies(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 1)
     folder.leap(1, YEAR)
     assert kept(folder) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("without_links")
+async def test_where_what_was_before_does_not_fit_time_goes_on_without_it(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with doomed(tmp_path, clock) as daemon:
+        await tick(daemon, clock, 1)
+        await daemon.checkpoints.write(clock.now)
+        with capture_logs() as logs, most_bytes(100):
+            await daemon.keep_time(clock.now + YEAR)
+        await until(lambda: daemon.loop.pipeline.now == clock.now + YEAR)
+        assert [one["code"] for one in logs if one["event"] == "before_leap.unkept"] == [errno.EFBIG]
+        folder = daemon.checkpoints.folder
+        assert folder.before.path is None, "half of it is no way back"
+        assert {path.suffix for path in (tmp_path / "checkpoints").iterdir()} == {".checkpoint"}

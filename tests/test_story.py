@@ -63,6 +63,41 @@ async def test_a_customer_is_explained_by_what_was_decided_about_them(
         assert (await shop.ask("GET", "/v1/explain/C3", **shop.bearer)).status == 404
 
 
+async def test_who_names_the_kind_is_told_of_that_kind_alone(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    """An order's number may be a customer's, too."""
+    async with running(tmp_path, standin, clock) as shop:
+        await late_parcel(shop)
+        await shop.pass_time(28)
+        await until(lambda: standin.counts.messages == 1)
+        await shop.send(order("paid", clock.now, 8, order_id="C1"))
+        await shop.pass_time(1)
+        for asked, subject in {
+            "customer:C1": "customer:C1",
+            "order:C1": "order:C1",
+            "C1": "order:C1",
+            "parcel:SF1": "parcel:SF1",
+        }.items():
+            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}", **shop.bearer)).body)
+            assert told["subject"] == subject, asked
+        for asked in ("parcel:C1", "customer:SF1", "order:SF1", "incident:C1"):
+            assert (await shop.ask("GET", f"/v1/explain/{asked}", **shop.bearer)).status == 404, asked
+
+
+async def test_an_id_with_colons_of_its_own_is_known_by_all_of_it(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    whole = "gid://shopify/Order/8"
+    async with running(tmp_path, standin, clock) as shop:
+        await shop.send(order("paid", clock.now, 8, order_id=whole), order("paid", clock.now, 9))
+        await shop.pass_time(1)
+        for asked in (whole, f"order:{whole}"):
+            told = json.loads((await shop.ask("GET", f"/v1/explain/{asked}")).body)
+            assert told["subjects"] == [f"order:{whole}"]
+        assert (await shop.ask("GET", "/v1/explain/elsewhere:O9")).status == 404
+
+
 async def test_a_finding_stands_before_what_was_decided_about_it(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:

@@ -15,10 +15,10 @@ import polars as pl
 
 from benchmarks.detection import olist
 from benchmarks.detection.tables import Options, show
+from benchmarks.detection.waiting import waiting_in
 from detectors.clock import DAY, HOUR
 from detectors.late import LatePredicted
 from detectors.tables import table_of
-from detectors.transit import waiting_in
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

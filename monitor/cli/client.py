@@ -17,7 +17,7 @@ from monitor.cli.output import FAILED, USAGE, Failed
 TIMEOUT = 30.0
 _AS_THEY_ARE: Final = "surrogateescape"
 BAD_USAGE: Final = frozenset({http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
-LONG = frozenset({"deadletter-replay"})  # takes as long as there is to do
+LONG: Final = frozenset({"deadletter-replay", "release"})  # as long as there is to do, or to wait for a shop
 
 
 class Daemon:

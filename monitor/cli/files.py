@@ -11,7 +11,7 @@ import typer
 
 from monitor.cli.checks import MOST_DAYS, MOST_MONEY, MOST_SEED, exist, folder, new_file, number
 from monitor.cli.output import USAGE, Failed, as_json, data, progress, say, settings, table
-from monitor.cli.told import summary_lines
+from monitor.cli.rows import summary_lines
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")

@@ -10,7 +10,7 @@ import typer
 from monitor.cli.checks import number
 from monitor.cli.client import Daemon
 from monitor.cli.output import FAILED, USAGE, Failed, as_json, data, say, settings, table
-from monitor.cli.told import outbox_row, status_rows
+from monitor.cli.rows import outbox_row, status_rows
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="FORESTALL_CONFIG", help="The config file.")

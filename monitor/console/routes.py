@@ -38,6 +38,7 @@ from monitor.incidents import Phase, View
 from monitor.links import Links
 from monitor.notifications.advice import advise
 from monitor.notifications.proposals import aged
+from monitor.subjects import CUSTOMER
 from monitor.withdrawn import outbox_counts
 from notifier.ops_message import advice_text, moment
 
@@ -234,16 +235,13 @@ class Console:
 
     async def story(self, request: Request, session: Session) -> Response:
         subject = request.path_params["subject"]
-        told = await self.source.explain(subject)
-        if told is None:
-            raise HTTPException(404, f"nothing is known of {subject}")
-        if session.id == OPEN and of_customer(told):
-            raise HTTPException(403, SIGN_IN)
+        told, stranger = await self.source.explain(subject), session.id == OPEN
+        if told is None or (stranger and of_customer(told)):  # not even that there is one
+            more = ", or it is shown to those who have signed in" if stranger else ""
+            raise HTTPException(404, f"nothing is known of {subject}{more}")
         locale, zone = locale_of(request), ZoneInfo(self.source.settings().timezone)
         shown = story(told, locale, lambda text: local(text, zone), lambda at: instant(at, zone))
-        return self.pages.render(
-            request, "story.html", session, subject=told.get("subject", subject), story=shown
-        )
+        return self.pages.render(request, "story.html", session, subject=told["subject"], story=shown)
 
     async def approvals(self, request: Request, session: Session) -> Response:
         return self.pages.render(request, "approvals.html", session, held=await self.source.outbox("held"))

@@ -14,7 +14,7 @@ Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Line:
     """One line of the story. `facts` are said after its title; `code` is what programs call a no."""
 
     what: str  # finding | action
@@ -30,7 +30,7 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class StoryPage:
     parcel: Rows
-    lines: list[Told]
+    lines: list[Line]
 
 
 def story(
@@ -53,13 +53,13 @@ def story(
 
 def _finding(
     record: Mapping[str, Any], about: str, locale: str, at: str, moment: Callable[[int], str]
-) -> Told:
+) -> Line:
     w, say = words(locale), incident_words(locale)
     state = w[f"state_{record['state']}"]
     if why := record.get("close_reason"):
         state += w["colon"] + w.get(f"close_{why}", why)
     sentence = record["evidence"].get("zh" if locale == "zh-CN" else "en", "")
-    return Told(
+    return Line(
         what="finding",
         at=at,
         title=say["kind"].get(record["kind"], record["kind"]),
@@ -71,7 +71,7 @@ def _finding(
     )
 
 
-def _action(record: Mapping[str, Any], about: str, locale: str, at: str) -> Told:
+def _action(record: Mapping[str, Any], about: str, locale: str, at: str) -> Line:
     w, say = words(locale), incident_words(locale)
     amount = f" {record['amount']:.2f} {record['currency']}" if record.get("amount") else ""
     plain = record["reason"] == "ok"
@@ -82,7 +82,7 @@ def _action(record: Mapping[str, Any], about: str, locale: str, at: str) -> Told
         f"{w['rule']} {record['rule']}" if record.get("rule") else "",
         w.get(f"arm_{record['arm']}", record["arm"]) if record.get("arm") else "",
     )
-    return Told(
+    return Line(
         what="action",
         at=at,
         title=say["action"].get(record["kind"], record["kind"]) + amount,

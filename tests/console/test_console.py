@@ -253,9 +253,11 @@ def test_open_reading_lets_everybody_look_and_nobody_act(shop: Shop) -> None:
     assert client.get("/").status_code == 200
     assert client.post("/silences", data={}).status_code == 403
     assert client.get("/story/parcel:SF1").status_code == 200
-    assert client.get("/story/customer:SF1").status_code == 403, (
-        "whose parcels they are is for those who signed in"
+    known, unknown = (client.get(f"/story/customer:{name}") for name in ("SF1", "SF2"))
+    assert (known.status_code, unknown.status_code) == (404, 404), (
+        "whose parcels they are is for who signed in"
     )
+    assert known.text.replace("SF1", "SF2") == unknown.text, "and so is whether there is such a customer"
 
 
 # the buttons of alerts

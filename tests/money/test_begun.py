@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifier.actions import ActionKind, Proposal, Reason
-from notifier.outbox import Entry, Outbox
+from notifier.outbox import Begun, Entry, Outbox
 from tests.fakes.valkey import Valkey
 from tests.money.sending import World, turn
 from tests.money.shop import ANNA, NOW, coupon, message, ops_alert
@@ -38,9 +38,9 @@ def test_a_hold_stops_customers_and_no_alert(valkey: Valkey, prefix: str) -> Non
         leased = await outbox.lease(NOW, 9, 90_000, {"coupons": 3, "customer": 3, "ops": 3})
         await world.ledger.hold(ANNA, NOW)
         assert {entry.kind: await outbox.begin(entry, NOW) for entry in leased} == {
-            ActionKind.COUPON: False,
-            ActionKind.MESSAGE: False,
-            ActionKind.OPS_ALERT: True,
+            ActionKind.COUPON: None,
+            ActionKind.MESSAGE: None,
+            ActionKind.OPS_ALERT: Begun(1),
         }
 
     play(valkey, prefix, story)

@@ -244,6 +244,23 @@ def test_a_provider_that_asks_for_an_age_is_asked_again_and_said_to_be_down(
     play(valkey, prefix, story)
 
 
+def test_a_channel_whose_last_message_expired_is_not_said_to_be_down_for_good(
+    valkey: Valkey, prefix: str
+) -> None:
+    async def story(world: World) -> None:
+        minute = 60_000
+        world.customer.answers.extend([LATER] * 100)
+        await world.ledger.claim_all([message(variables=WORDS, expires_at=NOW + 30 * minute)], NOW)
+        delivery = await world.delivery()
+        for passed in range(50):
+            await run_dry(delivery, NOW + passed * minute)
+        assert await world.state(world.steps[-1].entry.action_id) == "failed"
+        assert delivery.down(NOW + 30 * minute)["customer"] > 20 * 60
+        assert delivery.down(NOW + 2 * HOUR)["customer"] == 0
+
+    play(valkey, prefix, story)
+
+
 def test_a_picture_counts_against_the_rate(valkey: Valkey, prefix: str) -> None:
     async def story(world: World) -> None:
         world.ops.limits = Limits(per_minute=20)

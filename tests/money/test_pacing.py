@@ -66,6 +66,46 @@ def test_who_is_down_has_been_for_as_long_though_the_clock_is_set_back() -> None
     assert pacer.down(NOW + 600_000) == 600_000
 
 
+def refused_until(pacer: Pacer, until: int) -> int:
+    """One message, tried again and again; when it would have come back."""
+    at, backoff = NOW, Backoff()
+    while at < until:
+        returns = at + backoff.after("A1", pacer.failed(at))
+        pacer.rest(returns, returns)
+        at = returns
+    return at
+
+
+def test_a_channel_that_nobody_asks_any_more_is_not_down_for_good() -> None:
+    """Its last message expired after half an hour of refusals."""
+    pacer = Pacer(Limits())
+    last = refused_until(pacer, NOW + HOUR // 2)
+    assert pacer.down(last) >= HOUR // 2
+    assert pacer.down(last + 900_000) >= HOUR // 2, "what waits may take that long to ask"
+    assert [pacer.down(last + 900_001 + hours * HOUR) for hours in (0, 2, 24 * 7)] == [0, 0, 0]
+    later = last + 24 * HOUR
+    assert pacer.failed(later) == 1, "it begins anew"
+    pacer.rest(later + 5_000)
+    assert pacer.down(later + 5_000) == 5_000
+
+
+def test_who_was_sent_away_for_hours_and_refused_again_was_refused_all_the_while() -> None:
+    pacer = Pacer(Limits())
+    pacer.failed(NOW)
+    pacer.rest(NOW + 900_000, NOW + 2 * HOUR)
+    assert pacer.failed(NOW + 2 * HOUR) == 2
+    pacer.rest(NOW + 2 * HOUR + 900_000, NOW + 4 * HOUR)
+    assert pacer.down(NOW + 2 * HOUR + 900_000) == 2 * HOUR + 900_000
+
+
+def test_who_was_sent_away_for_a_year_alarms_nobody_for_a_year() -> None:
+    pacer = Pacer(Limits())
+    pacer.failed(NOW)
+    pacer.rest(NOW + 900_000, NOW + 365 * 24 * HOUR)
+    assert pacer.down(NOW + 24 * HOUR) > 0
+    assert pacer.down(NOW + 25 * HOUR) == 0
+
+
 def test_an_attempt_that_took_long_before_it_asked_is_no_clock_that_was_set_back() -> None:
     pacer = Pacer(Limits(per_minute=20))
     assert pacer.slot("a", NOW) == NOW

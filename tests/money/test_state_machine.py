@@ -27,7 +27,7 @@ from notifier.actions import Outcome, Reason
 from notifier.audit import Audit
 from notifier.delivery import Delivery
 from notifier.ledger import Ledger
-from notifier.outbox import Entry, Outbox, Verdict
+from notifier.outbox import Begun, Entry, Outbox, Verdict
 from notifier.sending import Coupon, SendResult
 from notifier.store import Store
 from tests.fakes.valkey import Valkey
@@ -66,7 +66,7 @@ class Stopping(Outbox):
             self.stuck.set()
             await asyncio.Future[None]()
 
-    async def begin(self, entry: Entry, now: int, said: str = "") -> int:
+    async def begin(self, entry: Entry, now: int, said: str = "") -> Begun | None:
         await self.passing("before the trace")
         begun = await super().begin(entry, now, said)
         await self.passing("after the trace")

@@ -12,15 +12,18 @@ import pytest
 
 from monitor.original import COPIED, Original
 from monitor.standin import Standin
+from notifier.actions import Reason
 from notifier.delivery import DeliveryRules
 from notifier.ledger import Ledger
 from notifier.reconcile import Reconciler
 from notifier.reminder import Reminder
+from notifier.said import fingerprint
 from notifier.sending import Capabilities, Instant, Message, Trace
 from notifier.store import Store
 from notifier.told import KEPT_MONTHS, Left, Told
 from tests.clock import Clock
 from tests.fakes.valkey import Valkey
+from tests.full_disk import most_bytes
 from tests.money.sending import LATER, NO_QUIET, Room, World, run_dry
 from tests.money.shop import ANNA, DAY, HOUR, IDENTITY, NOW, OPEN, message
 from tests.money.test_delivery import WORDS
@@ -56,6 +59,10 @@ class Past:
     @property
     def said(self) -> int:
         return len(self.after.customer.read)
+
+
+def noted(folder: Path) -> list[Left]:
+    return [one for chunk in Told(folder).chunks() for one in chunk]
 
 
 def play(valkey: Valkey, prefix: str, folder: Path, story: Callable[[Past], Awaitable[None]]) -> None:
@@ -116,6 +123,80 @@ def test_what_surely_was_not_said_is_said(valkey: Valkey, prefix: str, tmp_path:
     play(valkey, prefix, tmp_path, story)
 
 
+@pytest.mark.parametrize("refused", [1, 700], ids=["once", "a night long"])
+def test_what_was_refused_after_the_last_words_hides_no_older_copy(
+    valkey: Valkey, prefix: str, tmp_path: Path, refused: int
+) -> None:
+    """Of what the provider refused nothing is known, so the words before it are the last that left."""
+
+    async def story(past: Past) -> None:
+        await past.says()
+        for number in range(refused):
+            await past.told.note(Left("A-refused", number + 1, NOW, "x" * 16), NOW)
+            await past.told.note(Left("A-refused", number + 1), NOW)
+        assert await Reminder(past.after.store, past.after.ledger, past.told).forgets(AFTER), "as it runs"
+        assert await past.reminder().forgets(AFTER), "as it starts"
+        assert not await Reminder(past.before.store, past.before.ledger, past.told).forgets(AFTER)
+
+    play(valkey, prefix, tmp_path, story)
+
+
+def test_a_refusal_by_the_provider_is_taken_back_behind_the_words_that_left(
+    valkey: Valkey, prefix: str, tmp_path: Path
+) -> None:
+    async def story(past: Past) -> None:
+        await past.says()
+        past.before.customer.answers.append(LATER)
+        await past.before.ledger.claim_all([message("c-2", "1002", variables=WORDS)], NOW + HOUR)
+        await run_dry(await past.before.delivery(told=past.told), NOW + HOUR)
+        assert [one.at > 0 for one in noted(tmp_path)] == [True, True, False]
+        assert past.told.last == noted(tmp_path)[0]
+        assert Told(tmp_path).last == noted(tmp_path)[0]
+
+    play(valkey, prefix, tmp_path, story)
+
+
+def test_the_last_words_of_a_month_before_are_found(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        left, at = Left("A1", 1, NOW), NOW + 35 * DAY
+        await told.note(left, NOW)
+        await told.note(Left("A2", 1, at), at)
+        await told.note(Left("A2", 1), at)
+        assert len(list(tmp_path.iterdir())) == 2
+        assert (told.last, Told(tmp_path).last) == (left, left)
+
+    asyncio.run(run())
+
+
+def test_of_many_at_once_that_did_not_fit_on_the_disk_nothing_is_written_later(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        await told.note(Left("A0", 1, NOW), NOW)
+        (path,) = tmp_path.iterdir()
+        with most_bytes(path.stat().st_size + 100):
+            notes = (told.note(Left(f"A{n}", 1, NOW), NOW) for n in range(1, 20))
+            answers = await asyncio.gather(*notes, return_exceptions=True)
+        sent = {f"A{n}" for n, answer in enumerate(answers, 1) if answer is None}
+        assert 0 < len(sent) < 19
+        await told.note(Left("A20", 1, NOW), NOW)
+        assert {one.id for one in noted(tmp_path)} == {"A0", *sent, "A20"}
+
+    asyncio.run(run())
+
+
+def test_a_month_whose_first_line_does_not_fit_begins_with_the_next(tmp_path: Path) -> None:
+    async def run() -> None:
+        told = Told(tmp_path)
+        with most_bytes(10), pytest.raises(OSError, match="too large"):
+            await told.note(Left("A1", 1, NOW), NOW)
+        assert (noted(tmp_path), told.last) == ([], None)
+        await told.note(Left("A2", 1, NOW), NOW)
+        assert noted(tmp_path) == [Left("A2", 1, NOW)]
+
+    asyncio.run(run())
+
+
 @dataclass
 class Asked(Room):
     """A room whose provider can be asked."""
@@ -160,7 +241,9 @@ def test_what_cannot_be_written_down_is_not_sent(valkey: Valkey, prefix: str, tm
         folder.unlink()
         await run_dry(await past.before.delivery(told=past.told), NOW + HOUR)
         assert (past.said, await past.before.state(APOLOGY.action_id)) == (1, "done")
-        assert [one.id for chunk in Told(folder).chunks() for one in chunk] == [APOLOGY.action_id] * 2
+        assert noted(folder) == [
+            Left(APOLOGY.action_id, 2, NOW + HOUR, fingerprint(past.after.customer.read[0].body))
+        ]
 
     play(valkey, prefix, folder, story)
 
@@ -305,8 +388,33 @@ def test_a_full_disk_is_no_fault_of_the_words_and_they_go_when_there_is_room(
             for number in range(6):
                 await run_dry(delivery, NOW + number * HOUR)
             assert (await world.state(APOLOGY.action_id), world.customer.read) == ("pending", [])
+            assert {(one.verdict.state, one.verdict.reason, one.result) for one in world.steps} == {
+                ("defer", Reason.UNRECORDED, None)
+            }, "no send of the channel's, and no failure of it"
             told.full = False
             await run_dry(delivery, NOW + 7 * HOUR)
             assert (await world.state(APOLOGY.action_id), len(world.customer.read)) == ("done", 1)
 
     asyncio.run(run())
+
+
+def test_a_full_disk_says_nothing_of_a_channel_that_is_down(
+    valkey: Valkey, prefix: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "told"
+
+    async def story(past: Past) -> None:
+        past.before.customer.answers.append(LATER)
+        await past.says()
+        delivery = await past.before.delivery(told=past.told)
+        past.before.customer.answers += [LATER] * 2
+        await run_dry(delivery, NOW + HOUR)
+        down = delivery.down(NOW + HOUR + 4_000)
+        assert down["customer"] > 0
+        shutil.rmtree(folder)
+        folder.write_bytes(b"no folder")
+        await run_dry(delivery, NOW + HOUR + 60_000)
+        assert past.before.steps[-1].verdict.reason is Reason.UNRECORDED
+        assert delivery.down(NOW + HOUR + 4_000) == down
+
+    play(valkey, prefix, folder, story)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.cli.told import outbox_row, status_rows
+from monitor.cli.rows import outbox_row, status_rows
 from monitor.views import claim_record
 from monitor.withdrawn import outbox_counts
 from notifier.actions import Reason

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.detection.waiting import waiting_in
 from detectors.clock import DAY, HOUR
 from detectors.interfaces import empty
 from detectors.late import LatePredicted
 from detectors.tables import table_of
-from detectors.transit import waiting_in
 from tests.recordings.windows import MONDAY, rows
 
 OPTIONS = {"ready_cases": 150, "every_hours": 6.0}
