@@ -51,29 +51,38 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
     return Loaded(settings, origins)
 
 
-def shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
-    """Each key, its value as TOML writes it with secrets hidden (empty: none), and where it comes from."""
+def shown(loaded: Loaded) -> Iterator[tuple[str, Any, str]]:
+    """Each key, its value as JSON has it with secrets hidden, and where it comes from."""
     for key, value in _values(loaded.settings):
-        yield key, _written(value), loaded.origins.get(key.partition("[")[0], "default")
+        yield key, _plain(value), loaded.origins.get(key.partition("[")[0], "default")
 
 
-def _written(value: Any) -> str:
-    if value is None or isinstance(value, SecretStr):
-        return "" if value is None else "<secret>"
-    if isinstance(value, bool | Mapping | tuple | list | set | frozenset):
-        return _nested(value)
-    return str(value)
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(one) for one in value]
+    return "<secret>" if isinstance(value, SecretStr) else str(value)
+
+
+def written(value: Any) -> str:
+    """A value of `shown` as TOML has it; empty: none."""
+    if value is None:
+        return ""
+    return _nested(value) if isinstance(value, bool | dict | list) else str(value)
 
 
 def _nested(value: Any) -> str:
     """As in a TOML list or table: texts in quotes."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return f"{{{', '.join(f'{name} = {_nested(one)}' for name, one in value.items())}}}"
-    if isinstance(value, tuple | list | set | frozenset):
+    if isinstance(value, list):
         return f"[{', '.join(_nested(one) for one in value)}]"
-    text = _written(value)
+    text = written(value)
     if isinstance(value, int | float):
         return text
     return f"'{text}'" if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)

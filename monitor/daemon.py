@@ -334,7 +334,12 @@ class Daemon:
                 scope: budget_text(spent, left, currency) for scope, (spent, left) in budgets.items()
             },
             "budget": {
-                scope: {"spent": spent, "left": int(left) if isfinite(left) else None, "currency": currency}
+                scope: {
+                    "spent": spent,
+                    "left": int(left) if isfinite(left) else None,
+                    "currency": currency,
+                    "unit": "minor",  # fen and cents; `budgets` says it in whole ones
+                }
                 for scope, (spent, left) in budgets.items()
             },
             "store": self.opened.store.url,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from monitor.deadletter import DeadLetters
-from monitor.files import Chunk, read_chunks, total_bytes
+from monitor.files import Chunk, read_chunks
 from monitor.intake import Intake, IntakeBusyError
 from monitor.storage import open_store
 from monitor.stream import EventStream
@@ -33,19 +33,18 @@ async def ingest_files(
     advance: Callable[[int], None],
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> IngestReport:
-    """`advance` is told how many events were taken. Raises `FileError`, `StoreError`, `EmbeddedStoreError`,
+    """`advance` is told how many bytes of the files were read (`files.total_bytes` is all of them). Raises `FileError`, `StoreError`, `EmbeddedStoreError`,
     `IntakeBusyError` (the store stays full: nobody reads it).
 
     What was taken stays taken where it fails half way: doing it again is safe, a repeated event changes nothing.
     """
-    total_bytes(files)
     report = IngestReport()
     async with open_store(settings) as opened:
         stream = EventStream(opened.store, settings.store.shards)
         async with Intake(stream, DeadLetters(opened.store), settings.intake) as intake:
             for chunk in read_chunks(files):
                 await _submit(intake, chunk, clock, report)
-                advance(len(chunk.lines))
+                advance(chunk.read)
     return report
 
 

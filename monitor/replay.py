@@ -1,16 +1,17 @@
 """The production engine over recorded events, in event time, as fast as it goes. Sends nothing.
 
 Events are taken in the order in which they were received; between them stand ticks, one each
-`engine.replay_tick_seconds` of event time. The ledger is the real one, on a store of its own that goes away after.
+`engine.replay_tick_seconds` of event time. Where nothing was received for `QUIET_DAYS`, all that could come due has, and
+time goes on at the next event: a wrong year in one line is no hours of work. The ledger is the real one, on a store of
+its own that goes away after.
 """
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -27,10 +28,11 @@ from monitor.files import read_lines
 from monitor.records import when
 from monitor.sinks import FileSink
 from monitor.stream import Frame
-from monitor.times import parse_time
+from monitor.times import EARLIEST, LATEST, parse_time
 
 FRAME: Final = 5000
 DAY: Final = 86_400_000  # milliseconds
+QUIET_DAYS: Final = 60
 
 
 class _Times(msgspec.Struct, gc=False):
@@ -46,16 +48,20 @@ class Recording:
     received: I64
 
     @classmethod
-    def load(cls, files: Sequence[Path], advance: Callable[[int], None]) -> Recording:
+    def load(cls, files: Sequence[Path]) -> Recording:
         lines: list[bytes] = []
         for chunk in read_lines(files):
             lines += chunk
-            advance(len(chunk))
         received = np.array(received_of(lines), np.int64)
         if len(received) and (np.diff(received) < 0).any():
             order = np.argsort(received, kind="stable")
             lines, received = [lines[place] for place in order.tolist()], received[order]
         return cls(lines, received)
+
+    def ticks(self, step: int, until: int | None = None) -> Ticks:
+        """Each `step` ms; without `until` to the one after the last line."""
+        last = int(self.received[-1]) if len(self.received) else 0
+        return Ticks(self.received, step, until if until is not None else last - last % step + step)
 
 
 def received_of(lines: Sequence[bytes]) -> list[int]:
@@ -65,7 +71,8 @@ def received_of(lines: Sequence[bytes]) -> list[int]:
     for line in lines:
         try:
             times = decoder.decode(line)
-            last = parse_time(times.received_at or times.occurred_at) or last
+            moment = parse_time(times.received_at or times.occurred_at)
+            last = moment if moment and EARLIEST <= moment < LATEST else last
         except msgspec.MsgspecError:
             pass  # the decoder will say what is wrong with this line
         found.append(last)
@@ -78,15 +85,48 @@ def replay_key(settings: Settings) -> bytes:
     return given.get_secret_value().encode() if given else b"replay without a tenant key"
 
 
+@dataclass(slots=True)
+class Ticks:
+    """The times of all ticks, the last of them `end`; `passed_over` are the stretches (from, until) without any."""
+
+    received: I64  # ascending
+    step: int
+    end: int
+    passed_over: list[tuple[int, int]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[int]:
+        first = int(self.received[self.received > 0][0]) if (self.received > 0).any() else 0
+        tick = first - first % self.step + self.step
+        while tick < self.end:
+            yield tick
+            tick = self._after(tick)
+        yield self.end
+
+    def _after(self, tick: int) -> int:
+        place = int(np.searchsorted(self.received, tick, side="right"))
+        following = int(self.received[place]) if place < len(self.received) else self.end
+        further = min(following, self.end)
+        further -= further % self.step
+        heard = int(self.received[place - 1]) if place else 0
+        if tick - heard < QUIET_DAYS * DAY or further <= tick + self.step:
+            return tick + self.step
+        self.passed_over.append((tick, further))
+        return further
+
+
 async def replay_files(
     files: Sequence[Path],
     out: Path,
     settings: Settings,
     *,
     until: int | None = None,
+    expect: Callable[[int], None] = lambda _count: None,
     advance: Callable[[int], None] = lambda _count: None,
 ) -> dict[str, Any]:
-    recording = Recording.load(files, lambda _count: None)
+    """`expect` is told how many lines there are, `advance` how many more were taken."""
+    recording = Recording.load(files)
+    expect(len(recording.lines))
+    ticks = recording.ticks(settings.engine.replay_tick_seconds * 1000, until)
     sink = FileSink()
     with tempfile.TemporaryDirectory(prefix="forestall-replay-") as folder:
         async with scratch_store(Path(folder)) as store:
@@ -94,26 +134,20 @@ async def replay_files(
             paced = settings.engine.model_copy(update={"tick_seconds": settings.engine.replay_tick_seconds})
             keyed = settings.money.model_copy(update={"tenant_key": SecretStr(key.decode())})
             core = build_core(settings.model_copy(update={"engine": paced, "money": keyed}), store, sink, key)
-            dead, taken = await _run(
-                core, recording, settings.engine.replay_tick_seconds * 1000, until, advance
-            )
+            dead, taken = await _run(core, recording, ticks, advance)
             summary = _summary(sink, recording, dead, taken, core)
+            summary["gaps"] = [{"from": when(start), "until": when(end)} for start, end in ticks.passed_over]
             sink.write(out, summary)
     return summary
 
 
 async def _run(
-    core: Core, recording: Recording, step: int, until: int | None, advance: Callable[[int], None]
+    core: Core, recording: Recording, ticks: Ticks, advance: Callable[[int], None]
 ) -> tuple[Counter[str], int]:
     dead: Counter[str] = Counter()
-    if not len(recording.received):
-        return dead, 0
-    first = int(recording.received[recording.received > 0][0]) if (recording.received > 0).any() else 0
-    last = int(recording.received[-1])
-    end = until if until is not None else last - last % step + step
     place = taken = 0
-    for tick in itertools.count(first - first % step + step, step):
-        upto = int(np.searchsorted(recording.received, min(tick, end), side="right"))
+    for tick in ticks if len(recording.received) else ():
+        upto = int(np.searchsorted(recording.received, tick, side="right"))
         for start in range(place, upto, FRAME):
             lines = recording.lines[start : min(start + FRAME, upto)]
             for decoded in core.decoder.decode([Frame("batch", b"\n".join(lines))]):
@@ -122,10 +156,8 @@ async def _run(
                 await core.pipeline.take(decoded.batch)
             advance(len(lines))
         place = upto
-        await core.pipeline.tick(min(tick, end))
-        if tick >= end:
-            return dead, taken
-    raise AssertionError("time has no end")
+        await core.pipeline.tick(tick)
+    return dead, taken
 
 
 def _summary(

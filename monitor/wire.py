@@ -231,6 +231,7 @@ def _time(event: Wire, name: str) -> int:
 
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
+_WRITTEN: Final = {"currency": "three capital letters, as CNY"}  # patterns, in words
 _EXPECTED: Final = re.compile(r"^(Expected `[^`]+`(?: [<>]= [\d.]+)?)")
 
 
@@ -259,6 +260,8 @@ def _undecoded(line: bytes, error: Exception) -> DeadEventError:
         if field == "status":
             return DeadEventError(DeadReason.UNKNOWN_STATUS, "status is no word of the contract")
         return DeadEventError(DeadReason.WRONG_TYPE, f"{field} is no word of the contract")
+    if "matching regex" in text and field in _WRITTEN:
+        return DeadEventError(DeadReason.WRONG_TYPE, f"{field}: {_WRITTEN[field]}")
     expected = _EXPECTED.match(text)
     return DeadEventError(
         DeadReason.WRONG_TYPE, f"{field}: {expected[1].lower() if expected else 'wrong type'}"

@@ -84,7 +84,7 @@ def test_the_environment_wins_and_is_named_as_the_origin(tmp_path: Path) -> None
     path.write_text("[http]\nport = 1\n", encoding="utf-8")
     loaded = load(path, {"FORESTALL_HTTP__PORT": "2", "HOME": "/"})
     assert loaded.settings.http.port == 2
-    assert ("http.port", "2", "FORESTALL_HTTP__PORT") in list(shown(loaded))
+    assert ("http.port", 2, "FORESTALL_HTTP__PORT") in list(shown(loaded))
 
 
 def test_a_wrong_variable_is_blamed_by_its_name() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from config.settings import Settings
-from monitor.replay import replay_files
+from monitor.replay import QUIET_DAYS, Ticks, replay_files
 from monitor.simulate import simulate
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +85,33 @@ async def test_nothing_in_is_nothing_out(tmp_path: Path) -> None:
     summary = await replay_files([tmp_path / "empty.ndjson"], tmp_path / "out", SETTINGS)
     assert summary["findings"]["total"] == 0
     assert (tmp_path / "out" / "findings.ndjson").read_bytes() == b""
+
+
+@pytest.mark.parametrize("year", [1970, 2001, 2098])
+async def test_a_wild_year_is_no_hours_of_work(world: Path, tmp_path: Path, year: int) -> None:
+    """Where a year that nobody can mean is refused, the rest is found as without it; else no tick stands in between."""
+    wild = tmp_path / "wild.ndjson"
+    text = world.read_text(encoding="utf-8")
+    odd = json.loads(text.splitlines()[0]) | {"event_id": "wild", "occurred_at": f"{year}-01-05T08:00:00Z"}
+    odd.pop("received_at", None)
+    wild.write_text(f"{text}{json.dumps(odd)}\n", encoding="utf-8")
+    taken: list[int] = []
+    summary = await replay_files([wild], tmp_path / "with", SETTINGS, advance=taken.append)
+    assert sum(taken) == summary["events"]["read"] == len(text.splitlines()) + 1
+    assert summary["events"]["dead"] == ({"time_out_of_range": 1} if year == 1970 else {})
+    assert bool(summary["gaps"]) == (year != 1970)
+    assert summary["findings"]["total"] > 0
+
+
+def test_ticks_stand_at_every_step_but_where_nothing_can_come_due() -> None:
+    day = 86_400_000
+    start = 20_000 * day
+    received = np.array([start, start + 90 * day + 5, start + 91 * day], np.int64)
+    ticks = Ticks(received, day, start + 200 * day)
+    told = [(tick - start) // day for tick in ticks]
+    quiet = QUIET_DAYS
+    assert told == [*range(1, quiet + 1), *range(90, 91 + quiet + 1), 200]
+    assert ticks.passed_over == [
+        (start + quiet * day, start + 90 * day),
+        (start + (91 + quiet) * day, start + 200 * day),
+    ]

@@ -27,7 +27,7 @@ def found_in(
     paced = settings.engine.model_copy(update={"tick_seconds": tick_seconds})
     names = Names()
     engine = Engine(paced, settings.detection, names, place=place, parcel=parcel)
-    decoder, recording = Decoder(names), Recording.load(files, lambda _count: None)
+    decoder, recording = Decoder(names), Recording.load(files)
     step = tick_seconds * 1000
     tick = int(recording.received[0]) // step * step + step
     found: list[Finding] = []

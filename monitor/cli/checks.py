@@ -43,13 +43,17 @@ def not_empty(arguments: Sequence[str]) -> None:
 
 
 def exist(files: Sequence[Path]) -> None:
-    missing = [
-        f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}"
-        for path in files
-        if not path.is_file()
-    ]
+    missing = [f"{path}: {_what_is_there(path)}" for path in files if not path.is_file()]
     if missing:
         raise Failed(*missing, code=USAGE)
+
+
+def _what_is_there(path: Path) -> str:
+    if path.is_dir():
+        return "a folder, not a file"
+    if path.exists() or str(path) == "-":
+        return "not a regular file; pipes are not read: write it to a file first"
+    return "no such file"
 
 
 def folder(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli.checks import MOST_DAYS, MOST_MONEY, MOST_SEED, exist, folder, new_file, number
+from monitor.cli.ending import terminated_cleanly
 from monitor.cli.output import USAGE, Failed, as_json, data, progress, say, settings, table
 from monitor.cli.rows import summary_lines
 
@@ -31,12 +32,14 @@ def register(app: typer.Typer) -> None:
 def ingest(files: Files, config: Config = None) -> None:
     """Append the events of files to the stream of the store; the daemon takes them from there."""
     from monitor.failures import told_to_operator
+    from monitor.files import total_bytes
     from monitor.ingest import ingest_files
 
     loaded = settings(config)
     exist(files)
-    with told_to_operator(), progress("events", None) as advance:
-        report = asyncio.run(ingest_files(files, loaded.settings, advance))
+    with told_to_operator(), terminated_cleanly(), progress("files", as_bytes=True) as bar:
+        bar.expect(total_bytes(files))
+        report = asyncio.run(ingest_files(files, loaded.settings, bar.advance))
     say(f"{report.accepted} events are in the stream, {report.refused} went to the dead letters")
     for reason, count in sorted(report.reasons.items()):
         say(f"  {count} {reason}")
@@ -51,17 +54,21 @@ def replay(
 ) -> None:
     """The production engine over recorded events, in event time, as fast as it goes. Sends nothing."""
     from monitor.failures import told_to_operator
-    from monitor.replay import replay_files
+    from monitor.replay import QUIET_DAYS, replay_files
 
     loaded = settings(config)
     exist(files)
     folder(out)
     moment = _moment(until) if until else None
-    with told_to_operator(), progress("events", None) as advance:
-        summary = asyncio.run(replay_files(files, out, loaded.settings, until=moment, advance=advance))
+    with told_to_operator(), terminated_cleanly(), progress("events") as bar:
+        summary = asyncio.run(
+            replay_files(files, out, loaded.settings, until=moment, expect=bar.expect, advance=bar.advance)
+        )
     say(f"{summary['events']['taken']} events, {summary['findings']['total']} changes of findings: {out}")
     for reason, count in sorted(summary["events"]["dead"].items()):
         say(f"  {count} more could not be taken: {reason}")
+    for gap in summary["gaps"]:
+        say(f"  nothing from {gap['from']} to {gap['until']}: time went on there for {QUIET_DAYS} days only")
 
 
 def simulate(
@@ -78,7 +85,7 @@ def simulate(
 
     folder(out)
     try:
-        with progress("world", None):
+        with terminated_cleanly(), progress("world"):
             summary = world.simulate(out, parcels, days, seed, scenario)
     except ValueError as error:
         raise Failed(str(error), code=USAGE) from None
@@ -175,5 +182,6 @@ def _moment(text: str) -> int:
     except ValueError:
         raise Failed(f"--until: {text!r} is not a time like 2026-11-22T08:00:00+08:00", code=USAGE) from None
     if moment.tzinfo is None:
-        raise Failed(f"--until: {text!r} has no zone; write {text}+08:00 or {text}Z", code=USAGE)
+        whole = moment.isoformat()
+        raise Failed(f"--until: {text!r} has no zone; write {whole}+08:00 or {whole}Z", code=USAGE)
     return int(moment.timestamp() * 1000)

@@ -1,4 +1,5 @@
-"""`forestall VERB`. Human text on stderr, data on stdout; 0 done, 1 failed, 2 bad usage or bad config.
+"""`forestall VERB`. Human text on stderr, data on stdout; 0 done, 1 failed, 2 bad usage or bad config, 130 and 143 ended
+by Ctrl-C and SIGTERM.
 
 Verbs import what they need when they run: `forestall --help` answers at once.
 """
@@ -9,18 +10,33 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from monitor import __version__
 from monitor.cli import console_streams, daemon, feeds, files, kernel_cache, money, people, setup
 from monitor.cli.checks import not_empty
+from monitor.cli.ending import InterruptedVerbError, PipeClosedError, as_our_own
 from monitor.cli.output import Failed, say
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+
+class Verbs(TyperGroup):
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with as_our_own():  # `--help` prints here
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with as_our_own():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="forestall",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,11 +63,11 @@ def main() -> None:
         for line in error.lines:
             say(f"forestall: {line}")
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        say("forestall: interrupted")
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`| head`): not our failure, and nobody is left to tell.
+    except InterruptedVerbError as error:
+        say(f"forestall: {error}")
+        sys.exit(error.code)
+    except PipeClosedError:
+        # What is still to be written at the end goes nowhere, as nobody is left to read it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:

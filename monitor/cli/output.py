@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,33 @@ def _drawn(titles: Sequence[str] | None, cells: Iterable[Sequence[str]], *, only
     return drawn
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What is done of how much: `expect` says how much there is, `advance` what was done since."""
+
+    expect: Callable[[int], None]
+    advance: Callable[[int], None]
+
+
 @contextmanager
-def progress(title: str, total: int | None) -> Iterator[Any]:
-    """Yields `advance(n)`; draws only on a terminal, so that pipes and logs stay clean."""
+def progress(title: str, *, as_bytes: bool = False) -> Iterator[Bar]:
+    """Draws only on a terminal, so that pipes and logs stay clean; without an `expect` only that work is going on."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    done = DownloadColumn() if as_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda count: bars.advance(task, count)
+        task = bars.add_task(title, total=None)
+        yield Bar(
+            expect=lambda total: bars.update(task, total=total),
+            advance=lambda count: bars.advance(task, count),
+        )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from config.loading import shown
+from config.loading import shown, written
 from monitor.cli.output import FAILED, USAGE, Failed, say, settings, table
 
 Config = Annotated[
@@ -43,7 +43,10 @@ def check(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
 
 def show(config: Config = None, *, json: Json = False) -> None:
     """Every key, its value and where it comes from; secrets stay hidden."""
-    rows = [{"key": key, "value": value, "from": origin} for key, value, origin in shown(settings(config))]
+    rows = [
+        {"key": key, "value": value if json else written(value), "from": origin}
+        for key, value, origin in shown(settings(config))
+    ]
     table(rows, ("key", "from", "value"), json=json)
 
 

@@ -472,3 +472,8 @@ def test_flipped_bytes_in_an_arrow_frame_never_break_the_decoder(seed: int) -> N
     for _ in range(3):
         data[rng.randrange(len(data))] = rng.randrange(256)
     list(Decoder(Names()).decode([Frame("arrow", bytes(data))]))
+
+
+def test_a_currency_that_is_none_is_told_how_to_write_it() -> None:
+    _, (letter,) = decode_lines(lines({**ORDER, "currency": "cny"}), 65_536, None)
+    assert letter.detail == "currency: three capital letters, as CNY"

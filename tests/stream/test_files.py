@@ -137,5 +137,27 @@ async def test_ingest_puts_files_into_the_stream_by_the_usual_way(
     seen: list[int] = []
     report = await ingest_files([path], settings, seen.append, lambda: NOW)
     assert (report.accepted, report.refused, dict(report.reasons)) == (6000, 1, {"malformed_json": 1})
-    assert sum(seen) == 6001
+    assert sum(seen) == total_bytes([path])
     assert await numbers(store) == [f"SF{number:06d}" for number in range(6000)]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_event(tmp_path: Path) -> None:
+    path = tmp_path / "bom.ndjson"
+    path.write_bytes(b"\xef\xbb\xbf{}\n[]\n")
+    assert list(read_lines([path])) == [[b"{}", b"[]"]]
+
+
+def test_a_cell_that_no_event_may_have_is_one_dead_letter_and_not_the_end_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "big.csv"
+    row = "complaint,e{},2026-11-22T08:00:00Z,{}"
+    rows = [row.format(number, "x" * 200_000 if number == 1 else "late") for number in range(3)]
+    path.write_text("\n".join(["kind,event_id,occurred_at,text", *rows]), encoding="utf-8")
+    (lines,) = read_lines([path])
+    assert [len(line) > 200_000 for line in lines] == [False, True, False]
+
+
+def test_a_csv_file_that_is_none_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(b"kind,event_id,occurred_at\ntracking,e," + b"x" * (17 << 20))
+    with pytest.raises(FileError, match=r"odd\.csv: line 2: not CSV: "):
+        list(read_lines([path]))
