@@ -230,6 +230,6 @@ def test_a_silent_feed_on_which_no_parcel_hangs_is_no_longer_in_use_after_three_
     assert "no longer in use" in str(found[-1].evidence["en"])
     run(10, 0)
     assert len(found) == 2
-    run(1, 60)
-    run(1, 0)
+    run(0.25, 60)
+    run(0.5, 0)
     assert len(found) == 2, "what it says is learned anew"
