@@ -7,15 +7,16 @@ business time between two moments is a difference of two readings. Years outside
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Final, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Annotated, Final, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import holidays
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from config.section import Section
 
@@ -24,11 +25,36 @@ LAST_YEAR: Final = 2039
 HOUR: Final = 3600
 SUNDAY: Final = 6
 HALF: Final = 0.5
+_LEAP_YEAR: Final = 2024
 EPOCH: Final = int(dt.datetime(FIRST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
 HOURS: Final = int((dt.datetime(LAST_YEAR + 1, 1, 1, tzinfo=dt.UTC).timestamp() - EPOCH) // HOUR)
 _SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers stop or thin out
 
 Worked: TypeAlias = npt.NDArray[np.uint32]
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(_unknown("time zone", value, available_timezones())) from None
+    return value
+
+
+def _country(value: str) -> str:
+    names = holidays.list_supported_countries()
+    if value not in names:
+        raise ValueError(_unknown("country", value, names))
+    return value
+
+
+def _unknown(what: str, value: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(value, list(names), n=1)
+    return f"no {what} {value!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
+Country = Annotated[str, AfterValidator(_country)]
 
 
 class Season(Section):
@@ -37,9 +63,32 @@ class Season(Section):
     name: str
     first: dt.date | None = Field(None, description="with last: these very days")
     last: dt.date | None = None
-    every_year: str | None = Field(None, pattern=r"^\d\d-\d\d/\d\d-\d\d$", description="as 11-11/11-15")
+    every_year: str | None = Field(
+        None, pattern=r"^\d\d-\d\d/\d\d-\d\d$", description="as 11-11/11-15, or 12-24/01-02"
+    )
     spring_festival: bool = Field(False, description="from two days before the lunar new year to six after")
     pace: float = Field(0.0, ge=0, le=1)
+
+    @field_validator("every_year")
+    @classmethod
+    def _real_days(cls, value: str | None) -> str | None:
+        for day in value.split("/") if value else ():
+            try:
+                dt.date.fromisoformat(f"{_LEAP_YEAR}-{day}")
+            except ValueError:
+                raise ValueError(f"{day} is no day of a year, as month-day") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        dated = self.first is not None or self.last is not None
+        if [dated, self.every_year is not None, self.spring_festival].count(True) != 1:
+            raise ValueError("a season has either first and last, or every_year, or spring_festival")
+        if dated and (self.first is None or self.last is None):
+            raise ValueError("first and last belong together")
+        if self.first and self.last and self.first > self.last:
+            raise ValueError("first is after last")
+        return self
 
 
 class CalendarRule(Section):
@@ -47,14 +96,21 @@ class CalendarRule(Section):
 
     carriers: tuple[str, ...] = ()
     regions: tuple[str, ...] = Field((), description="prefixes of region codes")
-    timezone: str = "Asia/Shanghai"
+    timezone: ZoneName = "Asia/Shanghai"
     weekend: tuple[int, ...] = Field((), description="days of rest, Monday is 0; empty: works all seven")
-    country: str | None = Field(None, description="rests on this country's public holidays")
-    sundays_of: str | None = Field(
+    country: Country | None = Field(None, description="rests on this country's public holidays")
+    sundays_of: Country | None = Field(
         None,
         description="country on whose public holidays a carrier does what it is learned to do on Sundays",
     )
     seasons: tuple[Season, ...] = ()
+
+    @field_validator("weekend")
+    @classmethod
+    def _known_days(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 0 <= day <= SUNDAY for day in value):
+            raise ValueError("days of the week are 0, which is Monday, to 6")
+        return value
 
     def fits(self, carrier: str | None, region: str | None) -> bool:
         by_carrier = not self.carriers or carrier in self.carriers
@@ -190,5 +246,6 @@ def _in_season(season: Season, day: dt.date) -> bool:
         return before <= (day - start).days <= after
     if season.every_year:
         first, last = season.every_year.split("/")
-        return first <= f"{day:%m-%d}" <= last
+        today = f"{day:%m-%d}"
+        return first <= today <= last if first <= last else today >= first or today <= last
     return bool(season.first and season.last and season.first <= day <= season.last)

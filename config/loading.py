@@ -92,7 +92,15 @@ def explain(
     error: ValidationError, name: str, model: type[BaseModel], origins: Mapping[str, str] | None = None
 ) -> list[str]:
     """One line a problem: where, what, and the nearest key that exists."""
-    return [_line(name, one, origins or {}, model) for one in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    places = [one["loc"] for one in errors]
+    # A list of which an item is wrong is also said to be too short: the item is what has to be mended.
+    told = [
+        one
+        for one in errors
+        if not any(place[: len(one["loc"])] == one["loc"] for place in places if place != one["loc"])
+    ]
+    return [_line(name, one, origins or {}, model) for one in told]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from detectors.clock import HOUR, MINUTE, stamp
+from detectors.clock import DAY, HOUR, MINUTE, stamp
 from detectors.episodes import Episodes
 from detectors.feed_habits import LONGEST, Habits
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
@@ -29,6 +29,7 @@ DOUBT: Final = 0.01  # so improbable a silence is doubted
 READY_WORDS: Final = 5  # windows with events: of a feed that comes in batches, several of them
 LONGEST_STEP: Final = 6 * HOUR  # a wider window (the daemon was down) teaches nothing
 BACKLOG: Final = 2 * HOUR  # in which it comes, or does not
+GONE: Final = 21 * DAY  # of a silent feed on which no parcel hangs
 HEARD: Final = 0.5  # of a backlog: mostly all of it comes or nothing
 
 
@@ -100,6 +101,8 @@ class FeedSilent:
             if finding is not None:
                 found.append(finding)
             self._learn(feed, events, window, silent=silent)
+            if finding is not None and finding.evidence.get("gone"):
+                del self._feeds[name]  # should it speak again, it is a new one
         return found
 
     def _habits(self) -> Habits:
@@ -111,6 +114,8 @@ class FeedSilent:
             self._doubted.discard(name)
             return self._over(name, feed, live, window) if subject in self._episodes else None
         silence = now - feed.heard_at
+        if subject in self._episodes and not live and silence >= GONE:
+            return self._gone(name, feed, now)
         if silence < self._floor or subject in self._episodes or not self._ready(feed, now):
             return None
         usual, slack = feed.habits.usual_wait(feed.heard_at) * HOUR, feed.habits.slack(feed.heard_at) * HOUR
@@ -129,6 +134,22 @@ class FeedSilent:
             score=1.0 - chance,
             evidence=self._evidence(name, feed, expected, live, now),
         )
+
+    def _gone(self, name: str, feed: _Feed, now: Instant) -> Finding | None:
+        """Renamed, replaced or no longer connected: nothing hangs on it any more, and nobody has brought it back."""
+        self._doubted.discard(name)
+        since, days = stamp(feed.heard_at, self._timezone), GONE // DAY
+        evidence = {
+            "feed": name,
+            "since": feed.heard_at,
+            "age_hours": round((now - feed.heard_at) / HOUR, 2),
+            "live_parcels": 0,
+            "gone": True,
+            "zh": f"数据源 {name} 自 {since} 起没有任何消息，已逾 {days} 天，也没有在途包裹依赖它：视为已停用",
+            "en": f"feed {name} has said nothing since {since}, for over {days} days, and no live parcel hangs on it: taken as"
+            " no longer in use",
+        }
+        return self._episodes.close(Subject(SubjectType.FEED, name), now, CloseReason.EXPIRED, evidence)
 
     def _over(self, name: str, feed: _Feed, live: int, window: Window) -> Finding | None:
         """Its evidence is of the whole silence: what comes now is held against what was expected in it."""

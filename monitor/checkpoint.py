@@ -114,6 +114,13 @@ class CheckpointFolder:
             path.replace(path.with_suffix(".refused"))
         return checkpoint, list(refused.values())
 
+    def set_aside(self) -> bool:
+        """The newest, of which a part could not be loaded, where one before it is left to be taken at the next start."""
+        *older, newest = self._files()
+        if older:
+            newest.replace(newest.with_suffix(".refused"))
+        return bool(older)
+
     def _look(self, check: Check) -> tuple[Checkpoint | None, dict[Path, str]]:
         refused: dict[Path, str] = {}
         for path in reversed(self._files()):

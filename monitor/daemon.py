@@ -29,7 +29,7 @@ from monitor.heartbeat import SECONDS as HEARTBEAT_SECONDS
 from monitor.heartbeat import Heartbeat
 from monitor.http_intake import EventsEndpoint
 from monitor.incidents import Incidents, View
-from monitor.intake import Intake
+from monitor.intake import FULL_SHARE, Intake
 from monitor.leaps import BACK_MS, LEAP_MS, Leaps
 from monitor.loop import Checkpoints, Loop
 from monitor.metrics import Metrics
@@ -283,7 +283,7 @@ class Daemon:
             self.metrics.gauge("ready").set(0)
             raise
         self.refused = None
-        self.metrics.gauge("ready").set(self._unready(lag) is None)
+        self.metrics.gauge("ready").set(self._unready(lag, full=await self._full()) is None)
 
     def health(self) -> Json:
         asking = self.loop.pipeline.ask
@@ -296,13 +296,18 @@ class Daemon:
     async def readiness(self) -> tuple[bool, Json]:
         try:
             lag = await self.stream.lag_ms(self.loop.taken)
+            full = await self._full()
         except StoreError as error:
             return False, {"ready": False, "why": str(error)}
-        why = self._unready(lag)
+        why = self._unready(lag, full=full)
         return why is None, {"ready": why is None, "lag_seconds": lag / 1000, "why": why}
 
-    def _unready(self, lag: float) -> str | None:
-        """Why nothing is found or done at present. `lag` in milliseconds."""
+    async def _full(self) -> bool:
+        used, most = await self.stream.memory()
+        return most > 0 and used > FULL_SHARE * most
+
+    def _unready(self, lag: float, *, full: bool) -> str | None:
+        """Why nothing is taken, found or done at present. `lag` in milliseconds."""
         asking = self.loop.pipeline.ask
         if self.refused is not None:
             return self.refused
@@ -310,6 +315,8 @@ class Daemon:
             return f"waiting for the store: {asking.why}"
         if lag > self.settings.http.ready_lag_seconds * 1000:
             return "the engine is behind"
+        if full:
+            return "the store is nearly full: no event is taken"
         behind = self.loop.pipeline.now - self.clock()
         if behind >= BACK_MS:
             return f"this machine's clock is {behind / 1000:.0f} seconds behind the newest tick: time stands until then"

@@ -95,6 +95,9 @@ class Gauges:
             gauge("outbox_entries").labels(state=state).set(count)
         oldest = await self.ledger.oldest_due()
         gauge("outbox_oldest_seconds").set(max(0.0, (now - oldest) / 1000) if oldest is not None else 0)
+        used, most = await self.loop.stream.memory()
+        gauge("store_used_bytes").set(used)
+        gauge("store_limit_bytes").set(most)
         switches = await self.ledger.switches()
         gauge("ledger_hold").set("hold" in switches)
         currency = self.loop.pipeline.pack.currency

@@ -236,9 +236,8 @@ class Intake:
         if not self._full and self._unchecked < CHECK_ROOM_BYTES:
             return
         self._unchecked = 0
-        info = await self._stream.store.info("memory")
-        most = int(info.get("maxmemory", "0"))
-        full = most > 0 and int(info.get("used_memory", "0")) + size > FULL_SHARE * most
+        used, most = await self._stream.memory()
+        full = most > 0 and used + size > FULL_SHARE * most
         if full and not self._full:
             log.error("store.nearly_full", maxmemory=most)
         self._full = full

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import structlog
@@ -169,6 +169,9 @@ def _counts(batch: Batch) -> dict[int, int]:
     return dict(zip(codes.tolist(), counts[codes].tolist(), strict=True))
 
 
+BEFORE_IT: Final = "it was set aside (*.refused): start again, and the one before it is taken"
+
+
 @dataclass(slots=True)
 class Checkpoints:
     """Writes what the parts dump; then drops what is needed only before both kept checkpoints."""
@@ -215,7 +218,7 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self.folder}: the part `{name}` was written by another program "
                 f"({checkpoint.program or 'an earlier one'}; this is {__version__}) or under other settings, and cannot be "
-                f"read: {_why(error)}; {ANEW}"
+                f"read: {_why(error)}; {BEFORE_IT if self.folder.set_aside() else ANEW}"
             ) from error
 
     async def write(self, _now: Instant) -> None:

@@ -158,6 +158,8 @@ CATALOGUE: Final = (
     Metric("gauge", "budget_left_minor_units", "Money left, in minor units.", ("scope", "currency")),
     Metric("counter", "spent", "Money committed, in whole units: 19.9 CNY, 1990 JPY.", ("currency",)),
     Metric("gauge", "budget_left", "Money left, in whole units of its currency.", ("scope", "currency")),
+    Metric("gauge", "store_used_bytes", "Memory that the store uses."),
+    Metric("gauge", "store_limit_bytes", "Memory that the store may use (maxmemory); 0: no limit."),
     Metric("gauge", "ledger_hold", "1 while nothing may be spent."),
     Metric("gauge", "shadow", "1 while everything is decided and nothing leaves."),
     Metric("gauge", "checkpoint_age_seconds", "Since the last checkpoint."),

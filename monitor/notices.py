@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from detectors.findings import Instant
 from monitor.approvals import ask
 from monitor.incidents import Incidents, Transition
 from monitor.notifications import Held, Notifications
 from monitor.notifications.proposals import Desk, propose
 from notifier.actions import Decided, Outcome, Proposal
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -29,6 +33,8 @@ class Notices:
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> list[Proposal]:
         self.notifications.observe(transitions)
+        for receiver, route, _ in self.notifications.reroute(self.incidents.firing(), now):
+            log.info("notifications.route_gone", route=route, receiver=receiver)
         due = self.notifications.due(now, self.incidents.get, shadow=self.shadow())
         return [propose(one, self.desk) for one in due]
 

@@ -104,9 +104,13 @@ class EventStream:
 
     async def crowded(self) -> bool:
         """Whether what is only useful should make room: half of the store's memory is in use."""
+        used, most = await self.memory()
+        return most > 0 and used > CROWDED_SHARE * most
+
+    async def memory(self) -> tuple[int, int]:
+        """Bytes that the store uses, and its `maxmemory`; 0: none is set."""
         info = await self.store.info("memory")
-        most = int(info.get("maxmemory", "0"))
-        return most > 0 and int(info.get("used_memory", "0")) > CROWDED_SHARE * most
+        return int(info.get("used_memory", "0")), int(info.get("maxmemory", "0"))
 
     async def length(self) -> int:
         """Entries kept, of all shards."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from config.calendars import DEFAULT_RULES, EPOCH, CalendarRule, Season, days_off, which, worked
+from config.loading import ConfigError, load
 
 
 def hours(rule: CalendarRule, day: dt.date) -> float:
@@ -79,3 +82,41 @@ def test_days_off_are_public_holidays_and_seasons_of_rest_and_no_others() -> Non
     assert days_off(CalendarRule()) == frozenset()
     inventory = Season(name="stocktaking", first=dt.date(2026, 6, 1), last=dt.date(2026, 6, 2))
     assert days_off(CalendarRule(seasons=(inventory,))) == {day(2026, 6, 1), day(2026, 6, 2)}
+
+
+def test_a_season_over_the_end_of_the_year_is_both_its_ends() -> None:
+    rule = CalendarRule(seasons=(Season(name="Christmas", every_year="12-24/01-02"),))
+    days = [(12, 23), (12, 24), (12, 31), (1, 1), (1, 2), (1, 3), (6, 1)]
+    assert [hours(rule, dt.date(2026, *day)) for day in days] == [24, 0, 0, 0, 0, 24, 24]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"timezone": "Europe/Berln"}, "no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"),
+        ({"timezone": "../../etc/passwd"}, "no time zone"),
+        ({"country": "XX"}, "no country 'XX'"),
+        ({"sundays_of": "China"}, "no country 'China'"),
+        ({"weekend": [7]}, "days of the week are 0"),
+        ({"seasons": [{"name": "x"}]}, "either first and last, or every_year, or spring_festival"),
+        ({"seasons": [{"name": "x", "spring_festival": True, "every_year": "01-01/01-02"}]}, "either first"),
+        ({"seasons": [{"name": "x", "first": "2026-01-01"}]}, "first and last belong together"),
+        ({"seasons": [{"name": "x", "first": "2026-01-02", "last": "2026-01-01"}]}, "first is after last"),
+        ({"seasons": [{"name": "x", "every_year": "11-31/99-99"}]}, "11-31 is no day of a year"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_with_what_is_wrong(rule: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CalendarRule.model_validate(rule)
+    assert said in str(caught.value)
+    assert Season(name="leap", every_year="02-29/02-29").every_year
+
+
+def test_the_check_of_a_config_says_where_a_calendar_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text('[[detection.calendars]]\ntimezone = "Asia/Shanghia"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    (line,) = caught.value.problems
+    assert "detection.calendars.0.timezone" in line
+    assert "Asia/Shanghai" in line

@@ -9,7 +9,7 @@ import pytest
 from config.calendars import DEFAULT_RULES, weekday_worked
 from detectors.feed_habits import Habits
 from detectors.feed_silent import FeedSilent
-from detectors.findings import Instant, State
+from detectors.findings import CloseReason, Instant, State
 from tests.recordings.windows import MONDAY, rows, window
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -212,3 +212,37 @@ def test_a_checkpoint_that_knew_one_gap_for_all_hours_is_read() -> None:
     heard = Heard(nothing)
     heard.detector.restore(old)
     assert heard.until(2) == [10.0]
+
+
+def test_a_silent_feed_on_which_no_parcel_hangs_is_no_longer_in_use_after_three_weeks_and_new_when_it_speaks() -> (
+    None
+):
+    detector, now, found = FeedSilent(), MONDAY, []
+    live = 9
+
+    def run(days: float, events: int) -> None:
+        nonlocal now
+        for _ in range(round(days * DAY / HOUR)):
+            row = {
+                "feed": "x",
+                "events": events,
+                "newest_occurred": now,
+                "newest_received": now,
+                "live": live,
+            }
+            since, now = now, now + HOUR
+            found.extend(detector.run(window(since, now, feeds=rows("feeds", [row]))))
+
+    run(14, 60)
+    run(22, 0)
+    assert [one.state for one in found] == [State.OPENED], "parcels hang on it: somebody has to look"
+    live = 0
+    run(1, 0)
+    assert [one.state for one in found] == [State.OPENED, State.CLOSED]
+    assert found[-1].close_reason is CloseReason.EXPIRED
+    assert "no longer in use" in str(found[-1].evidence["en"])
+    run(10, 0)
+    assert len(found) == 2
+    run(0.25, 60)
+    run(0.5, 0)
+    assert len(found) == 2, "what it says is learned anew"

@@ -58,6 +58,26 @@ async def test_a_tick_of_a_time_far_ahead_is_not_ready(
         assert (await ready(shop))[0] == 503
 
 
+async def test_a_store_in_which_no_event_has_room_is_not_ready_though_money_is_still_written(
+    tmp_path: Path, standin: Standin, clock: Clock
+) -> None:
+    async with running(tmp_path, standin, clock) as shop:
+        await until(shop.daemon.loop.caught_up.is_set)
+        store = shop.daemon.opened.store
+        used = int((await store.info("memory"))["used_memory"])
+        limit = int(used / 0.9)
+        await store.call("CONFIG", "SET", "maxmemory", str(limit))
+        assert await ready(shop) == (503, "the store is nearly full: no event is taken")
+        await shop.daemon.observe(clock.now)
+        assert await shop.value("ready") == 0
+        assert await shop.value("store_used_bytes") == pytest.approx(used, rel=0.15)
+        assert await shop.value("store_limit_bytes") == limit
+        await store.call("CONFIG", "SET", "maxmemory", str(used * 4))
+        await shop.daemon.observe(clock.now)
+        assert await ready(shop) == (200, None)
+        assert await shop.value("ready") == 1
+
+
 async def test_a_store_that_is_full_is_not_ready_until_it_has_room(
     tmp_path: Path, standin: Standin, clock: Clock
 ) -> None:

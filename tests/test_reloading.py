@@ -52,7 +52,7 @@ def state(daemon: Daemon) -> dict[str, Any]:
         "rules": asdict(daemon.ledger.rules),
         "settings": daemon.settings,
         "muting": daemon.incidents._muting,
-        "routes": daemon.notifications._routes,
+        "routes": daemon.notifications._routing,
         "desk": daemon.notices.desk,
         "pack": daemon.loop.pipeline.pack,
     }

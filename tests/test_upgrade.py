@@ -115,6 +115,24 @@ async def test_what_cannot_be_read_is_refused_with_one_line_and_stays(
     assert file.exists()
 
 
+async def test_where_a_part_of_the_newest_cannot_be_read_the_next_start_takes_the_one_before(
+    tmp_path: Path, clock: Clock
+) -> None:
+    left(tmp_path)
+    recorded = read(RECORDED)
+    newest = Checkpoint(
+        recorded.written_at + 1, recorded.positions, {**recorded.parts, "incidents": b"\xc1"}, "9.9"
+    )
+    CheckpointFolder(tmp_path / "checkpoints").write(newest)
+    clock.now = WRITTEN_AT
+    with pytest.raises(CheckpointError, match="start again, and the one before it is taken"):
+        async with doomed(tmp_path, clock, **ONE_IS_ENOUGH):
+            pass
+    async with doomed(tmp_path, clock, **ONE_IS_ENOUGH) as daemon:
+        assert (daemon.engine.now, daemon.engine.live_parcels) == (WRITTEN_AT, 4)
+    assert len(list((tmp_path / "checkpoints").glob("*.refused"))) == 1
+
+
 async def test_with_the_folder_moved_away_all_that_the_stream_holds_is_found_again_and_claimed_once(
     tmp_path: Path, clock: Clock
 ) -> None:

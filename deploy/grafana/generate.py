@@ -99,6 +99,11 @@ OPERATIONS: Final = (
                 "s",
             ),
             Panel("Table in use", {"load": "max(forestall_table_load{})"}, "percentunit"),
+            Panel(
+                "Store in use",
+                {"share": "max(forestall_store_used_bytes{} / (forestall_store_limit_bytes{} > 0))"},
+                "percentunit",
+            ),
             Panel("Checkpoint size", {"bytes": "max(forestall_checkpoint_bytes{})"}, "bytes"),
             Panel(
                 "Missed runs", {"{{job}}": "sum by (job) (increase(forestall_schedule_missed_total{}[1h]))"}

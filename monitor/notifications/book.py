@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from config.settings import EscalationStep, NotifySettings, Route
 from detectors.findings import Instant
 from monitor.incidents import Phase, Transition, View, Why
-from monitor.incidents.matchers import Matcher, match_all, parse_all
 from monitor.notifications.groups import Group, GroupKey, Ready, digest, urgency
 from monitor.notifications.log import Told, Wish, needed
 from monitor.notifications.records import Held, Notification, SendReason, key_of, most_severe
+from monitor.notifications.routing import ESCALATION, Routing
 
 MINUTE = 60_000
 PER_MINUTE = 18  # DingTalk and WeCom block a robot for ten minutes above 20
@@ -63,17 +63,36 @@ class Notifications:
         self.held_counts: dict[Held, int] = dict.fromkeys(Held, 0)
         self._per_minute = dict(per_minute or {})
         self.reload(settings, escalation)
+        self._routed_by = self._routing.print()
 
     def reload(self, settings: NotifySettings, escalation: tuple[EscalationStep, ...] = ()) -> None:
-        """New routes for what comes; what was told stays known, so a reload repeats nothing. Raises ValueError for a
-        matcher that cannot be, with the old routes in force.
+        """New routes; what was told stays known, so a reload repeats nothing. Raises ValueError for a matcher that cannot
+        be, with the old routes in force. What fires already waits for `reroute`.
         """
-        self._routes: list[tuple[Route, tuple[Matcher, ...]]] = [
-            (route, parse_all(route.match)) for route in settings.routes
-        ]
+        self._routing = Routing(settings, escalation)
         self._settings = settings
-        self._escalation = escalation
-        self._by_name = {route.name: route for route in settings.routes}
+
+    def reroute(self, firing: Sequence[View], now: Instant) -> list[GroupKey]:
+        """Where routes are other ones than those that made the groups: what fires belongs to the groups of the routes of
+        now. Returns the groups that are gone, as nobody is told by their route, or that receiver, any more.
+        """
+        if self._routed_by == (print_ := self._routing.print()):
+            return []
+        self._routed_by = print_
+        wanted = {view.incident_id: dict(self._routing.groups_of(view.labels)) for view in firing}
+        gone = [key for key in self._groups if not self._routing.knows(key)]
+        for key in gone:
+            self._drop(key)
+        for key in list(self._groups):
+            if not key[1].startswith(ESCALATION):
+                self._leave(key, [name for name, keys in wanted.items() if key not in keys])
+        for view in firing:
+            for key, wait in wanted[view.incident_id].items():
+                if key not in self._groups_of.get(view.incident_id, {}):
+                    self._join(key, view.incident_id, now, wait)
+            if not self._groups_of.get(view.incident_id):
+                self._hold(view.incident_id, Held.NO_ROUTE, now)
+        return gone
 
     def observe(self, transitions: Iterable[Transition]) -> None:
         for change in transitions:
@@ -110,7 +129,7 @@ class Notifications:
                 before = group.before or Told()
                 group.told = replace(before, sequence=group.told.sequence - 1, attempt=group.told.attempt + 1)
                 group.next_flush = max(
-                    group.next_flush, now + 1000 * self._route(group_key).group_interval_seconds
+                    group.next_flush, now + 1000 * self._routing.route(group_key).group_interval_seconds
                 )
         return bool(groups)
 
@@ -122,7 +141,7 @@ class Notifications:
         for group_key, was in self._undo.pop(key, []):
             told = was.told or Told()
             was.told = replace(told, attempt=told.attempt + 1)
-            was.next_flush = now + 1000 * self._route(group_key).group_interval_seconds
+            was.next_flush = now + 1000 * self._routing.route(group_key).group_interval_seconds
             self._groups[group_key] = was
             for name in (*was.members, *was.over):
                 self._groups_of.setdefault(name, {})[group_key] = None
@@ -144,32 +163,46 @@ class Notifications:
     # incidents
 
     def _fired(self, change: Transition) -> None:
-        labels, matched = change.view.labels, False
-        for route, matchers in self._routes:
-            if not match_all(matchers, labels):
-                continue
+        matched = False
+        for key, wait in self._routing.groups_of(change.view.labels):
             matched = True
-            values = "\0".join(f"{name}={labels.get(name, '')}" for name in route.group_by)
-            for receiver in route.receivers:
-                self._join((receiver, route.name, values), change, 1000 * route.group_wait_seconds)
-            if not route.go_on:
-                break
+            self._join(key, change.incident_id, change.at, wait)
         if not matched:
             self._hold(change.incident_id, Held.NO_ROUTE, change.at)
 
-    def _join(self, key: GroupKey, change: Transition, wait: int) -> None:
+    def _join(self, key: GroupKey, incident_id: str, at: Instant, wait: int) -> None:
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(change.at, change.at + wait)
-        group.members[change.incident_id] = None
-        self._groups_of.setdefault(change.incident_id, {})[key] = None
+            group = self._groups[key] = Group(at, at + wait)
+        group.members[incident_id] = None
+        self._groups_of.setdefault(incident_id, {})[key] = None
         if group.told is None:
-            self._hold(change.incident_id, Held.WAITING, change.at)
+            self._hold(incident_id, Held.WAITING, at)
+
+    def _drop(self, key: GroupKey) -> None:
+        group = self._groups[key]
+        self._leave(key, [*group.members, *group.over])
+        self._groups.pop(key, None)
+
+    def _leave(self, key: GroupKey, incidents: Iterable[str]) -> None:
+        group = self._groups[key]
+        for name in incidents:
+            if name in group.members or name in group.over:
+                group.members.pop(name, None)
+                group.over.pop(name, None)
+                self._forget(key, name)
+        if not group.members:
+            del self._groups[key]
+
+    def _forget(self, key: GroupKey, incident_id: str) -> None:
+        of = self._groups_of.get(incident_id, {})
+        of.pop(key, None)
+        if not of:
+            self._groups_of.pop(incident_id, None)
 
     def _escalated(self, change: Transition) -> None:
-        step = self._escalation[int(change.note) - 1]
-        for receiver in step.receivers:
-            self._join((receiver, f"escalation-{change.note}", f"incident={change.incident_id}"), change, 0)
+        for key in self._routing.escalated(int(change.note), change.incident_id):
+            self._join(key, change.incident_id, change.at, 0)
 
     def _changed(self, change: Transition) -> None:
         for key in self._groups_of.get(change.incident_id, ()):
@@ -188,12 +221,8 @@ class Notifications:
 
     # one group
 
-    def _route(self, key: GroupKey) -> Route:
-        route = self._by_name.get(key[1])
-        return route or Route(name="gone", receivers=(key[0],), match=(), group_wait_seconds=0)
-
     def _flush(self, key: GroupKey, group: Group, now: Instant, lookup: Lookup) -> Ready | None:
-        route = self._route(key)
+        route = self._routing.route(key)
         views = [lookup(name) for name in group.members if name not in group.over]
         firing = [view for view in views if view is not None and view.phase is Phase.FIRING]
         heard = [view for view in firing if not view.muted]
@@ -214,7 +243,7 @@ class Notifications:
             self._explain(group, firing, wish, now, told)
             self._quiet(key, group, route, now)
             return None
-        if key[1].startswith("escalation-") and reason is SendReason.FIRST:
+        if key[1].startswith(ESCALATION) and reason is SendReason.FIRST:
             reason = SendReason.ESCALATED
         next_told = Told(
             frozenset(wish.firing),
@@ -236,18 +265,12 @@ class Notifications:
             firing=tuple(heard),
             resolved=tuple(over) if route.send_resolved else (),
             locale=route.locale or self._settings.locale,
-            mention=self._mention(key[1]),
+            mention=self._routing.mention(key[1]),
             thread=key[2].removeprefix("incident=")
             if key[2].startswith("incident=") and "\0" not in key[2]
             else key_of("thread", *key, group.opened_at),
         )
         return Ready(key, group, notification, next_told)
-
-    def _mention(self, route: str) -> tuple[str, ...]:
-        if not route.startswith("escalation-"):
-            return ()
-        level = int(route.removeprefix("escalation-"))
-        return self._escalation[level - 1].mention if level <= len(self._escalation) else ()
 
     def _quiet(self, key: GroupKey, group: Group, route: Route, now: Instant) -> None:
         """Nothing to say: what ended is forgotten, and the entry with it, as it would have been had it been sent."""
@@ -258,10 +281,7 @@ class Notifications:
     def _settle(self, key: GroupKey, group: Group, route: Route, now: Instant) -> None:
         for name in group.over:
             group.members.pop(name, None)
-            of = self._groups_of.get(name, {})
-            of.pop(key, None)
-            if not of:
-                self._groups_of.pop(name, None)
+            self._forget(key, name)
         group.over = {}
         group.grew = group.woke = group.taken = False
         interval = 1000 * route.group_interval_seconds
@@ -311,7 +331,7 @@ class Notifications:
         self._undo[notification.key] = [(one.key, one.group.copy()) for one in ready]
         for one in ready:
             one.group.before, one.group.told = one.group.told, one.told
-            self._settle(one.key, one.group, self._route(one.key), now)
+            self._settle(one.key, one.group, self._routing.route(one.key), now)
         for view in (*notification.firing, *notification.resolved):
             self._held.pop(view.incident_id, None)
         self._sent[notification.receiver].append(now)
@@ -330,6 +350,7 @@ class Notifications:
             "digested": dict(self._digested),
             "keys": [[key, [list(group) for group in groups]] for key, groups in self._keys.items()],
             "held": [[name, at, why] for name, (at, why) in self._held.items()],
+            "routed_by": self._routed_by,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -346,7 +367,8 @@ class Notifications:
         self._sent = {receiver: deque(times) for receiver, times in state["sent"].items()}
         self._digested = dict(state["digested"])
         self._keys = {key: [(a, b, c) for a, b, c in groups] for key, groups in state["keys"]}
-        # younger than the format
+        # Younger than the format. Who told of no routes had these ones: nothing is told twice after an update.
+        self._routed_by = state.get("routed_by", self._routed_by)
         self._held = {name: (at, Held(why)) for name, at, why in state.get("held", ())}
 
 

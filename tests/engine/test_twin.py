@@ -51,7 +51,10 @@ SOURCES = ("kd100", "17track")
 NUMBERS = [f"SF{n}" for n in range(6)] + ["lower-case", "顺丰"]
 QUICKER = 3  # in a jam a third of the limit
 # Weekends off: business time differs from the wall's.
-CALENDARS = (CalendarRule(carriers=("zto",), weekend=(5, 6)), CalendarRule(seasons=(Season(name="rest"),)))
+CALENDARS = (
+    CalendarRule(carriers=("zto",), weekend=(5, 6)),
+    CalendarRule(seasons=(Season(name="rest", every_year="11-11/11-12"),)),
+)
 
 times = st.integers(0, 24 * 80).map(lambda quarter: START + quarter * HOUR // 2)
 scans = st.builds(

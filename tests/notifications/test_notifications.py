@@ -32,6 +32,7 @@ class World:
     )
     now: int = T0
     sent: list[Notification] = field(default_factory=list)
+    gone: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.book = Incidents(self.incidents_settings)
@@ -43,6 +44,7 @@ class World:
 
     def tick(self, *findings: Finding) -> list[Notification]:
         self.notify.observe(self.book.advance(findings, self.now))
+        self.gone = self.notify.reroute(self.book.firing(), self.now) or self.gone
         out = self.notify.due(self.now, self.book.get)
         self.sent += out
         return out
@@ -59,6 +61,10 @@ class World:
     def decide(self, verb: str, **more: Any) -> None:
         plain = {"id": f"{verb}{self.now}", "at": self.now, "by": "li", "verb": verb, **more}
         self.notify.observe(self.book.apply(msgspec.convert(plain, Command)))
+
+    def reload(self, *routes: Route) -> None:
+        self.routes = routes
+        self.notify.reload(NotifySettings(routes=routes), self.incidents_settings.escalation)
 
     def restart(self) -> None:
         state = msgspec.msgpack.decode(msgspec.msgpack.encode([self.book.state(), self.notify.state()]))
@@ -207,6 +213,61 @@ def test_reload_keeps_the_log() -> None:
     world.book.reload(world.incidents_settings)
     world.notify.reload(NotifySettings(routes=world.routes))
     assert world.wait(HOUR) == []
+
+
+def test_a_first_route_tells_of_what_fires_already_and_of_its_end() -> None:
+    world = World(routes=())
+    world.tick(jam("H1"))
+    assert world.wait(HOUR) == []
+    world.reload(route(group_wait_seconds=0))
+    assert reasons(world.tick()) == [SendReason.FIRST]
+    assert world.wait(2 * HOUR) == []
+    assert reasons([*world.tick(closed(jam("H1"), world.now)), *world.wait(10 * MINUTE)]) == [
+        SendReason.RESOLVED
+    ]
+
+
+def test_a_receiver_that_was_renamed_is_told_under_its_new_name_and_the_old_one_never_again() -> None:
+    world = World(routes=(route(receivers=("old",)),))
+    world.tick(jam("H1"))
+    assert [one.receiver for one in world.wait(MINUTE)] == ["old"]
+    world.reload(route(receivers=("new",)))
+    assert {one.receiver for one in world.wait(DAY)} == {"new"}
+    assert [key[0] for key in world.gone] == ["old"]
+
+
+def test_a_receiver_that_is_added_is_told_of_what_fires_and_the_others_are_not_told_again() -> None:
+    world = World()
+    world.tick(jam("H1"))
+    world.wait(MINUTE)
+    world.reload(route(receivers=("ops", "boss")))
+    assert [(one.receiver, one.reason) for one in world.wait(HOUR)] == [("boss", SendReason.FIRST)]
+
+
+def test_routes_that_changed_while_the_daemon_was_down_are_followed_and_the_same_ones_change_nothing() -> (
+    None
+):
+    world = World(routes=(route(receivers=("old",)),))
+    world.tick(jam("H1"))
+    world.wait(MINUTE)
+    world.restart()
+    assert world.wait(HOUR) == []
+    world.routes = (route(receivers=("new",)),)
+    world.restart()
+    assert [(one.receiver, one.reason) for one in world.wait(HOUR)] == [("new", SendReason.FIRST)]
+
+
+def test_what_no_route_takes_any_more_is_known_to_be_unheard() -> None:
+    world = World()
+    world.tick(jam("H1"))
+    world.wait(MINUTE)
+    world.reload(route(match=('kind="complaint_spike"',)))
+    assert world.wait(DAY) == []
+    (view,) = world.book.firing()
+    found = world.notify.why_not(view.incident_id)
+    assert found is not None
+    assert found[1] is Held.NO_ROUTE
+    assert [view.phase for view in world.book.views()] == ["firing"]
 
 
 def test_retry_what_could_not_be_delivered_is_said_again_at_the_next_interval() -> None:
