@@ -334,7 +334,10 @@ def dictionaries_of(data: U8, out: I64) -> int:
         return LEFT
     schema = _table(text, low, high, _field(text, low, high, message, 2, 4))
     fields = _field(text, low, high, schema, 1, 4) if schema != _BAD else _BAD
-    if fields <= 0:
+    order = _field(text, low, high, schema, 0, 2) if schema != _BAD else _BAD
+    if (
+        fields <= 0 or order == _BAD or (order != _ABSENT and _two(text, order) != 0)
+    ):  # the highest byte first
         return LEFT
     vector = fields + _half(text, fields)
     if vector + 4 > high or _half(text, vector) != len(out) or vector + 4 + 4 * len(out) > high:
