@@ -47,7 +47,7 @@ def load(data: bytes, most: int) -> list[pa.RecordBatch]:
         batches = list(pa.ipc.open_stream(data))
         for batch in batches:
             batch.validate()
-            _check_names(batch.schema)
+            check_names(batch.schema)
     except BROKEN as error:
         raise DeadEventError(
             DeadReason.BAD_FRAME, f"not an Arrow IPC stream: {type(error).__name__}"
@@ -73,7 +73,7 @@ def _parts(batch: pa.RecordBatch, most: int) -> list[pa.RecordBatch]:
     return [batch.slice(start, most) for start in range(0, batch.num_rows, most)]
 
 
-def _check_names(schema: pa.Schema) -> None:
+def check_names(schema: pa.Schema) -> None:
     names = schema.names
     if len(set(names)) < len(names):
         raise DeadEventError(DeadReason.BAD_FRAME, "an Arrow frame has each column once")

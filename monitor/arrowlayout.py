@@ -26,12 +26,12 @@ TEXTS: Final = (
     "event_id",
     "tracking_number",
 )
-_FORMS: Final = (
+FORMS: Final = (
     (pa.types.is_string, arrowrows.OFFSETS),
     (pa.types.is_large_string, arrowrows.WIDE_OFFSETS),
     (pa.types.is_string_view, arrowrows.VIEWS),
 )
-_EACH: Final = {"ms": 1, "us": 1000, "ns": 1_000_000}
+EACH: Final = {"ms": 1, "us": 1000, "ns": 1_000_000}
 _KEPT: Final = 16
 
 
@@ -68,9 +68,9 @@ def _layout(schema: pa.Schema) -> Layout:
         return Layout(schema, ours=False, names=frozenset(), wanted=np.zeros((0, 3), np.int64), moments={})
     wanted = [_text(schema, name) for name in TEXTS]
     moments = {
-        field.name: (number, _EACH[field.type.unit])
+        field.name: (number, EACH[field.type.unit])
         for number, field in enumerate(schema)
-        if pa.types.is_timestamp(field.type) and field.type.unit in _EACH
+        if pa.types.is_timestamp(field.type) and field.type.unit in EACH
     }
     names = frozenset(schema.names)
     return Layout(schema, ours=True, names=names, wanted=np.array(wanted, np.int64), moments=moments)
@@ -82,5 +82,5 @@ def _text(schema: pa.Schema, name: str) -> tuple[int, int, int]:
     kind, width = schema.field(number).type if number >= 0 else pa.null(), 0
     if pa.types.is_dictionary(kind):
         kind, width = kind.value_type, kind.index_type.bit_width // 8
-    form = next((form for is_kind, form in _FORMS if is_kind(kind)), arrowrows.NONE)
+    form = next((form for is_kind, form in FORMS if is_kind(kind)), arrowrows.NONE)
     return (number, form, width) if form != arrowrows.NONE else (-1, arrowrows.NONE, 0)

@@ -147,7 +147,7 @@ class _Plain:
         if column[arrowrows.FORM] == arrowrows.NONE:
             return np.zeros(self.rows, np.uint32), 0
         out = np.empty(self.rows, np.uint32)
-        highest = arrowrows.row_codes(column, LONGEST_NAME, *interner.table, numbers, absent, out)
+        highest = arrowrows.row_codes(column, LONGEST_NAME, interner.whereabouts, numbers, absent, out)
         if highest == arrowrows.ODD:
             raise OddError(name)
         return out, highest

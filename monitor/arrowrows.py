@@ -9,18 +9,19 @@ offset or a place before it was compared with what it points into; the caller ho
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numba import njit
 
 from monitor import packing
-from monitor.columns import I64, U8, U32, U64
+from monitor.columns import I64, U8, U16, U32, U64
 from monitor.compiling import inlined
 from monitor.identity import begin, finish
 from monitor.nametable import find_name
 from monitor.words import byte_at, half_word_at, is_utf8, whole_word_at, word_at
 
+Codes: TypeAlias = U8 | U16 | U32
 # What a column is described by.
 FORM, ENTRIES, OFFSET, VALID, PLACES, DATA, SIZE, SIZES = range(8)  # of its texts
 INDEX, WIDTH, FIRST, SET = range(
@@ -92,10 +93,18 @@ def moments(batch: int, column: int, each: int, low: int, high: int, out: I64) -
     array = _at(_at(batch, _CHILDREN), 8 * column)
     buffers, offset = _at(array, _BUFFERS), _at(array, _OFFSET)
     valid, data = _at(buffers, 0) if _at(array, _NULL_COUNT) else 0, _at(buffers, 8)
+    return bool(times_of(valid, data, offset, each, low, high, out))
+
+
+@njit(cache=True, nogil=True)
+def times_of(valid: int, data: int, offset: int, each: int, low: int, high: int, out: I64) -> bool:
+    """As `moments`, of a column whose bits and times lie at these addresses."""
     fine = data != 0
     for row in range(len(out) if fine else 0):
-        moment = _at(data, 8 * (offset + row)) // each
-        if not _is_set(valid, offset + row):
+        moment = _at(data, 8 * (offset + row))
+        if each != 1:  # to divide takes as long as all else
+            moment //= each
+        if not is_set(valid, offset + row):
             moment = 0
         elif moment < low or moment >= high:
             fine = False
@@ -104,7 +113,7 @@ def moments(batch: int, column: int, each: int, low: int, high: int, out: I64) -
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _is_set(bits: int, place: int) -> bool:
+def is_set(bits: int, place: int) -> bool:
     """Of a bitmap; where there is none, nothing is null."""
     return bits == 0 or byte_at(bits, place >> 3) >> (place & 7) & 1 == 1
 
@@ -123,7 +132,7 @@ def _is_padded(low: np.uint64, high: np.uint64, length: int) -> bool:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _text(
+def text_of(
     form: int, places: int, last: int, data: int, size: int, sizes: int, entry: int
 ) -> tuple[int, int, int, int]:
     """Address and size of what holds the text, and where in it; it begins at -1 where it is outside.
@@ -154,7 +163,7 @@ def _text(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _entry(index: int, width: int, row: int) -> int:
+def entry_of(index: int, width: int, row: int) -> int:
     """The place of a row in the dictionary; negative ones are beyond every dictionary. Where there is none, `index` is
     the first row.
     """
@@ -176,17 +185,20 @@ def _is_utf8(text: int, size: int, start: int, end: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _entry_codes(column: I64, most: int, slots: U64, arena: U8, name_ends: I64, codes: U32) -> bool:
+def entry_codes(column: I64, most: int, names: I64, codes: U32) -> bool:
+    """The code of each entry's name: 0 where it is empty, `UNKNOWN` where it has none. False where one is not to be taken.
+
+    `names`: `Interner.whereabouts`.
+    """
     form, places, data, size, sizes = column[FORM], column[PLACES], column[DATA], column[SIZE], column[SIZES]
     offset, valid, every = column[OFFSET], column[VALID], column[OFFSET] + column[ENTRIES]
-    known, known_size, table, bounds = arena.ctypes.data, len(arena), slots.ctypes.data, name_ends.ctypes.data
-    mask = np.uint64(len(slots) // 2 - 1)
+    table, mask, known, known_size, bounds = names[0], np.uint64(names[1]), names[2], names[3], names[4]
     for entry in range(len(codes)):
         codes[entry] = 0
-        given = _is_set(valid, offset + entry)
+        given = is_set(valid, offset + entry)
         if not given and form == VIEWS:
             continue
-        text, room, start, end = _text(form, places, every, data, size, sizes, offset + entry)
+        text, room, start, end = text_of(form, places, every, data, size, sizes, offset + entry)
         if start < 0 or end - start > most:
             return False
         if start == end or not given:
@@ -201,26 +213,30 @@ def _entry_codes(column: I64, most: int, slots: U64, arena: U8, name_ends: I64, 
 
 
 @njit(cache=True, nogil=True)
-def row_codes(
-    column: I64, most: int, slots: U64, arena: U8, name_ends: I64, numbers: U32, absent: int, out: U32
-) -> int:
+def row_codes(column: I64, most: int, names: I64, numbers: U32, absent: int, out: U32) -> int:
     """The code of each row's name: 0 where it is empty, `UNKNOWN` where it has none, `absent` where it is null.
 
     Where there are `numbers` it is the number of its code, the first one also for what is not known. The highest of all,
     or `ODD` where a place is beyond the entries, or a text longer than `most`, no UTF-8 or outside its buffer.
     """
     codes = np.empty(column[ENTRIES], np.uint32)
-    if not _entry_codes(column, most, slots, arena, name_ends, codes):
+    if not entry_codes(column, most, names, codes):
         return ODD
     if len(numbers):
         for entry in range(len(codes)):
             codes[entry] = numbers[codes[entry] if codes[entry] != np.uint32(UNKNOWN) else np.uint32(0)]
+    return int(spread(column, codes, absent, out))
+
+
+@njit(cache=True, nogil=True)
+def spread(column: I64, codes: U32, absent: int, out: Codes) -> int:
+    """To each row the code of its entry, `absent` where it is null; the highest, or `ODD` for a place beyond the entries."""
     index, width, first, valid = column[INDEX], column[WIDTH], column[FIRST], column[SET]
     entries, highest = len(codes), np.uint32(0)
     for row in range(len(out)):
         code = np.uint32(absent)
-        if _is_set(valid, first + row):
-            entry = _entry(index, width, first + row)
+        if is_set(valid, first + row):
+            entry = entry_of(index, width, first + row)
             if entry < 0 or entry >= entries:
                 return ODD
             code = codes[np.uint64(entry)]
@@ -240,10 +256,10 @@ def pack_numbers(column: I64, most: int, key0: U64, key1: U64, slow: I64) -> int
     index, width, first, entries = column[INDEX], column[WIDTH], column[FIRST], column[ENTRIES]
     misses = 0
     for row in range(len(key0)):
-        entry = _entry(index, width, first + row)
-        if entry < 0 or entry >= entries or not _is_set(valid, offset + entry):
+        entry = entry_of(index, width, first + row)
+        if entry < 0 or entry >= entries or not is_set(valid, offset + entry):
             return ODD
-        text, room, start, end = _text(form, places, offset + entries, data, size, sizes, offset + entry)
+        text, room, start, end = text_of(form, places, offset + entries, data, size, sizes, offset + entry)
         if start < 0 or end == start or end - start > most:
             return ODD
         key0[row], key1[row] = packing.pack_text(text, room, start, end)
@@ -264,8 +280,8 @@ def _begun(column: I64) -> U64:
     begun[last] = begin(0, 0, 0)
     for entry in range(last):
         begun[entry] = begun[last]
-        if _is_set(column[VALID], offset + entry):
-            text, _, start, end = _text(form, places, offset + last, data, size, sizes, offset + entry)
+        if is_set(column[VALID], offset + entry):
+            text, _, start, end = text_of(form, places, offset + last, data, size, sizes, offset + entry)
             begun[entry] = begin(text, start, end)
     return begun
 
@@ -283,15 +299,15 @@ def identify(column: I64, source: I64, most: int, out: U64) -> bool:
     origins, wide, before, given = source[INDEX], source[WIDTH], source[FIRST], source[SET]
     last = len(begun) - 1
     for row in range(len(out)):
-        entry = _entry(index, width, first + row)
-        if entry < 0 or entry >= entries or not _is_set(valid, offset + entry):
+        entry = entry_of(index, width, first + row)
+        if entry < 0 or entry >= entries or not is_set(valid, offset + entry):
             return False
-        text, room, start, end = _text(form, places, offset + entries, data, size, sizes, offset + entry)
+        text, room, start, end = text_of(form, places, offset + entries, data, size, sizes, offset + entry)
         if start < 0 or end == start or end - start > most or not _is_utf8(text, room, start, end):
             return False
         origin = last
-        if last and _is_set(given, before + row):
-            origin = _entry(origins, wide, before + row)
+        if last and is_set(given, before + row):
+            origin = entry_of(origins, wide, before + row)
         out[row] = finish(begun[np.uint64(origin)], text, start, end)
     return True
 
@@ -305,7 +321,6 @@ def warm() -> None:
     describe(batch.ctypes.data, np.array([[-1, NONE, 0]]), texts)
     moments(batch.ctypes.data, 0, 1, 0, 0, np.zeros(0, np.int64))
     column, codes, keys = texts[0], np.zeros(0, np.uint32), np.zeros(0, np.uint64)
-    slots, arena, ends = np.zeros(2, np.uint64), np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    row_codes(column, 0, slots, arena, ends, codes, 0, codes)
+    row_codes(column, 0, np.zeros(5, np.int64), codes, 0, codes)
     pack_numbers(column, 0, keys, keys, np.zeros(0, np.int64))
     identify(column, column, 0, keys)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from monitor import arrowkernels, arrowrows, arrowsize
+from monitor import arrowfill, arrowkernels, arrowmessages, arrowrows, arrowsize
 from monitor.checked import Checked, check_all
 from monitor.columns import Batch, together
 from monitor.linerows import PRESENCE
@@ -23,6 +23,9 @@ from monitor.skim import skim
 from monitor.stream import Frame
 from monitor.vocabulary import DeadReason
 from monitor.wire import DECODER, NOT_DECODED, DeadEventError, Wire, examine
+
+if TYPE_CHECKING:
+    from monitor.arrowframes import ArrowRows
 
 CHUNK_BYTES: Final = 2_000_000  # of JSON, decoded in one go: some 10 ms
 ENOUGH_BYTES: Final = 400_000  # are decoded by themselves: to put them together costs 10 ns an event
@@ -52,6 +55,26 @@ class Decoded:
     events: int = 0  # good ones
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Events of Arrow frames that wait for more: batches, then rows."""
+
+    batches: list[Batch] = field(default_factory=list)
+    rows: ArrowRows | None = None
+
+    def __len__(self) -> int:
+        return sum(len(one.scans) for one in self.batches) + (0 if self.rows is None else len(self.rows))
+
+    def add(self, batch: Batch) -> None:
+        self.close()
+        self.batches.append(batch)
+
+    def close(self) -> None:
+        """What comes next is behind the rows."""
+        if self.rows is not None and len(self.rows):
+            self.batches.append(self.rows.batch())
+
+
 class Decoder:
     def __init__(self, names: Names, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.names = names
@@ -63,7 +86,7 @@ class Decoder:
         `latest`: refuse times after it; None in everything that must be repeatable.
         """
         lines: list[bytes] = []
-        waiting: list[Batch] = []
+        waiting = _Waiting()
         size = 0
         for frame in frames:
             if frame.kind == "arrow":
@@ -95,17 +118,34 @@ class Decoder:
             good, dead = decode_lines(data, self.max_event_bytes, latest, self.names)
             yield Decoded(good.batch(self.names), dead, good.events)
 
-    def _together(self, waiting: list[Batch]) -> Iterator[Decoded]:
-        """Takes them out of the list."""
-        if waiting:
-            links = [link for batch in waiting for link in batch.links]
-            batch = Batch(together([batch.scans for batch in waiting]), links=links)
-            waiting.clear()
+    def _together(self, waiting: _Waiting) -> Iterator[Decoded]:
+        """Takes them out."""
+        waiting.close()
+        if waiting.batches:
+            links = [link for batch in waiting.batches for link in batch.links]
+            batch = Batch(together([batch.scans for batch in waiting.batches]), links=links)
+            waiting.batches.clear()
             yield Decoded(batch, events=len(batch.scans))
 
-    def _arrow(self, frame: Frame, waiting: list[Batch], latest: int | None) -> Iterator[Decoded]:
+    def _arrow(self, frame: Frame, waiting: _Waiting, latest: int | None) -> Iterator[Decoded]:
         """Small frames go together: what was decoded waits for more."""
-        from monitor import arrow, arrowplain  # only who is sent such frames pays for the library
+        from monitor import arrowframes  # only who is sent such frames pays for the library
+
+        if waiting.rows is None:
+            waiting.rows = arrowframes.ArrowRows(self.names, 2 * ENOUGH_ROWS)
+        found = arrowframes.opened(frame.data)
+        if found is None or not 0 < found.rows <= CHUNK_ROWS:
+            yield from self._by_the_library(frame, waiting, latest)
+            return
+        if not waiting.rows.has_room(found.rows) or found.rows >= ENOUGH_ROWS:
+            yield from self._together(waiting)
+        if not waiting.rows.take(found, latest):
+            yield from self._by_the_library(frame, waiting, latest)
+        elif len(waiting) >= ENOUGH_ROWS:
+            yield from self._together(waiting)
+
+    def _by_the_library(self, frame: Frame, waiting: _Waiting, latest: int | None) -> Iterator[Decoded]:
+        from monitor import arrow, arrowplain
 
         try:
             for batch in arrow.load(frame.data, CHUNK_ROWS):
@@ -117,8 +157,8 @@ class Decoder:
                 if found is not None and len(found.scans) >= ENOUGH_ROWS:
                     yield from self._together(waiting)
                 if found is not None:
-                    waiting.append(found)
-                if lines or sum(len(one.scans) for one in waiting) >= ENOUGH_ROWS:
+                    waiting.add(found)
+                if lines or len(waiting) >= ENOUGH_ROWS:
                     yield from self._together(waiting)
                 yield from self._lines(lines, latest)
         except DeadEventError as error:
@@ -133,6 +173,12 @@ def warm(*, arrow: bool) -> None:
         arrowkernels.warm()
         arrowrows.warm()
         arrowsize.unfolded(b"")
+
+
+def warm_plain_arrow() -> None:
+    """As `warm`, for what reads Arrow frames without the library."""
+    arrowmessages.warm()
+    arrowfill.warm()
 
 
 def on_one_line(data: bytes) -> bytes:

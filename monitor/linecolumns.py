@@ -63,9 +63,9 @@ class Known(NamedTuple):
     places: U8
 
 
-def room(values: int) -> tuple[Columns, Aside]:
-    """For as many events. What is not filled costs no memory."""
-    columns = Columns(
+def columns_for(values: int) -> Columns:
+    """What is not filled costs no memory."""
+    return Columns(
         key0=np.empty(values, np.uint64),
         key1=np.empty(values, np.uint64),
         event=np.empty(values, np.uint64),
@@ -80,6 +80,10 @@ def room(values: int) -> tuple[Columns, Aside]:
         facility=np.empty(values, np.uint32),
         courier=np.empty(values, np.uint32),
     )
+
+
+def room(values: int) -> tuple[Columns, Aside]:
+    """For as many events. What is not filled costs no memory."""
     aside = Aside(
         line=np.empty(values, np.int32),
         seen=np.empty(values, np.uint32),
@@ -91,4 +95,4 @@ def room(values: int) -> tuple[Columns, Aside]:
         left=np.empty((_MOST_LEFT * values, 4), np.int32),
         links=np.empty((values, 5), np.int32),
     )
-    return columns, aside
+    return columns_for(values), aside

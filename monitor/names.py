@@ -142,6 +142,7 @@ class Interner:
             first, self._slots = 1, np.zeros(1 << (4 * last - 1).bit_length(), np.uint64)
         enter_names(first, last, self._slots, self._arena, self._ends)
         self._mirrored = last
+        self._whereabouts = None  # they may have moved, whoever asked for the table
 
     def dump(self) -> list[str]:
         return self._texts[1:]

@@ -47,7 +47,16 @@ _ORDER = Order(
 
 def parts(*, arrow: bool = False) -> Sequence[Callable[[], None]]:
     """What is needed to be at work. `arrow`: with those of Arrow frames."""
-    return _scans, _time, _lines, *([_arrow] if arrow else []), _orders, warming.warm, _names, _world
+    return (
+        _scans,
+        _time,
+        _lines,
+        *([_plain_arrow, _arrow] if arrow else []),
+        _orders,
+        warming.warm,
+        _names,
+        _world,
+    )
 
 
 def later() -> Sequence[Callable[[], None]]:
@@ -118,6 +127,10 @@ def _orders() -> None:
 
 def _names() -> None:
     decode.warm(arrow=False)
+
+
+def _plain_arrow() -> None:
+    decode.warm_plain_arrow()
 
 
 def _arrow() -> None:
