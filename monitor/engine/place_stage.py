@@ -7,7 +7,7 @@ it wants. Rows wait in logs that each detector reads from where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -76,6 +76,11 @@ class PlaceStage:
         self._oddities.append(oddities)
         if complaints:
             self._complaints.append(complaints)
+
+    def endings_for(self, reader: str) -> Callable[[], Records]:
+        """What ended since the last call, for somebody who is no place detector."""
+        self._endings.add_reader(reader)
+        return partial(self._endings.read, reader)
 
     def doubted(self) -> set[str]:
         """Names of feeds that a detector doubts."""

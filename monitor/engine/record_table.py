@@ -47,9 +47,14 @@ class Seconds:
 
     def __init__(self, seconds: npt.NDArray[Any]) -> None:
         self.seconds = seconds
+        self._whole: I64 | None = None
 
     def milliseconds(self) -> I64:
-        return self.seconds.astype(np.int64) * SECOND
+        """Not to be written to."""
+        if self._whole is None:
+            self._whole = self.seconds.astype(np.int64)
+            self._whole *= SECOND
+        return self._whole
 
     def take(self, rows: npt.NDArray[Any]) -> Seconds:
         return type(self)(self.seconds[rows])

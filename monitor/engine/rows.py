@@ -25,6 +25,9 @@ class RowLog:
         self._cursors = dict.fromkeys(readers, 0)
         self.dropped = 0
 
+    def add_reader(self, reader: str) -> None:
+        self._cursors[reader] = self._end
+
     @property
     def is_read(self) -> bool:
         return bool(self._cursors)
@@ -45,11 +48,16 @@ class RowLog:
 
     def read(self, reader: str) -> Records:
         """What came since this reader's last call."""
-        skip = max(self._cursors[reader] - self._start, 0)
+        skip, known = max(self._cursors[reader] - self._start, 0), 0
         self._cursors[reader] = self._end
-        rows = joined(self._chunks, self._dtype)[skip:]
+        while known < len(self._chunks) and skip >= len(self._chunks[known]):
+            skip -= len(self._chunks[known])
+            known += 1
+        rows = joined(self._chunks[known:], self._dtype)
+        if len(self._chunks) > known + 1:
+            self._chunks[known:] = [rows]  # for the other readers
         self._trim()
-        return rows
+        return rows[skip:] if skip else rows
 
     def _trim(self) -> None:
         needed = min(self._cursors.values())

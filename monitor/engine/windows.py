@@ -52,6 +52,7 @@ class Lanes:
         return "|".join((self._carriers.text(carrier) or "", *ends))
 
     def coded(self, lanes: npt.NDArray[Any], carriers: npt.NDArray[Any]) -> Coded:
+        lanes = np.ascontiguousarray(lanes)  # a field of records takes as long to look through as to copy
         if lanes.all():
             return Coded(lanes, self)
         return Coded(np.where(lanes == 0, np.uint32(len(self._lanes)) + carriers, lanes), self)
