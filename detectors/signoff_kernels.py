@@ -243,8 +243,7 @@ def judge(
             found[_COURIER] = min(max(columns.excess[row], -1.5), 3.0)
         logit = intercept
         for at in range(len(weights)):
-            if found[at] != 0.0:  # of most few are: additions wait for one another
-                logit += found[at] * weights[at]
+            logit += found[at] * weights[at]
         striking = logit > least
         stays = striking or ordinary % stride == 0
         if stays or columns.courier[row] >= 0:

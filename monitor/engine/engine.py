@@ -123,8 +123,8 @@ class Engine:
         census_ms = round(detection.stalls.census_hours * HOUR * 1000)
         self._counts = {one.name: one for one in (*place, *parcel) if isinstance(one, Counts)}
         self._uncounted_before: dict[str, Mapping[str, int]] = {}
-        hears = self.place.endings_for
-        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms, hears)
+        ended = self.place.endings
+        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms, ended)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
         self.stops = Stops(self.stage, timezone)

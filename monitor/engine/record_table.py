@@ -67,10 +67,13 @@ class Milliseconds(Seconds):
         return self.seconds.astype(np.int64, copy=False)
 
 
+Keyed: TypeAlias = "Records | Mapping[str, npt.NDArray[Any]]"
+
+
 class Numbers:
     """The tracking numbers of rows with keys; empty for a hashed key that left meanwhile."""
 
-    def __init__(self, names: Names, rows: Records, places: npt.NDArray[Any] | None = None) -> None:
+    def __init__(self, names: Names, rows: Keyed, places: npt.NDArray[Any] | None = None) -> None:
         """`places`: where in `rows` each lies."""
         self._names = names
         self._rows = rows
@@ -134,6 +137,10 @@ class RecordTable:
         return RecordTable(
             self._name, len(rows), {name: partial(self._taken, name, rows) for name in self._columns}
         )
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> RecordTable:
+        """Of its rows those that are wanted; itself where all are."""
+        return self if wanted.all() else self.take(np.flatnonzero(wanted))
 
     def _taken(self, name: str, rows: npt.NDArray[Any]) -> Column:
         column = self._columns[name]

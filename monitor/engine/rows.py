@@ -48,16 +48,19 @@ class RowLog:
 
     def read(self, reader: str) -> Records:
         """What came since this reader's last call."""
-        skip, known = max(self._cursors[reader] - self._start, 0), 0
+        return joined(self.parts(reader), self._dtype)
+
+    def parts(self, reader: str) -> list[Records]:
+        """As `read`, in the chunks in which they came."""
+        skip = max(self._cursors[reader] - self._start, 0)
         self._cursors[reader] = self._end
-        while known < len(self._chunks) and skip >= len(self._chunks[known]):
-            skip -= len(self._chunks[known])
-            known += 1
-        rows = joined(self._chunks[known:], self._dtype)
-        if len(self._chunks) > known + 1:
-            self._chunks[known:] = [rows]  # for the other readers
+        parts: list[Records] = []
+        for chunk in self._chunks:
+            if skip < len(chunk):
+                parts.append(chunk[skip:] if skip else chunk)
+            skip = max(skip - len(chunk), 0)
         self._trim()
-        return rows[skip:] if skip else rows
+        return parts
 
     def _trim(self) -> None:
         needed = min(self._cursors.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict, Waits
 from detectors.tables import I64
 from monitor.engine import waited
+from monitor.engine.endings import EndingLog, by_status
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
-from monitor.engine.records import chosen, joined
+from monitor.engine.records import joined
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
@@ -24,9 +25,8 @@ from monitor.vocabulary import Status
 MOST = 5  # bits of slot.open that are left for parcel detectors
 _PROMISE = np.uint8(What.PROMISE)  # an enumeration's member is asked for its type at every use
 LONGEST = 2 * DAY  # between two censuses: what a longer pause hides is not known
-_ENDS = np.array(
-    [status in {Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST} for status in Status]
-)
+_READER = "parcels"  # of endings
+_ENDS = by_status({Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST})
 
 
 def _rank(ranked: tuple[int, Verdict]) -> int:
@@ -42,9 +42,8 @@ class Watching:
         episodes: ParcelEpisodes,
         detectors: Sequence[ParcelDetector],
         census_ms: int,
-        hears: Callable[[str], Callable[[], Records]],
+        endings: EndingLog,
     ) -> None:
-        """`hears`: by the name of who asks, what gives the parcels that ended since it was called last."""
         if len(detectors) > MOST:
             raise ValueError(f"at most {MOST} parcel detectors fit a slot, not {len(detectors)}")
         self._stage = stage
@@ -56,7 +55,9 @@ class Watching:
         self._census_ms = census_ms
         self._counted_at: Instant = 0
         self._looked = {detector.name: np.zeros(BUCKETS, np.int64) for detector in detectors}
-        self._endings = hears("parcels") if detectors else None
+        self._endings = endings
+        if detectors:
+            endings.add_reader(_READER)
         self._broken: list[Records] = []  # since then
 
     def passed(self, dues: Records) -> None:
@@ -86,17 +87,15 @@ class Watching:
         self._broken.append(rows)
 
     def learn(self, now: Instant) -> None:
-        if self._endings is None:
+        if not self._detectors or not (self._broken or self._endings.waiting(_READER)):
             return
-        ended = self._endings()
-        if self._broken:
-            ended = joined([*self._broken, ended], ENDING)
-            self._broken.clear()
+        ended = self._endings.columns(_READER, self._broken)
+        self._broken.clear()
         # of those that passed their promise the status is that of the way
-        rows = chosen(ended, _ENDS[ended["status"]] | (ended["occurred"] == 0))
-        if not len(rows):
+        over = _ENDS[ended["status"]] | (ended["occurred"] == 0)
+        frame = self._frames.finished(ended, self._stage.world.lanes).only(over)
+        if not len(frame):
             return
-        frame = self._frames.finished(rows, self._stage.world.lanes)
         for detector in self._detectors:
             detector.learn(frame, now)
 
