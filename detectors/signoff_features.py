@@ -157,8 +157,7 @@ class Usual:
     ) -> Judged:
         """`together`: others of the courier within the minute; `excess`: log of its courier's."""
         table, carrier = signed.table, signed.carrier
-        present = np.zeros(len(self._carriers) + 1, np.bool_)
-        present[carrier] = True
+        present = np.bincount(carrier, minlength=len(self._carriers) + 1) > 0
         columns = Columns(
             signed.occurred,
             table.seconds("out_for_delivery"),
