@@ -54,6 +54,8 @@ class Habits:
         self._now = [0.0, 0.0]  # its events and hours
         self._lately = [0.0, 0.0]  # events that came and that were expected
         self._known: F64 | None = None
+        # Slots of the local hour that was asked for last: one is asked for several times when it is over.
+        self._asked: tuple[int, tuple[int, int]] = (-1, (0, 0))
 
     # --- what is learned ----------------------------------------------------
 
@@ -161,9 +163,13 @@ class Habits:
 
     def _slots(self, at: Instant) -> tuple[int, int]:
         """The hour of the week, Monday's first is 0; and the one that is worked then, another on a public holiday."""
-        day, hour = divmod((at + offset_of(at, self._timezone)) // HOUR, 24)
-        weekday = (day + _EPOCH_WEEKDAY) % 7
-        return weekday * 24 + hour, (self._worked(day) if self._worked else weekday) * 24 + hour
+        local = (at + offset_of(at, self._timezone)) // HOUR
+        if self._asked[0] != local:
+            day, hour = divmod(local, 24)
+            weekday = (day + _EPOCH_WEEKDAY) % 7
+            worked = self._worked(day) if self._worked else weekday
+            self._asked = local, (weekday * 24 + hour, worked * 24 + hour)
+        return self._asked[1]
 
     def _level(self) -> float:
         told, expected = self._lately

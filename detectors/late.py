@@ -207,9 +207,9 @@ class LatePredicted:
         """In time, near enough to the promise to have been judged; or late, where its passing was not told: what comes in
         after a silence would teach of those in time alone.
         """
-        promised = part.whole("promised")
-        if not promised.any():
+        if not part.seconds("promised").any():
             return
+        promised = part.whole("promised")
         days = (part.whole("ended") + offset) // DAY
         near = days > _day_of(promised, offset) - FAR
         in_time = near & (_ends_of(promised, offset) >= part.whole("ended"))
@@ -230,13 +230,12 @@ class LatePredicted:
         ]
 
     def _learn_durations(self, ended: Table, offset: int) -> None:
-        ends, accepted = ended.whole("ended"), ended.whole("accepted")
-        known = (accepted > 0) & (ends > accepted)
+        known = (ended.whole("accepted") > 0) & (ended.whole("ended") > ended.whole("accepted"))
         if not known.any():
             return
-        part, ends, accepted = _chosen(ended, known), ends[known], accepted[known]
+        part = _chosen(ended, known)
         carrier, lane = self._transit.rows_of(part.coded("carrier"), part.coded(LANE))
-        self._transit.end(ends - accepted, carrier, lane, ends + offset)
+        self._transit.end(part.whole("accepted"), part.whole("ended"), carrier, lane, offset)
 
     def _teach(self, now: Instant) -> None:
         """What is due, some at a time: a platform's day would stop the loop."""

@@ -28,6 +28,7 @@ _CARRIERS: Final = 512
 _CITIES: Final = 100_000  # numbered anew beyond it
 _CLOCK_CASES: Final = 300  # sign-offs before an hour is called unusual
 _CLOCK_SPAN: Final = 2 * DAY  # likewise: an hour that has not come yet is not unusual
+_NOBODY_ASKS: Final = np.zeros((0, 0))
 _TRUST: Final = 300.0  # cases by which a carrier's own tail outweighs everyone's
 
 # Weights of the rules before anything was learned, in log odds; labels move them.
@@ -92,6 +93,7 @@ class Signoffs:
     wait_cell: I64
     slot: I64
     km_cell: I64
+    placed: bool  # the distance of any is known
 
     def __len__(self) -> int:
         return len(self.occurred)
@@ -117,7 +119,7 @@ class Striking:
     features: F64  # one row each
     odd: npt.NDArray[np.bool_]  # or of the sample
     rows: I64
-    blame: F64  # of all: how likely each is false but for what is known of its courier
+    blame: F64  # of all: how likely each is false but for what is known of its courier; 0 of who is not kept and has none
 
 
 class Usual:
@@ -137,7 +139,9 @@ class Usual:
         carrier = self._rows.of(table.coded("carrier"), self._row, absent=0)
         occurred, out = table.whole("occurred"), table.whole("out_for_delivery")
         timed = kernels.timed(table.narrow("status"), occurred, out, offset, _WAITS)
-        return Signoffs(table, carrier, occurred, *timed, self._distances.cells(_kilometres(table)))
+        away = _kilometres(table)
+        km_cell = _no_cells(len(table)) if away is None else self._distances.cells(away)
+        return Signoffs(table, carrier, occurred, *timed, km_cell, away is not None)
 
     def _row(self, carrier: str) -> int:
         """0, the row of all that have none, where there is no room."""
@@ -148,11 +152,12 @@ class Usual:
     def _knows_the_clock(self, now: Instant) -> bool:
         return self.cases >= _CLOCK_CASES and self._began is not None and now - self._began >= _CLOCK_SPAN
 
-    def beside(self, signed: Signoffs, together: F64, excess: F64, digits: int, now: Instant) -> Judged:
+    def beside(
+        self, signed: Signoffs, together: F64, excess: F64, courier: I64, digits: int, now: Instant
+    ) -> Judged:
         """`together`: others of the courier within the minute; `excess`: log of its courier's."""
         table, carrier = signed.table, signed.carrier
-        present = np.zeros(len(self._carriers) + 1, np.bool_)
-        present[carrier] = True
+        present = np.bincount(carrier, minlength=len(self._carriers) + 1) > 0
         columns = Columns(
             signed.occurred,
             table.seconds("out_for_delivery"),
@@ -165,20 +170,25 @@ class Usual:
             carrier,
             together,
             excess,
+            courier,
         )
         if self._knows_the_clock(now):
             clock = kernels.by_the_clock(self._day, present, signed.slot, carrier)
         else:
             clock = (np.zeros((len(present), SLOTS)),) * 2
-        tails = self._waits.rarities(present), self._distances.rarities(present)
+        tails = self._waits.rarities(present), self._far(signed, present)
         cells = signed.wait, signed.wait_cell, signed.km_cell, signed.slot
         return Judged(columns, Beside(*cells, *tails, *clock))
+
+    def _far(self, signed: Signoffs, present: npt.NDArray[np.bool_]) -> F64:
+        return self._distances.rarities(present) if signed.placed else _NOBODY_ASKS
 
     def learn(self, signed: Signoffs, now: Instant) -> None:
         if self._began is None:
             self._began = now
         self._waits.learn(signed.carrier, signed.wait_cell)
-        self._distances.learn(signed.carrier, signed.km_cell)
+        if signed.placed:
+            self._distances.learn(signed.carrier, signed.km_cell)
         kernels.add_one(self._day, signed.carrier, signed.slot)
         self.cases += len(signed)
 
@@ -237,10 +247,15 @@ class Regions:
         return 2 * city + region.endswith("00")
 
 
-def _kilometres(table: Table) -> F64:
+def _no_cells(size: int) -> I64:
+    return np.full(size, -1, np.int64)
+
+
+def _kilometres(table: Table) -> F64 | None:
+    """NaN where one is not known; None where none is."""
     north = table.number("scan_latitude")
     if not np.isfinite(north).any():
-        return np.full(len(table), np.nan)
+        return None
     east = table.number("scan_longitude")
     to_north, to_east = table.number("latitude"), table.number("longitude")
     with np.errstate(invalid="ignore"):

@@ -14,6 +14,8 @@ from detectors.tables import SECOND
 
 DELIVERED, HELD = 13, 11  # monitor.vocabulary.Status
 PROXY, LOCKER, STATION, SAFE_PLACE = 2, 3, 4, 5  # monitor.vocabulary.DeliveredTo
+_ONE: Final = int(np.float64(1.0).view(np.int64))
+_OCTAVE: Final = float(np.float64(2.0).view(np.int64) - _ONE)
 SLOTS: Final = 288  # five minutes of the day
 SLOT: Final = 5 * MINUTE
 FEATURES: Final = (
@@ -70,6 +72,7 @@ class Columns(NamedTuple):
     carrier: npt.NDArray[Any]  # a row of the histograms
     together: npt.NDArray[np.float64]  # others of its courier within the minute
     excess: npt.NDArray[np.float64]  # of its courier, a logarithm
+    courier: npt.NDArray[Any]  # whose it is; negative where nobody's
 
 
 class Beside(NamedTuple):
@@ -91,7 +94,7 @@ class Beside(NamedTuple):
 def cells(values: Any, edges: Any) -> Any:
     """How many edges lie below each value; -1 where it is no number. `edges` grow by a constant factor."""
     out = np.full(len(values), -1, np.int64)
-    scale = (len(edges) - 1) / math.log(edges[-1] / edges[0])
+    scale = (len(edges) - 1) / math.log2(edges[-1] / edges[0])
     for row in range(len(values)):
         if math.isfinite(values[row]):
             out[row] = _cell(values[row], edges, scale)
@@ -100,8 +103,11 @@ def cells(values: Any, edges: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _cell(value: float, edges: Any, scale: float) -> Any:
+    """`scale`: edges an octave. The bits of a float are its logarithm to a twelfth of an octave: near enough to begin at."""
     last = len(edges)
-    place: Any = np.int64(math.log(max(value, edges[0]) / edges[0]) * scale)
+    ratio = np.float64(max(value, edges[0]) / edges[0])
+    octaves = np.float64(ratio.view(np.int64) - _ONE) / _OCTAVE
+    place: Any = np.int64(octaves * scale)
     place = min(place, last)
     while place > 0 and edges[place - 1] >= value:
         place -= 1
@@ -117,7 +123,7 @@ def timed(status: Any, occurred: Any, out: Any, offset: int, edges: Any) -> tupl
     """
     wait, cell = np.full(len(out), np.nan), np.full(len(out), -1, np.int64)
     slot = np.empty(len(out), np.int64)
-    scale = (len(edges) - 1) / math.log(edges[-1] / edges[0])
+    scale = (len(edges) - 1) / math.log2(edges[-1] / edges[0])
     for row in range(len(out)):
         if status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
             wait[row] = (occurred[row] - out[row]) / SECOND
@@ -196,12 +202,13 @@ def judge(
     columns: Columns, beside: Beside, weights: Any, intercept: float, least: float, stride: int
 ) -> tuple[Any, Any, Any, Any]:
     """Features of the sign-offs whose log odds are above `least` and of each `stride`th of the others, by row, and whether
-    they are one of the first; their rows; and of each sign-off how likely it is false but for what is known of its courier.
+    they are one of the first; their rows; and of each of these, and of each that has a courier, how likely it is false but for
+    what is known of its courier.
 
     What is looked at is filled in here: to hand two dozen arrays to a function costs more than it does.
     """
     size, kept, ordinary = len(beside.slot), 0, 0
-    out, blame = np.empty((size + 1, len(FEATURES))), np.empty(size)
+    out, blame = np.empty((size + 1, len(FEATURES))), np.zeros(size)
     rows, odd = np.empty(size, np.int64), np.empty(size, np.bool_)
     for row in range(size):
         found = out[kept]
@@ -237,10 +244,13 @@ def judge(
         logit = intercept
         for at in range(len(weights)):
             logit += found[at] * weights[at]
-        blame[row] = 1.0 / (1.0 + math.exp(found[_COURIER] * weights[_COURIER] - logit))
-        rows[kept], odd[kept] = row, logit > least
-        kept += odd[kept] or ordinary % stride == 0
-        ordinary += not logit > least
+        striking = logit > least
+        stays = striking or ordinary % stride == 0
+        if stays or columns.courier[row] >= 0:
+            blame[row] = 1.0 / (1.0 + math.exp(found[_COURIER] * weights[_COURIER] - logit))
+        rows[kept], odd[kept] = row, striking
+        kept += stays
+        ordinary += not striking
     return out[:kept], odd[:kept], rows[:kept], blame
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.compiling import kernel
 from detectors.plain import pack, unpack
 
 F64 = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ LEFT: Final = 0.1  # of the usual, in a stop
 OPEN: Final = 12.0  # log likelihood ratio: some thirteen arrivals that did not come
 CLOSE: Final = 5.0
 FULL: Final = 15.0  # no surer than this, or the end would be noticed late
+_LESS: Final = math.log(1 / LEFT)
 DOUBT: Final = 3.0  # what looks like a stop teaches nothing
 # Times its usual, beyond what all see more: the backlog after a stop is not what comes in that hour.
 MOST: Final = 3.0
@@ -48,45 +50,19 @@ class Standstill:
         """`arrived`: one element a region of the first ones, those in use, in the `days` that ended in this local hour;
         scored, then learned.
         """
-        used = slice(0, len(arrived))
-        usual = self._usual(hour, used) * days * HOURS
-        others = usual.sum() - usual
-        now = np.divide(arrived.sum() - arrived, others, out=np.zeros_like(others), where=others > 0)
-        expected = usual * np.minimum(now, 1.0)
-        evidence, stopped = self._evidence[used], self.stopped[used]
-        if self._age >= READY_DAYS:
-            change = (1 - LEFT) * expected - arrived * math.log(1 / LEFT)
-            evidence[:] = np.clip(evidence + change, 0.0, FULL)
-        self._since[used] = np.where(evidence > 0, self._since[used] + days, 0.0)
-        stopped[:] = (evidence >= OPEN) | (stopped & (evidence >= CLOSE))
-        given_up = self._since[used] > LONGEST_DAYS
-        evidence[given_up], stopped[given_up] = 0.0, False
-        self._learn(hour, arrived, days, usual, now)
+        share = days * HOURS  # of this hour of the day
+        keep = 0.5 ** (share / MEMORY_DAYS)
+        scratch = np.empty((2, len(arrived)))
+        ready = self._age >= READY_DAYS
+        learned = self._seen, self._days, self._evidence, self._since, self.stopped
+        _pass_time(arrived, hour, days, ready, keep, *learned, scratch)
+        self._days[hour] = self._days[hour] * keep + share
+        self._age += days
 
     @property
     def since_days(self) -> F64:
         """How long ago each region's evidence began, days; 0 where there is none."""
         return self._since
-
-    def _usual(self, hour: int, used: slice) -> F64:
-        """Arrivals an hour of each region."""
-        seen = self._seen[used]
-        known = max(float(self._days.sum()) / HOURS, 1e-9)
-        daily = seen.sum(axis=1) / known
-        total = float(seen.sum())
-        common = daily * (float(seen[:, hour].sum()) / total if total > 0 else 1 / HOURS)
-        return np.asarray((seen[:, hour] + COMMON_DAYS * common) / (self._days[hour] + COMMON_DAYS))
-
-    def _learn(self, hour: int, arrived: F64, days: float, usual: F64, now: F64) -> None:
-        """`usual`: in these `days`; `now`: what all other regions see of theirs."""
-        share = days * HOURS  # of this hour of the day
-        keep = 0.5 ** (share / MEMORY_DAYS)
-        used = slice(0, len(arrived))
-        most = MOST * (usual * np.maximum(now, 1.0) + 1.0) if self._age >= READY_DAYS else np.inf
-        learned = np.where(self._evidence[used] > DOUBT, usual, np.minimum(arrived, most))
-        self._seen[used, hour] = self._seen[used, hour] * keep + learned
-        self._days[hour] = self._days[hour] * keep + share
-        self._age += days
 
     def state(self) -> dict[str, Any]:
         names = ("_seen", "_days", "_evidence", "_since", "stopped")
@@ -97,3 +73,63 @@ class Standstill:
         self._evidence, self._since = unpack(state["evidence"]), unpack(state["since"])
         self.stopped = unpack(state["stopped"])
         self._age = float(state["age"])
+
+
+@kernel
+def _pass_time(
+    arrived: Any,
+    hour: int,
+    days: float,
+    ready: bool,
+    keep: float,
+    seen: Any,
+    learned: Any,
+    evidence: Any,
+    since: Any,
+    stopped: Any,
+    scratch: Any,
+) -> None:
+    """`keep`: of what was seen in this hour; `scratch` [2, region]. Sums go from region to region."""
+    usual, now = scratch[0], scratch[1]
+    _expect(seen, learned, hour, arrived, days, usual, now)
+    for region in range(len(arrived)):
+        if ready:
+            expected = usual[region] * min(now[region], 1.0)
+            change = (1 - LEFT) * expected - arrived[region] * _LESS
+            evidence[region] = min(max(evidence[region] + change, 0.0), FULL)
+        since[region] = since[region] + days if evidence[region] > 0 else 0.0
+        still = stopped[region] and evidence[region] >= CLOSE
+        stopped[region] = evidence[region] >= OPEN or still
+        if since[region] > LONGEST_DAYS:
+            evidence[region], stopped[region] = 0.0, False
+        most = MOST * (usual[region] * max(now[region], 1.0) + 1.0) if ready else math.inf
+        heeded = usual[region] if evidence[region] > DOUBT else min(arrived[region], most)
+        seen[region, hour] = seen[region, hour] * keep + heeded
+
+
+@kernel
+def _expect(seen: Any, learned: Any, hour: int, arrived: Any, days: float, usual: Any, now: Any) -> None:
+    """What each region usually sees in these `days`, and what all others see of theirs. `seen` [region, hour] are arrivals
+    so far, `learned` [hour] how often each was learned.
+    """
+    known, total, in_hour, all_arrived, all_usual = 0.0, 0.0, 0.0, 0.0, 0.0
+    for at in range(HOURS):
+        known += learned[at]
+    known = max(known / HOURS, 1e-9)
+    for region in range(len(arrived)):
+        daily = 0.0
+        for at in range(HOURS):
+            daily += seen[region, at]
+        usual[region] = daily
+        total += daily
+        in_hour += seen[region, hour]
+        all_arrived += arrived[region]
+    share = in_hour / total if total > 0 else 1 / HOURS
+    for region in range(len(arrived)):
+        common = usual[region] / known * share
+        an_hour = (seen[region, hour] + COMMON_DAYS * common) / (learned[hour] + COMMON_DAYS)
+        usual[region] = an_hour * days * HOURS
+        all_usual += usual[region]
+    for region in range(len(arrived)):
+        others = all_usual - usual[region]
+        now[region] = (all_arrived - arrived[region]) / others if others > 0 else 0.0

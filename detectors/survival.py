@@ -209,15 +209,17 @@ class Durations:
 
     def refresh(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """As `estimate`, of as much as there is news of."""
+        news = self._news(lanes)
         wanted = np.ones(len(self.staying), np.bool_)
         if lanes + 1 == self._grouped:
             known = np.maximum(self._work.total + self._options.shrink_cases, 1.0)
-            wanted = (now - self._faded_at >= ALL_AFTER) | (self._news(lanes) > NEWS * known)
-        self._estimate(now, carrier_of, way_of, lanes, wanted)
+            wanted = (now - self._faded_at >= ALL_AFTER) | (news > NEWS * known)
+        self._estimate(now, carrier_of, way_of, lanes, wanted, news)
 
     def estimate(self, now: int, carrier_of: npt.NDArray[Any], way_of: npt.NDArray[Any], lanes: int) -> None:
         """Fade to `now` (milliseconds) and estimate lanes 0..lanes; each lane's carrier, and its way without it."""
-        self._estimate(now, carrier_of, way_of, lanes, np.ones(len(self.staying), np.bool_))
+        every = np.ones(len(self.staying), np.bool_)
+        self._estimate(now, carrier_of, way_of, lanes, every, self._news(lanes))
 
     def _news(self, lanes: int) -> npt.NDArray[Any]:
         """By leg, cases since all its lanes were estimated."""
@@ -230,11 +232,11 @@ class Durations:
         way_of: npt.NDArray[Any],
         lanes: int,
         wanted: npt.NDArray[np.bool_],
+        before: npt.NDArray[Any],
     ) -> None:
-        """Of the legs `wanted` all lanes, of others those with news."""
+        """Of the legs `wanted` all lanes, of others those with news; `before` is the news of each leg."""
         if lanes + 1 != self._grouped:
             self._group(carrier_of[: lanes + 1], way_of[: lanes + 1])
-        before = self._news(lanes)
         self.estimated_at = now
         if wanted.any():
             self._borrow(now, lanes, wanted)

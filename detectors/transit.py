@@ -91,6 +91,10 @@ class Ratios:
     def cases(self, rows: I64) -> F64:
         return self._seen[rows]
 
+    def none(self) -> I64:
+        """To count in, by row."""
+        return np.zeros(len(self._names), np.int64)
+
     def came(self, more: I64) -> None:
         """So many more, by row."""
         self._seen[: len(more)] += more
@@ -181,11 +185,13 @@ class Transit:
             self._exposure += bins * week * cells
             self._recent[1] += bins * week * cells
 
-    def end(self, age: I64, carrier: I64, lane: I64, local_ends: I64) -> None:
-        deaths, week = died(age, local_ends)
+    def end(self, since: I64, until: I64, carrier: I64, lane: I64, offset: int) -> None:
+        """Delivered at `until`, handed over at `since` before that; `offset` makes times local."""
+        by_carrier, by_lane = self._carriers.none(), self._lanes.none()
+        deaths, week = died(since, until, carrier, lane, offset, by_carrier, by_lane)
         self._week.came(week)
-        self._carriers.came(np.bincount(carrier))
-        self._lanes.came(np.bincount(lane))
+        self._carriers.came(by_carrier)
+        self._lanes.came(by_lane)
         self._deaths += deaths
         self._recent[0] += deaths
 
@@ -253,10 +259,14 @@ class Transit:
 
 
 @njit(cache=True, nogil=True)
-def died(age: Any, local_ends: Any) -> tuple[Any, Any]:
-    """Parcels by cell of the table, and by half day of the week."""
+def died(
+    since: Any, until: Any, carrier: Any, lane: Any, offset: int, by_carrier: Any, by_lane: Any
+) -> tuple[Any, Any]:
+    """Parcels by cell of the table, and by half day of the week; adds them to their carriers and lanes, too."""
     deaths, week = np.zeros(BINS, np.int64), np.zeros(_SLOTS, np.int64)
-    for row in range(len(age)):
-        deaths[min(max(age[row] // BIN, 0), BINS - 1)] += 1
-        week[(local_ends[row] // BIN + _THURSDAY) % _SLOTS] += 1
+    for row in range(len(since)):
+        deaths[min(max((until[row] - since[row]) // BIN, 0), BINS - 1)] += 1
+        week[((until[row] + offset) // BIN + _THURSDAY) % _SLOTS] += 1
+        by_carrier[carrier[row]] += 1
+        by_lane[lane[row]] += 1
     return deaths, week

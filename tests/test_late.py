@@ -160,7 +160,7 @@ def test_the_stated_bound_is_exceeded_by_five_per_cent_also_after_parcels_slow_d
         stay = rng.random(len(live)) < np.exp(-step / mean)
         for (started, _), stays in zip(live, stay, strict=True):
             if not stays:
-                table.end(np.array([now - started]), carrier, lane, np.array([now]))
+                table.end(np.array([started]), np.array([now]), carrier, lane, 0)
         live = [one for one, stays in zip(live, stay, strict=True) if stays] + [(now, 0)] * 10
         age = np.minimum([(now - started) // BIN for started, _ in live], BINS - 1)
         cells, counts = np.unique(age, return_counts=True)

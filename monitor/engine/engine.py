@@ -123,7 +123,8 @@ class Engine:
         census_ms = round(detection.stalls.census_hours * HOUR * 1000)
         self._counts = {one.name: one for one in (*place, *parcel) if isinstance(one, Counts)}
         self._uncounted_before: dict[str, Mapping[str, int]] = {}
-        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms)
+        ended = self.place.endings
+        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms, ended)
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
         self.stops = Stops(self.stage, timezone)
@@ -156,7 +157,6 @@ class Engine:
             told = self.stage.feed_scans(batch.scans, self.now)
             found += self.judge.marks(told.marks, self.now)
             self.place.take(told.endings, told.oddities, ())
-            self.watching.take(told.endings)
             self._release(batch.scans.key0, batch.scans.key1)
         self.place.take(_NO_ROWS, _NO_ROWS, complaints)
         return found

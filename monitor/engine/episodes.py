@@ -25,25 +25,24 @@ class ParcelEpisodes:
     """The finding that opened each, or the last that updated it."""
 
     def __init__(self) -> None:
-        self._open: dict[
-            Key, tuple[Finding, ...]
-        ] = {}  # nearly always one a key, which a dictionary is large for
+        # Nearly always one a key: that alone, as each object more is fetched from memory when it closes.
+        self._open: dict[Key, Finding | tuple[Finding, ...]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._open.values()))
+        return sum(map(len, map(_each, self._open.values())))
 
     def of(self, key: Key) -> Mapping[str, Finding]:
-        return {one.detector: one for one in self._open.get(key, ())}
+        return {one.detector: one for one in _each(self._open.get(key, ()))}
 
     def open(self, key: Key, finding: Finding) -> None:
-        self._open[key] = (*self._others(key, finding.detector), finding)
+        others = [one for one in _each(self._open.get(key, ())) if one.detector != finding.detector]
+        self._open[key] = (*others, finding) if others else finding
 
     def open_all(self, keys: Iterable[Key], findings: Iterable[Finding]) -> None:
         """As `open`, of many."""
         enter = self._open.setdefault
         for key, finding in zip(keys, findings, strict=True):
-            mine = (finding,)
-            if enter(key, mine) is not mine:
+            if enter(key, finding) is not finding:
                 self.open(key, finding)
 
     def update(
@@ -56,23 +55,22 @@ class ParcelEpisodes:
 
     def close(self, key: Key, detectors: Sequence[str], now: Instant, reason: CloseReason) -> list[Finding]:
         """Those of `detectors` that are open, in this order."""
-        episodes = self._open.pop(key, ())
-        if len(episodes) == 1 and episodes[0].detector in detectors:
-            return [replace(episodes[0], as_of=now, state=_CLOSED, close_reason=reason)]
+        known = self._open.pop(key, ())
+        if isinstance(known, Finding) and known.detector in detectors:
+            return [replace(known, as_of=now, state=_CLOSED, close_reason=reason)]
+        episodes = _each(known)
         ended = [one for one in episodes if one.detector in detectors]
-        if len(ended) < len(episodes):
-            self._open[key] = tuple(one for one in episodes if one.detector not in detectors)
+        for one in episodes:
+            if one.detector not in detectors:
+                self.open(key, one)
         if len(ended) > 1:
             ended.sort(key=lambda one: detectors.index(one.detector))
         return [replace(one, as_of=now, state=_CLOSED, close_reason=reason) for one in ended]
 
-    def _others(self, key: Key, detector: str) -> tuple[Finding, ...]:
-        return tuple(one for one in self._open.get(key, ()) if one.detector != detector)
-
     def counts(self) -> dict[Kind, int]:
         found: dict[Kind, int] = {}
         for episodes in self._open.values():
-            for episode in episodes:
+            for episode in _each(episodes):
                 found[episode.kind] = found.get(episode.kind, 0) + 1
         return found
 
@@ -101,6 +99,10 @@ class ParcelEpisodes:
                 evidence=evidence,
             )
             self.open((key0, key1), finding)
+
+
+def _each(known: Finding | tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return known if isinstance(known, tuple) else (known,)
 
 
 def _row(key: Key, detector: str, one: Finding) -> list[Any]:

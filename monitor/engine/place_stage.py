@@ -19,10 +19,11 @@ import polars as pl
 from detectors.findings import Finding, Instant
 from detectors.interfaces import Doubts, PlaceDetector, Window
 from monitor.engine.complaints import COMPLAINT, ComplaintLog
+from monitor.engine.endings import EndingLog, by_status
 from monitor.engine.kernels.places import changes_of_facilities, changes_of_regions
-from monitor.engine.layout import ENDING, FACILITY, FEED, ODDITY, PASSED, REGION, Records
+from monitor.engine.layout import FACILITY, FEED, ODDITY, PASSED, REGION, Records
 from monitor.engine.record_table import RecordTable
-from monitor.engine.records import chosen, copied
+from monitor.engine.records import copied
 from monitor.engine.rows import RowLog
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames, Totals
@@ -32,7 +33,7 @@ TOTALS: Final = {"feeds": FEED, "facilities": FACILITY, "lanes": PASSED, "region
 MANY: Final = 50_000  # rows for which a detector does not wait until it is due
 _CHANGING: Final = ("arrived", "departed", "delivered")
 _STANDING: Final = ("stock", "stalled")
-_SIGNED: Final = np.array([status in {Status.DELIVERED, Status.COLLECTED} for status in Status])
+_SIGNED: Final = by_status({Status.DELIVERED, Status.COLLECTED})
 
 
 @dataclass(slots=True)
@@ -54,11 +55,11 @@ class PlaceStage:
         self._busy = np.zeros(0, np.int64)  # codes
         self._readings: dict[str, Records] = {}  # of this moment
         self._tables: dict[tuple[str, int], tuple[Records | None, RecordTable]] = {}
-        self._endings = RowLog(ENDING, self._readers("signoffs"))
+        self.endings = EndingLog(self._readers("signoffs"))
         self._oddities = RowLog(ODDITY, self._readers("oddities"))
         self._complaints = ComplaintLog(self._readers("complaints"))
         self._logs: dict[str, RowLog | ComplaintLog] = {
-            "signoffs": self._endings,
+            "signoffs": self.endings,
             "oddities": self._oddities,
             "complaints": self._complaints,
         }
@@ -72,7 +73,7 @@ class PlaceStage:
         return sum(log.dropped for log in self._logs.values())
 
     def take(self, endings: Records, oddities: Records, complaints: Sequence[COMPLAINT]) -> None:
-        self._endings.append(endings)
+        self.endings.append(endings)
         self._oddities.append(oddities)
         if complaints:
             self._complaints.append(complaints)
@@ -104,8 +105,8 @@ class PlaceStage:
         wants = due.detector.wants
         name = due.detector.name
         tables: dict[str, RecordTable | pl.DataFrame] = {}
-        if "signoffs" in wants and len(signed := self._signed(name)):
-            tables["signoffs"] = self._frames.signoffs(signed, self._stage.world.lanes)
+        if "signoffs" in wants and self.endings.waiting(name):
+            tables["signoffs"] = self._signed(name)
         if "oddities" in wants and len(odd := self._oddities.read(name)):
             tables["oddities"] = self._frames.oddities(odd)
         if "complaints" in wants:
@@ -113,10 +114,11 @@ class PlaceStage:
         tables |= {frame: self._total(frame, due) for frame in TOTALS if frame in wants}
         return Window(since=due.ran_at or now, until=now, **tables)
 
-    def _signed(self, reader: str) -> Records:
+    def _signed(self, reader: str) -> RecordTable:
         """Of the endings that a reader has not seen; all at once, as a batch has too few for a pass of its own."""
-        ended = self._endings.read(reader)
-        return chosen(ended, _SIGNED[ended["status"]])
+        ended = self.endings.columns(reader)
+        signed = _SIGNED[ended["status"]]
+        return self._frames.signoffs(ended, self._stage.world.lanes).only(signed)
 
     def _total(self, frame: str, due: _Due) -> RecordTable:
         """Detectors that last ran at the same moment see the same table."""
@@ -183,7 +185,7 @@ class PlaceStage:
                 for name, due in self._due.items()
             },
             "ever_busy": np.flatnonzero(self._ever_busy).tolist(),
-            "signoffs": self._endings.state(),
+            "signoffs": self.endings.state(),
             "oddities": self._oddities.state(),
             "complaints": self._complaints.state(),
         }
@@ -201,7 +203,7 @@ class PlaceStage:
         busy = state.get("ever_busy", [])
         self._ever_busy = np.zeros(max(busy, default=0) + 1, bool)
         self._ever_busy[busy] = True
-        self._endings.restore(state["signoffs"])
+        self.endings.restore(state["signoffs"])
         self._oddities.restore(state["oddities"])
         self._complaints.restore(state["complaints"])
 

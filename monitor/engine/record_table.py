@@ -47,9 +47,14 @@ class Seconds:
 
     def __init__(self, seconds: npt.NDArray[Any]) -> None:
         self.seconds = seconds
+        self._whole: I64 | None = None
 
     def milliseconds(self) -> I64:
-        return self.seconds.astype(np.int64) * SECOND
+        """Not to be written to."""
+        if self._whole is None:
+            self._whole = self.seconds.astype(np.int64)
+            self._whole *= SECOND
+        return self._whole
 
     def take(self, rows: npt.NDArray[Any]) -> Seconds:
         return type(self)(self.seconds[rows])
@@ -62,10 +67,13 @@ class Milliseconds(Seconds):
         return self.seconds.astype(np.int64, copy=False)
 
 
+Keyed: TypeAlias = "Records | Mapping[str, npt.NDArray[Any]]"
+
+
 class Numbers:
     """The tracking numbers of rows with keys; empty for a hashed key that left meanwhile."""
 
-    def __init__(self, names: Names, rows: Records, places: npt.NDArray[Any] | None = None) -> None:
+    def __init__(self, names: Names, rows: Keyed, places: npt.NDArray[Any] | None = None) -> None:
         """`places`: where in `rows` each lies."""
         self._names = names
         self._rows = rows
@@ -129,6 +137,10 @@ class RecordTable:
         return RecordTable(
             self._name, len(rows), {name: partial(self._taken, name, rows) for name in self._columns}
         )
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> RecordTable:
+        """Of its rows those that are wanted; itself where all are."""
+        return self if wanted.all() else self.take(np.flatnonzero(wanted))
 
     def _taken(self, name: str, rows: npt.NDArray[Any]) -> Column:
         column = self._columns[name]

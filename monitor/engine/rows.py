@@ -25,6 +25,9 @@ class RowLog:
         self._cursors = dict.fromkeys(readers, 0)
         self.dropped = 0
 
+    def add_reader(self, reader: str) -> None:
+        self._cursors[reader] = self._end
+
     @property
     def is_read(self) -> bool:
         return bool(self._cursors)
@@ -45,11 +48,19 @@ class RowLog:
 
     def read(self, reader: str) -> Records:
         """What came since this reader's last call."""
+        return joined(self.parts(reader), self._dtype)
+
+    def parts(self, reader: str) -> list[Records]:
+        """As `read`, in the chunks in which they came."""
         skip = max(self._cursors[reader] - self._start, 0)
         self._cursors[reader] = self._end
-        rows = joined(self._chunks, self._dtype)[skip:]
+        parts: list[Records] = []
+        for chunk in self._chunks:
+            if skip < len(chunk):
+                parts.append(chunk[skip:] if skip else chunk)
+            skip = max(skip - len(chunk), 0)
         self._trim()
-        return rows
+        return parts
 
     def _trim(self) -> None:
         needed = min(self._cursors.values())

@@ -13,19 +13,20 @@ from detectors.findings import CloseReason, Finding, Instant
 from detectors.interfaces import ParcelDetector, Verdict, Waits
 from detectors.tables import I64
 from monitor.engine import waited
+from monitor.engine.endings import EndingLog, by_status
 from monitor.engine.episodes import ParcelEpisodes
 from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
-from monitor.engine.records import chosen, joined
+from monitor.engine.records import joined
 from monitor.engine.stage import ParcelStage
 from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
 
 MOST = 5  # bits of slot.open that are left for parcel detectors
+_PROMISE = np.uint8(What.PROMISE)  # an enumeration's member is asked for its type at every use
 LONGEST = 2 * DAY  # between two censuses: what a longer pause hides is not known
-_ENDS = np.array(
-    [status in {Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST} for status in Status]
-)
+_READER = "parcels"  # of endings
+_ENDS = by_status({Status.DELIVERED, Status.COLLECTED, Status.RETURNED, Status.LOST})
 
 
 def _rank(ranked: tuple[int, Verdict]) -> int:
@@ -41,6 +42,7 @@ class Watching:
         episodes: ParcelEpisodes,
         detectors: Sequence[ParcelDetector],
         census_ms: int,
+        endings: EndingLog,
     ) -> None:
         if len(detectors) > MOST:
             raise ValueError(f"at most {MOST} parcel detectors fit a slot, not {len(detectors)}")
@@ -53,17 +55,16 @@ class Watching:
         self._census_ms = census_ms
         self._counted_at: Instant = 0
         self._looked = {detector.name: np.zeros(BUCKETS, np.int64) for detector in detectors}
-        self._endings: list[Records] = []
-
-    def take(self, endings: Records) -> None:
-        if self._detectors and len(endings):
-            self._endings.append(endings)
+        self._endings = endings
+        if detectors:
+            endings.add_reader(_READER)
+        self._broken: list[Records] = []  # since then
 
     def passed(self, dues: Records) -> None:
         """Parcels whose promise passed while they were on their way teach at that moment."""
         if not self._detectors:
             return
-        broken = (dues["what"] & What.PROMISE) != 0
+        broken = (dues["what"] & _PROMISE) != 0
         if not broken.any():
             return
         late = dues["slot"][broken]
@@ -83,18 +84,18 @@ class Watching:
         for row in rows:
             known = self._stage.view((int(row["key0"]), int(row["key1"])))
             row["ordered"] = known.background.ordered if known else 0
-        self._endings.append(rows)
+        self._broken.append(rows)
 
     def learn(self, now: Instant) -> None:
-        if not self._endings:
+        if not self._detectors or not (self._broken or self._endings.waiting(_READER)):
             return
-        ended = joined(self._endings, ENDING)
-        self._endings.clear()
+        ended = self._endings.columns(_READER, self._broken)
+        self._broken.clear()
         # of those that passed their promise the status is that of the way
-        rows = chosen(ended, _ENDS[ended["status"]] | (ended["occurred"] == 0))
-        if not len(rows):
+        over = _ENDS[ended["status"]] | (ended["occurred"] == 0)
+        frame = self._frames.finished(ended, self._stage.world.lanes).only(over)
+        if not len(frame):
             return
-        frame = self._frames.finished(rows, self._stage.world.lanes)
         for detector in self._detectors:
             detector.learn(frame, now)
 
@@ -152,7 +153,7 @@ class Watching:
         return {**self._judge.evidence(slot), **evidence}
 
     def state(self) -> dict[str, Any]:
-        rows = joined(self._endings, ENDING)
+        rows = joined(self._broken, ENDING)
         return {
             "detectors": {detector.name: detector.state() for detector in self._detectors},
             "looked": {name: looked.tolist() for name, looked in self._looked.items()},
@@ -166,8 +167,8 @@ class Watching:
             if detector.name in state["detectors"]:
                 detector.restore(state["detectors"][detector.name])
                 self._looked[detector.name] = np.array(state["looked"][detector.name], np.int64)
-        rows = np.frombuffer(state["endings"], ENDING)
-        self._endings = [rows.copy()] if len(rows) else []
+        rows = np.frombuffer(state["endings"], ENDING)  # before they had one log, all that waited
+        self._broken = [rows.copy()] if len(rows) else []
         if "waited" in state:  # younger than the format
             waited.restore(self._stage, state["waited"])
         self._counted_at = state.get("counted_at", 0)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from detectors.interfaces import Waiting
 from detectors.tables import I64, JOINT, LANE, PAIR, Coded
+from monitor.engine.endings import Endings, count
 from monitor.engine.layout import UNHEARD, Oddity, Records
 from monitor.engine.places import Places
 from monitor.engine.record_table import (
@@ -96,10 +97,10 @@ class Frames:
             self._lanes = Lanes(self._names, self._places, lanes)
         return self._lanes
 
-    def signoffs(self, endings: Records, lanes: Records) -> RecordTable:
+    def signoffs(self, endings: Endings, lanes: Records) -> RecordTable:
         return RecordTable(
             "signoffs",
-            len(endings),
+            count(endings),
             {
                 "tracking_number": Numbers(self._names, endings),
                 "occurred": endings["occurred"],
@@ -194,11 +195,11 @@ class Frames:
             cells, numbers, Coded(carrier, self._carriers), Coded(lane, self._lanes_of(lanes)), span
         )
 
-    def finished(self, endings: Records, lanes: Records) -> RecordTable:
-        """Rows of ENDING; `occurred` 0 stands for a parcel that passed its promise and is still on its way."""
+    def finished(self, endings: Endings, lanes: Records) -> RecordTable:
+        """`occurred` 0 stands for a parcel that passed its promise and is still on its way."""
         return RecordTable(
             "finished",
-            len(endings),
+            count(endings),
             {
                 "tracking_number": Numbers(self._names, endings),
                 "carrier": Coded(endings["carrier"], self._carriers),
@@ -305,7 +306,7 @@ class Totals:
         return lambda: self.change(name)
 
 
-def _degrees(rows: Records, name: str) -> npt.NDArray[np.float32]:
+def _degrees(rows: Endings, name: str) -> npt.NDArray[np.float32]:
     """0, 0 is nowhere: a place in the sea, and what an empty slot holds."""
     nowhere = (rows["latitude"] == 0) & (rows["longitude"] == 0)
     return np.where(nowhere, np.float32(np.nan), rows[name])
