@@ -15,10 +15,21 @@ from monitor.embedded import EmbeddedStore
 from monitor.standin import Standin
 from notifier.store import Store
 from tests.clock import SECRET, Clock
+from tests.memory import Memory
 
 # Tests never assert a time: the first call of a kernel compiles it.
 settings.register_profile("forestall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forestall")
+
+MEMORY = Memory()
+
+
+def pytest_collection_finish() -> None:
+    MEMORY.keep()
+
+
+def pytest_runtest_logfinish() -> None:
+    MEMORY.give_back()
 
 
 @pytest.fixture
