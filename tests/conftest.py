@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,11 +24,9 @@ settings.load_profile("forestall")
 MEMORY = Memory()
 
 
-def pytest_collection_finish() -> None:
-    MEMORY.keep()
-
-
-def pytest_runtest_logfinish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    yield
     MEMORY.give_back()
 
 
