@@ -1,5 +1,6 @@
 # Each target does its own set-up: a fresh machine needs Python 3.11 or newer, make and the package index. What is
-# installed is compiled when it is first imported: most of it never is.
+# installed is compiled when it is first imported, most of it never, and kept: else each start compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

@@ -8,7 +8,8 @@ from typing import Any
 
 class Deferred(Mapping[str, Any]):
     """What `write` answers for these arguments, which may depend only on what never changes: it is called once, at
-    any later time, or never.
+    any later time, or never. Neither it nor they may lead back to what keeps the finding: the garbage collector does not
+    look into findings, so nothing of such a ring would ever be given up.
     """
 
     __slots__ = ("_arguments", "_known", "_write")

@@ -11,8 +11,10 @@ import asyncio
 import email.utils
 import json
 import math
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,6 +56,18 @@ class Reply:
         return value if isinstance(value, dict) else {}
 
 
+@cache
+def _public() -> ssl.SSLContext:
+    """The public authorities, read once a process: 20 ms of work."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    trusted = httpx.create_ssl_context(trust_env=False)
+    trusted.load_verify_locations(ca_file)
+    return trusted
+
+
 class Http:
     """A pool of connections for all channels: TLS verified, by the public authorities and those of `ca_file`; no
     redirects, no proxy or netrc from the environment.
@@ -72,9 +86,7 @@ class Http:
         ca_file: Path | None = None,
     ) -> None:
         """Raises OSError where `ca_file` holds no certificates."""
-        trusted = httpx.create_ssl_context(trust_env=False)
-        if ca_file is not None:
-            trusted.load_verify_locations(ca_file)
+        trusted = _public() if ca_file is None else _trusting(ca_file)
         self._deadline = deadline
         self._max_reply = max_reply_bytes
         self._client = httpx.AsyncClient(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,19 @@ from monitor.embedded import EmbeddedStore
 from monitor.standin import Standin
 from notifier.store import Store
 from tests.clock import SECRET, Clock
+from tests.memory import Memory
 
 # Tests never assert a time: the first call of a kernel compiles it.
 settings.register_profile("forestall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forestall")
+
+MEMORY = Memory()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    yield
+    MEMORY.give_back()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -55,6 +56,7 @@ def test_no_board_reckons_with_minor_units() -> None:
     assert shown == []
 
 
+@cache
 def recorded() -> set[str]:
     (rules,) = read(RULES)
     return {rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,45 +30,61 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-async def test_the_same_input_gives_the_same_bytes(world: Path, tmp_path: Path) -> None:
-    for run in ("first", "second"):
-        await replay_files([world], tmp_path / run, SETTINGS)
+@pytest.fixture(scope="module")
+def replayed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """What a replay of it wrote, and its summary."""
+    out = tmp_path_factory.mktemp("replayed")
+    return out, asyncio.run(replay_files([world], out, SETTINGS))
+
+
+async def test_the_same_input_gives_the_same_bytes(
+    world: Path, replayed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    first, _ = replayed
+    await replay_files([world], tmp_path, SETTINGS)
     for name in NAMES:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
-    found = lines(tmp_path / "first" / "findings.ndjson")
+        assert (first / name).read_bytes() == (tmp_path / name).read_bytes(), name
+    found = lines(first / "findings.ndjson")
     assert len({line["kind"] for line in found}) >= 4
     assert [line["as_of"] for line in found] == sorted(str(line["as_of"]) for line in found)
-    actions = lines(tmp_path / "first" / "actions.ndjson")
+    actions = lines(first / "actions.ndjson")
     assert {"send", "suppressed"} <= {line["decision"] for line in actions}
     assert all(line["reason"] for line in actions)
 
 
-async def test_the_order_of_lines_in_a_file_does_not_matter(world: Path, tmp_path: Path) -> None:
+async def test_the_order_of_lines_in_a_file_does_not_matter(
+    world: Path, replayed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     shuffled = tmp_path / "shuffled.ndjson"
     text = world.read_text(encoding="utf-8").splitlines(keepends=True)
     # Events received in the same millisecond keep their order of the file: swap whole halves, not lines.
     half = len(text) // 2
     shuffled.write_text("".join(text[half:] + text[:half]), encoding="utf-8")
-    straight = await replay_files([world], tmp_path / "straight", SETTINGS)
+    _, straight = replayed
     assert await replay_files([shuffled], tmp_path / "turned", SETTINGS) == straight
 
 
 async def test_a_replay_leaves_nothing_beside_what_it_writes(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    text = world.read_text(encoding="utf-8").splitlines(keepends=True)
+    some = tmp_path / "some" / "events.ndjson"
+    some.parent.mkdir()
+    some.write_text("".join(text[:1000]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    await replay_files([world], tmp_path / "out", SETTINGS)
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    await replay_files([some], tmp_path / "out", SETTINGS)
+    assert {path.name for path in tmp_path.iterdir()} == {"some", "out"}
+    assert {path.name for path in some.parent.iterdir()} == {"events.ndjson"}
 
 
-async def test_the_summary_has_rates_and_timings_of_event_time(world: Path, tmp_path: Path) -> None:
-    summary = await replay_files([world], tmp_path, SETTINGS)
+def test_the_summary_has_rates_and_timings_of_event_time(replayed: tuple[Path, dict[str, Any]]) -> None:
+    out, summary = replayed
     rates, timings = summary["rates"], summary["timings"]
     assert 9 <= timings["days"] < 30
     per_day = summary["findings"]["total"] / timings["days"]
     assert rates["findings_per_day"] == pytest.approx(per_day, abs=0.05)
     assert rates["dead_share"] == 0
-    found = lines(tmp_path / "findings.ndjson")
+    found = lines(out / "findings.ndjson")
     opened = {str(line["kind"]) for line in found if line["state"] == "opened"}
     assert set(timings["hours_to_opening"]) == opened
     assert all(hours >= 0 for hours in timings["hours_to_opening"].values())

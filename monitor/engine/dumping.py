@@ -235,7 +235,7 @@ def load(engine: Engine, data: bytes) -> str:
     engine.names.load(content["names"])
     stage.places.reload(content["zones"])
     engine.frames.forget()
-    engine.judge.forget()
+    engine.where.forget()
     for bucket, parts in enumerate(sealed["buckets"]):
         _put_bucket(stage, bucket, _unpacked(parts))
     _put_totals(stage, content["totals"])

@@ -36,6 +36,7 @@ from monitor.engine.place_stage import PlaceStage
 from monitor.engine.stage import ParcelStage
 from monitor.engine.stops import Stops
 from monitor.engine.watching import Watching
+from monitor.engine.whereabouts import Whereabouts
 from monitor.engine.windows import Frames
 from monitor.names import Names
 from monitor.vocabulary import Segment, Status
@@ -111,9 +112,11 @@ class Engine:
         self.frames = frames
         self.place = PlaceStage(self.stage, frames, place)
         self.episodes = ParcelEpisodes()
+        self.where = Whereabouts(names, self.stage.places, self.stage.world.lanes)
         self.judge = Judge(
             self.stage,
             self.episodes,
+            self.where,
             [detector.name for detector in parcel],
             timezone,
             round(detection.learning_hours * HOUR * 1000),
@@ -124,7 +127,9 @@ class Engine:
         self._counts = {one.name: one for one in (*place, *parcel) if isinstance(one, Counts)}
         self._uncounted_before: dict[str, Mapping[str, int]] = {}
         ended = self.place.endings
-        self.watching = Watching(self.stage, frames, self.judge, self.episodes, parcel, census_ms, ended)
+        self.watching = Watching(
+            self.stage, frames, self.judge, self.where, self.episodes, parcel, census_ms, ended
+        )
         self.holding = Holding(self.stage, detection, settings.tick_seconds)
         self.jams = Jams(self.stage)
         self.stops = Stops(self.stage, timezone)
@@ -295,7 +300,7 @@ class Engine:
         if known is None:
             return None
         slot, background = known.slot, known.background
-        evidence = self.judge.evidence(slot)
+        evidence = self.where.of(slot)
         finished = slot.state & LIFE == FINISHED
         return ParcelView(
             tracking_number=tracking_number,

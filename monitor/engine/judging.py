@@ -16,7 +16,6 @@ from monitor.engine.kernels import state
 from monitor.engine.layout import (
     ABROAD,
     DETECTOR_BIT,
-    HISTORY,
     ORDER,
     Ended,
     Open,
@@ -27,10 +26,9 @@ from monitor.engine.layout import (
 from monitor.engine.records import chosen, taken
 from monitor.engine.stage import ParcelStage
 from monitor.engine.stalling import Stalls
-from monitor.vocabulary import Segment
+from monitor.engine.whereabouts import Whereabouts
 
 _STALL, _PROMISE, _LOST, _LEAVE = int(What.STALL), int(What.PROMISE), int(What.LOST), int(What.LEAVE)
-_SEGMENT_NAMES: Final = [segment.name.lower() for segment in Segment]
 _REASONS: Final[dict[int, CloseReason]] = {
     Ended.MOVED: CloseReason.MOVED,
     Ended.DELIVERED: CloseReason.DELIVERED,
@@ -51,6 +49,7 @@ class Judge:
         self,
         stage: ParcelStage,
         episodes: ParcelEpisodes,
+        where: Whereabouts,
         watchers: list[str],
         timezone: str,
         learning_ms: int,
@@ -62,12 +61,12 @@ class Judge:
             DETECTOR_BIT << number: name for number, name in enumerate(watchers)
         }
         self._timezone = timezone
-        self._stalls = Stalls(stage, timezone, self.evidence)
+        self._where = where
+        self._stalls = Stalls(stage, timezone, where)
         self._learning = learning_ms
         self._first = stage.world.feeds["first"]  # a view, so always the present one
         # By all that a slot's open bits can be.
         self._named = [tuple(name for bit, name in self._bits.items() if bits & bit) for bits in range(256)]
-        self._lanes: dict[int, str | None] = {}
 
     # -- closing -----------------------------------------------------------------------------------------------
 
@@ -200,56 +199,26 @@ class Judge:
             now,
             State.OPENED,
             round(score, 6),
-            Deferred(self._written, slot, say, self._is_learning(slot.source, now)),
+            Deferred(_written, self._where, slot, say, self._is_learning(slot.source, now)),
         )
         self._episodes.open((slot.key0, slot.key1), finding)
         return finding
 
-    def _written(self, slot: SlotRow, say: Say, learning: bool) -> dict[str, Any]:
-        evidence = self.evidence(slot)
-        add, *arguments = say
-        add(evidence, *arguments)
-        if learning:
-            evidence["learning"] = True
-        return evidence
-
     def _is_learning(self, source: int, now: Instant) -> bool:
         first: int = self._first.item(source)
         return first > 0 and now - first < self._learning
-
-    def evidence(self, slot: SlotRow) -> dict[str, Any]:
-        """What is known of where it is; absent is left out."""
-        names = self._stage.names
-        known: dict[str, Any] = {
-            "carrier": names.carriers.text(slot.carrier),
-            "lane": self.lane(slot.lane),
-            "facility": names.facilities.text(slot.facility),
-            "region": names.regions.text(slot.region),
-            "destination": names.regions.text(slot.destination),
-            "feed": names.sources.text(slot.source),
-        }
-        found = {name: value for name, value in known.items() if value is not None}
-        found["segment"] = _SEGMENT_NAMES[slot.segment]
-        found["since"] = slot.last_scan * 1000
-        if slot.state & HISTORY:
-            found["history"] = True
-        return found
-
-    def lane(self, code: int) -> str | None:
-        if code not in self._lanes:
-            way = self._stage.world.lanes[code]
-            zones = self._stage.places.zones
-            origin, destination = zones.text(int(way["origin"])), zones.text(int(way["destination"]))
-            known = origin is not None or destination is not None
-            self._lanes[code] = f"{origin or '?'}>{destination or '?'}" if known else None
-        return self._lanes[code]
-
-    def forget(self) -> None:
-        """After the lanes were loaded anew."""
-        self._lanes.clear()
 
     def findings_of(self, key: Key, now: Instant) -> list[Finding]:
         """What is open of a parcel."""
         return [
             replace(one, as_of=now, state=State.OPENED) for _, one in sorted(self._episodes.of(key).items())
         ]
+
+
+def _written(where: Whereabouts, slot: SlotRow, say: Say, learning: bool) -> dict[str, Any]:
+    evidence = where.of(slot)
+    add, *arguments = say
+    add(evidence, *arguments)
+    if learning:
+        evidence["learning"] = True
+    return evidence

@@ -5,7 +5,8 @@ What a finding says is kept as one row of bytes, and read out when somebody asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from monitor.engine.episodes import STALL
 from monitor.engine.kernels import stalls
 from monitor.engine.layout import ORDER, SLOT, Records, SlotRow
 from monitor.engine.stage import ParcelStage
+from monitor.engine.whereabouts import Whereabouts
 from monitor.vocabulary import Segment
 
 KIND_OF: Final[dict[int, Kind]] = {
@@ -47,15 +49,12 @@ _SAID: Final = np.dtype(
     ]
 )
 Bools: TypeAlias = npt.NDArray[np.bool_]
-# The evidence of a slot: what is known of where it is.
-Known: TypeAlias = Callable[[SlotRow], dict[str, Any]]
 
 
 class Stalls:
-    def __init__(self, stage: ParcelStage, timezone: str, known: Known) -> None:
+    def __init__(self, stage: ParcelStage, timezone: str, where: Whereabouts) -> None:
         self._stage = stage
-        self._timezone = timezone
-        self._known = known
+        self._written = partial(_written, where, timezone)
 
     def opened(self, rows: Records, numbers: Sequence[str], learning: Bools, now: Instant) -> list[Finding]:
         """Of rows of DUE, in their order; `numbers` and `learning` beside them."""
@@ -92,12 +91,14 @@ class Stalls:
             )
         ]
 
-    def _written(self, told: bytes) -> dict[str, Any]:
-        row, age, expected, limit, cases, sooner, learning = np.frombuffer(told, _SAID)[0].item()
-        slot = SlotRow._make(row)
-        evidence = self._known(slot)
-        usual = Usual(expected or None, limit, cases)
-        wording.stalled(evidence, slot.segment, usual, age, _SOONER[sooner], self._timezone)
-        if learning:
-            evidence["learning"] = True
-        return evidence
+
+def _written(where: Whereabouts, timezone: str, told: bytes) -> dict[str, Any]:
+    row, age, expected, limit, cases, sooner, learning = np.frombuffer(told, _SAID)[0].item()
+    slot = SlotRow._make(row)
+    evidence = where.of(slot)
+    wording.stalled(
+        evidence, slot.segment, Usual(expected or None, limit, cases), age, _SOONER[sooner], timezone
+    )
+    if learning:
+        evidence["learning"] = True
+    return evidence

@@ -19,6 +19,7 @@ from monitor.engine.judging import Judge
 from monitor.engine.layout import BUCKETS, DETECTOR_BIT, ENDING, Records, SlotRow, What
 from monitor.engine.records import joined
 from monitor.engine.stage import ParcelStage
+from monitor.engine.whereabouts import Whereabouts
 from monitor.engine.windows import Frames
 from monitor.vocabulary import Status
 
@@ -33,12 +34,17 @@ def _rank(ranked: tuple[int, Verdict]) -> int:
     return ranked[0]
 
 
+def _merged(where: Whereabouts, slot: SlotRow, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return {**where.of(slot), **evidence}
+
+
 class Watching:
     def __init__(
         self,
         stage: ParcelStage,
         frames: Frames,
         judge: Judge,
+        where: Whereabouts,
         episodes: ParcelEpisodes,
         detectors: Sequence[ParcelDetector],
         census_ms: int,
@@ -49,6 +55,7 @@ class Watching:
         self._stage = stage
         self._frames = frames
         self._judge = judge
+        self._where = where
         self._episodes = episodes
         self._detectors = detectors
         self._waiters = [detector for detector in detectors if isinstance(detector, Waits)]
@@ -144,13 +151,10 @@ class Watching:
         if self._stage.world.hold[self._stage.told_by(slot)]:
             return []  # nor is what is open made surer by what its feed hides
         if opened:
-            merged = Deferred(self._merged, slot, verdict.evidence)
+            merged = Deferred(_merged, self._where, slot, verdict.evidence)
             return [self._episodes.update(slot.key, name, round(verdict.score, 6), merged, now)]
         self._stage.set_open(slot.key, bit, on=True)
         return [self._judge.watched(slot, name, now, verdict.score, verdict.evidence)]
-
-    def _merged(self, slot: SlotRow, evidence: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self._judge.evidence(slot), **evidence}
 
     def state(self) -> dict[str, Any]:
         rows = joined(self._broken, ENDING)

@@ -168,7 +168,7 @@ async def test_an_alert_of_the_killed_daemon_is_sent_after_resume(
         assert held[1] is Held.KILL_SWITCH
         await shop.daemon.ledger.revive(ANNA, clock.now)
         await shop.pass_time(0.5, step_minutes=10)
-        await until(lambda: standin.counts.alerts == 1)
+        await shop.pass_until(lambda: standin.counts.alerts == 1)
         await shop.pass_time(1, step_minutes=10)
         assert standin.counts.alerts == 1
 
@@ -190,7 +190,7 @@ async def test_an_alert_of_the_killed_daemon_that_crashed_is_sent_once_after_res
         await until(shop.daemon.loop.caught_up.is_set)
         assert await claimed_alerts(shop.daemon) == before, "a replay claims nothing else"
         await shop.pass_time(0.5, step_minutes=10)
-        await until(lambda: standin.counts.alerts == 1)
+        await shop.pass_until(lambda: standin.counts.alerts == 1)
         await shop.pass_time(1, step_minutes=10)
         assert standin.counts.alerts == 1
 
@@ -208,6 +208,6 @@ async def test_an_alert_of_the_shadow_is_sent_when_the_shop_goes_live(
         live = shop.daemon.settings.model_copy(update={"shadow": False})
         put_in_place(shop.daemon, prepare(shop.daemon, live))
         await shop.pass_time(0.5, step_minutes=10)
-        await until(lambda: standin.counts.alerts == 1)
+        await shop.pass_until(lambda: standin.counts.alerts == 1)
         await shop.pass_time(1, step_minutes=10)
         assert standin.counts.alerts == 1
