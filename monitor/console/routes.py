@@ -38,7 +38,6 @@ from monitor.incidents import Phase, View
 from monitor.links import Links
 from monitor.notifications.advice import advise
 from monitor.notifications.proposals import aged
-from monitor.subjects import CUSTOMER
 from monitor.withdrawn import outbox_counts
 from notifier.ops_message import advice_text, moment
 
