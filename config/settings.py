@@ -238,9 +238,19 @@ class OutboundSettings(Section):
     @field_validator("proxy")
     @classmethod
     def _of_a_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(proxy.get_secret_value() if proxy is not None else "http://none")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be http://host:port or https://host:port")
+        if proxy is None:
+            return None
+        shape = "must be http://host:port or https://host:port; percent-encode what else a password has"
+        try:
+            parts = urlsplit(proxy.get_secret_value())
+            known = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # its text repeats part of the value
+            raise ValueError(shape) from None
+        # A password that is not encoded ends the address early: the rest looks like a path, a query or a fragment.
+        if parts.scheme not in {"http", "https"} or not known or parts.path.strip("/") or parts.query:
+            raise ValueError(shape)
+        if "#" in proxy.get_secret_value():
+            raise ValueError(shape)
         return proxy
 
 
