@@ -20,7 +20,7 @@ from monitor.feeds.pollers.plan import Plan, allowance
 from monitor.feeds.status import Polling
 from monitor.feeds.watch import LIMIT, Quiet, Watch
 from monitor.letters import Format
-from notifier.store import Store
+from notifier.store import Script, Store
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ ALIVE_MS: Final = 3_600_000  # a feed that delivered within the hour is alive
 MOST_PAGES: Final = 50  # of one list in one run; the rest waits for the next
 LOOKS: Final = 20  # at a thousand quiet parcels each, for those that may be asked about: some 10 ms
 DAY_MS: Final = 24 * 3_600_000
+GIVE_BACK: Final = Script("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0")
 
 
 class Runner:
@@ -87,6 +88,11 @@ class Runner:
             return False
         await self._store.expire(key, lock_ms)
         return True
+
+    async def close(self) -> None:
+        """Whoever comes next need not wait until the locks have run out. Raises `StoreError`."""
+        for name in self._locks:
+            await self._store.script(GIVE_BACK, [self._lock(name)], self._holder)
 
     def _lock(self, name: str) -> str:
         return self._store.key("poller", name, "lock")
