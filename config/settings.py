@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
@@ -17,6 +17,18 @@ from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
 from config.plugins import ChannelSettings, FeedSettings
 from config.section import Section
+
+
+def _parts(url: SecretStr) -> SplitResult | None:
+    """None where it is no address. A password that is not encoded ends one early: what follows looks like a path, a query
+    or a fragment, and the host is another.
+    """
+    try:
+        parts = urlsplit(url.get_secret_value())
+        cut = parts.port == 0 or "#" in url.get_secret_value()
+    except ValueError:  # its text repeats part of the value
+        return None
+    return None if cut else parts
 
 
 class StoreSettings(Section):
@@ -42,8 +54,13 @@ class StoreSettings(Section):
     @field_validator("url")
     @classmethod
     def _of_a_store(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        if url is None:
+            return None
+        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        parts = _parts(url)
+        if parts is None or (parts.scheme != "unix" and "@" in parts.path + parts.query):
+            raise ValueError("is no address of a store; percent-encode the signs of a password")
         return url
 
 
@@ -238,9 +255,14 @@ class OutboundSettings(Section):
     @field_validator("proxy")
     @classmethod
     def _of_a_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(proxy.get_secret_value() if proxy is not None else "http://none")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be http://host:port or https://host:port")
+        if proxy is None:
+            return None
+        parts = _parts(proxy)
+        known = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
+        if parts is None or not known or parts.path.strip("/") or parts.query:
+            raise ValueError(
+                "must be http://host:port or https://host:port; percent-encode the signs of a password"
+            )
         return proxy
 
 

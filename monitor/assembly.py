@@ -127,6 +127,8 @@ def outbound(settings: Settings) -> Http:
     except OSError as error:
         why = error.strerror or "no certificates in PEM"
         raise ConfigError([f"outbound.ca_file: {given.ca_file}: {why}"]) from None
+    except ValueError as error:
+        raise ConfigError([f"outbound.proxy: {error}"]) from None
 
 
 def channels(settings: Settings, http: Http) -> dict[str, Channel]:

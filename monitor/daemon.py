@@ -158,7 +158,7 @@ class Daemon:
         left = await self.delivery.drain(DRAIN_SECONDS)
         if left:
             log.warning("delivery.undrained", entries=left)
-        self.station.close()
+        await self.station.close()
         try:
             await self.checkpoints.write(self.clock())
         except (

@@ -85,7 +85,7 @@ class Http:
         proxy: str | None = None,
         ca_file: Path | None = None,
     ) -> None:
-        """Raises OSError where `ca_file` holds no certificates."""
+        """Raises OSError where `ca_file` holds no certificates, ValueError where `proxy` is no address."""
         trusted = _public() if ca_file is None else _trusting(ca_file)
         self._deadline = deadline
         self._max_reply = max_reply_bytes
@@ -94,7 +94,7 @@ class Http:
             follow_redirects=False,
             trust_env=False,
             verify=trusted,
-            proxy=proxy and httpx.Proxy(proxy, ssl_context=trusted if proxy.startswith("https:") else None),
+            proxy=None if proxy is None else _proxy(proxy, trusted),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20),
             headers={"user-agent": "forestall"},
         )
@@ -162,6 +162,13 @@ class Http:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, headers, bytes(body[:most]), cut=len(body) > most)
+
+
+def _proxy(address: str, trusted: ssl.SSLContext) -> httpx.Proxy:
+    try:
+        return httpx.Proxy(address, ssl_context=trusted if address.startswith("https:") else None)
+    except (httpx.InvalidURL, ValueError):  # its text repeats part of the address, which may hold a password
+        raise ValueError("is no address of a proxy") from None
 
 
 def json_bytes(value: Any) -> bytes:

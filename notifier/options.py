@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -23,16 +23,27 @@ def _filled(value: SecretStr) -> SecretStr:
     return value
 
 
-def _any_http_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+def _address(value: SecretStr) -> SplitResult:
+    """Raises ValueError where it is none, or what stands before a `#` would be asked instead."""
+    try:
+        parts = urlsplit(value.get_secret_value())
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text repeats part of the value
+        known = False
+    if not known:
         raise ValueError("is not an http or https URL")
-    return value
+    if "#" in value.get_secret_value():
+        raise ValueError("has a '#': percent-encode it in a password, leave it out elsewhere")
+    return parts
+
+
+def _inside_url(value: SecretStr) -> SecretStr:
+    return http_url(value) if "@" in _address(value).netloc else value
 
 
 def http_url(value: SecretStr) -> SecretStr:
     """Raises ValueError where secrets would go over a network in the clear."""
-    parts = urlsplit(_any_http_url(value).get_secret_value())
+    parts = _address(value)
     if parts.scheme == "http" and parts.hostname not in LOCAL:
         raise ValueError(
             "must be https: secrets and personal data pass here (plain http only to this machine)"
@@ -42,6 +53,7 @@ def http_url(value: SecretStr) -> SecretStr:
 
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
 SecretUrl = Annotated[SecretStr, AfterValidator(http_url)]
-InsideUrl = Annotated[SecretStr, AfterValidator(_any_http_url)]
-"""Of a service inside one's own network that is told neither secrets nor personal data: plain http will do."""
+InsideUrl = Annotated[SecretStr, AfterValidator(_inside_url)]
+"""Of a service inside one's own network that is told neither secrets nor personal data: plain http will do, but with a
+name and a password in it."""
 PerSecond = Annotated[float | None, Field(gt=0, description="how many requests a second the provider allows")]

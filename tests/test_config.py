@@ -120,3 +120,34 @@ def test_a_check_refuses_what_a_start_would_refuse(
         main()
     assert ended.value.code == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pa#geheim@store:6379",
+        "redis://:12#geheim@127.0.0.1:6379/0",
+        "redis://:12/geheim@store:6379",
+        "redis://:12?geheim@store:6379",
+        "redis://:geheim@[store:6379",
+        "rediss://u:geheim@store:port",
+    ],
+)
+def test_a_stores_password_that_cuts_its_address_is_refused_and_not_printed(tmp_path: Path, url: str) -> None:
+    (line,) = problems(tmp_path, f"[store]\nurl = '{url}'\n")
+    assert (
+        line
+        == "FILE: store.url: value error, is no address of a store; percent-encode the signs of a password"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:a%23b@store:6379/2",
+        "rediss://u:p@[::1]:6380/0?ssl_cert_reqs=none",
+        "unix:///run/a@b.sock?db=1",
+    ],
+)
+def test_a_stores_address_is_taken(url: str) -> None:
+    assert load(None, {"FORESTALL_STORE__URL": url}).settings.store.url

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.loading import ConfigError
+from config.loading import ConfigError, explain
 from config.settings import OutboundSettings, Settings
 from monitor.assembly import check_parts, outbound
 from notifier import registry
@@ -78,18 +78,66 @@ def test_a_file_without_certificates_is_named(tmp_path: Path, text: str | None) 
     ]
 
 
-@pytest.mark.parametrize("proxy", ["proxy.corp:3128", "socks5://proxy:1080", "http://"])
+@pytest.mark.parametrize("proxy", ["proxy.corp:3128", "socks5://proxy:1080", "http://", "http://proxy:abc"])
 def test_a_proxy_that_is_none_is_refused(proxy: str) -> None:
     with pytest.raises(ValidationError, match="must be http"):
         OutboundSettings.model_validate({"proxy": proxy})
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:pa#geheim@proxy:3128",
+        "http://user:12#geheim@proxy:3128",
+        "http://user:12/geheim@proxy:3128",
+        "http://user:12?geheim@proxy:3128",
+        "http://user:geheim@[proxy:3128",
+        "http://user:geheim@proxy℀:3128",
+    ],
+)
+def test_a_password_that_cuts_the_address_is_not_sent_elsewhere_and_not_printed(proxy: str) -> None:
+    with pytest.raises(ValidationError, match="percent-encode") as refused:
+        OutboundSettings.model_validate({"proxy": proxy})
+    said = "\n".join(explain(refused.value, "outbound", OutboundSettings))
+    for part in ("geheim", "user", "pa", "12"):
+        assert part not in said.replace("password", "")
+
+
+def test_what_only_the_client_refuses_of_a_proxy_is_a_problem_of_the_config() -> None:
+    given = OutboundSettings.model_validate({"proxy": "http://user:geheim@pröxy..x:3128"})
+    with pytest.raises(ConfigError) as refused:
+        check_parts(Settings(outbound=given))
+    (problem,) = refused.value.problems
+    assert problem.startswith("outbound.proxy: ")
+    assert "geheim" not in problem
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy:3128/", "https://user:pa%23ss@proxy", "http://[::1]:3128"])
+def test_a_proxy_is_taken(proxy: str) -> None:
+    check_parts(Settings(outbound=OutboundSettings.model_validate({"proxy": proxy})))
 
 
 def test_an_alertmanager_of_the_cluster_is_told_in_the_clear_and_no_password_goes_with_it() -> None:
     inside = {"url": "http://alertmanager.monitoring:9093"}
     http = Http()
     assert registry.channel("alertmanager", inside, http).name == "alertmanager"
-    for secret in ({"bearer": "t0ken"}, {"username": "u", "password": "pa55"}):
+    named = {"url": "http://u:pa55@alertmanager.monitoring:9093"}
+    for secret in ({"bearer": "t0ken"}, {"username": "u", "password": "pa55"}, named):
         with pytest.raises(ValidationError, match="must be https"):
             registry.channel("alertmanager", inside | secret, http)
+    for near in ("http://u:pa55@127.0.0.1:9093", "https://u:pa55@alertmanager.monitoring:9093"):
+        assert registry.channel("alertmanager", {"url": near}, http).name == "alertmanager"
     with pytest.raises(ValidationError, match="must be https"):
         registry.channel("slack", {"url": "http://hooks.slack.example/x"}, http)
+
+
+@pytest.mark.parametrize("kind", ["alertmanager", "slack"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://u:12#geheim@chat:9093", "https://u:geheim@chat:port", "https://u:geheim@[chat", "chat/geheim"],
+)
+def test_an_address_that_would_lead_elsewhere_is_refused_without_its_password(kind: str, url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        registry.channel(kind, {"url": url}, Http())
+    assert "geheim" not in str(refused.value)
+    assert "port'" not in str(refused.value)

@@ -118,6 +118,8 @@ def _polling(name: str, one: dict[str, Any]) -> str:
     said = [f"{one['trouble']}, {one['failures']} in a row" if one["trouble"] else "well"]
     if one["refused"]:
         said.append(f"{one['refused']} refused")
+    if one["unasked"]:
+        said.append(f"{one['unasked']} not asked")
     if one["without"]:
         said.append(f"not {', '.join(one['without'])}")
     return f"{name}: {', '.join(said)}"

@@ -9,7 +9,6 @@ station.state, station.restore    for the checkpoint
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from config.loading import ConfigError
 from config.regions import regions
 from config.settings import Settings
 from monitor.deadletter import DeadLetters
-from monitor.feeds.canonical import digest
 from monitor.feeds.classify import Classifier
 from monitor.feeds.desk import Desk
 from monitor.feeds.memory import StoreMemory
@@ -40,6 +38,7 @@ from monitor.http_feeds import Audited, feed_routes
 from monitor.intake import Intake, IntakeBusyError
 from monitor.letters import Letter
 from monitor.metrics import Metrics
+from monitor.secret_files import kept_secret
 from notifier.http import Http
 from notifier.store import Store, StoreError
 
@@ -101,9 +100,13 @@ class Station:
             if source.name in state.get("sources", {}):
                 source.restore(state["sources"][source.name])
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for source in self.sources:
             source.close()
+        try:
+            await self.runner.close()
+        except StoreError as error:
+            log.warning("poller.locks_kept", why=str(error))
 
 
 def check_feeds(settings: Settings) -> None:
@@ -150,6 +153,7 @@ def open_station(
     of_complaints += [source.of_complaints for source in sources]
     # Half a second of learning, for those who need it.
     desk.classifier = classifier = Classifier() if any(of_complaints) or pollers.lists else None
-    holder = digest([socket.gethostname(), str(settings.data_dir.resolve())])  # a data folder has one daemon
+    # A data folder has one daemon, whatever the machine or the container around it is called.
+    holder = kept_secret(settings.data_dir / "poller-id") if settings.pollers else ""
     runner = Runner(store, desk, watch, pollers.parcels, pollers.lists, holder=holder)
     return Station(desk, watch, runner, classifier, sources, settings.http.max_body_bytes)

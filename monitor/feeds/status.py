@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from monitor.feeds.base import Parsed, Refusal
+from monitor.feeds.pollers.backoff import Backoff
 from monitor.feeds.zones import from_millis
 
 MINUTE: Final = 60_000
@@ -17,18 +18,27 @@ MOST_CODES: Final = 100  # distinct ones; a feed that sends noise as codes must 
 @dataclass(slots=True)
 class Polling:
     """How asking goes. `trouble`: of the last answer; `refused`: questions about parcels that the provider turned down;
-    `without`: carriers about which nothing is asked.
+    `unasked`: that could not be put for want of a phone number; `without`: carriers about which nothing is asked.
     """
 
     trouble: str | None = None
-    failures: int = 0  # in a row
-    retry_at: int | None = None
+    backoff: Backoff = field(default_factory=Backoff)
     refused: int = 0
     dropped: int = 0  # parcels that were refused twice
+    unasked: int = 0
     without: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
-        return {**asdict(self), "retry_at": from_millis(self.retry_at) if self.retry_at else None}
+        until = self.backoff.until
+        return {
+            "trouble": self.trouble,
+            "failures": self.backoff.failures,
+            "retry_at": from_millis(until) if until else None,
+            "refused": self.refused,
+            "dropped": self.dropped,
+            "unasked": self.unasked,
+            "without": list(self.without),
+        }
 
 
 @dataclass(slots=True)

@@ -127,6 +127,45 @@ def test_a_number_used_again_after_months_begins_a_new_life() -> None:
     assert segment(shop) is Segment.FACILITY
 
 
+def test_a_parcel_called_off_and_sent_again_under_its_number_is_that_orders_parcel(shop: Shop) -> None:
+    shop.order(order("O1", "paid", START, region="110105", promised_at=START + 3 * DAY))
+    shop.order(order("O1", "shipped", START, tracking_number="SF1", region="110105"))
+    shop.scan(Scan("SF1", Status.CREATED, START), Scan("SF1", Status.CANCELLED, START + HOUR))
+    shop.scan(Scan("SF1", Status.CREATED, START))  # only late
+    assert shop.engine.live_parcels == 0
+    shop.scan(Scan("SF1", Status.CREATED, START + HOUR + 5 * MINUTE))
+    shop.scan(Scan("SF1", Status.ACCEPTED, START + 10 * HOUR, region="440305"))
+    view = shop.engine.parcel("SF1")
+    assert view is not None
+    assert (view.segment, view.finished) == (Segment.FACILITY, False)
+    assert (view.promised, view.ordered) == (START + 3 * DAY, START)
+    assert view.lane == "440000>110000"
+    assert shop.engine.live_parcels == 1
+    assert outcome(shop, "after_end") == 1
+    found = said(shop.until(START + 3 * DAY + HOUR, step=5 * MINUTE))
+    assert "opened promise_broken SF1" in found
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_word_of_a_calling_off_that_comes_after_the_second_sending_ends_nothing(
+    shop: Shop, *, moved: bool
+) -> None:
+    shop.scan(Scan("SF1", Status.CREATED, START), Scan("SF1", Status.CREATED, START + HOUR))
+    if moved:
+        shop.scan(Scan("SF1", Status.ACCEPTED, START + 2 * HOUR))
+        shop.scan(Scan("SF1", Status.ARRIVED, START + 3 * HOUR))
+    shop.scan(Scan("SF1", Status.CANCELLED, START + 30 * MINUTE))
+    assert shop.engine.live_parcels == 1
+    shop.scan(Scan("SF1", Status.CANCELLED, START + 5 * HOUR))
+    assert shop.engine.live_parcels == 0
+
+
+def test_what_was_delivered_is_not_sent_again_the_next_day(shop: Shop) -> None:
+    shop.scan(Scan("SF1", Status.ACCEPTED, START), Scan("SF1", Status.DELIVERED, START + HOUR))
+    shop.scan(Scan("SF1", Status.CREATED, START + DAY))
+    assert shop.engine.live_parcels == 0
+
+
 def test_an_unknown_status_keeps_a_parcel_alive_and_where_it_was(shop: Shop) -> None:
     shop.scan(Scan("SF1", Status.DEPARTED, START))
     shop.until(START + 40 * HOUR)

@@ -336,6 +336,44 @@ def test_the_kernels_and_the_plain_twin_agree_on_everything(plan: list[Any], pac
     both.sweep(100 * DAY)
 
 
+few = st.builds(
+    Scan,
+    number=st.just("SF1"),
+    status=st.sampled_from(
+        (Status.CREATED, Status.ACCEPTED, Status.ARRIVED, Status.UNKNOWN, Status.CANCELLED, Status.CANCELLED)
+    ),
+    at=st.integers(0, 8).map(lambda n: START + n * 5 * DAY * 1000),
+    carrier=st.sampled_from(CARRIERS),
+    region=st.sampled_from(REGIONS),
+    facility=st.sampled_from(FACILITIES),
+)
+shipped = st.builds(
+    order,
+    order_id=st.just("O1"),
+    status=st.sampled_from(("paid", "shipped")),
+    at=st.integers(0, 4).map(lambda n: START + n * 5 * DAY * 1000),
+    tracking_number=st.just("SF1"),
+    region=st.sampled_from(REGIONS),
+    promised_at=st.none() | times,
+)
+
+
+@given(st.lists(few | shipped | st.just("restart") | st.just("sweep"), min_size=3, max_size=14))
+def test_both_begin_anew_what_was_called_off_and_sent_again(plan: list[Any]) -> None:
+    both = Both()
+    for step in plan:
+        if step == "restart":
+            both.restart()
+        elif step == "sweep":
+            both.sweep(DAY)
+        elif isinstance(step, Scan):
+            both.scan([step])
+        else:
+            both.order([step])
+    both.census()
+    both.sweep(60 * DAY)
+
+
 def test_a_bucket_grows_in_place_and_keeps_everyone() -> None:
     names = Names(places=1000, sides=100)
     stage = ParcelStage(

@@ -321,11 +321,47 @@ async def test_daemons_of_two_folders_on_one_store_are_two(store: Store, desk: D
         await one.poll(NOW)
         await other.poll(NOW + 300_000)
         assert len(server.requests) == 2
-        again = open_station(
-            settings[0], store, intake, letters, Metrics(), http
-        )  # a restart takes up its own
+        # A restart takes up its own, on another machine or under another path as well: a container that was replaced.
+        (tmp_path / "one").rename(tmp_path / "moved")
+        moved = settings[0].model_copy(update={"data_dir": tmp_path / "moved"})
+        again = open_station(moved, store, intake, letters, Metrics(), http)
         await again.poll(NOW + 300_000)
         assert len(server.requests) == 3
+
+
+async def test_who_stops_gives_its_lists_back_and_not_another_ones(
+    store: Store, desk: Desk, tmp_path: Path
+) -> None:
+    async with FakeServer(Erp()) as server, Http() as http:
+        pollers = {"erp": FeedSettings.model_validate({**ERP, "url": server.url})}
+        intake, letters = cast("Intake", desk.intake), desk.letters
+        one, other, third = (
+            open_station(
+                Settings(data_dir=tmp_path / name, pollers=pollers), store, intake, letters, Metrics(), http
+            )
+            for name in ("one", "other", "third")
+        )
+        await one.poll(NOW)
+        await one.close()
+        asked = len(server.requests)
+        await other.poll(NOW + 1000)
+        assert len(server.requests) == asked + 1
+        await one.close()
+        await third.poll(NOW + 2000)
+        assert len(server.requests) == asked + 1
+
+
+async def test_a_store_that_is_away_when_the_daemon_stops_keeps_it_from_nothing(
+    desk: Desk, tmp_path: Path
+) -> None:
+    away = Store(f"unix://{tmp_path}/none.sock")
+    async with Http() as http:
+        intake, letters = cast("Intake", desk.intake), desk.letters
+        pollers = {"erp": FeedSettings.model_validate({**ERP, "url": "http://127.0.0.1:1"})}
+        settings = Settings(data_dir=tmp_path, pollers=pollers)
+        station = open_station(settings, away, intake, letters, Metrics(), http)
+        await station.close()
+    await away.close()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from config.plugins import FeedSettings
 from config.regions import regions
 from monitor.feeds.desk import Desk
-from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Backoff
+from monitor.feeds.pollers.backoff import Backoff
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES
 from monitor.feeds.pollers.plan import Plan, allowance
 from monitor.feeds.pollers.registry import build_pollers
 from monitor.feeds.pollers.runner import Runner
@@ -132,6 +133,9 @@ def test_every_wrong_poller_is_told_with_its_place() -> None:
     sections = {
         "kuaidi100": FeedSettings.model_validate({"customer": "C", "key": "k"}),
         "17track": FeedSettings.model_validate({"key": " ", "feed": "17track"}),
+        "plain": FeedSettings.model_validate(
+            {"type": "17track", "key": "k", "url": "http://17track.example"}
+        ),
         "dhl": FeedSettings.model_validate({}),
         "erp": FeedSettings.model_validate({"type": "json", "url": "ftp://x", "map": {"event": "order"}}),
     }
@@ -140,6 +144,7 @@ def test_every_wrong_poller_is_told_with_its_place() -> None:
     text = "\n".join(caught.value.problems)
     assert "pollers.kuaidi100.feed: no feed 'kuaidi100' is configured" in text
     assert "pollers.17track.key: is empty" in text
+    assert "pollers.plain.url: must be https" in text
     assert "pollers.dhl: no poller 'dhl'" in text
     assert "pollers.erp.url: is not an http or https URL" in text
 

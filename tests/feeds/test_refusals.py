@@ -142,7 +142,52 @@ async def test_where_the_shop_allows_it_four_digits_of_the_phone_are_named(store
         asked = [json.loads(one.form["param"]) for one in server.requests]
         assert [(one["num"], one.get("phone")) for one in asked] == [("SF1", "0701"), ("YT1", None)]
         assert logs == []
-        assert desk.status["kuaidi100"].pollers["kuaidi100"].refused == 2
+        polling = desk.status["kuaidi100"].pollers["kuaidi100"]
+        assert (polling.refused, polling.unasked) == (0, 2)
+        assert "2 not asked" in short(desk.status["kuaidi100"].report(LATER))["polling"]
+
+
+async def test_a_parcel_that_cannot_be_asked_about_rests_until_its_phone_is_known(
+    store: Store, desk: Desk
+) -> None:
+    """It is no answer of the provider: trouble that was there stays, and the parcel is not given up."""
+    directory = Directory(store)
+    async with FakeServer(Kuaidi100()) as server, Http() as http:
+        options = {"customer": "CUST", "key": "wrong", "url": server.url, "per_second": 50, "phones": True}
+        sections = {"kuaidi100": FeedSettings.model_validate(options)}
+        pollers = build_pollers(sections, desk.feeds, regions(), http, directory.phone_of)
+        assert desk.watch is not None
+        runner = Runner(store, desk, desk.watch, pollers.parcels)
+        silent(desk, "YT1")
+        await runner.run(LATER)
+        polling = desk.status["kuaidi100"].pollers["kuaidi100"]
+        assert polling.trouble == "auth"
+        desk.watch.drop("YT1")
+        silent(desk, "SF1", carrier="sf")
+        moment = LATER
+        for _ in range(4):
+            moment += 2 * HOUR
+            desk.status["kuaidi100"].last_event_at = moment
+            await runner.run(moment)
+        assert (polling.trouble, polling.backoff.failures) == ("auth", 1)
+        assert (polling.dropped, refused(desk, "kuaidi100")) == (0, 0)
+        assert len(server.requests) == 1
+        known = order("shipped", 1, order_id="O1", tracking_number="SF1", contact={"phone": "13800000701"})
+        await directory.remember(batch(orders=[known]))
+        moment += 24 * HOUR
+        desk.status["kuaidi100"].last_event_at = moment
+        await runner.run(moment)
+        assert json.loads(server.requests[-1].form["param"])["phone"] == "0701"
+
+
+async def test_parcels_that_cannot_be_asked_about_cost_nobody_a_question(store: Store, desk: Desk) -> None:
+    async with FakeServer(Kuaidi100()) as server, Http() as http:
+        options = {"customer": "CUST", "key": "k3y", "url": server.url, "per_second": 1, "phones": True}
+        runner = runner_of(store, desk, http, kuaidi100=options)
+        silent(desk, *(f"SF{number}" for number in range(50)), carrier="sf")
+        silent(desk, "YT1", "YT2")
+        await runner.run(LATER)
+        assert [json.loads(one.form["param"])["num"] for one in server.requests] == ["YT1"]
 
 
 async def test_a_right_that_is_missing_is_no_fault_of_so_many_parcels(store: Store, desk: Desk) -> None:

@@ -11,6 +11,7 @@ from monitor.engine.kernels import state as s
 from monitor.engine.kernels.codes import (
     ACCEPTED,
     ARRIVED,
+    CANCELLED,
     COLLECTED,
     COLLECTION,
     CREATED,
@@ -136,41 +137,64 @@ def place_lane(world: World, slot: Any, region: int) -> None:
 
 @inlined
 def is_reuse(world: World, slot: Any, status: int, at: int) -> bool:
-    """A parcel's first scan, long after the number's last parcel had been on its way or ended."""
+    """A parcel's first scan, after its sending was called off, or long after the number's last parcel had been on its
+    way or ended.
+    """
     if status not in (CREATED, ACCEPTED) or slot.state & LIFE == 0:
         return False
+    if called_off(slot) and at > whole(slot.last_scan):
+        return True
     if slot.state & LIFE == LIVE and slot.status <= ACCEPTED:
         return False
     return at - whole(slot.last_scan) > world.rules[s.REUSE_SECONDS]
 
 
+@inlined
+def called_off(slot: Any) -> bool:
+    return slot.state & LIFE == FINISHED and slot.status == CANCELLED
+
+
+@inlined
+def sent_since(slot: Any, at: int) -> bool:
+    """Whether what was called off at `at`, as we hear only now, was sent again after that."""
+    return at < whole(slot.last_scan) and (slot.status == CREATED or whole(slot.accepted) > at)
+
+
 @kernel
-def forget_life(world: World, slot: Any, background: Any) -> int:
-    """The number is used again: the slot begins anew. Returns the episodes that were open."""
+def forget_life(world: World, slot: Any, background: Any, at: int) -> int:
+    """The number is used again: the slot begins anew. Returns the episodes that were open.
+
+    What is sent once more after it was called off is still that order's parcel.
+    """
     closed = whole(slot.open)
+    again = called_off(slot) and at - whole(slot.last_scan) <= world.rules[s.REUSE_SECONDS]
     if slot.state & LIFE == LIVE:
         finish(world, slot, whole(slot.last_scan))
     world.counts[s.LIVE_PARCELS] += 1
     slot.last_scan = 0
     slot.segment_since = 0
     slot.due = FAR
-    slot.promised = 0
     slot.accepted = 0
     slot.out_for_delivery = 0
-    slot.destination = 0
     slot.region = 0
     slot.facility = 0
-    slot.lane = 0
-    slot.carrier = 0
     slot.source = 0
     slot.status = 0
     slot.segment = 0
-    slot.state = 0
-    background.ordered = 0
     background.estimated = 0
     background.courier = 0
-    background.latitude = 0.0
-    background.longitude = 0.0
+    if again:
+        slot.state &= np.uint8(JOINED)
+        count_region(world, slot, 1)
+    else:
+        slot.state = 0
+        slot.promised = 0
+        slot.destination = 0
+        slot.lane = 0
+        slot.carrier = 0
+        background.ordered = 0
+        background.latitude = 0.0
+        background.longitude = 0.0
     return closed
 
 

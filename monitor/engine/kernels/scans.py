@@ -12,6 +12,7 @@ from monitor.engine.kernels.codes import (
     AFTER_END,
     APPLIED,
     BEFORE_ORDER,
+    CANCELLED,
     CLAMPED,
     COLLECTED,
     CREATED,
@@ -51,6 +52,7 @@ from monitor.engine.kernels.parcel import (
     place_lane,
     record_scan,
     remember_ended,
+    sent_since,
 )
 from monitor.engine.kernels.repeats import repeated, seen_line
 from monitor.engine.kernels.state import Table, World
@@ -161,7 +163,7 @@ def _apply_scan(table: Table, world: World, scans: ScanColumns, row: int, now: i
     index = natural(index)
     slot, background = table.slots[index], table.background[index]
     if is_reuse(world, slot, status, at):
-        closed = forget_life(world, slot, background)
+        closed = forget_life(world, slot, background, at)
         if closed:
             write_mark(told, slot, at, closed, REASON_FINISHED, 0)
     if slot.state & LIFE == FINISHED:
@@ -176,9 +178,7 @@ def _apply_scan(table: Table, world: World, scans: ScanColumns, row: int, now: i
         world.outcomes[DUPLICATE] += 1
         return
     passed = at < whole(slot.last_scan) and not unscanned
-    if GOES[status] == END and not (
-        at < whole(slot.last_scan) and slot.segment == RETURN and status != RETURNED
-    ):
+    if GOES[status] == END and not _belongs_before(slot, status, at, unscanned):
         world.outcomes[OUT_OF_ORDER if passed else APPLIED] += 1
         _end(world, slot, background, scans, row, at, told)
         rouse(table, world, bucket, index)
@@ -233,6 +233,14 @@ def _same_scan(slot: Any, scans: ScanColumns, row: int, at: int) -> bool:
 
 
 @inlined
+def _belongs_before(slot: Any, status: int, at: int, unscanned: bool) -> bool:
+    """An end that came late, of a way that a later scan has begun anew."""
+    if status == CANCELLED and not unscanned and sent_since(slot, at):
+        return True
+    return at < whole(slot.last_scan) and slot.segment == RETURN and status != RETURNED
+
+
+@inlined
 def _end(world: World, slot: Any, background: Any, scans: ScanColumns, row: int, at: int, told: Told) -> None:
     write_ending(told, slot, background, scans, row)
     if slot.open:
@@ -273,7 +281,7 @@ def _move(
     status = whole(scans.status[row])
     lost = status == LOST_STATUS
     if slot.state & LIFE == 0:
-        slot.state = LIVE
+        slot.state |= np.uint8(LIVE)
         slot.segment_since = at
         to = whole(GOES[status])
         slot.segment = to if to < KEEP else NONE

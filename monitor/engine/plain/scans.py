@@ -48,16 +48,14 @@ class PlainScans(PlainTable):
             if at > life.last_scan and GOES[Status(status)] != END and status != Status.UNKNOWN:
                 told.oddities.append((key, Oddity.AFTER_END))
             return
-        fresh = life.last_scan == 0 and not life.joined and life.status == 0 and life.segment_since == 0
+        fresh = life.last_scan == 0 and life.status == 0 and life.segment_since == 0
         first = fresh or (life.status == Status.UNKNOWN and life.joined)
-        if not fresh and status > Status.CREATED and life.ordered and at + 60 < life.ordered:
+        if status > Status.CREATED and life.ordered and at + 60 < life.ordered:
             told.oddities.append((key, Oddity.BEFORE_ORDER))
         same_place = row["facility"] in (0, life.facility)
         if not first and at == life.last_scan and status == life.status and same_place:
             self.outcomes[Outcome.DUPLICATE] += 1
-        elif GOES[Status(status)] == END and not (
-            at < life.last_scan and life.segment == Segment.RETURN and status != Status.RETURNED
-        ):
+        elif GOES[Status(status)] == END and not self._belongs_before(life, status, at, first):
             self._end(life, row, at, first, told)
         elif at < life.last_scan and not first:
             self._too_late(life, status, at)
@@ -79,13 +77,27 @@ class PlainScans(PlainTable):
             return self._begin(key)
         begins = status in (Status.CREATED, Status.ACCEPTED)
         was_under_way = life.finished or life.status > Status.ACCEPTED
-        if begins and was_under_way and at - life.last_scan > self.rules.reuse:
+        called_off = life.finished and life.status == Status.CANCELLED
+        if begins and called_off and 0 < at - life.last_scan <= self.rules.reuse:
+            kept = {
+                name: getattr(life, name)
+                for name in ("joined", "promised", "ordered", "destination", "lane", "carrier")
+            }
+            life = self.lives[key] = Life(key, **kept)
+        elif begins and was_under_way and at - life.last_scan > self.rules.reuse:
             if life.open and not life.finished:
                 told.marks.append((key, at, life.open, Ended.FINISHED, 0))
             if life.in_place:
                 self.departed[life.facility] += 1
             life = self.lives[key] = Life(key)
         return life
+
+    def _belongs_before(self, life: Life, status: int, at: int, first: bool) -> bool:
+        if at >= life.last_scan:
+            return False
+        if status == Status.CANCELLED and not first and (life.status == Status.CREATED or life.accepted > at):
+            return True
+        return life.segment == Segment.RETURN and status != Status.RETURNED
 
     def _too_late(self, life: Life, status: int, at: int) -> None:
         self.outcomes[Outcome.OUT_OF_ORDER] += 1

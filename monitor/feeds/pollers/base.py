@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
@@ -45,11 +45,13 @@ class Answered:
     """`pushes`: what the feed can read. `refused`: numbers that the provider does not know. `cursor`: where to go on.
 
     All three count where there is trouble as well. `again`: seconds after which the provider wants to be asked at the
-    earliest.
+    earliest. `unasked`: numbers that the question could not be about, as we do not know what the provider asks of them;
+    where these are all, nothing was asked.
     """
 
     pushes: Sequence[Push] = ()
     refused: Sequence[str] = ()
+    unasked: Sequence[str] = ()
     trouble: Trouble | None = None
     again: float | None = None
     cursor: str | None = None
@@ -97,31 +99,6 @@ def trouble_of(reply: Reply | SendResult, now: int) -> Answered:
     if reply.status in {401, 403}:
         return Answered(trouble=Trouble.AUTH, again=wait)
     return Answered(trouble=Trouble.SERVER if reply.status >= 500 else Trouble.REFUSED, again=wait)
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Doubles from a minute to an hour while there is trouble; a good answer ends it."""
-
-    until: int = 0
-    failures: int = 0
-    wait: int = 0  # how long until then, when it was said
-    _first: int = field(default=60_000)
-    _longest: int = field(default=3_600_000)
-
-    def failed(self, now: int, again: float | None) -> None:
-        own = min(self._first << min(self.failures, 10), self._longest)
-        self.failures += 1
-        self.wait = max(own, int((again or 0) * 1000))
-        self.until = now + self.wait
-
-    def worked(self) -> None:
-        self.failures = 0
-        self.until = 0
-
-    def open(self, now: int) -> bool:
-        """Also where it would be longer than was said: the clock was set back."""
-        return not 0 < self.until - now <= self.wait
 
 
 def carriers_of(table: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from monitor.feeds.base import Feed
 from monitor.feeds.canonical import text_of
@@ -29,7 +29,7 @@ from monitor.feeds.pollers.base import (
 from monitor.feeds.signing import md5_hex
 from monitor.feeds.watch import Quiet
 from notifier.http import Http
-from notifier.options import Options, Secret
+from notifier.options import Options, Secret, SecretUrl
 from notifier.sending import SendResult
 
 # Source: the error codes of the query interface. 400 is a wrong question or no right to ask, and does not say which;
@@ -53,7 +53,7 @@ class Kuaidi100QueryOptions(Options):
         default=False,
         description="name the last four digits of the customer's phone, for carriers that ask for them",
     )
-    url: str = "https://poll.kuaidi100.com/poll/query.do"
+    url: SecretUrl = SecretStr("https://poll.kuaidi100.com/poll/query.do")
 
 
 class Kuaidi100Query:
@@ -79,14 +79,14 @@ class Kuaidi100Query:
         if carrier in ONLY_WITH_PHONE:
             digits = DIGITS.sub("", await self._phone_of(parcel.tracking_number) or "")
             if len(digits) < LAST_DIGITS:  # nothing would be answered
-                return Answered(refused=[parcel.tracking_number])
+                return Answered(unasked=[parcel.tracking_number])
             question["phone"] = digits[-LAST_DIGITS:]
         param = msgspec.json.encode(question)
         key, customer = self._options.key.get_secret_value(), self._options.customer
         sign = md5_hex(param + key.encode() + customer.encode()).upper()
         reply = await self._http.request(
             "POST",
-            self._options.url,
+            self._options.url.get_secret_value(),
             headers={"content-type": "application/x-www-form-urlencoded"},
             body=urlencode({"customer": customer, "sign": sign, "param": param}).encode(),
             max_reply_bytes=MOST_ANSWER_BYTES,

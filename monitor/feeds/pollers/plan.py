@@ -32,7 +32,7 @@ class Plan:
         return known.next_at
 
     def note(self, numbers: Sequence[str], now: int, refused: Sequence[str] = ()) -> list[str]:
-        """These were asked about. Which of them were refused for good, and are known no longer."""
+        """These were asked about, or should have been. Which of them were refused for good, and are known no longer."""
         for number in numbers:
             known = self.asked.pop(number, None)
             wait = min(known.wait_ms * 2, SLOWEST_MS) if known else self.each_ms

@@ -20,6 +20,7 @@ PARCELS: Final[Mapping[str, str]] = {
     "17track": "monitor.feeds.pollers.seventeentrack:SeventeenTrackQuery",
     "kuaidi100": "monitor.feeds.pollers.kuaidi100:Kuaidi100Query",
 }
+WITH_PHONES: Final = frozenset({"kuaidi100"})  # some of its carriers answer only to who names the customer's
 LISTS: Final[Mapping[str, str]] = {"json": "monitor.feeds.pollers.listing:Listing"}
 
 
@@ -73,4 +74,5 @@ def _add(
     if kind in LISTS:
         built.lists.append(plugin(name, options, places, http, feeds))
     else:
-        built.parcels.append(plugin(name, options, feeds[options.feed], http, phone_of))
+        more = (phone_of,) if kind in WITH_PHONES else ()
+        built.parcels.append(plugin(name, options, feeds[options.feed], http, *more))

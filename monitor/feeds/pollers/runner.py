@@ -15,12 +15,12 @@ import structlog
 
 from monitor.feeds.base import Push, Read, Unreadable
 from monitor.feeds.desk import AT_ONCE, Desk
-from monitor.feeds.pollers.base import Answered, Backoff, ListPoller, ParcelPoller, Trouble
+from monitor.feeds.pollers.base import Answered, ListPoller, ParcelPoller, Trouble
 from monitor.feeds.pollers.plan import Plan, allowance
 from monitor.feeds.status import Polling
 from monitor.feeds.watch import LIMIT, Quiet, Watch
 from monitor.letters import Format
-from notifier.store import Store
+from notifier.store import Script, Store
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,9 @@ LOCK_MS: Final = 120_000  # longer than what it is for, which renews it: who die
 ALIVE_MS: Final = 3_600_000  # a feed that delivered within the hour is alive
 MOST_PAGES: Final = 50  # of one list in one run; the rest waits for the next
 LOOKS: Final = 20  # at a thousand quiet parcels each, for those that may be asked about: some 10 ms
+SPARE: Final = 100  # parcels a run, beyond what the rate allows, that take the place of those that nothing is asked about
 DAY_MS: Final = 24 * 3_600_000
+GIVE_BACK: Final = Script("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0")
 
 
 class Runner:
@@ -56,13 +58,11 @@ class Runner:
             self._locks[one.name] = one.every_ms + LOCK_MS
             if desk.feeds.get(one.feed.name) is not one.feed:
                 desk.add_reader(one.feed, Format.PAGE)
-        self._backoff = {name: Backoff() for name in self._locks}
         self._last: dict[str, int] = {}
         self._polling: dict[str, Polling] = {}
         pollers: list[ParcelPoller | ListPoller] = [*parcels, *lists]
         for poller in pollers:
-            status = desk.status[poller.feed.name]
-            self._polling[poller.name] = status.pollers.setdefault(poller.name, Polling())
+            self._polling[poller.name] = desk.status[poller.feed.name].pollers[poller.name] = Polling()
             desk.metrics.counter("poller_refused").labels(poller=poller.name)
             for trouble in Trouble:
                 desk.metrics.counter("poller_troubles").labels(poller=poller.name, trouble=trouble.value)
@@ -78,7 +78,7 @@ class Runner:
 
     async def _mine(self, name: str, now: int) -> bool:
         """Whether this daemon is the one that asks: a holder renews its own lock."""
-        if not self._backoff[name].open(now):
+        if not self._polling[name].backoff.open(now):
             return False
         key, lock_ms = self._lock(name), self._locks[name]
         if await self._store.put(key, self._holder, only_new=True, milliseconds=lock_ms):
@@ -87,6 +87,11 @@ class Runner:
             return False
         await self._store.expire(key, lock_ms)
         return True
+
+    async def close(self) -> None:
+        """Whoever comes next need not wait until the locks have run out. Raises `StoreError`."""
+        for name in self._locks:
+            await self._store.script(GIVE_BACK, [self._lock(name)], self._holder)
 
     def _lock(self, name: str) -> str:
         return self._store.key("poller", name, "lock")
@@ -101,17 +106,31 @@ class Runner:
         plan.forget(now)
         requests = allowance(poller.limits.per_second, now - self._last.get(poller.name, now - 1000))
         self._last[poller.name] = now
-        due = self._due(poller, now, requests * poller.limits.batch)
-        for start in range(0, len(due), poller.limits.batch):
-            batch = [one.tracking_number for one in due[start : start + poller.limits.batch]]
-            if start:
+        batch, pause = poller.limits.batch, False
+        due = self._due(poller, now, requests * batch + SPARE)
+        for start in range(0, len(due), batch):
+            if not requests:
+                return
+            if pause:
                 await asyncio.sleep(1 / poller.limits.per_second)
-            answered = await poller.ask(due[start : start + poller.limits.batch], now)
+            some = due[start : start + batch]
+            answered = await poller.ask(some, now)
+            self._unasked(poller, answered.unasked, now)
+            asked = [one.tracking_number for one in some if one.tracking_number not in answered.unasked]
+            pause = bool(asked)
+            if not asked:
+                continue
+            requests -= 1
             whole = await self._take(poller, answered, now)
             if whole or answered.refused:
-                self._noted(poller, batch, answered, now)
+                self._noted(poller, asked, answered, now)
             if not whole:
                 return
+
+    def _unasked(self, poller: ParcelPoller, numbers: Sequence[str], now: int) -> None:
+        """They rest, as those without news do: what is not known of them may come with their order."""
+        self._plans[poller.name].note(numbers, now)
+        self._polling[poller.name].unasked += len(numbers)
 
     def _due(self, poller: ParcelPoller, now: int, most: int) -> list[Quiet]:
         """Who may not be asked about rests, so that the next look goes past it."""
@@ -170,16 +189,17 @@ class Runner:
     async def _take(self, poller: ParcelPoller | ListPoller, answered: Answered, now: int) -> bool:
         """Whether to go on. Everything is durable before the cursor moves or a parcel counts as asked about."""
         await self._pushes(poller, answered.pushes, now)
-        backoff, polling = self._backoff[poller.name], self._polling[poller.name]
-        if answered.trouble is None:
-            backoff.worked()
-            polling.trouble, polling.failures, polling.retry_at = None, 0, None
+        polling = self._polling[poller.name]
+        polling.trouble = answered.trouble and answered.trouble.value
+        if polling.trouble is None:
+            polling.backoff.worked()
             return True
-        backoff.failed(now, answered.again)
-        trouble, wait = answered.trouble.value, (backoff.until - now) // 1000
-        polling.trouble, polling.failures, polling.retry_at = trouble, backoff.failures, backoff.until
-        self._desk.metrics.counter("poller_troubles").labels(poller=poller.name, trouble=trouble).inc()
-        log.warning("poller.trouble", poller=poller.name, trouble=trouble, wait_seconds=wait)
+        polling.backoff.failed(now, answered.again)
+        self._desk.metrics.counter("poller_troubles").labels(
+            poller=poller.name, trouble=polling.trouble
+        ).inc()
+        wait = (polling.backoff.until - now) // 1000
+        log.warning("poller.trouble", poller=poller.name, trouble=polling.trouble, wait_seconds=wait)
         return False
 
     async def _pushes(self, poller: ParcelPoller | ListPoller, pushes: Sequence[Push], now: int) -> None:
@@ -199,10 +219,10 @@ class Runner:
     def report(self, now: int) -> Mapping[str, Mapping[str, int]]:
         return {
             name: {
-                "failures": one.failures,
-                "wait_seconds": max(0, one.until - now) // 1000,
+                "failures": one.backoff.failures,
+                "wait_seconds": max(0, one.backoff.until - now) // 1000,
                 "asked_about": len(self._plans[name].asked) if name in self._plans else 0,
-                "refused": self._polling[name].refused,
+                "refused": one.refused,
             }
-            for name, one in self._backoff.items()
+            for name, one in self._polling.items()
         }

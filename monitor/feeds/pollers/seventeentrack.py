@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from monitor.feeds.base import Feed
 from monitor.feeds.canonical import dict_of, list_of, text_of
-from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, PhoneOf, Trouble, trouble_of
+from monitor.feeds.pollers.base import MOST_ANSWER_BYTES, Answered, Limits, Trouble, trouble_of
 from monitor.feeds.watch import Quiet
 from notifier.http import Http
-from notifier.options import Options, Secret
+from notifier.options import Options, Secret, SecretUrl
 from notifier.sending import SendResult
 
 
@@ -25,15 +25,13 @@ class SeventeenTrackQueryOptions(Options):
     feed: str = Field("17track", description="the feed whose lost pushes this makes up for")
     key: Secret
     per_second: float = Field(3.0, gt=0, le=3)
-    url: str = "https://api.17track.net/track/v2.2/gettrackinfo"
+    url: SecretUrl = SecretStr("https://api.17track.net/track/v2.2/gettrackinfo")
 
 
 class SeventeenTrackQuery:
     Options = SeventeenTrackQueryOptions
 
-    def __init__(
-        self, name: str, options: SeventeenTrackQueryOptions, feed: Feed, http: Http, _phone_of: PhoneOf
-    ) -> None:
+    def __init__(self, name: str, options: SeventeenTrackQueryOptions, feed: Feed, http: Http) -> None:
         self.name = name
         self.feed = feed
         self.limits = Limits(options.per_second, batch=40)
@@ -42,7 +40,7 @@ class SeventeenTrackQuery:
 
     async def ask(self, parcels: Sequence[Quiet], now: int) -> Answered:
         reply = await self._http.post_json(
-            self._options.url,
+            self._options.url.get_secret_value(),
             [{"number": parcel.tracking_number} for parcel in parcels],
             headers={"17token": self._options.key.get_secret_value()},
             max_reply_bytes=MOST_ANSWER_BYTES,
