@@ -65,6 +65,7 @@ ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 86_400.0
 RETENTION_SECONDS: Final = 3_600.0
+EXPIRY_SECONDS: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -219,12 +220,21 @@ class Daemon:
         every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
         every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
         every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
+        every(EXPIRY_SECONDS, "expiry", self.expire, jitter=0.2)
         if self.retention is not None:
             every(RETENTION_SECONDS, "retention", self.retention.run, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None:
             every(HEARTBEAT_SECONDS, "heartbeat", self.heartbeat.beat)
+
+    async def expire(self, now: Instant) -> None:
+        """What waited for a person until nobody would welcome it: ended, counted and told."""
+        if not self._in_time(now):
+            return
+        if ended := await self.ledger.expire(now):
+            log.warning("approvals.expired", actions=[one.proposal.action_id for one in ended])
+            await self.sink.decisions(ended)
 
     async def _compare_books(self, now: Instant) -> None:
         try:

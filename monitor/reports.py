@@ -120,7 +120,7 @@ class Reports:
         hour = now - now % HOUR
         if not notify.approval_receivers or ("approvals", hour) in self.written:
             return 0
-        held = [claim for claim in await self.claims.held() if _is_asked(claim)]
+        held = [claim for claim in await self.claims.held() if _is_asked(claim, now)]
         if not held:
             return 0
         held.sort(key=lambda claim: (-claim.proposal.amount, claim.action_id))
@@ -173,9 +173,10 @@ class Reports:
         }
 
 
-def _is_asked(claim: Claim) -> bool:
-    """Words that wait for their coupon's approval are decided with it, and asked of nobody."""
-    return claim.reason is Reason.NEEDS_APPROVAL and claim.proposal.depends_on is None
+def _is_asked(claim: Claim, now: Instant) -> bool:
+    """Words that wait for their coupon's approval are decided with it, and asked of nobody; so is what came too late."""
+    waits = claim.reason is Reason.NEEDS_APPROVAL and claim.proposal.depends_on is None
+    return waits and (claim.proposal.expires_at or now) >= now
 
 
 def waiting(held: Sequence[Claim], at: Instant, timezone: str, desk: Desk) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from notifier.store import Store
 PAGE: Final = 1000
 MOST_PROBLEMS: Final = 100
 LOOKS: Final = 3
-DECIDING: Final = frozenset({"claimed", "approve", "reject", "found", "erased"})
+DECIDING: Final = frozenset({"claimed", "approve", "reject", "expire", "found", "erased"})
 
 
 @dataclass(frozen=True, slots=True)
