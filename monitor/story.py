@@ -64,16 +64,17 @@ class Story:
         order = number or given.removeprefix("order:")
         parcels = await self._store.set_members(self._store.key("parcels", order))
         subjects = sorted(f"parcel:{one.decode()}" for one in parcels)
-        return found + [(one, await self._records(one)) for one in subjects]
+        return found + [(one, await self.records(one)) for one in subjects]
 
     async def _first(self, given: str) -> tuple[str, list[Record]]:
         """Of the subjects that may be meant, the one of which something is known; else none."""
         for subject in await self._subjects(given):
-            if records := await self._records(subject):
+            if records := await self.records(subject):
                 return subject, records
         return "", []
 
-    async def _records(self, subject: str) -> list[Record]:
+    async def records(self, subject: str) -> list[Record]:
+        """Of one subject ("parcel:SF1"), oldest first."""
         fields = await self._store.hash_all(self._store.key("story", subject))
         return sorted((msgspec.json.decode(fields[name]) for name in sorted(fields)), key=_moment)
 
