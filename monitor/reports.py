@@ -48,16 +48,21 @@ def scheduled(settings: NotifySettings, timezone: str, now: Instant) -> list[tup
         return []
     zone = ZoneInfo(timezone)
     local = datetime.fromtimestamp(now / 1000, zone)
-    at = local.replace(hour=settings.daily_digest_hour, minute=0, second=0, microsecond=0)
+    at = local.replace(hour=settings.daily_digest_hour, minute=0, second=0, microsecond=0, fold=0)
     if at > local:
         at -= timedelta(days=1)
-    moment = round(at.timestamp() * 1000)
+    moment = _millis(at)
     if now - moment > LATE:
         return []
-    found = [("daily", moment, moment - DAY)]
+    # From the same hour on the clock, so that a day of 23 or 25 hours is told once, and whole.
+    found = [("daily", moment, _millis(at - timedelta(days=1)))]
     if settings.weekly_digest_day is not None and at.weekday() == settings.weekly_digest_day:
-        found.append(("weekly", moment, moment - 7 * DAY))
+        found.append(("weekly", moment, _millis(at - timedelta(days=7))))
     return found
+
+
+def _millis(at: datetime) -> Instant:
+    return round(at.timestamp() * 1000)
 
 
 @dataclass(slots=True)

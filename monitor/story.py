@@ -1,23 +1,26 @@
 """What `explain` and the console tell of a subject: each finding and each decision about it, kept some months.
 
 A record's field is its identity, so a replay after a crash writes the same fields again and nothing twice. An order's
-story is that of its parcels, too.
+story is that of its parcels, too. A story that goes on for ever, of a place or a customer, loses what is older than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from detectors.findings import Finding
+from detectors.findings import Finding, Instant
 from monitor.directory import remember_parcel
 from monitor.records import action_record, finding_record
 from notifier.actions import Decided
-from notifier.store import Pipeline, Store
+from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 90 * 86_400_000
+SHORT: Final = 32  # records: nothing is taken out of a story before it has more
+_PUT: Final = Script.load(Path(__file__).with_name("story_put.lua"))
 Record: TypeAlias = Mapping[str, Any]
 
 
@@ -26,20 +29,22 @@ class Story:
         self._store = store
 
     async def findings(self, findings: Iterable[Finding]) -> None:
-        pipe = self._store.pipeline(atomic=False)
+        pipe = self._begin()
         for finding in findings:
             subject = f"{finding.subject.type}:{finding.subject.id}"
-            field = f"{finding.as_of:015d}:{finding.finding_id}:{finding.state}"
-            self._put(pipe, subject, field, {"what": "finding", **finding_record(finding)})
+            identity = f"{finding.finding_id}:{finding.state}"
+            self._put(pipe, subject, finding.as_of, identity, {"what": "finding", **finding_record(finding)})
             pipe.call("SET", self._store.key("subject", finding.finding_id), subject, "PX", KEPT_MS)
         await pipe.run()
 
     async def decisions(self, decisions: Iterable[Decided]) -> None:
-        pipe = self._store.pipeline(atomic=False)
+        pipe = self._begin()
         for decided in decisions:
             record = action_record(decided)
-            field = f"{decided.decided_at:015d}:{record['action_id']}:{decided.outcome}:{decided.reason}"
-            self._put(pipe, decided.proposal.subject, field, {"what": "action", **record})
+            identity = f"{record['action_id']}:{decided.outcome}:{decided.reason}"
+            self._put(
+                pipe, decided.proposal.subject, decided.decided_at, identity, {"what": "action", **record}
+            )
             kind, _, number = decided.proposal.subject.partition(":")
             if kind == "parcel" and decided.proposal.order_id:
                 remember_parcel(self._store, pipe, decided.proposal.order_id, number)
@@ -83,10 +88,16 @@ class Story:
         guesses = [given, f"parcel:{given}", f"order:{given}", f"customer:{given}"]
         return [known.decode()] if known else guesses
 
-    def _put(self, pipe: Pipeline, subject: str, field: str, record: Mapping[str, Any]) -> None:
-        key = self._store.key("story", subject)
-        pipe.call("HSET", key, field, msgspec.json.encode(record))
-        pipe.call("PEXPIRE", key, KEPT_MS)
+    def _begin(self) -> Pipeline:
+        pipe = self._store.pipeline(atomic=False)
+        return pipe.call("SCRIPT", "LOAD", _PUT.text)  # each time: the server may be another one by now
+
+    def _put(
+        self, pipe: Pipeline, subject: str, at: Instant, identity: str, record: Mapping[str, Any]
+    ) -> None:
+        written = (f"{at:015d}:{identity}", msgspec.json.encode(record), KEPT_MS)
+        oldest = f"{max(0, at - KEPT_MS):015d}"
+        pipe.call("EVALSHA", _PUT.sha, 1, self._store.key("story", subject), *written, oldest, SHORT)
 
 
 def _moment(record: Record) -> tuple[str, bool]:

@@ -191,7 +191,7 @@ def test_payloads_that_speak_of_a_customer_go_and_others_stay(valkey: Valkey, pr
             )
             for order in ("1001", "1002"):
                 event = {"kind": "tracking", "event_id": f"e{order}", "order_id": order, "status": "arrived"}
-                await memory.wait("shop", [Pending(f"f{order}", event)])  # type: ignore[list-item]
+                await memory.wait("shop", [Pending(f"f{order}", event)])
             await store.hash_set(
                 store.key("order", "1002"), {"contact": json.dumps({"phone": "+8613900000000"})}
             )
