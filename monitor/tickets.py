@@ -21,6 +21,7 @@ LASTS_MS: Final = 28 * DAY
 KEPT_MS: Final = 2 * LASTS_MS
 OLD_KEPT_MS: Final = 400 * DAY  # of the sets without times that older versions wrote, since their last word
 READS: Final = 3
+PAGE: Final = 1000
 _WORDS: Final = {
     "opened": "opened",
     "reopened": "opened",
@@ -71,7 +72,17 @@ async def forget(store: Store, customer_id: str, order_ids: Iterable[str]) -> No
     """Takes a customer's tickets out, with what leads from a complaint to them."""
     owners = [("customer", customer_id), *(("order", one) for one in order_ids)]
     keys = [store.key(root, *owner) for root in ("tickets", "open-tickets") for owner in owners]
+    page: list[str] = []
     async for key in store.keys("ticket", "*"):
-        if await store.hash_get(key, "customer") == customer_id.encode():
-            keys.append(key)  # noqa: PERF401
-    await store.delete(*keys)
+        page.append(key)
+        if len(page) == PAGE:
+            keys += await _named(store, customer_id, page)
+            page = []
+    await store.delete(*keys, *await _named(store, customer_id, page))
+
+
+async def _named(store: Store, customer_id: str, complaints: list[str]) -> list[str]:
+    owners = (
+        await store.run([("HGET", one, "customer") for one in complaints], atomic=False) if complaints else []
+    )
+    return [one for one, owner in zip(complaints, owners, strict=True) if owner == customer_id.encode()]

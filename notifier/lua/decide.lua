@@ -3,7 +3,7 @@
 local id, word, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local got = redis.call('HMGET', action(id), 'outcome', 'reason', 'lane', 'exp', 'nb', 'dep', 'deps', 'amount', 'first')
 if not got[1] then return 'absent' end
-if got[1] ~= 'held' then return 'not_held' end
+if got[1] ~= 'held' then return got[2] == 'expired' and word == 'approve' and 'expired' or 'not_held' end
 if ARGV[7] ~= '' and got[2] ~= ARGV[7] then return 'other_reason' end
 local expired = tonumber(got[4] or '0') > 0 and tonumber(got[4]) < now
 if word == 'expire' then

@@ -38,7 +38,8 @@ def test_an_expired_approval_gives_money_and_cap_back(valkey: Valkey, prefix: st
         assert (await ledger.budgets("CNY", NOW))["day"].spent == 0
         (again,) = await ledger.claim_all([coupon("c-1", "1002", expires_at=OVER + DAY)], OVER + 2)
         assert again.reason is Reason.OK, "nothing was given, so no cap holds"
-        assert await ledger.approve(gift.proposal.action_id, ANNA, OVER + 3) == "not_held"
+        assert await ledger.approve(gift.proposal.action_id, ANNA, OVER + 3) == "expired"
+        assert await ledger.reject(gift.proposal.action_id, ANNA, OVER + 3) == "not_held"
         audit = Audit(store, ledger, IDENTITY)
         assert await audit.verify() == []
         assert [one.body["event"] async for one in audit.records()].count("expire") == 2
