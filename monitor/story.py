@@ -19,6 +19,7 @@ from notifier.actions import Decided
 from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 90 * 86_400_000
+ENDING: Final = ("parcel:", "order:")  # their stories come to an end, and are nearly all there are
 SHORT: Final = 32  # records: nothing is taken out of a story before it has more
 _PUT: Final = Script.load(Path(__file__).with_name("story_put.lua"))
 Record: TypeAlias = Mapping[str, Any]
@@ -95,9 +96,14 @@ class Story:
     def _put(
         self, pipe: Pipeline, subject: str, at: Instant, identity: str, record: Mapping[str, Any]
     ) -> None:
-        written = (f"{at:015d}:{identity}", msgspec.json.encode(record), KEPT_MS)
-        oldest = f"{max(0, at - KEPT_MS):015d}"
-        pipe.call("EVALSHA", _PUT.sha, 1, self._store.key("story", subject), *written, oldest, SHORT)
+        key, field = self._store.key("story", subject), f"{at:015d}:{identity}"
+        value = msgspec.json.encode(record)
+        if subject.startswith(ENDING):
+            pipe.call("HSET", key, field, value)
+            pipe.call("PEXPIRE", key, KEPT_MS)
+        else:
+            oldest = f"{max(0, at - KEPT_MS):015d}"
+            pipe.call("EVALSHA", _PUT.sha, 1, key, field, value, KEPT_MS, oldest, SHORT)
 
 
 def _moment(record: Record) -> tuple[str, bool]:
