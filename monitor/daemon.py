@@ -64,8 +64,10 @@ DELIVERY_PAUSE: Final = 0.05
 OBSERVE_SECONDS: Final = 5.0
 ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
-BOOKS_SECONDS: Final = 86_400.0
+BOOKS_SECONDS: Final = 3_600.0  # between two looks whether it is time
+BOOKS_MS: Final = 86_400_000
 RETENTION_SECONDS: Final = 3_600.0
+EXPIRY_SECONDS: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -219,20 +221,41 @@ class Daemon:
         every(OBSERVE_SECONDS, "observe", self.observe)
         every(POLL_SECONDS, "poll", self.station.poll, jitter=0.5)
         every(RECONCILE_SECONDS, "reconcile", self.reconciler.unknowns, jitter=0.2)
-        every(BOOKS_SECONDS, "books", self._compare_books, jitter=0.2)
+        every(BOOKS_SECONDS, "books", self.compare_books, jitter=0.2)
+        every(EXPIRY_SECONDS, "expiry", self.expire, jitter=0.2)
         if self.retention is not None:
             every(RETENTION_SECONDS, "retention", self.retention.run, jitter=0.2)
+        every(RETENTION_SECONDS, "dead_letters", self.forget_letters, jitter=0.2)
         if self.reports is not None:
             every(REPORT_SECONDS, "reports", self.reports.run)
         if self.heartbeat is not None:
             every(HEARTBEAT_SECONDS, "heartbeat", self.heartbeat.beat)
 
-    async def _compare_books(self, now: Instant) -> None:
+    async def expire(self, now: Instant) -> None:
+        """What waited for a person until nobody would welcome it: ended, counted and told."""
+        if not self._in_time(now):
+            return
+        if ended := await self.ledger.expire(now):
+            log.warning("approvals.expired", actions=[one.proposal.action_id for one in ended])
+            await self.sink.decisions(ended)
+
+    async def forget_letters(self, now: Instant) -> None:
+        if self._in_time(now):
+            await self.commands.letters.expire(now)
+
+    async def compare_books(self, now: Instant) -> None:
+        """Once a day by the clock, as a daemon may be started anew more often than that."""
+        store = self.opened.store
+        done = store.key("books-compared")
+        last = int(await store.get(done) or 0)
+        if not self._in_time(now) or 0 <= now - last < BOOKS_MS:
+            return
         try:
             books = await self.reconciler.shop(now)
         except CouponsUnavailableError as error:
             log.warning("books.unavailable", why=str(error))
             return
+        await store.put(done, now)
         if books.missing or books.unpaid:
             log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 

@@ -28,6 +28,7 @@ from notifier.store import Entry, Store, StoreError
 log = structlog.get_logger(__name__)
 
 KEEP: Final = 100_000
+KEEP_MS: Final = 90 * 86_400_000  # as stories: a payload with somebody's name in it is not kept for ever
 NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 AT_ONCE: Final = 100  # letters that are tried again together
 DELETED_AT_ONCE: Final = 1000
@@ -43,6 +44,7 @@ class Unkept(StrEnum):
     POISONED = "poisoned"  # most of what its sender sends is invalid, and it was told of each
     NUMBER = "number"
     ROOM = "room"
+    AGE = "age"
     PERSON = "person"
     CUT = "cut"  # the rest of a long payload: it can be looked at, and not be read again
 
@@ -203,6 +205,21 @@ class DeadLetters:
             if isinstance(answer, BaseException):
                 raise answer
         return len(taken)
+
+    async def expire(self, now: int) -> int:
+        """Letters that nobody looked at for `KEEP_MS`, from the oldest on; how many they were."""
+        old: list[str] = []
+        feeds: Counter[str] = Counter()
+        async for letter in self.all():
+            if letter.at >= now - KEEP_MS:
+                break
+            old.append(letter.id)
+            feeds[letter.feed] += 1
+        dropped = 0
+        for start in range(0, len(old), DELETED_AT_ONCE):
+            dropped += await self.store.stream_delete(self.key, *old[start : start + DELETED_AT_ONCE])
+        self._say_dropped(Unkept.AGE, dropped, feeds)
+        return dropped
 
     async def drop(
         self, *, ids: set[str] | None = None, feed: str | None = None, reason: DeadReason | None = None

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from monitor import complaint_times
+from detectors.findings import Instant
+from monitor import complaint_times, tickets
 from monitor.columns import Batch
-from monitor.events import Complaint, Order
+from monitor.events import Order
 from notifier.sending import Contact
 from notifier.store import Pipeline, Script, Store
 
@@ -23,7 +25,6 @@ KEPT_MS: Final = 400 * 86_400_000
 CONTACT_MS: Final = (
     120 * 86_400_000
 )  # since the order's last event: twice what a parcel is waited for without a scan
-CLOSED_TICKET: Final = frozenset({"resolved", "withdrawn"})
 NEWEST: Final = 5  # live orders of a customer that are looked at for a contact
 # In the order of their steps: of two at the same moment the later step is the status.
 STEPS: Final = (
@@ -83,8 +84,7 @@ class Directory:
             pipe.call("SCRIPT", "LOAD", _TOLD.text)  # each time: the server may be another one by now
         for order in batch.orders:
             self._order(pipe, order)
-        for complaint in batch.complaints:
-            self._ticket(pipe, complaint)
+        tickets.remember(self._store, pipe, batch.complaints)
         complaint_times.remember(self._store, pipe, batch.complaints)
         for tracking_number, order_id in batch.links:
             if (
@@ -108,22 +108,24 @@ class Directory:
             number: order.decode() for number, order in zip(tracking_numbers, found, strict=True) if order
         }
 
-    async def orders(self, order_ids: Iterable[str]) -> dict[str, OrderEntry]:
+    async def orders(self, order_ids: Iterable[str], now: Instant = 0) -> dict[str, OrderEntry]:
+        """By order id, those that are known. Tickets of which nothing was heard for weeks before `now` are not open."""
         ids = list(dict.fromkeys(order_ids))
         if not ids:
             return {}
         pipe = self._store.pipeline(atomic=False)
         for order_id in ids:
             pipe.call("HGETALL", self._store.key("order", order_id))
-            pipe.call("SCARD", self._store.key("tickets", "order", order_id))
-        answers = await pipe.run()
+            tickets.ask(self._store, pipe, "order", order_id, now)
+        answers = iter(await pipe.run())
         entries = {}
-        for place, order_id in enumerate(ids):
-            fields = {name.decode(): value for name, value in answers[2 * place].items()}
+        for order_id in ids:
+            fields = {name.decode(): value for name, value in next(answers).items()}
+            talking = tickets.count(islice(answers, tickets.READS))
             if fields:
-                entry = _entry(order_id, fields, answers[2 * place + 1])
+                entry = _entry(order_id, fields, talking)
                 entries[order_id] = self._with_contact(entry, fields.get("contact"))
-        return await self._with_customers(entries)
+        return await self._with_customers(entries, now)
 
     async def contact(self, customer_id: str | None, order_id: str | None) -> Contact | None:
         """Personal data: read at the moment of sending, never kept by the caller."""
@@ -164,18 +166,19 @@ class Directory:
             timezone=zone if isinstance(zone, str) else None,
         )
 
-    async def _with_customers(self, entries: dict[str, OrderEntry]) -> dict[str, OrderEntry]:
+    async def _with_customers(self, entries: dict[str, OrderEntry], now: Instant) -> dict[str, OrderEntry]:
         customers = sorted({entry.customer_id for entry in entries.values() if entry.customer_id})
         if not customers:
             return entries
         pipe = self._store.pipeline(atomic=False)
         for customer in customers:
             pipe.call("SISMEMBER", self._store.key("opted-out"), customer)
-            pipe.call("SCARD", self._store.key("tickets", "customer", customer))
-        answers = await pipe.run()
-        opted = dict(zip(customers, answers[::2], strict=True))
-        tickets = dict(zip(customers, answers[1::2], strict=True))
-        return {order_id: _with_customer(entry, opted, tickets) for order_id, entry in entries.items()}
+            tickets.ask(self._store, pipe, "customer", customer, now)
+        answers = iter(await pipe.run())
+        known = {
+            one: (bool(next(answers)), tickets.count(islice(answers, tickets.READS))) for one in customers
+        }
+        return {order_id: _with_customer(entry, known) for order_id, entry in entries.items()}
 
     def _order(self, pipe: Pipeline, order: Order) -> None:
         fields: dict[str, str | bytes | int] = {}
@@ -198,14 +201,6 @@ class Directory:
     def _link(self, pipe: Pipeline, tracking_number: str, order_id: str) -> None:
         pipe.call("SET", self._store.key("parcel", tracking_number), order_id, "PX", KEPT_MS)
 
-    def _ticket(self, pipe: Pipeline, complaint: Complaint) -> None:
-        command = "SREM" if complaint.status in CLOSED_TICKET else "SADD"
-        for kind, identity in (("order", complaint.order_id), ("customer", complaint.customer_id)):
-            if identity:
-                key = self._store.key("tickets", kind, identity)
-                pipe.call(command, key, complaint.complaint_id)
-                pipe.call("PEXPIRE", key, KEPT_MS)
-
 
 def remember_parcel(store: Store, pipe: Pipeline, order_id: str, tracking_number: str) -> None:
     """From an order to its parcels; the way back is in `Directory.orders_of`."""
@@ -219,7 +214,7 @@ def _contact(fields: Mapping[str, Any]) -> Contact | None:
     return Contact(**texts) if texts else None
 
 
-def _entry(order_id: str, fields: Mapping[str, bytes], tickets: int) -> OrderEntry:
+def _entry(order_id: str, fields: Mapping[str, bytes], talking: int) -> OrderEntry:
     texts = {name: fields[name].decode() for name in _TEXTS if name in fields}
     statuses = {name[3:]: int(value) for name, value in fields.items() if name.startswith("at:")}
     return OrderEntry(
@@ -233,16 +228,14 @@ def _entry(order_id: str, fields: Mapping[str, bytes], tickets: int) -> OrderEnt
         region=texts.get("region"),
         promised_at=int(fields["promised_at"]) if "promised_at" in fields else None,
         has_contact="contact" in fields,
-        open_tickets=tickets,
+        open_tickets=talking,
         statuses=statuses,
     )
 
 
-def _with_customer(entry: OrderEntry, opted_out: Mapping[str, int], tickets: Mapping[str, int]) -> OrderEntry:
+def _with_customer(entry: OrderEntry, known: Mapping[str, tuple[bool, int]]) -> OrderEntry:
+    """`known`: by customer, whether they opted out, and their open tickets."""
     if entry.customer_id is None:
         return entry
-    return replace(
-        entry,
-        opted_out=bool(opted_out[entry.customer_id]),
-        open_tickets=max(entry.open_tickets, tickets[entry.customer_id]),
-    )
+    opted_out, talking = known[entry.customer_id]
+    return replace(entry, opted_out=opted_out, open_tickets=max(entry.open_tickets, talking))

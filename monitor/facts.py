@@ -39,16 +39,16 @@ class Facts:
         """By finding id; absent: nothing is known. Those of a finding that was judged before are as they were then."""
         wanted = [one for one in findings if one.subject.type in PARCEL_LIKE]
         if self.memory is None or not wanted:
-            return await self._ask(wanted)
+            return await self._ask(wanted, now)
         before = self.memory.before(wanted, now)
         fresh = [one for one in wanted if change_of(one) not in before]
-        facts = await self._ask(fresh)
+        facts = await self._ask(fresh, now)
         if fresh:
             await self.memory.write(fresh, facts, now)
         again = {one.finding_id: before.get(change_of(one)) for one in wanted}
         return facts | {name: known for name, known in again.items() if known is not None}
 
-    async def _ask(self, findings: Sequence[Finding]) -> dict[str, OrderFacts]:
+    async def _ask(self, findings: Sequence[Finding], now: Instant) -> dict[str, OrderFacts]:
         parcels = [one.subject.id for one in findings if one.subject.type is SubjectType.PARCEL]
         order_of = await self.directory.orders_of(parcels)
         wanted: dict[str, str] = {}
@@ -56,7 +56,7 @@ class Facts:
             order_id = _order_of(one, order_of)
             if order_id:
                 wanted[one.finding_id] = order_id
-        orders = await self.directory.orders(wanted.values())
+        orders = await self.directory.orders(wanted.values(), now)
         facts = {
             one.finding_id: _facts_of(orders[order_id], one)
             for one in findings

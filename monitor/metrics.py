@@ -66,7 +66,7 @@ CATALOGUE: Final = (
     Metric(
         "counter",
         "deadletter_unkept",
-        "Dead letters that were not kept, or no longer, by why: poisoned, number, room, person, cut.",
+        "Dead letters that were not kept, or no longer, by why: poisoned, number, room, age, person, cut.",
         ("why",),
     ),
     Metric(

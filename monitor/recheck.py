@@ -31,12 +31,12 @@ class Recheck:
     directory: Directory
     is_open: Callable[[Proposal, Instant], bool | None]  # and when it was decided
 
-    async def __call__(self, entry: Entry, _now: Instant) -> Reason | None:
+    async def __call__(self, entry: Entry, now: Instant) -> Reason | None:
         proposal = entry.proposal
         if entry.kind not in SPEAKING:
             return None
         if proposal.order_id is not None:
-            order = (await self.directory.orders([proposal.order_id])).get(proposal.order_id)
+            order = (await self.directory.orders([proposal.order_id], now)).get(proposal.order_id)
             if order is not None and order.status in DEAD_ORDERS:
                 return Reason.RECOVERED
             talking = order is not None and order.open_tickets and not proposal.despite_ticket

@@ -48,16 +48,21 @@ def scheduled(settings: NotifySettings, timezone: str, now: Instant) -> list[tup
         return []
     zone = ZoneInfo(timezone)
     local = datetime.fromtimestamp(now / 1000, zone)
-    at = local.replace(hour=settings.daily_digest_hour, minute=0, second=0, microsecond=0)
+    at = local.replace(hour=settings.daily_digest_hour, minute=0, second=0, microsecond=0, fold=0)
     if at > local:
         at -= timedelta(days=1)
-    moment = round(at.timestamp() * 1000)
+    moment = _millis(at)
     if now - moment > LATE:
         return []
-    found = [("daily", moment, moment - DAY)]
+    # From the same hour on the clock, so that a day of 23 or 25 hours is told once, and whole.
+    found = [("daily", moment, _millis(at - timedelta(days=1)))]
     if settings.weekly_digest_day is not None and at.weekday() == settings.weekly_digest_day:
-        found.append(("weekly", moment, moment - 7 * DAY))
+        found.append(("weekly", moment, _millis(at - timedelta(days=7))))
     return found
+
+
+def _millis(at: datetime) -> Instant:
+    return round(at.timestamp() * 1000)
 
 
 @dataclass(slots=True)
@@ -120,7 +125,7 @@ class Reports:
         hour = now - now % HOUR
         if not notify.approval_receivers or ("approvals", hour) in self.written:
             return 0
-        held = [claim for claim in await self.claims.held() if _is_asked(claim)]
+        held = [claim for claim in await self.claims.held() if _is_asked(claim, now)]
         if not held:
             return 0
         held.sort(key=lambda claim: (-claim.proposal.amount, claim.action_id))
@@ -173,9 +178,10 @@ class Reports:
         }
 
 
-def _is_asked(claim: Claim) -> bool:
-    """Words that wait for their coupon's approval are decided with it, and asked of nobody."""
-    return claim.reason is Reason.NEEDS_APPROVAL and claim.proposal.depends_on is None
+def _is_asked(claim: Claim, now: Instant) -> bool:
+    """Words that wait for their coupon's approval are decided with it, and asked of nobody; so is what came too late."""
+    waits = claim.reason is Reason.NEEDS_APPROVAL and claim.proposal.depends_on is None
+    return waits and (claim.proposal.expires_at or now) >= now
 
 
 def waiting(held: Sequence[Claim], at: Instant, timezone: str, desk: Desk) -> dict[str, Any]:

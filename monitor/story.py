@@ -1,24 +1,28 @@
 """What `explain` and the console tell of a subject: each finding and each decision about it, kept some months.
 
 A record's field is its identity, so a replay after a crash writes the same fields again and nothing twice. An order's
-story is that of its parcels, too.
+story is that of its parcels, too. A story that goes on for ever, of a place or a customer, loses what is older than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from detectors.findings import Finding
+from detectors.findings import Finding, Instant
 from monitor.directory import remember_parcel
 from monitor.records import action_record, finding_record
 from monitor.subjects import kind_and_id
 from notifier.actions import Decided
-from notifier.store import Pipeline, Store
+from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 90 * 86_400_000
+ENDING: Final = ("parcel:", "order:")  # their stories come to an end, and are nearly all there are
+SHORT: Final = 32  # records: nothing is taken out of a story before it has more
+_PUT: Final = Script.load(Path(__file__).with_name("story_put.lua"))
 Record: TypeAlias = Mapping[str, Any]
 
 
@@ -27,20 +31,22 @@ class Story:
         self._store = store
 
     async def findings(self, findings: Iterable[Finding]) -> None:
-        pipe = self._store.pipeline(atomic=False)
+        pipe = self._begin()
         for finding in findings:
             subject = f"{finding.subject.type}:{finding.subject.id}"
-            field = f"{finding.as_of:015d}:{finding.finding_id}:{finding.state}"
-            self._put(pipe, subject, field, {"what": "finding", **finding_record(finding)})
+            identity = f"{finding.finding_id}:{finding.state}"
+            self._put(pipe, subject, finding.as_of, identity, {"what": "finding", **finding_record(finding)})
             pipe.call("SET", self._store.key("subject", finding.finding_id), subject, "PX", KEPT_MS)
         await pipe.run()
 
     async def decisions(self, decisions: Iterable[Decided]) -> None:
-        pipe = self._store.pipeline(atomic=False)
+        pipe = self._begin()
         for decided in decisions:
             record = action_record(decided)
-            field = f"{decided.decided_at:015d}:{record['action_id']}:{decided.outcome}:{decided.reason}"
-            self._put(pipe, decided.proposal.subject, field, {"what": "action", **record})
+            identity = f"{record['action_id']}:{decided.outcome}:{decided.reason}"
+            self._put(
+                pipe, decided.proposal.subject, decided.decided_at, identity, {"what": "action", **record}
+            )
             kind, number = kind_and_id(decided.proposal.subject)
             if kind == "parcel" and decided.proposal.order_id:
                 remember_parcel(self._store, pipe, decided.proposal.order_id, number)
@@ -64,16 +70,17 @@ class Story:
             return found
         parcels = await self._store.set_members(self._store.key("parcels", number))
         subjects = sorted(f"parcel:{one.decode()}" for one in parcels)
-        return found + [(one, await self._records(one)) for one in subjects]
+        return found + [(one, await self.records(one)) for one in subjects]
 
     async def _first(self, given: str) -> tuple[str, list[Record]]:
         """Of the subjects that may be meant, the one of which something is known; else none."""
         for subject in await self._subjects(given):
-            if records := await self._records(subject):
+            if records := await self.records(subject):
                 return subject, records
         return "", []
 
-    async def _records(self, subject: str) -> list[Record]:
+    async def records(self, subject: str) -> list[Record]:
+        """Of one subject ("parcel:SF1"), oldest first."""
         fields = await self._store.hash_all(self._store.key("story", subject))
         return sorted((msgspec.json.decode(fields[name]) for name in sorted(fields)), key=_moment)
 
@@ -83,10 +90,21 @@ class Story:
         known = await self._store.get(self._store.key("subject", given))
         return [known.decode()] if known else [f"{kind}:{given}" for kind in ("parcel", "order", "customer")]
 
-    def _put(self, pipe: Pipeline, subject: str, field: str, record: Mapping[str, Any]) -> None:
-        key = self._store.key("story", subject)
-        pipe.call("HSET", key, field, msgspec.json.encode(record))
-        pipe.call("PEXPIRE", key, KEPT_MS)
+    def _begin(self) -> Pipeline:
+        pipe = self._store.pipeline(atomic=False)
+        return pipe.call("SCRIPT", "LOAD", _PUT.text)  # each time: the server may be another one by now
+
+    def _put(
+        self, pipe: Pipeline, subject: str, at: Instant, identity: str, record: Mapping[str, Any]
+    ) -> None:
+        key, field = self._store.key("story", subject), f"{at:015d}:{identity}"
+        value = msgspec.json.encode(record)
+        if subject.startswith(ENDING):
+            pipe.call("HSET", key, field, value)
+            pipe.call("PEXPIRE", key, KEPT_MS)
+        else:
+            oldest = f"{max(0, at - KEPT_MS):015d}"
+            pipe.call("EVALSHA", _PUT.sha, 1, key, field, value, KEPT_MS, oldest, SHORT)
 
 
 def _moment(record: Record) -> tuple[str, bool]:

@@ -115,8 +115,10 @@ def story_lines(
 
 def _became(record: Mapping[str, Any], claim: Claim | None) -> list[str]:
     """What delivery made of a yes; a no ends with its reason."""
-    if claim is None or record["decision"] == "suppressed" or claim.state == "none":
+    if claim is None or record["decision"] == "suppressed":
         return []
+    if claim.state == "none":
+        return [f"      no longer held: {claim.reason}"] if record["decision"] == "held" else []
     if claim.state == "done":
         words = (
             f" in the words {claim.template}" if claim.template not in {"", claim.proposal.template} else ""

@@ -24,8 +24,9 @@ from notifier.store import Store
 
 PAGE: Final = 1000
 MOST_PROBLEMS: Final = 100
+ERASED: Final = "erased"  # instead of a name
 LOOKS: Final = 3
-DECIDING: Final = frozenset({"claimed", "approve", "reject", "found", "erased"})
+DECIDING: Final = frozenset({"claimed", "approve", "reject", "expire", "found", "erased"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +162,11 @@ class Audit:
     # Reports
 
     async def receivers(self, since: Instant, limit: int = 20) -> list[Receiver]:
-        """Who got most, in money: where abuse shows first."""
+        """Who got most, in money: where abuse shows first. Those who were erased have no name to be counted under."""
         found: dict[str, Receiver] = {}
         async for claim in self._ledger.all(since):
             customer = claim.proposal.customer_id
-            if customer is None or claim.outcome is not Outcome.SEND or claim.state == "failed":
+            if customer in {None, ERASED} or claim.outcome is not Outcome.SEND or claim.state == "failed":
                 continue
             one = found.get(customer, Receiver(customer, 0, 0, 0))
             found[customer] = replace(
@@ -222,8 +223,8 @@ class Audit:
 def _nameless(proposal: Proposal) -> Proposal:
     return replace(
         proposal,
-        subject="erased",
-        customer_id="erased",
+        subject=ERASED,
+        customer_id=ERASED,
         order_id=None,
         tracking_number=None,
         variables={},

@@ -171,6 +171,24 @@ class Ledger:
         ids = await self._store.call("ZRANGE", self.key("held"), 0, -1)
         return await self.claims([one.decode() for one in ids])
 
+    async def expire(self, now: Instant) -> list[Decided]:
+        """What is held, and was to be given or said before `now`, is no longer wanted: `suppressed`, its money and caps go
+        back, with the words that wait for it. Nothing while all is on hold. Those that it ended, words included.
+        """
+        system = Person("forestall", "nobody decided in time", "expiry")
+        held = await self.held()
+        for claim in held:
+            if (until := claim.proposal.expires_at) is not None and until < now:
+                await self._word(claim.action_id, "expire", system, now)
+        if not held:
+            return []
+        ended = await self.claims([claim.action_id for claim in held])
+        return [
+            Decided(claim.proposal, claim.outcome, claim.reason, now, claim.arm, claim.coupon_code)
+            for claim in ended
+            if claim.state == "none" and claim.reason is Reason.EXPIRED
+        ]
+
     async def untold(self) -> list[Claim]:
         """Alerts of the last two days that were given up before anything of them was said."""
         ids = await self._store.call("ZRANGE", self.key("untold"), 0, -1)

@@ -8,7 +8,7 @@ was there before the shop was asked (it came again on hold, or the copy is from 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ class Books:
     """What the shop and the ledger say of each other. `missing` and `unpaid` should be empty."""
 
     at_shop: int
-    unknown_to_us: int  # codes at the shop that no claim has
+    unknown_to_us: int  # codes at the shop that no claim has or had, and that no look before found
     missing: tuple[str, ...]  # actions: done here, not at the shop
     unpaid: tuple[str, ...]  # actions: at the shop, but given up or refused here
     found: tuple[str, ...] = ()  # actions: at the shop before we ever asked for them; done now
@@ -84,7 +84,7 @@ class Reconciler:
                 found.append(claim.action_id)
             elif there and (claim.state in GONE or claim.outcome is not Outcome.SEND):
                 unpaid.append(claim.action_id)
-        strange = sorted(set().union(*at_shop.values()) - ours) if at_shop else []
+        strange = await self._new(sorted(set().union(*at_shop.values()) - ours))
         for start in range(0, len(strange), BATCH):
             await self._store.script(
                 self._known,
@@ -97,6 +97,15 @@ class Reconciler:
             )
         total = sum(len(codes) for codes in at_shop.values())
         return Books(total, len(strange), tuple(missing), tuple(unpaid), tuple(found))
+
+    async def _new(self, codes: Sequence[str]) -> list[str]:
+        """Those that are not known already: from a look before, or of a claim that is too old to be kept."""
+        found: list[str] = []
+        for start in range(0, len(codes), BATCH):
+            some = codes[start : start + BATCH]
+            known = await self._store.call("SMISMEMBER", self._ledger.key("codes"), *some)
+            found += [code for code, is_known in zip(some, known, strict=True) if not is_known]
+        return found
 
     async def _is_found(self, claim: Claim, now: Instant) -> bool:
         return bool(

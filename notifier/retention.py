@@ -1,8 +1,8 @@
 """How long the ledger remembers: 400 days after a decision, longer than an order can be compensated; then it forgets.
 
 A claim that is retired takes its money out of the counters, so a budget "in 400 days" is a sliding one, and the counters
-are always the sum of the claims there are. What is owed (held, waiting, pending, sending, unknown) is never retired. The
-log loses entries by age alone, from its old end, and none that is younger than the oldest claim still kept.
+are always the sum of the claims there are. What is owed (held, waiting, pending, sending, unknown with money) is never retired.
+The log loses entries by age alone, from its old end, and none that is younger than the oldest claim still kept.
 """
 
 from __future__ import annotations

@@ -223,14 +223,17 @@ def export_customer(customer_id: str, config: Config = None) -> None:
 
 def erase_customer(customer_id: str, config: Config = None, *, reason: Reason = "") -> None:
     """Take a customer's name and contact out; what was decided and paid stays in the books without them."""
-    from monitor.customer_data import erase
+    from monitor.customer_data import STAYS, Erased, erase
     from notifier.ledger import Person
 
-    async def ask(books: Books) -> tuple[int, list[str]]:
+    async def ask(books: Books) -> Erased:
         person = Person(user(), reason or "erasure", "cli")
         return await erase(books.store, books.ledger, books.audit, customer_id, person, books.now)
 
-    erased, left = with_books(config, ask)
-    say(f"{erased} actions without the name now")
-    if left:
-        raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(left)}")
+    done = with_books(config, ask)
+    say(f"{done.actions} actions without the name now")
+    say(f"deleted: {done.letters} dead letters and {done.events} waiting events that spoke of the customer")
+    for place in STAYS:
+        say(f"left in {place}")
+    if done.left:
+        raise Failed(f"being sent or unknown, try again when they are settled: {', '.join(done.left)}")

@@ -1,10 +1,16 @@
--- A person's word about a held action. ARGV: id, 'approve' | 'reject', now, who, why, from, only-for-reason ('' for any),
+-- A person's word about a held action, or its time, which is over. ARGV: id, 'approve' | 'reject' | 'expire', now, who, why, from, only-for-reason ('' for any),
 -- the amount above which two people must approve (0: none), the identity of this one, the amount above which one must.
 local id, word, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local got = redis.call('HMGET', action(id), 'outcome', 'reason', 'lane', 'exp', 'nb', 'dep', 'deps', 'amount', 'first')
 if not got[1] then return 'absent' end
-if got[1] ~= 'held' then return 'not_held' end
+if got[1] ~= 'held' then return got[2] == 'expired' and word == 'approve' and 'expired' or 'not_held' end
 if ARGV[7] ~= '' and got[2] ~= ARGV[7] then return 'other_reason' end
+local expired = tonumber(got[4] or '0') > 0 and tonumber(got[4]) < now
+if word == 'expire' then
+  if not expired then return 'not_expired' end
+  -- Not before the shop has been asked: a past that a restore took away may have given what is held here.
+  if redis.call('HGET', key('switch'), 'hold') then return 'on_hold' end
+end
 
 local GONE = {failed = true, none = true}
 local function put(which, decision, reason)
@@ -27,7 +33,6 @@ local function put(which, decision, reason)
   audit({at = now, id = which, event = word, outcome = decision, reason = reason, who = ARGV[4], why = ARGV[5], from = ARGV[6]})
 end
 
-local expired = tonumber(got[4] or '0') > 0 and tonumber(got[4]) < now
 local amount, above, asks = tonumber(got[8] or '0'), tonumber(ARGV[8]), tonumber(ARGV[10])
 -- What was held with everything else is let go with everything else, but a large one still waits for its own yes.
 if ARGV[7] ~= '' then
@@ -54,4 +59,4 @@ if word == 'reject' then decision, reason = 'suppressed', 'rejected' elseif expi
 put(id, decision, reason)
 for dep in string.gmatch(got[7] or '', '%S+') do put(dep, decision, reason) end
 if decision == 'suppressed' then settle(id, false, now) end -- words that were approved before
-return expired and word == 'approve' and 'expired' or 'done'
+return expired and word ~= 'reject' and 'expired' or 'done'

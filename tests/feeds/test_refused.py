@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from config.plugins import FeedSettings
 from config.regions import regions
 from config.settings import IntakeSettings
-from monitor.deadletter import DeadLetters
+from monitor.deadletter import KEEP_MS, DeadLetters
 from monitor.feeds.base import Feed, Outcome, Push
 from monitor.feeds.batch import Batches
 from monitor.feeds.desk import Desk
@@ -29,7 +29,7 @@ from tests.feeds.cases import NOW, SECRET, feed
 from tests.feeds.polling import taken
 
 pytestmark = pytest.mark.anyio
-HOUR = 3_600_000
+HOUR, DAY = 3_600_000, 86_400_000
 MAP: dict[str, Any] = {
     "event": "complaint",
     "records": "rows",
@@ -231,6 +231,21 @@ async def test_a_letter_that_breaks_its_reader_does_not_keep_the_others_from_bei
         assert await desk.letters.replay(desk.replay) == (1, 3)
     assert [one["event"] for one in said] == ["dead_letter.failed"] * 3
     assert "13800138000" not in str(said)
+
+
+async def test_letters_that_nobody_looked_at_go_after_some_months_and_it_is_said(desk: Desk) -> None:
+    letters = desk.letters
+    days = [Letter(DeadReason.BAD_TIME, "at", b"{}", f"erp{day}", NOW + day * DAY) for day in (0, 0, 1, 2)]
+    await letters.park(days)
+    with capture_logs() as said:
+        assert await letters.expire(NOW + KEEP_MS) == 0
+        assert await letters.expire(NOW + KEEP_MS + 1) == 2
+    assert [one.feed for one in await letters.list()] == ["erp2", "erp1"]
+    assert count(desk, "deadletter_unkept", why="age") == 2
+    assert said == [
+        {"event": "dead_letters.dropped", "log_level": "warning", "why": "age", "count": 2, "dropped": 2}
+        | {"feeds": {"erp0": 2}}
+    ]
 
 
 async def test_letters_that_nobody_wants_are_dropped_by_who_sent_them(desk: Desk) -> None:

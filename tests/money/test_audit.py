@@ -13,6 +13,7 @@ from notifier.audit import Audit
 from notifier.compose import Composer
 from notifier.ledger import Claim, Ledger, Rules
 from notifier.reconcile import Reconciler
+from notifier.retention import KEEP_DAYS, Retention
 from notifier.sending import Capabilities, CouponsUnavailableError, Message, Trace
 from notifier.store import Store
 from notifier.templates import Templates
@@ -122,6 +123,9 @@ def test_the_top_receivers_come_first(valkey: Valkey, prefix: str) -> None:
         for number in range(3):
             await world.ledger.claim_all([coupon("c-greedy", str(number))], NOW + number * 91 * DAY)
         await world.ledger.claim_all([coupon("c-one", "9", amount=700), message("c-two", "10")], NOW)
+        await world.ledger.claim_all([coupon("c-four", "11"), coupon("c-five", "12")], NOW)
+        for erased in ("c-four", "c-five"):
+            await audit.erase(erased, ANNA, NOW)
         found = await audit.receivers(NOW)
         assert [(one.customer_id, one.amount, one.coupons) for one in found] == [
             ("c-greedy", 1500, 3),
@@ -222,6 +226,24 @@ def test_the_books_name_what_does_not_agree(valkey: Valkey, prefix: str) -> None
         books = await Reconciler(world.store, world.ledger, {"coupons": world.shop}, {}).shop(NOW + 1)
         assert books.missing == (gone.proposal.action_id,)
         assert books.unpaid == (refused.proposal.action_id,)
+
+    play(valkey, prefix, story)
+
+
+def test_a_code_is_a_stranger_once_and_a_retired_one_never(valkey: Valkey, prefix: str) -> None:
+    async def story(world: World, audit: Audit) -> None:
+        (gift,) = await world.ledger.claim_all([coupon()], NOW)
+        await run_dry(await world.delivery(), NOW)
+        world.shop.made["SRYSTRANGER"] = world.shop.made[gift.coupon_code or ""]
+        retention = Retention(world.store, world.ledger, audit, 800 * DAY)
+        await retention.run(NOW)
+        later = NOW + (KEEP_DAYS + 1) * DAY
+        assert (await retention.run(later)).claims == 1
+        reconciler = Reconciler(world.store, world.ledger, {"coupons": world.shop}, {})
+        looks = [await reconciler.shop(later) for _ in range(2)]
+        assert [(one.at_shop, one.unknown_to_us) for one in looks] == [(2, 1), (2, 0)]
+        events = [record.body["event"] async for record in audit.records()]
+        assert events.count("codes_known") == 1
 
     play(valkey, prefix, story)
 

@@ -128,7 +128,7 @@ def test_the_books_are_verified_exported_and_a_customer_is_erased(
             assert await write_audit(books, tmp_path / name) == 4
 
     async def after(books: Books) -> None:
-        assert await erase(books.store, books.ledger, books.audit, "c-1", ANNA, NOW) == (1, [])
+        assert await erase(books.store, books.ledger, books.audit, "c-1", ANNA, NOW) == (1, [], 0, 0)
         assert await books.store.hash_get(books.store.key("order", "1001"), "contact") is None
         assert await books.audit.verify() == []
 

@@ -7,16 +7,25 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
+from detectors.findings import Finding, Kind, State, Subject, SubjectType
 from monitor.columns import Batch
 from monitor.customer_data import erase, export
+from monitor.deadletter import DeadLetters
 from monitor.directory import Directory
 from monitor.events import Complaint, Engagement, Order
 from monitor.facts import Facts
+from monitor.feeds.base import Pending, Push
+from monitor.feeds.desk_letters import letter_of
+from monitor.feeds.memory import StoreMemory
+from monitor.letters import Format, Letter
+from monitor.mentions import mentions
 from monitor.names import Names
 from monitor.remembered import Remembered
 from monitor.scancolumns import NO_SCANS, to_scans
 from monitor.story import Story
+from monitor.vocabulary import DeadReason
 from notifier.actions import Reason
 from notifier.audit import Audit
 from notifier.ledger import Ledger
@@ -96,7 +105,7 @@ def test_it_is_exported_whole_and_erased_from_every_key(valkey: Valkey, prefix: 
             assert (known["opted_out"], known["open_tickets"]) == (True, ["T1"])
             assert json.loads(json.dumps(known)) == known
 
-            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (2, [])
+            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (2, [], 0, 0)
             left = await everything(store)
             assert WHO not in left
             assert left.count(PHONE) == 1, "the neighbour's"
@@ -127,7 +136,96 @@ def test_orders_that_nothing_was_decided_about_are_found_as_well(valkey: Valkey,
                 await Directory(store, IDENTITY.contact_hashes).remember(one)
             known = await export(store, audit, WHO)
             assert list(known["orders"]) == [f"{order}-{WHO}" for order in ("middle", "new", "old:1")]
-            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (0, [])
+            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (0, [], 0, 0)
             assert (await everything(store)).count(PHONE) == 3, "the neighbour's"
 
     asyncio.run(run())
+
+
+def test_what_policy_refused_is_in_no_ledger_and_goes_as_well(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            await ledger.open(None, NOW)
+            audit, story = Audit(store, ledger, IDENTITY), Story(store)
+            await Directory(store, IDENTITY.contact_hashes).remember(batch())
+            refused = [
+                message(who, order, subject=f"parcel:SF{order}", suppressed=Reason.TICKET_OPEN)
+                for who, order in ((WHO, "1001"), ("c-2", "1002"))
+            ]
+            await story.decisions(await ledger.claim_all(refused, NOW))
+            evidence = {"en": f"customer {WHO} complained twice"}
+            again = Subject(SubjectType.CUSTOMER, WHO)
+            kind = Kind.REPEAT_COMPLAINER
+            await story.findings([Finding(kind, kind, again, NOW, NOW, NOW, State.OPENED, 0.5, evidence)])
+
+            known = await export(store, audit, WHO)
+            assert known["actions"] == []
+            assert list(known["stories"]) == [f"customer:{WHO}", "parcel:SF1001"]
+            await erase(store, ledger, audit, WHO, ANNA, NOW + DAY)
+            assert WHO not in await everything(store)
+            assert (await story.of("parcel:SF1002"))[0][1][0]["customer_id"] == "c-2"
+
+    asyncio.run(run())
+
+
+def test_payloads_that_speak_of_a_customer_go_and_others_stay(valkey: Valkey, prefix: str) -> None:
+    async def run() -> None:
+        async with Store(valkey.url, prefix) as store:
+            ledger = Ledger(store, IDENTITY, OPEN)
+            await ledger.open(None, NOW)
+            audit, letters, memory = Audit(store, ledger, IDENTITY), DeadLetters(store), StoreMemory(store)
+            await Directory(store).remember(batch())
+            why = DeadReason.UNKNOWN_STATUS
+            packed = Push(b"\xff" + WHO.encode(), {}, {}, NOW)
+            await letters.park(
+                [
+                    Letter(why, "", b'{"kind":"complaint","customer_id":"%s"}' % WHO.encode()),
+                    Letter(why, "", b'{"phone":"%s"}' % PHONE.encode()),
+                    letter_of("shop", Format.PUSH, packed, why, ""),
+                    Letter(why, "", b'{"order_id":"1001"}'),
+                    Letter(
+                        why, "", b'{"order_id":"1002","quantity":1001,"customer_id":"x%s"}' % WHO.encode()
+                    ),
+                ]
+            )
+            for order in ("1001", "1002"):
+                event = {"kind": "tracking", "event_id": f"e{order}", "order_id": order, "status": "arrived"}
+                await memory.wait("shop", [Pending(f"f{order}", event)])
+            await store.hash_set(
+                store.key("order", "1002"), {"contact": json.dumps({"phone": "+8613900000000"})}
+            )
+
+            known = await export(store, audit, WHO)
+            assert len(known["dead_letters"]) == 4
+            assert [one["order_id"] for one in known["waiting_events"]] == ["1001"]
+            assert await erase(store, ledger, audit, WHO, ANNA, NOW + DAY) == (0, [], 4, 1)
+            (left,) = await letters.list()
+            assert b'"1002"' in left.raw
+            assert [one.event["order_id"] for one in await memory.waiting("shop", ["f1001", "f1002"])] == [
+                "1002"
+            ]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("customer", "payload", "speaks"),
+    [
+        ("42", b'{"customer_id":42}', True),
+        ("42", b'{"customer":{"id":"42"}}', True),
+        ("42", b'{"body":"{\\"customer_id\\": \\"42\\"}"}', True),
+        ("42", b"customer_id=42&order=7", True),
+        ("42", b'{"quantity":42,"customer_id":421}', False),
+        ("a.b@example.com", b"email=a.b%40example.com", True),
+        ("a.b@example.com", b'{"email":"A.B@Example.com"}', True),
+        ("a.b@example.com", b'{"email":"aab@example.com"}', False),
+        ("\u674e\u96f7-2026-001", b'{"name":"\\u674e\\u96f7-2026-001"}', True),
+        ("\u674e\u96f7-2026-001", "\u674e\u96f7-2026-001".encode(), True),
+        ("\u674e\u96f7-2026-001", "\u674e\u96f7-2026-0012".encode(), False),
+    ],
+)
+def test_a_number_is_found_however_it_is_spelled_and_as_a_whole(
+    customer: str, payload: bytes, *, speaks: bool
+) -> None:
+    assert mentions(customer, [], [])(payload) is speaks

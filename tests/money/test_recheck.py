@@ -39,7 +39,7 @@ class Orders(Directory):
     def __init__(self, entry: OrderEntry | None) -> None:
         self.entry = entry
 
-    async def orders(self, order_ids: Any) -> dict[str, OrderEntry]:
+    async def orders(self, order_ids: Any, now: int = 0) -> dict[str, OrderEntry]:
         return {"1001": self.entry} if self.entry else {}
 
 

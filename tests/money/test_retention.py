@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from notifier.actions import Reason
+from notifier.actions import ActionKind, Reason
 from notifier.audit import Audit
 from notifier.ledger import Ledger, Rules
 from notifier.retention import KEEP_DAYS, Retention, Retired
@@ -61,10 +61,14 @@ def test_what_is_owed_stays_at_any_age_with_its_part_of_the_log(valkey: Valkey, 
     async def story(world: World, audit: Audit, retention: Retention) -> None:
         from notifier.sending import Capabilities
 
-        world.customer.capabilities = Capabilities()
-        world.customer.answers.append(LOST)
-        (doubt,) = await world.ledger.claim_all([message("c-0", "0", variables=WORDS)], NOW)
+        world.staff.capabilities = Capabilities()
+        world.staff.answers.append(LOST)
+        upgrade = {"kind": ActionKind.UPGRADE_SHIPPING, "template": "upgrade_shipping", "channel": "shop"}
+        (doubt,) = await world.ledger.claim_all(
+            [message("c-0", "0", variables={**WORDS, "tracking_number": "SF1"}, amount=700, **upgrade)], NOW
+        )
         await run_dry(await world.delivery(), NOW)
+        assert await world.state(doubt.proposal.action_id) == "unknown"
         (big,) = await world.ledger.claim_all([coupon("c-1", "1", amount=9_000)], NOW)
         await world.ledger.claim_all(gifts("c-2", "2"), NOW)
         await run_dry(await world.delivery(), NOW)
