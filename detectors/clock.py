@@ -44,3 +44,9 @@ def promise_ends(promised: Instant, offset: int) -> Instant:
     Midnight of the shop's wall clock or of UTC: exports without a zone are read as UTC.
     """
     return promised + DAY if promised % DAY == 0 or (promised + offset) % DAY == 0 else promised
+
+
+def kept_until(promised: Instant, timezone: str) -> Instant:
+    """The last second of a promise as people mean it: of one that names a day, that day's."""
+    ends = promise_ends(promised, offset_of(promised, timezone))
+    return ends - 1000 if ends != promised else promised
