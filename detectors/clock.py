@@ -47,6 +47,11 @@ def promise_ends(promised: Instant, offset: int) -> Instant:
 
 
 def kept_until(promised: Instant, timezone: str) -> Instant:
-    """The last second of a promise as people mean it: of one that names a day, that day's."""
-    ends = promise_ends(promised, offset_of(promised, timezone))
-    return ends - 1000 if ends != promised else promised
+    """The last second of a promise as people mean it: of one that names a day, that day's, be it of 23 or 25 hours."""
+    offset = offset_of(promised, timezone)
+    ends = promise_ends(promised, offset)
+    if ends == promised:
+        return promised
+    if (promised + offset) % DAY == 0:
+        ends += offset - offset_of(ends, timezone)
+    return ends - 1000

@@ -58,6 +58,17 @@ def test_what_is_kept_until_when_is_not_moved_twice() -> None:
     assert kept_until(once, "Asia/Shanghai") == once
 
 
+@pytest.mark.parametrize(
+    ("promised", "ends"),
+    [
+        ("2026-03-29T00:00:00+01:00", "2026-03-29T23:59:59+02:00"),
+        ("2026-10-25T00:00:00+02:00", "2026-10-25T23:59:59+01:00"),
+    ],
+)
+def test_a_day_on_which_clocks_change_ends_at_its_midnight(promised: str, ends: str) -> None:
+    assert kept_until(moment(promised), "Europe/Berlin") == moment(ends)
+
+
 def cross(shop: Shop, number: str, at: int) -> None:
     """From Shenzhen, on a road to Germany that nobody scans."""
     shop.order(
