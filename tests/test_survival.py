@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def test_where_nothing_moves_half_of_the_lane_is_enough_and_a_jam_needs_nearly_a
     assert (quick <= limit).all()
 
 
-def week_by_week(hours: list[float], cases: float) -> float:
+def week_by_week(hours: Sequence[float], cases: float) -> float:
     """The limit on the road, in hours, of a lane that took so long in the weeks of a shop."""
     durations = Durations(8, LEGS, StallSettings(), ONWARD)
     for week, taken in enumerate(hours):
