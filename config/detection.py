@@ -87,9 +87,10 @@ class StallSettings(Section):
         description="a parcel waiting to be fetched for so long is stalled when its promise passes",
     )
     preorder_days: float = Field(
-        7,
+        2,
         ge=0,
-        description="an order that is promised so many days later than its way usually takes waits for its goods: no stall",
+        description="an order that need not leave within its leg's ceiling waits for its goods: no stall until its way and so many"
+        " days are left",
     )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(

@@ -318,7 +318,7 @@ def _paid_late(table: Table, order: Any, told: Told) -> None:
 
 @kernel
 def _complete(table: Table, world: World, order: Any, told: Told) -> None:
-    """The customer confirmed receipt: the parcel is over, whatever its scans say.
+    """The customer confirmed receipt: the parcel is over, whatever its scans say. One on its way back is still awaited.
 
     So are all parcels of an order, as rows without an order say one by one where its own event names none.
     """
@@ -326,7 +326,7 @@ def _complete(table: Table, world: World, order: Any, told: Told) -> None:
     if index == ABSENT:
         return
     slot = table.slots[index]
-    if slot.state & LIFE != LIVE:
+    if slot.state & LIFE != LIVE or slot.segment == RETURN:
         return
     if slot.open:
         write_mark(told, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)

@@ -17,6 +17,7 @@ from monitor.engine.kernels.waiting import (
     early,
     in_jam,
     in_stop,
+    is_preorder,
     kept_due,
     leg_of,
     lingers,
@@ -99,7 +100,6 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         # who could have fetched it, and did not, writes now
         if slot.segment == COLLECTION and (what & DUE_PROMISE != 0 or _passed_unheard(world, slot, feed)):
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
-        by = ships_by(world, slot)
         if age < limit:
             outlasts = age >= quick
             wait = min(wait, now + (limit if outlasts else quick) - age)
@@ -108,8 +108,8 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
                 calendar = calendar_for(world, slot)
                 stood = worked(world, calendar, now) - worked(world, calendar, last)
                 wait = min(wait, max(now + limit - stood, retry))
-        elif by > now:  # a pre-order: its goods are yet to come
-            wait = min(wait, by)
+        elif is_preorder(world, slot) and ships_by(world, slot) > now:
+            wait = min(wait, ships_by(world, slot))  # its goods are yet to come
         elif hold:
             wait = retry
         else:

@@ -220,12 +220,14 @@ def limit_beyond(world: World, way: int, leg: int) -> int:
 
 @inlined
 def ships_by(world: World, slot: Any) -> int:
-    """When a paid order has to leave for its promise to be kept with days to spare; 0 where nothing is promised."""
+    """When a paid order has to leave for its promise to be kept with days to spare; 0 where nothing is promised. The way
+    takes twice these days while it is not known.
+    """
     if slot.segment != FULFILMENT or slot.promised == 0:
         return 0
     spare = world.rules[s.PREORDER_SECONDS]
     usual = whole(world.median[slot.lane, NONE])
-    return whole(slot.promised) - spare - (usual if usual > 0 else spare)
+    return whole(slot.promised) - spare - (usual if usual > 0 else 2 * spare)
 
 
 @inlined

@@ -37,7 +37,7 @@ class PlainOrders(PlainTable):
 
     def _complete(self, parcel: Key, at: int, told: Told) -> None:
         life = self.lives.get(parcel)
-        if life is None or life.finished:
+        if life is None or life.finished or life.segment == Segment.RETURN:
             return
         if life.open:
             told.marks.append((parcel, at, life.open, Ended.DELIVERED, 0))

@@ -40,7 +40,8 @@ class PlainSweep(PlainTable):
         limit = limits(int(LEG[life.segment, life.status]))
         if what & What.PROMISE and life.segment == Segment.COLLECTION:
             limit = min(limit, self.rules.patience)
-        if timed and self._silent(life, now) >= limit and self._ships_by(life) <= now:
+        early = self._is_preorder(life) and self._ships_by(life) > now
+        if timed and not early and self._silent(life, now) >= limit:
             life.open |= Open.STALL
             what |= What.STALL
         return what

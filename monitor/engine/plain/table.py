@@ -91,7 +91,7 @@ class PlainTable:
     def _ships_by(self, life: Life) -> int:
         """The latest moment to ship a paid order; 0: no promise says it."""
         waits = life.segment == Segment.FULFILMENT and life.promised
-        return life.promised - 2 * self.rules.preorder if waits else 0
+        return life.promised - 3 * self.rules.preorder if waits else 0
 
     def _is_preorder(self, life: Life) -> bool:
         by = self._ships_by(life)
