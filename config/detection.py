@@ -87,7 +87,7 @@ class StallSettings(Section):
         description="a parcel waiting to be fetched for so long is stalled when its promise passes",
     )
     preorder_days: float = Field(
-        2,
+        1,
         ge=0,
         description="an order that need not leave within its leg's ceiling waits for its goods: no stall until its way and so many"
         " days are left",
