@@ -86,6 +86,12 @@ class StallSettings(Section):
         gt=0,
         description="a parcel waiting to be fetched for so long is stalled when its promise passes",
     )
+    preorder_days: float = Field(
+        1,
+        ge=0,
+        description="an order that need not leave within its leg's ceiling waits for its goods: no stall until its way and so many"
+        " days are left",
+    )
     half_life_days: float = Field(14, gt=0, description="after which a learned duration counts half")
     shrink_cases: float = Field(
         5,
@@ -159,8 +165,8 @@ class FeedSilenceSettings(Section):
 class DetectionSettings(Section):
     lane_level: int = Field(2, ge=1, le=6, description="digits of a region code that make a lane's ends")
     max_lanes: int = Field(16_384, ge=16, description="lanes learned apart; more share one")
-    lost_days: float = Field(7, gt=0, description="since the last scan")
-    lost_days_abroad: float = Field(20, gt=0, description="likewise, once customs have seen it")
+    lost_days: float = Field(7, gt=0, description="since the last scan, five sevenths of them worked")
+    lost_days_abroad: float = Field(20, gt=0, description="likewise, of parcels that cross a border")
     forget_days: float = Field(60, gt=1, description="a parcel without a scan for so long leaves")
     finished_days: float = Field(
         5, ge=0, description="an ended parcel stays so long, for scans after the end"

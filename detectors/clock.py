@@ -44,3 +44,14 @@ def promise_ends(promised: Instant, offset: int) -> Instant:
     Midnight of the shop's wall clock or of UTC: exports without a zone are read as UTC.
     """
     return promised + DAY if promised % DAY == 0 or (promised + offset) % DAY == 0 else promised
+
+
+def kept_until(promised: Instant, timezone: str) -> Instant:
+    """The last second of a promise as people mean it: of one that names a day, that day's, be it of 23 or 25 hours."""
+    offset = offset_of(promised, timezone)
+    ends = promise_ends(promised, offset)
+    if ends == promised:
+        return promised
+    if (promised + offset) % DAY == 0:
+        ends += offset - offset_of(ends, timezone)
+    return ends - 1000

@@ -19,6 +19,8 @@ BINS: Final = 104
 FIRST: Final = 900
 PER_OCTAVE: Final = 8
 _PART: Final = BINS // 4
+NEAR: Final = 2 / 3  # of the ceiling of a leg
+BEYOND: Final = 1.5
 # EDGES[b] is the lowest duration of bin b + 1.
 EDGES: Final[npt.NDArray[np.int64]] = np.ceil(FIRST * 2 ** (np.arange(BINS) / PER_OCTAVE)).astype(np.int64)
 
@@ -268,6 +270,16 @@ def borrow(
 
 
 @kernel
+def _limit(usual: float, tail: float, middle: float, own: bool, floor: float, ceiling: float) -> float:
+    """Between the floor and the ceiling; beyond it where the middle of a lane's `own` cases lies near it or beyond: the
+    half of them is no broken lane, but by no more than `BEYOND` of the tail.
+    """
+    slow = own and middle >= NEAR * ceiling and usual < math.inf
+    top = max(ceiling, min(usual, BEYOND * tail)) if slow else ceiling
+    return min(max(usual, floor), top)
+
+
+@kernel
 def estimate(
     ends: Any,
     still: Any,
@@ -310,7 +322,7 @@ def estimate(
     falling, are those for which durations are asked, and `ranks` which of them makes the limit, the median and
     `quick`. A leg is a stall after `stretch` times what all but its share of its lane need, and `margin`; no sooner than
     `onward_share` of the lane's limit (as of the last time) on the segment that `onward` names (-1: none), and
-    `onward_margin`. `quick` is `quick_margin` after what all but its share need, never more than the limit. A segment
+    `onward_margin`; see `_limit`. `quick` is `quick_margin` after what all but its share need, never more than the limit. A segment
     with fewer than `ready` cases has its default as limit and no median. `reaching` [segment, 2]: legs that reach
     their limit, and those of them that last `ahead` longer. `at_risk` [bin] and `own_times` [3] are scratch.
 
@@ -343,7 +355,8 @@ def estimate(
             usual = found[ranks[segment, 0]] * stretch[segment] + margin[segment]
             if onward[segment] >= 0:
                 usual = max(usual, limit[lane, onward[segment]] * onward_share + onward_margin)
-            usual = min(max(usual, floor[segment]), ceiling[segment])
+            own = cases[lane, segment] >= ready
+            usual = _limit(usual, found[ranks[segment, 0]], middle, own, floor[segment], ceiling[segment])
             nearly = max(found[ranks[segment, 2]] + quick_margin[segment], floor[segment])
             limit[lane, segment] = np.uint32(usual)
             quick[lane, segment] = np.uint32(min(nearly, usual))

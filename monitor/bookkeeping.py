@@ -142,7 +142,8 @@ async def explain_finding(books: Books, given: str) -> tuple[Step, ...] | None:
     if not records:
         return None
     finding = _finding(records[-1])
-    facts = (await Facts(Directory(books.store)).of([finding], books.now)).get(finding.finding_id)
+    known = Facts(Directory(books.store), timezone=books.settings.timezone)
+    facts = (await known.of([finding], books.now)).get(finding.finding_id)
     return decide(finding, facts, books.pack, books.now).steps
 
 

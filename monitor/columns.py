@@ -71,3 +71,6 @@ class Batch:
     links: list[tuple[str, str]] = field(
         default_factory=list
     )  # tracking number, order id: where a scan names its order
+    parcels: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # of orders whose customers confirmed receipt: their parcels, which the directory knows

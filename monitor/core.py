@@ -108,7 +108,16 @@ def build_core(settings: Settings, store: Store, sink: Sink, key: bytes) -> Core
         lambda: ledger.rules.two_above,
         lambda: ledger.rules.shadow,
     )
-    pipeline = Pipeline(directory, Facts(directory), engine, incidents, notices, pack, ledger, sink)
+    pipeline = Pipeline(
+        directory,
+        Facts(directory, timezone=settings.timezone),
+        engine,
+        incidents,
+        notices,
+        pack,
+        ledger,
+        sink,
+    )
     decoder = Decoder(names, max_event_bytes=settings.intake.max_event_bytes)
     return Core(names, decoder, directory, engine, incidents, notifications, ledger, pipeline, notices)
 

@@ -108,6 +108,16 @@ class Directory:
             number: order.decode() for number, order in zip(tracking_numbers, found, strict=True) if order
         }
 
+    async def parcels_of(self, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Order id to tracking numbers, sorted, where any are known."""
+        commands = [("SMEMBERS", self._store.key("parcels", order_id)) for order_id in order_ids]
+        found = await self._store.run(commands, atomic=False) if commands else []
+        return {
+            order_id: tuple(sorted(number.decode() for number in numbers))
+            for order_id, numbers in zip(order_ids, found, strict=True)
+            if numbers
+        }
+
     async def orders(self, order_ids: Iterable[str], now: Instant = 0) -> dict[str, OrderEntry]:
         """By order id, those that are known. Tickets of which nothing was heard for weeks before `now` are not open."""
         ids = list(dict.fromkeys(order_ids))

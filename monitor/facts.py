@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from detectors.findings import Finding, Instant, Kind, SubjectType
+from detectors.clock import kept_until
+from detectors.findings import Finding, Instant, Kind, State, SubjectType
 from monitor.directory import Directory, OrderEntry
 from monitor.policy import OrderFacts
 from monitor.remembered import change_of
@@ -17,6 +18,16 @@ DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
 # attempt is not among them: carriers use that word for their own failures as well.
 LATE: Final = frozenset({Kind.PROMISE_BROKEN, Kind.LATE_PREDICTED, Kind.DELIVERY_STALLED})
 WITH_THE_RECEIVER: Final = frozenset({"collection", "return"})
+# What is over once the customer has confirmed receipt. What follows (a return, a refund, a doubted sign-off) is not.
+OVER_ON_RECEIPT: Final = LATE | {
+    Kind.FULFILMENT_STALLED,
+    Kind.PICKUP_STALLED,
+    Kind.FACILITY_STALLED,
+    Kind.LINEHAUL_STALLED,
+    Kind.CUSTOMS_STALLED,
+    Kind.COLLECTION_STALLED,
+    Kind.PRESUMED_LOST,
+}
 
 
 class Memory(Protocol):
@@ -30,10 +41,13 @@ class Memory(Protocol):
 
 @dataclass(slots=True)
 class Facts:
-    """From the directory; without a memory where nothing is ever taken twice (`replay`)."""
+    """From the directory; without a memory where nothing is ever taken twice (`replay`). `timezone`: the shop's, in which
+    a promise may name a day.
+    """
 
     directory: Directory
     memory: Memory | None = None
+    timezone: str = "UTC"
 
     async def of(self, findings: Sequence[Finding], now: Instant) -> dict[str, OrderFacts]:
         """By finding id; absent: nothing is known. Those of a finding that was judged before are as they were then."""
@@ -58,7 +72,7 @@ class Facts:
                 wanted[one.finding_id] = order_id
         orders = await self.directory.orders(wanted.values(), now)
         facts = {
-            one.finding_id: _facts_of(orders[order_id], one)
+            one.finding_id: _facts_of(orders[order_id], one, self.timezone)
             for one in findings
             if (order_id := wanted.get(one.finding_id)) in orders
         }
@@ -80,7 +94,12 @@ def _order_of(finding: Finding, order_of: Mapping[str, str]) -> str | None:
     return None
 
 
-def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
+def is_received(order: OrderEntry, kind: str) -> bool:
+    """Whether a finding of this kind is over, as the customer confirmed receipt."""
+    return kind in OVER_ON_RECEIPT and "completed" in {order.status, *order.statuses}
+
+
+def _facts_of(order: OrderEntry, finding: Finding, timezone: str) -> OrderFacts:
     return OrderFacts(
         tracking_number=finding.subject.id if finding.subject.type is SubjectType.PARCEL else None,
         customer_id=order.customer_id,
@@ -90,11 +109,12 @@ def _facts_of(order: OrderEntry, finding: Finding) -> OrderFacts:
         locale=order.locale,
         tier=order.tier,
         region=order.region,
-        promised_at=order.promised_at,
+        promised_at=order.promised_at and kept_until(order.promised_at, timezone),
         has_contact=order.has_contact,
         open_ticket=order.open_tickets > 0,
         contact_hashes=order.contact_hashes,
         timezone=order.timezone,
         cancelled=order.status in DEAD_ORDERS,
+        received=finding.state is not State.CLOSED and is_received(order, finding.kind),
         customer_cause=finding.kind in LATE and finding.evidence.get("segment") in WITH_THE_RECEIVER,
     )

@@ -18,6 +18,7 @@ from config.policies import PolicyPack
 from detectors.findings import Finding, Instant
 from monitor.columns import Batch
 from monitor.directory import Directory
+from monitor.engine.order_rows import completed_without_parcel
 from monitor.facts import PARCEL_LIKE, Facts
 from monitor.incidents import Incidents, Transition
 from monitor.patience import Asking, once
@@ -74,7 +75,7 @@ class Pipeline:
     recovering: bool = False  # what is taken was taken before: claims may be there, and their stories not
 
     async def take(self, batch: Batch) -> None:
-        await self.ask(lambda: self.directory.remember(batch))
+        await self.ask(lambda: self._remember(batch))
         await self._act(self.engine.feed(batch), self.now)
 
     async def tick(self, now: Instant) -> None:
@@ -83,8 +84,14 @@ class Pipeline:
 
     async def learn(self, batch: Batch) -> None:
         """History that nothing is done about: what is usual, and what is still open afterwards."""
-        await self.directory.remember(batch)
+        await self._remember(batch)
         self.engine.feed(batch)
+
+    async def _remember(self, batch: Batch) -> None:
+        """And asks which parcels are over, as their customers confirmed receipt of the order."""
+        await self.directory.remember(batch)
+        if wanted := completed_without_parcel(batch.orders):
+            batch.parcels = await self.directory.parcels_of(wanted)
 
     def learn_tick(self, now: Instant) -> None:
         self.now = max(self.now, now)

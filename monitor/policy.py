@@ -54,6 +54,7 @@ class OrderFacts:
     has_contact: bool = False
     open_ticket: bool = False
     cancelled: bool = False  # or refunded: nothing is owed any more
+    received: bool = False  # its customer confirmed receipt of what is said to be late or lost
     customer_cause: bool = False  # it waits for its receiver, or was refused
     contact_hashes: tuple[str, ...] = ()
 
@@ -135,6 +136,8 @@ def _doubts(
         return
     cancelled = Reason.RECOVERED if facts.cancelled else None
     yield _step("is the order alive", cancelled, "cancelled or refunded" if cancelled else "")
+    received = Reason.RECEIVED if facts.received else None
+    yield _step("is it not there yet", received, "the customer confirmed receipt" if received else "")
     theirs = Reason.CUSTOMER_CAUSE if rule.skip_customer_cause and facts.customer_cause else None
     yield _step("is the delay ours", theirs, "it waits for its receiver, or was refused" if theirs else "")
     talking = Reason.TICKET_OPEN if rule.skip_open_ticket and facts.open_ticket else None

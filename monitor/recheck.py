@@ -8,6 +8,7 @@ from typing import Final
 
 from detectors.findings import Instant
 from monitor.directory import Directory
+from monitor.facts import DEAD_ORDERS, is_received
 from notifier.actions import ActionKind, Proposal, Reason
 from notifier.compose import Composer
 from notifier.ledger import Claim, Ledger
@@ -15,7 +16,6 @@ from notifier.outbox import Entry
 from notifier.sending import Message
 from notifier.templates import Templates
 
-DEAD_ORDERS: Final = frozenset({"cancelled", "refunded"})
 SPEAKING: Final = frozenset({ActionKind.MESSAGE, ActionKind.COUPON, ActionKind.UPGRADE_SHIPPING})
 
 # Who talks to a person already gets neither the words nor, unsaid, the coupon.
@@ -39,12 +39,20 @@ class Recheck:
             order = (await self.directory.orders([proposal.order_id], now)).get(proposal.order_id)
             if order is not None and order.status in DEAD_ORDERS:
                 return Reason.RECOVERED
+            kind = str(proposal.evidence.get("kind"))
+            if order is not None and not _of_the_end(proposal) and is_received(order, kind):
+                return Reason.RECEIVED
             talking = order is not None and order.open_tickets and not proposal.despite_ticket
             if talking and entry.kind in APOLOGIES:
                 return Reason.TICKET_OPEN
-        if proposal.variables.get("state") == "closed":  # a word about the end itself
+        if _of_the_end(proposal):
             return None
         return Reason.RECOVERED if self.is_open(proposal, entry.decided_at) is False else None
+
+
+def _of_the_end(proposal: Proposal) -> bool:
+    """A word about the end itself."""
+    return proposal.variables.get("state") == "closed"
 
 
 def looked_up(

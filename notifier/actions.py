@@ -75,6 +75,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"  # waits for the morning
     EXPIRED = "expired"  # too old to be welcome
     RECOVERED = "recovered"  # the parcel moved, the order was cancelled
+    RECEIVED = "received"  # the customer confirmed receipt: what was late or lost has come
     NO_CONTACT = "no_contact"
     CHANNEL_REJECTED = "channel_rejected"  # the provider's final no
     COUPON_FAILED = "coupon_failed"  # the message waits for a coupon that will not come

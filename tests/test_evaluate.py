@@ -322,8 +322,9 @@ def test_a_complaint_of_the_history_makes_an_episode_real(tmp_path: Path) -> Non
     [
         ("torn.ndjson", b'{"kind":"tracking","status":"accepted"}\n{"kind":"trac', "event 2"),
         ("bytes.ndjson", b'{"kind":"tracking"}\n\x80\xfe\x00\n', "event 2"),
-        ("short.ndjson.gz", gzip.compress(b'{"kind":"tracking"}\n' * 99)[:30], "damaged"),
+        ("short.ndjson.gz", gzip.compress(b'{"kind":"tracking"}\n' * 99, mtime=0)[:30], "damaged"),
     ],
+    ids=["torn", "bytes", "short"],
 )
 def test_a_damaged_history_is_named_where_nothing_was_found_as_well(
     tmp_path: Path,

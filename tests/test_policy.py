@@ -177,6 +177,7 @@ def test_the_ladder_rises_with_the_order_and_the_tier(
         (None, {}, Reason.ORDER_UNKNOWN),
         (OrderFacts(), {}, Reason.ORDER_UNKNOWN),
         (replace(FACTS, cancelled=True), {}, Reason.RECOVERED),
+        (replace(FACTS, received=True), {}, Reason.RECEIVED),
         (replace(FACTS, open_ticket=True), {}, Reason.TICKET_OPEN),
         (replace(FACTS, customer_cause=True), {}, Reason.CUSTOMER_CAUSE),
         (FACTS, {"score": 0.2}, Reason.BELOW_SCORE),

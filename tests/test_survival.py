@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from detectors.kernels import BINS, bin_of, when_below
 from detectors.survival import ALL_AFTER, Durations
 
 HOUR = 3600
+DAY_MS = 24 * 1000 * HOUR
 LEGS = len(StallSettings().by_leg()) + 1
 FACILITY, LINEHAUL = 3, 4
 ONWARD = {FACILITY: LINEHAUL}
@@ -65,6 +68,24 @@ def test_where_nothing_moves_half_of_the_lane_is_enough_and_a_jam_needs_nearly_a
     assert quick[1, LINEHAUL] == pytest.approx(10 + settings.stop_margin_hours, abs=1)
     assert quick[1, FACILITY] == pytest.approx(30 + settings.jam_margin_hours, abs=2)
     assert (quick <= limit).all()
+
+
+def week_by_week(hours: Sequence[float], cases: float) -> float:
+    """The limit on the road, in hours, of a lane that took so long in the weeks of a shop."""
+    durations = Durations(8, LEGS, StallSettings(), ONWARD)
+    for week, taken in enumerate(hours):
+        durations.ends[1, LINEHAUL, bin_of(int(taken * HOUR))] += cases
+        durations.ends[3, LINEHAUL, bin_of(8 * HOUR)] += 100
+        durations.estimate((week + 1) * 7 * DAY_MS, np.array([0, 1, 2, 1]), np.array([0, 7, 7, 9]), 3)
+    return float(durations.limit[1, LINEHAUL]) / HOUR
+
+
+def test_a_lane_that_always_takes_longer_than_the_ceiling_is_waited_for_longer() -> None:
+    ceiling = StallSettings().linehaul.ceiling_hours
+    assert week_by_week([324] * 5, 40) == pytest.approx(1.5 * 324, rel=0.1)
+    assert week_by_week([324] * 5, 5) == ceiling  # few cases, which may be those of a broken lane
+    assert week_by_week([30] * 5 + [324], 40) <= ceiling  # a jam of a week
+    assert week_by_week([30] * 5 + [324] * 4, 40) > ceiling  # by then it is the usual
 
 
 def test_a_state_that_knows_one_leg_less_and_borrows_from_carriers_is_taken_over() -> None:

@@ -106,6 +106,7 @@ class Engine:
             }
             parcel = [registry.parcel(name, shop, **options.get(name, {})) for name in registry.PARCEL]
         self.names = names
+        self._timezone = timezone
         self.now: Instant = 0
         self.stage = ParcelStage(settings, detection, names)
         frames = Frames(names, self.stage.places)
@@ -152,7 +153,9 @@ class Engine:
         self.stage.hear(batch.complaints)
         complaints = self.complaints.rows(batch.complaints)
         if batch.orders:
-            rows = order_rows(batch.orders, self.names, self.now, self._history_days)
+            rows = order_rows(
+                batch.orders, self.names, self.now, self._history_days, self._timezone, batch.parcels
+            )
             told = self.stage.feed_orders(rows)
             found += self.judge.marks(told.marks, self.now)
             self.place.take(told.endings, told.oddities, ())

@@ -13,6 +13,7 @@ from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, St
 from monitor.engine import wording
 from monitor.engine.episodes import LOST, PROMISE, STALL, Key, ParcelEpisodes
 from monitor.engine.kernels import state
+from monitor.engine.kernels.waiting import LOST_BEYOND
 from monitor.engine.layout import (
     ABROAD,
     DETECTOR_BIT,
@@ -133,14 +134,15 @@ class Judge:
         found: list[Finding] = []
         for row, (key, number, what) in enumerate(zip(keys, numbers, rows["what"].tolist(), strict=True)):
             if what != _STALL:
-                found += self._other(SlotRow._make(rows[row]["slot"].item()), number, what, now)
+                limit = self._lost_after(rows[row]) if what & _LOST else 0
+                found += self._other(SlotRow._make(rows[row]["slot"].item()), number, what, limit, now)
             if what & _STALL:
                 stall = next(stalls)
                 self._episodes.open(key, stall)
                 found.append(stall)
         return found
 
-    def _other(self, slot: SlotRow, number: str, what: int, now: Instant) -> Iterator[Finding]:
+    def _other(self, slot: SlotRow, number: str, what: int, limit: int, now: Instant) -> Iterator[Finding]:
         if what & _LEAVE:
             yield from self._episodes.close(slot.key, self._named[slot.open], now, CloseReason.EXPIRED)
             return
@@ -148,17 +150,23 @@ class Judge:
             yield self._promise(slot, number, now)
         if what & _LOST:
             yield from self._episodes.close(slot.key, (STALL,), now, CloseReason.SUPERSEDED)
-            yield self._lost(slot, number, now)
+            yield self._lost(slot, number, limit, now)
 
     def _promise(self, slot: SlotRow, number: str, now: Instant) -> Finding:
         promised = slot.promised * 1000
         said = (wording.promise_broken, promised, now, slot.segment, self._timezone)
         return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, said)
 
-    def _lost(self, slot: SlotRow, number: str, now: Instant) -> Finding:
-        rules = self._stage.world.rules
-        limit = rules[state.LOST_ABROAD_SECONDS if slot.state & ABROAD else state.LOST_SECONDS]
-        said = (wording.presumed_lost, now, int(limit), self._timezone)
+    def _lost_after(self, row: Any) -> int:
+        """Seconds, by a row of DUE; of a lane slower than the ceiling a multiple of its own limit, as in the kernel."""
+        world = self._stage.world
+        limit = int(world.limit[row["way"], row["leg"]])
+        beyond = limit * LOST_BEYOND // 2 if limit > world.ceiling[row["leg"]] else 0
+        abroad = int(row["slot"]["state"]) & ABROAD
+        return max(int(world.rules[state.LOST_ABROAD_SECONDS if abroad else state.LOST_SECONDS]), beyond)
+
+    def _lost(self, slot: SlotRow, number: str, limit: int, now: Instant) -> Finding:
+        said = (wording.presumed_lost, now, limit, self._timezone)
         return self._open(
             slot, number, LOST, Kind.PRESUMED_LOST, slot.last_scan * 1000, now, LIKELY_LOST, said
         )

@@ -9,7 +9,9 @@ from monitor.engine.layout import PLACE, Records
 from monitor.names import Interner, Names
 
 MAX_ZONES = 4096
+MAX_COUNTRIES = 1000
 _PREFIX = 8  # bytes of a region code that are compared
+_OWN_CUSTOMS = {"71": "TW", "81": "HK", "82": "MO"}
 
 
 def significant(code: str) -> str:
@@ -19,6 +21,16 @@ def significant(code: str) -> str:
     if code.endswith("0000"):
         return code[:2]
     return code[:4] if code.endswith("00") else code
+
+
+def customs_area(code: str) -> str:
+    """The country whose customs a region belongs to, as far as its code says it; empty where it does not. Hong Kong, Macao
+    and Taiwan have customs of their own.
+    """
+    if len(code) == 6 and code.isdigit():
+        return _OWN_CUSTOMS.get(code[:2], "CN")
+    country = code.partition("-")[0]
+    return country if len(country) == 2 and country.isascii() and country.isupper() else ""
 
 
 def zone_of(code: str, level: int) -> str:
@@ -38,6 +50,7 @@ class Places:
         self._rules = rules
         self._level = level
         self.zones = Interner(MAX_ZONES - 1)
+        self._countries = Interner(MAX_COUNTRIES)
         self.table: Records = np.zeros(names.regions.limit + 1, PLACE)
         # A page a carrier at most: rows of carriers that do not exist are never touched.
         self.calendar = np.zeros((names.carriers.limit + 1, MAX_ZONES), np.uint8)
@@ -62,6 +75,7 @@ class Places:
         place["mask"] = int.from_bytes(b"\xff" * len(part) + bytes(_PREFIX - len(part)))
         place["prefix"] = int.from_bytes(text.encode()[:_PREFIX].ljust(_PREFIX, b"\0"))
         place["zone"] = self.zones.code(zone_of(text, self._level))
+        place["country"] = self._countries.code(customs_area(text) or None)
 
     def _enter_calendars(self, carriers: int) -> None:
         zones = self.zones.texts()

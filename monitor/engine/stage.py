@@ -164,6 +164,7 @@ def new_world(
         lanes=np.zeros(lanes, LANE),
         limit=learned.limit,
         quick=learned.quick,
+        ceiling=learned.ceiling,
         median=learned.median,
         ends=learned.ends,
         news=learned.news,
@@ -214,6 +215,7 @@ def rules_of(engine: EngineSettings, detection: DetectionSettings) -> dict[int, 
         state.CALENDAR_START: calendars.EPOCH,
         state.HOLD_SECONDS: HOLD_SECONDS,
         state.PATIENCE_SECONDS: round(detection.stalls.patience_hours * HOUR),
+        state.PREORDER_SECONDS: round(detection.stalls.preorder_days * DAY),
     }
 
 

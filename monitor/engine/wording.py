@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from detectors.clock import stamp
+from detectors.clock import DAY, offset_of, stamp
 from detectors.survival import Usual
 from monitor.vocabulary import Segment
 
@@ -60,6 +60,15 @@ def stalled(
         evidence["cold_start"] = True
         zh = f"尚无足够历史，按 {limit:.0f} 小时的默认值判断"
         en = f"with too little history yet, judged by the default of {limit:.0f} hours"
+    elif usual.expected > usual.limit:  # a lane with few cases, which others speak for
+        evidence["expected_hours"] = round(usual.expected / HOUR, 1)
+        zh = (
+            f"同类约需 {usual.expected / HOUR:.0f} 小时，但该线路仅 {usual.cases} 例，最多等 {limit:.0f} 小时"
+        )
+        en = (
+            f"others take some {usual.expected / HOUR:.0f} hours, but with {usual.cases} cases of this lane"
+            f" it is waited for {limit:.0f} at most"
+        )
     else:
         evidence["expected_hours"] = round(usual.expected / HOUR, 1)
         zh = (
@@ -82,9 +91,15 @@ def stalled(
 def promise_broken(evidence: dict[str, Any], promised: int, now: int, segment: int, timezone: str) -> None:
     hours = (now - promised) / 3_600_000
     evidence |= {"promised": promised, "age_hours": round(hours, 1)}
-    when = stamp(promised, timezone)
+    when = _promised_by(promised, timezone)
     evidence["zh"] = f"承诺 {when} 前送达，现已超过，仍在{_ZH[segment]}"
     evidence["en"] = f"promised by {when}, which has passed; still {_EN[segment]}"
+
+
+def _promised_by(promised: int, timezone: str) -> str:
+    """Of a day as UTC names it that day, not the hour at which it ends here."""
+    names_utc = (promised + 1000) % DAY == 0 and offset_of(promised, timezone) % DAY != 0
+    return f"{stamp(promised, 'UTC')} UTC" if names_utc else stamp(promised, timezone)
 
 
 def presumed_lost(evidence: dict[str, Any], now: int, limit_seconds: int, timezone: str) -> None:

@@ -44,12 +44,13 @@ from monitor.names import Names
 from monitor.vocabulary import Segment, Status
 from tests.engine.shop import HOUR, START, Scan, columns, order
 
-REGIONS = ("440305", "440300", "110105", "310000", None)
+REGIONS = ("440305", "440300", "110105", "310000", "US-CA", None)
 FACILITIES = ("hub-1", "hub-2", "hub-3", None)
 CARRIERS = ("sf", "zto", None)
 SOURCES = ("kd100", "17track")
 NUMBERS = [f"SF{n}" for n in range(6)] + ["lower-case", "顺丰"]
 QUICKER = 3  # in a jam a third of the limit
+SLOW = 160 * 3600  # beyond the ceiling of the leg, so that a loss takes longer as well
 # Weekends off: business time differs from the wall's.
 CALENDARS = (
     CalendarRule(carriers=("zto",), weekend=(5, 6)),
@@ -79,7 +80,7 @@ orders = st.builds(
     origin_region=st.sampled_from(REGIONS),
     region=st.sampled_from(REGIONS),
     warehouse=st.sampled_from(FACILITIES),
-    promised_at=st.none() | times,
+    promised_at=st.none() | times | times.map(lambda at: at + 30 * DAY * 1000),
 )
 steps = st.lists(
     st.lists(scans, min_size=1, max_size=6)
@@ -105,18 +106,25 @@ class Both:
         self.names = Names(places=1000, sides=100)
         self.names.sources.codes(SOURCES)
         self.stage = self.fresh()
+        self.stage.world.limit[:, Segment.LINEHAUL] = SLOW
         self.stage.world.quick[:] = self.stage.world.limit // QUICKER
         rules = rules_of(self.engine_settings, self.detection)
         limits = self.detection.stalls.by_leg()
         self.plain = PlainStage(
-            Rules(*(rules[number] for number in (*range(8), state.PATIENCE_SECONDS))),
+            Rules(*(rules[one] for one in (*range(8), state.PATIENCE_SECONDS, state.PREORDER_SECONDS))),
             lambda region: int(self.stage.world.places[region]["zone"]),
             lambda region, destination: bool(inside(self.stage.world, region, destination)),
             lambda carrier, region, at: int(business(self.stage.world, carrier, region, at)),
-            lambda leg: round(limits[leg - 1].default_hours * 3600),
-            lambda leg: round(limits[leg - 1].default_hours * 3600) // QUICKER,
+            self.limit,
+            lambda leg: self.limit(leg) // QUICKER,
+            lambda region: int(self.stage.world.places[region]["country"]),
+            lambda leg: round(limits[leg - 1].ceiling_hours * 3600),
         )
         self.now = START // 1000
+
+    def limit(self, leg: int) -> int:
+        hours = self.detection.stalls.by_leg()[leg - 1].default_hours
+        return SLOW if leg == Segment.LINEHAUL else round(hours * 3600)
 
     def fresh(self) -> ParcelStage:
         return ParcelStage(self.engine_settings, self.detection, self.names)
@@ -130,7 +138,9 @@ class Both:
         self.compare(got, told)
 
     def order(self, batch: list[Any]) -> None:
-        rows = order_rows(batch, self.names, self.now * 1000, self.engine_settings.history_days)
+        days = self.engine_settings.history_days
+        parcels = {"O2": ("SF0", "SF1"), "o-3": ("SF5", "lower-case")}
+        rows = order_rows(batch, self.names, self.now * 1000, days, "Asia/Shanghai", parcels)
         told = Told()
         got = self.stage.feed_orders(rows)
         for row in rows.tolist():

@@ -31,6 +31,9 @@ class Told:
     async def transitions(self, transitions: Sequence[Any]) -> None: ...
 
 
+LOST, DOUBTED = {"kind": "presumed_lost"}, {"kind": "signature_suspect"}
+
+
 def upgrade() -> Any:
     return replace(message(), kind=ActionKind.UPGRADE_SHIPPING, template="upgrade_shipping", channel="shop")
 
@@ -56,6 +59,9 @@ def entry_of(proposal: Any) -> Entry:
         (OrderEntry("1001", status="shipped"), False, message(), Reason.RECOVERED),
         (OrderEntry("1001", status="cancelled"), True, coupon(), Reason.RECOVERED),
         (OrderEntry("1001", status="refunded"), True, coupon(), Reason.RECOVERED),
+        (OrderEntry("1001", status="completed"), True, coupon(evidence=LOST), Reason.RECEIVED),
+        (OrderEntry("1001", statuses={"completed": 1}), True, message(evidence=LOST), Reason.RECEIVED),
+        (OrderEntry("1001", status="completed"), True, message(evidence=DOUBTED), None),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, message(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, coupon(), Reason.TICKET_OPEN),
         (OrderEntry("1001", status="shipped", open_tickets=1), True, upgrade(), None),

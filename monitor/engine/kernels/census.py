@@ -30,6 +30,7 @@ from monitor.engine.kernels.waiting import (
     in_jam,
     in_stop,
     is_ended,
+    is_preorder,
     leg_of,
     lingers,
     outlasting,
@@ -118,7 +119,8 @@ def _count(
         if whole(world.outage_until[slot.source, 0]) >= now:  # its feed is silent
             _hide(world, slot)
         way, leg = natural(way_of(world, slot)), leg_of(slot)
-        if age >= 0 and not in_stop(world, slot):  # what stands in a stop says nothing of the usual
+        # what stands in a stop says nothing of the usual, nor does what waits for its goods
+        if age >= 0 and not in_stop(world, slot) and not is_preorder(world, slot):
             still[way, leg, bin_of(age)] += np.float32(1.0)
         if not slot.open & (STALL | LOST):
             if slot.destination != 0 and slot.segment == FACILITY:

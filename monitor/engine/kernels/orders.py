@@ -30,7 +30,7 @@ from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import ABSENT, FULL, bucket_of, find, mix
 from monitor.engine.kernels.told import ODDITIES, Told, next_row, write_mark
 from monitor.engine.kernels.totals import count, count_region, finish, learn, region_pair
-from monitor.engine.kernels.waiting import roomy, rouse
+from monitor.engine.kernels.waiting import is_preorder, roomy, rouse
 from monitor.engine.layout import (
     FAR,
     FINISHED,
@@ -65,7 +65,8 @@ RETURN_REQUESTED, RETURN_RECEIVED, REFUND_REQUESTED, REFUNDED = (
 @kernel
 def _learn(world: World, slot: Any, until: int) -> None:
     """As a call: orders are few, and each place it is inlined costs seconds of the first start."""
-    learn(world, slot, until)
+    if not is_preorder(world, slot):
+        learn(world, slot, until)
 
 
 @kernel
@@ -317,12 +318,15 @@ def _paid_late(table: Table, order: Any, told: Told) -> None:
 
 @kernel
 def _complete(table: Table, world: World, order: Any, told: Told) -> None:
-    """The customer confirmed receipt: the parcel is over, whatever its scans say."""
+    """The customer confirmed receipt: the parcel is over, whatever its scans say. One on its way back is still awaited.
+
+    So are all parcels of an order, as rows without an order say one by one where its own event names none.
+    """
     index = find(table, order.parcel0, order.parcel1)
     if index == ABSENT:
         return
     slot = table.slots[index]
-    if slot.state & LIFE != LIVE:
+    if slot.state & LIFE != LIVE or slot.segment == RETURN:
         return
     if slot.open:
         write_mark(told, slot, whole(order.at), whole(slot.open), REASON_DELIVERED, 0)
@@ -336,9 +340,14 @@ def apply_orders(table: Table, world: World, orders: Any, told: Told) -> None:
     told.written[:] = 0
     for row in range(len(orders)):
         order = orders[row]
-        bucket = bucket_of(mix(order.order0, order.order1))
-        if repeated(table, bucket, order.event, world.rules[s.SEEN_LIMIT]):
-            world.outcomes[DUPLICATE] += 1
+        alone = order.order0 == 0 and order.status == COMPLETED
+        key = mix(order.parcel0, order.parcel1) if alone else mix(order.order0, order.order1)
+        if repeated(table, bucket_of(key), order.event, world.rules[s.SEEN_LIMIT]):
+            world.outcomes[DUPLICATE] += not alone
+            continue
+        if alone:
+            if order.parcel0 != 0:
+                _complete(table, world, order, told)
             continue
         if order.history:
             world.outcomes[OLD] += 1

@@ -125,12 +125,16 @@ def record_scan(world: World, slot: Any, background: Any, scans: ScanColumns, ro
 
 @inlined
 def place_lane(world: World, slot: Any, region: int) -> None:
-    """The lane of a slot by its carrier; its origin is the first region a scan named."""
+    """The lane of a slot by its carrier; its origin is the first region a scan named. And whether it crosses a border."""
     lane = world.lanes[slot.lane]
     origin = whole(lane.origin)
     if origin == 0:
         origin = whole(world.places[region].zone)
-    destination = whole(world.places[slot.destination].zone)
+    there = world.places[slot.destination]
+    destination = whole(there.zone)
+    country = world.places[region].country
+    if country != 0 and there.country != 0 and country != there.country:  # noqa: PLR1714 - numba's tuples are of one type
+        slot.state |= np.uint8(ABROAD)
     if lane.carrier != slot.carrier or lane.origin != origin or lane.destination != destination:
         slot.lane = lane_of(world, whole(slot.carrier), origin, destination)
 

@@ -37,6 +37,7 @@ class World(NamedTuple):
     lanes: Any  # LANE per lane code; 0 is every other lane
     limit: Any  # u4 [lane, leg]: business seconds without a scan that make a stall
     quick: Any  # u4 [lane, leg]: likewise in a jammed facility or a stopped region, where slow is no chance
+    ceiling: Any  # f8 [leg]: business seconds beyond which a limit only lies where a lane's own cases say so
     median: Any  # f4 [lane, leg]: business seconds; 0 is not known
     ends: Any  # f4 [lane, leg, bin]: learned durations; leg NONE is the whole way
     news: Any  # f4 [lane, leg]: of `ends`, cases since its estimate
@@ -95,4 +96,5 @@ SEEN_LIMIT = 8
 CALENDAR_START = 9
 HOLD_SECONDS = 10
 PATIENCE_SECONDS = 11
-RULES = 12
+PREORDER_SECONDS = 12
+RULES = 13

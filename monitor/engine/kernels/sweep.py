@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from monitor.engine.kernels import state as s
-from monitor.engine.kernels.codes import COLLECTION, LOST, NONE, PROMISE, RETURN, STALL
+from monitor.engine.kernels.codes import COLLECTION, HOUR, LOST, NONE, PROMISE, RETURN, STALL
 from monitor.engine.kernels.compiled import inlined, kernel, natural, prefetch, whole
 from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import FULL, crowded, enter, remove
@@ -17,18 +17,22 @@ from monitor.engine.kernels.waiting import (
     early,
     in_jam,
     in_stop,
+    is_preorder,
+    kept_due,
     leg_of,
     lingers,
     lost_after,
+    lost_at_least,
     may_be_lost,
     next_due,
     other_due,
     outlasting,
+    ships_by,
     told_by,
     way_of,
     worked,
 )
-from monitor.engine.layout import FAR, LIFE, LIVE, ORDER, PROMISE_TOLD, What
+from monitor.engine.layout import DAY, FAR, LIFE, LIVE, ORDER, PROMISE_TOLD, What
 from monitor.packing import HASHED
 
 DUE_STALL, DUE_PROMISE, DUE_LOST = int(What.STALL), int(What.PROMISE), int(What.LOST)
@@ -78,10 +82,15 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         if slot.segment != RETURN:  # refused or recalled: nobody waits for it any more
             slot.open |= np.uint8(PROMISE)
             what |= DUE_PROMISE
-    if not hold and may_be_lost(slot) and now >= last + lost_after(world, slot):
-        slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
-        what |= DUE_LOST
     wait = FAR
+    if may_be_lost(slot):
+        wait = _lost_at(world, slot, now)
+        if wait <= now and not hold:
+            slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
+            due.way = way_of(world, slot)
+            due.leg = leg_of(slot)
+            what |= DUE_LOST
+            wait = FAR
     outlasts = False
     if slot.segment != NONE and not slot.open & (STALL | LOST):
         age = silent_age(world, slot, now)
@@ -93,12 +102,14 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
             limit = min(limit, world.rules[s.PATIENCE_SECONDS])
         if age < limit:
             outlasts = age >= quick
-            wait = now + (limit if outlasts else quick) - age
+            wait = min(wait, now + (limit if outlasts else quick) - age)
             # a feed's backlog may yet show that its silence hid nothing
             if whole(world.outage_until[feed, 0]) > last:
                 calendar = calendar_for(world, slot)
                 stood = worked(world, calendar, now) - worked(world, calendar, last)
                 wait = min(wait, max(now + limit - stood, retry))
+        elif is_preorder(world, slot) and ships_by(world, slot) > now:
+            wait = min(wait, ships_by(world, slot))  # its goods are yet to come
         elif hold:
             wait = retry
         else:
@@ -107,10 +118,36 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
             due.way = way
             due.leg = leg
             what |= DUE_STALL
-    wait = max(min(wait, other_due(world, slot)), retry if hold else now + 1)
+    wait = max(min(wait, kept_due(world, slot)), retry if hold else now + 1)
     slot.due = outlasting(wait) if outlasts else early(wait)
     count(world, slot, 1)
     return what
+
+
+@kernel
+def _lost_at(world: World, slot: Any, now: int) -> int:
+    """When a parcel is presumed lost, or may be: no later than `now` if it is."""
+    last = whole(slot.last_scan)
+    least = last + lost_after(world, slot)
+    if now < least:
+        return least
+    hidden = hidden_since(world, slot, now)
+    short = max(least + hidden - now, lost_at_least(world, slot) - silent_age(world, slot, now))
+    if short <= 0:
+        return now
+    # a silence may yet turn out to have hidden nothing, and what is usual may change
+    return now + min(short, HOUR if hidden > 0 else DAY)
+
+
+@inlined
+def hidden_since(world: World, slot: Any, now: int) -> int:
+    """Seconds of the wait since the last scan that its feed's last silences hid."""
+    last, hidden = whole(slot.last_scan), 0
+    feed = natural(told_by(world, slot))
+    for number in range(s.OUTAGES):
+        high = min(now, whole(world.outage_until[feed, number]))
+        hidden += max(high - max(last, whole(world.outage_from[feed, number])), 0)
+    return hidden
 
 
 @inlined

@@ -27,6 +27,9 @@ from monitor.engine.kernels.state import Table, World
 from monitor.engine.kernels.table import pair_code, put_off
 from monitor.engine.layout import ABROAD, FAR, FINISHED, LEG, LIFE, LIVE, ORDER, PROMISE_TOLD
 
+WORKED_DAYS = 5  # of seven: weekends hide no loss, holidays of a week do
+LOST_BEYOND = 3  # halves of the limit of a lane that is slower than the ceiling
+
 
 @inlined
 def calendar_of(world: World, carrier: int, region: int) -> int:
@@ -199,6 +202,42 @@ def lost_after(world: World, slot: Any) -> int:
 
 
 @inlined
+def lost_at_least(world: World, slot: Any) -> int:
+    """Business seconds without a scan that a loss takes besides: most of that time the carrier has to be at work, and who
+    is on a lane that takes longer than the ceiling may be slow without being lost.
+    """
+    least = lost_after(world, slot) * WORKED_DAYS // 7
+    limit = limit_beyond(world, way_of(world, slot), leg_of(slot))
+    return max(least, limit * LOST_BEYOND // 2)
+
+
+@inlined
+def limit_beyond(world: World, way: int, leg: int) -> int:
+    """The limit of a lane whose own cases are slower than the ceiling of a leg; 0 of another."""
+    limit = whole(world.limit[way, leg])
+    return limit if limit > world.ceiling[leg] else 0
+
+
+@inlined
+def ships_by(world: World, slot: Any) -> int:
+    """When a paid order has to leave for its promise to be kept with days to spare; 0 where nothing is promised. The way
+    takes twice these days while it is not known.
+    """
+    if slot.segment != FULFILMENT or slot.promised == 0:
+        return 0
+    spare = world.rules[s.PREORDER_SECONDS]
+    usual = whole(world.median[slot.lane, NONE])
+    return whole(slot.promised) - spare - (usual if usual > 0 else 2 * spare)
+
+
+@inlined
+def is_preorder(world: World, slot: Any) -> bool:
+    """Whether a paid order need not leave for longer than any warehouse takes: how long it waits says nothing of others."""
+    by = ships_by(world, slot)
+    return by != 0 and by - whole(slot.last_scan) > world.ceiling[FULFILMENT]
+
+
+@inlined
 def lingers(slot: Any) -> bool:
     """Whether a slot is over and its beginning still unheard of: it stays longer, while there is room."""
     if slot.state & LIFE != FINISHED or slot.segment_since != 0:
@@ -225,11 +264,18 @@ def other_due(world: World, slot: Any) -> int:
     last = whole(slot.last_scan)
     if slot.state & LIFE == FINISHED:
         return min(last + stays_for(world, slot), FAR)
-    due = last + world.rules[s.FORGET_SECONDS]
-    if slot.promised != 0 and not slot.state & PROMISE_TOLD:
-        due = min(due, whole(slot.promised))
+    due = kept_due(world, slot)
     if may_be_lost(slot):
         due = min(due, last + lost_after(world, slot))
+    return min(due, FAR)
+
+
+@inlined
+def kept_due(world: World, slot: Any) -> int:
+    """Likewise of a live one, losses apart as well."""
+    due = whole(slot.last_scan) + world.rules[s.FORGET_SECONDS]
+    if slot.promised != 0 and not slot.state & PROMISE_TOLD:
+        due = min(due, whole(slot.promised))
     return min(due, FAR)
 
 

@@ -49,6 +49,7 @@ class Rules:
     reuse: int
     too_fast: int
     patience: int
+    preorder: int
 
 
 @dataclass(slots=True)

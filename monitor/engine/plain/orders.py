@@ -17,21 +17,31 @@ BACK = {Segment.RETURN, Segment.REFUND}
 class PlainOrders(PlainTable):
     def order(self, row: Mapping[str, Any], told: Told) -> None:
         """`row` has the fields of ORDER_ROW."""
-        if self._repeated(row["event"]):
+        # one of the parcels of an order
+        alone = not row["order0"] and row["status"] == OrderStatus.COMPLETED
+        if self._repeated(row["event"], counted=not alone):
+            return
+        parcel: Key = (row["parcel0"], row["parcel1"])
+        if alone:
+            self._complete(parcel, row["at"], told)
             return
         if row["history"]:
             self.outcomes[Outcome.HISTORY] += 1
         status = OrderStatus(row["status"])
         ordered = self._own_order(row, status, told)
         self._paid_late(row, status, told)
-        parcel: Key = (row["parcel0"], row["parcel1"])
         if parcel[0] and status == OrderStatus.SHIPPED:
             self._join(parcel, row, ordered, told)
+        elif status == OrderStatus.COMPLETED:
+            self._complete(parcel, row["at"], told)
+
+    def _complete(self, parcel: Key, at: int, told: Told) -> None:
         life = self.lives.get(parcel)
-        if life is not None and status == OrderStatus.COMPLETED and not life.finished:
-            if life.open:
-                told.marks.append((parcel, row["at"], life.open, Ended.DELIVERED, 0))
-            self._finish(life, row["at"])
+        if life is None or life.finished or life.segment == Segment.RETURN:
+            return
+        if life.open:
+            told.marks.append((parcel, at, life.open, Ended.DELIVERED, 0))
+        self._finish(life, at)
 
     def _own_order(self, row: Mapping[str, Any], status: OrderStatus, told: Told) -> int:
         """The order's own segments; answers when it was placed."""
@@ -110,6 +120,7 @@ class PlainOrders(PlainTable):
             life.promised = life.promised if starts == Segment.FULFILMENT else 0
             life.segment, life.segment_since, life.last_scan, life.status = starts, at, at, status
             origin = life.lane[1] or self.zone(life.region)
+            self._cross(life, life.region)
             life.lane = (life.carrier, origin, self.zone(life.destination))
         else:
             life.last_scan = max(life.last_scan, at)
@@ -137,6 +148,7 @@ class PlainOrders(PlainTable):
         life.ordered = ordered or life.ordered
         if not life.finished:
             origin = life.lane[1] or self.zone(life.region or row["origin"])
+            self._cross(life, life.region or row["origin"])
             life.lane = (life.carrier, origin, self.zone(life.destination))
         if life.accepted and ordered > life.accepted + 60:
             told.oddities.append((key, Oddity.BEFORE_ORDER))

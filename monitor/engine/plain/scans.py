@@ -136,6 +136,7 @@ class PlainScans(PlainTable):
         life.history = old
         self._record(life, row, at)
         origin = life.lane[1] or self.zone(row["region"])
+        self._cross(life, row["region"])
         life.lane = (life.carrier, origin, self.zone(life.destination))
 
     def _odd(self, life: Life, row: Mapping[str, Any], at: int, told: Told) -> None:

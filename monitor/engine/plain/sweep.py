@@ -32,8 +32,7 @@ class PlainSweep(PlainTable):
                 life.open |= Open.PROMISE
                 what |= What.PROMISE
         may_be_lost = not life.is_order and life.segment not in (Segment.PICKUP, Segment.COLLECTION)
-        limit = self.rules.lost_abroad if life.abroad else self.rules.lost
-        if may_be_lost and not life.open & Open.LOST and still >= limit:
+        if may_be_lost and not life.open & Open.LOST and self._is_lost(life, now):
             life.open = (life.open & ~Open.STALL) | Open.LOST
             what |= What.LOST
         timed = life.segment != Segment.NONE and not life.open & (Open.STALL | Open.LOST)
@@ -41,15 +40,28 @@ class PlainSweep(PlainTable):
         limit = limits(int(LEG[life.segment, life.status]))
         if what & What.PROMISE and life.segment == Segment.COLLECTION:
             limit = min(limit, self.rules.patience)
-        if timed and self._silent(life, now) >= limit:
+        early = self._is_preorder(life) and self._ships_by(life) > now
+        if timed and not early and self._silent(life, now) >= limit:
             life.open |= Open.STALL
             what |= What.STALL
         return what
 
+    def _is_lost(self, life: Life, now: int) -> bool:
+        limit = self.rules.lost_abroad if life.abroad else self.rules.lost
+        leg = int(LEG[life.segment, life.status])
+        usual = self.limit(leg)
+        worked = max(limit * 5 // 7, usual * 3 // 2 if usual > self.ceiling(leg) else 0)
+        hidden = sum(until - since for since, until in self._hidden(life, now))
+        return now - life.last_scan - hidden >= limit and self._silent(life, now) >= worked
+
     def _silent(self, life: Life, now: int) -> int:
         """Since its last scan, less what the silences of its feed hid."""
         age = self._worked(life, life.last_scan, now)
-        for begins, ends in self.outages.get(life.source, ()):
-            since, until = max(life.last_scan, begins), min(now, ends)
-            age -= self._worked(life, since, until) if until > since else 0
-        return age
+        return age - sum(self._worked(life, since, until) for since, until in self._hidden(life, now))
+
+    def _hidden(self, life: Life, now: int) -> list[tuple[int, int]]:
+        spans = [
+            (max(life.last_scan, begins), min(now, ends))
+            for begins, ends in self.outages.get(life.source, ())
+        ]
+        return [(since, until) for since, until in spans if until > since]

@@ -12,8 +12,8 @@ from monitor.vocabulary import Segment
 
 
 class PlainTable:
-    """`zone` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg), and
-    `quick` (leg) in a jam.
+    """`zone` and `country` of a region code, `inside` (region, destination), `business` (carrier, region, seconds), `limit` (leg), and
+    `quick` (leg) in a jam, `ceiling` (leg). Nothing is known of how long the whole way takes.
     """
 
     def __init__(
@@ -24,10 +24,13 @@ class PlainTable:
         business: Callable[[int, int, int], int],
         limit: Callable[[int], int],
         quick: Callable[[int], int],
+        country: Callable[[int], int],
+        ceiling: Callable[[int], int],
     ) -> None:
         self.rules = rules
         self.zone, self.inside, self.business = zone, inside, business
-        self.limit, self.quick = limit, quick
+        self.limit, self.quick, self.ceiling = limit, quick, ceiling
+        self.country = country
         self.lives: dict[Key, Life] = {}
         self.seen: set[int] = set()
         self.outcomes: Counter[Outcome] = Counter()
@@ -41,11 +44,11 @@ class PlainTable:
         self.jammed: set[int] = set()
         self.outages: dict[int, list[tuple[int, int]]] = {}  # by feed: its last silences, in seconds
 
-    def _repeated(self, event: int) -> bool:
+    def _repeated(self, event: int, *, counted: bool = True) -> bool:
         if event == 0:
             return False
         if event in self.seen:
-            self.outcomes[Outcome.DUPLICATE] += 1
+            self.outcomes[Outcome.DUPLICATE] += counted
             return True
         self.seen.add(event)
         return False
@@ -81,8 +84,23 @@ class PlainTable:
 
     def _learn(self, life: Life, until: int) -> None:
         duration = self._worked(life, life.last_scan, until)
-        if life.segment != Segment.NONE and duration >= 0 and not self._in_jam(life):
+        teaches = not self._in_jam(life) and not self._is_preorder(life)
+        if life.segment != Segment.NONE and duration >= 0 and teaches:
             self.learned[self._way(life), int(LEG[life.segment, life.status]), bin_of(duration)] += 1
+
+    def _ships_by(self, life: Life) -> int:
+        """The latest moment to ship a paid order; 0: no promise says it."""
+        waits = life.segment == Segment.FULFILMENT and life.promised
+        return life.promised - 3 * self.rules.preorder if waits else 0
+
+    def _is_preorder(self, life: Life) -> bool:
+        by = self._ships_by(life)
+        return by != 0 and by - life.last_scan > self.ceiling(Segment.FULFILMENT)
+
+    def _cross(self, life: Life, region: int) -> None:
+        """Between the countries of a region and of the destination."""
+        here, there = self.country(region), self.country(life.destination)
+        life.abroad |= bool(here and there and here != there)
 
     def _in_jam(self, life: Life) -> bool:
         return life.segment == Segment.FACILITY and life.facility in self.jammed
