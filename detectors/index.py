@@ -91,7 +91,6 @@ class Index:
             self._names[number] = name or ""
             self._numbers[name or ""] = number
         self._known[column.codes] = numbers
-        self._by_code = int(np.count_nonzero(self._known[1:] >= 0))
         self._asked = None
 
     def known(self, name: str) -> int:

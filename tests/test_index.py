@@ -96,7 +96,8 @@ def test_a_number_that_goes_to_another_name_is_that_names_alone_in_every_vocabul
             if text and len(told) < 12:
                 told.setdefault(text, len(told))
         expected = [told.get(texts[code] or "", -1) for code in codes]
-        assert index.of(column(texts, *codes)).tolist() == expected
+        asked = column(texts, *codes)
+        assert index.of(asked).tolist() == expected
         strangers = list(dict.fromkeys(codes[(np.array(expected) < 0) & (codes > 0)].tolist()))[:3]
         assert index.full == (len(told) == 12)
         if index.full and strangers:
@@ -108,6 +109,6 @@ def test_a_number_that_goes_to_another_name_is_that_names_alone_in_every_vocabul
             }
             named = [index.name(number) for number in range(12)]
             assert named == sorted(told, key=lambda name: told[name])
-            assert index.of(column(texts, *codes)).tolist() == [
-                told.get(texts[code] or "", -1) for code in codes
-            ]
+            assert index.of(asked).tolist() == [told.get(texts[code] or "", -1) for code in codes]
+            at = dict(zip(index.of(asked).tolist(), range(len(codes)), strict=True))
+            assert index.lines().tolist() == [at.get(number, -1) for number in range(12)]

@@ -133,6 +133,33 @@ def test_a_window_that_is_none_makes_no_room(kind: Kind) -> None:
 
 
 @both
+def test_the_longest_unseen_goes_first(kind: Kind) -> None:
+    detector, order = kind(capacity=CAPACITY), [3, 0, 2, 1]
+    busy = stations(CAPACITY, flow=1)
+    for step in range(1, 100):
+        for place_, silent_after in zip(order, range(8, 40, 8), strict=True):
+            busy[place_] = place(f"station {place_}", int(step < silent_after), 0)
+        detector.run(told(MONDAY + step * EVERY, busy))
+    detector.run(told(MONDAY + 100 * EVERY, busy + hubs()[:1]))
+    assert names(detector)[3] == HUBS[0]
+    detector.run(told(MONDAY + 101 * EVERY, busy + hubs()[:3]))
+    assert names(detector)[:4] == [HUBS[1], "station 1", HUBS[2], HUBS[0]]
+
+
+@both
+def test_a_clock_that_was_ahead_keeps_no_place_for_longer_than_a_week(kind: Kind) -> None:
+    """And a window that ends before it begins says nothing of who was busy when."""
+    detector, busy = kind(capacity=CAPACITY), stations(CAPACITY, flow=1)
+    detector.run(told(MONDAY + 400 * DAY, busy))
+    before = detector.state()
+    detector.run(window(MONDAY + 400 * DAY, MONDAY, facilities=rows("facilities", busy)))
+    assert detector.state() == before
+    for step in range(1, 8 * 9):
+        detector.run(told(MONDAY + step * EVERY, stations(CAPACITY) + hubs()))
+    assert set(HUBS) < set(names(detector))
+
+
+@both
 def test_a_checkpoint_that_knew_nothing_of_it_goes_on_and_makes_room_after_a_week(kind: Kind) -> None:
     detector = kind(capacity=CAPACITY)
     detector.run(told(MONDAY, stations(CAPACITY, flow=1)))
