@@ -48,8 +48,9 @@ class Room:
         if not len(newcomers):
             return _NOBODY
         rows = self._longest_quiet(window.until, len(newcomers))
-        self._names.replace(rows, Coded(newcomers[: len(rows)], column.texts))
         self.refused += len(newcomers) - len(rows)
+        if len(rows):
+            self._names.replace(rows, Coded(newcomers[: len(rows)], column.texts))
         return rows
 
     def busy_at(self, window: Window) -> npt.NDArray[np.int32]:
