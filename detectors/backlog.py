@@ -24,6 +24,7 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
+from detectors.room import Room
 from detectors.weeks import HORIZONS, Weeks, forecast, fullest
 
 F32 = npt.NDArray[np.float32]
@@ -70,18 +71,14 @@ class BacklogForecast:
         self._told: F32 = np.full((HORIZONS[-1] // STEP, 2, 0), np.nan, dtype=np.float32)
         self._run_at = 0  # its number since 1970
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
+        self._room = Room(self._stock.names, self._spoken)
 
     def run(self, window: Window) -> list[Finding]:
         now, hours = window.until, (window.until - window.since) / HOUR
-        facilities = Facilities(window.table("facilities"), self._stock)
+        facilities = self._enter(window)
         if not len(facilities) or hours <= 0:
             return []
         stock = facilities.stock
-        self._arrivals.follow()
-        self._departures.follow()
-        self._grow(len(facilities))
-        for week in self._weeks:
-            week.follow()
         slot = (hour_of_week(now, self._timezone) - 1) % HOURS_A_WEEK // STEP  # that is over
         deviation = self._deviate(facilities, slot, hours)
         told = self._forecast(stock, deviation, slot)
@@ -96,6 +93,32 @@ class BacklogForecast:
         found = self._speak(facilities, told, flows, hours, now, (slot + 1) % self._stock.slots)
         self._learn(facilities, slot, hours)
         return found
+
+    def uncounted(self) -> Mapping[str, int]:
+        return self._room.uncounted()
+
+    def _enter(self, window: Window) -> Facilities:
+        facilities = Facilities(window, self._stock, self._room)
+        self._arrivals.follow()
+        self._departures.follow()
+        self._grow(len(facilities))
+        for week in self._weeks:
+            week.follow()
+        if len(facilities.renewed):
+            self._renew(facilities.renewed)
+        return facilities
+
+    def _renew(self, rows: I64) -> None:
+        for rhythm in (self._arrivals, self._departures, self._stock):
+            rhythm.renew(rows)
+        for week in self._weeks:
+            week.renew(rows)
+        self._sums[:, rows] = self._error[:, rows] = 0.0
+        self._told[..., rows] = np.nan
+
+    def _spoken(self) -> list[int]:
+        """Of open episodes."""
+        return [self._stock.row(episode.subject.id) for episode in self._episodes.all()]
 
     def _deviate(self, facilities: Facilities, slot: int, hours: float) -> F32:
         """Log of arrivals and of departures over their usual, in the last day."""
@@ -153,7 +176,7 @@ class BacklogForecast:
         )
         over &= ~flows
         spoken = over.copy()
-        spoken[self._stock.rows([episode.subject.id for episode in self._episodes.all()])] = True
+        spoken[self._spoken()] = True
         for at in np.flatnonzero(spoken).tolist():
             name = self._stock.key(at)
             subject = Subject(SubjectType.FACILITY, name)
@@ -268,6 +291,7 @@ class BacklogForecast:
             "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
             "run_at": self._run_at,
             "episodes": self._episodes.state(),
+            "room": self._room.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -281,6 +305,7 @@ class BacklogForecast:
             told if "run_at" in state else np.full((len(self._told), *told.shape[1:]), np.nan, np.float32)
         )
         self._run_at = int(state.get("run_at", 0))
+        self._room.restore(state.get("room"))
         for week in self._weeks:
             week.forget()
 

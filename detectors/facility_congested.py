@@ -26,6 +26,7 @@ from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, Sub
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
 from detectors.rhythm import Rhythm
+from detectors.room import Room
 
 F64 = npt.NDArray[np.float64]
 
@@ -94,19 +95,31 @@ class FacilityCongested:
             int, int
         ] = {}  # of an open episode's facility, likewise: the stock that was last told
         self._episodes = Episodes(self.name, Kind.FACILITY_CONGESTED)
+        self._room = Room(self._stock.names, lambda: {*self._hot_since, *self._told})
 
     def run(self, window: Window) -> list[Finding]:
-        facilities = Facilities(window.table("facilities"), self._stock)
+        facilities = self._enter(window)
         hours = (window.until - window.since) / HOUR
         if not len(facilities) or hours <= 0:
             return []
-        self._grow(len(facilities))
         gain = 1.0 - float(np.exp(-hours / _FLOW_MEMORY))
         kernels.flow(facilities.arrived, facilities.out, hours, gain, self._flow)
         judged = self._judge(facilities, window.until)
         found = self._speak(judged, window.until)
         self._learn(judged, window.until, hours)
         return found
+
+    def uncounted(self) -> Mapping[str, int]:
+        return self._room.uncounted()
+
+    def _enter(self, window: Window) -> Facilities:
+        facilities = Facilities(window, self._stock, self._room)
+        self._grow(len(facilities))
+        if len(facilities.renewed):
+            self._stock.renew(facilities.renewed)
+            for known in (self._flow, self._flow_usual, self._stalled_share):
+                known[facilities.renewed] = 0.0
+        return facilities
 
     def _judge(self, facilities: Facilities, now: Instant) -> _Judged:
         hour, stock = hour_of_week(now, self._timezone), facilities.stock
@@ -231,6 +244,7 @@ class FacilityCongested:
             "network_days": self._network_days,
             "hot_since": {self._stock.key(at): since for at, since in self._hot_since.items()},
             "episodes": self._episodes.state(),
+            "room": self._room.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -243,6 +257,7 @@ class FacilityCongested:
             self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
         }
         self._episodes.restore(state["episodes"])
+        self._room.restore(state.get("room"))
         self._told = {
             self._stock.row(one.subject.id): int(one.evidence["stock"]) for one in self._episodes.all()
         }

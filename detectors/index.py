@@ -73,6 +73,26 @@ class Index:
             self._names.append(name)
         return known
 
+    @property
+    def full(self) -> bool:
+        return len(self) >= self._capacity
+
+    def replace(self, numbers: I64, column: Coded) -> None:
+        """Gives numbers in use to names without one: `column` has one of the vocabulary that was asked for last for each
+        number. Who had them is as whoever found no room.
+        """
+        self._ask()
+        had = np.zeros(len(self) + 1, np.bool_)  # the last one is nobody's, and that of NO_ROOM
+        had[numbers] = True
+        known = self._known[1:]
+        known[had[np.maximum(known, NO_ROOM)]] = NO_ROOM
+        for number, name in zip(numbers.tolist(), column.labels(), strict=True):
+            del self._numbers[self._names[number]]
+            self._names[number] = name or ""
+            self._numbers[name or ""] = number
+        self._known[column.codes] = numbers
+        self._asked = None
+
     def known(self, name: str) -> int:
         """-1 for what was never heard of."""
         self._ask()

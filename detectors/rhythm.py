@@ -90,6 +90,11 @@ class Rhythm:
         """Keys that were entered by another one of these names."""
         self._grow(len(self._names))
 
+    def renew(self, rows: I64) -> None:
+        """Nothing is known of these any more."""
+        for name in _PER_KEY:
+            getattr(self, f"_{name}")[..., rows] = 0
+
     def days(self, rows: I64) -> F64:
         """How long each key has been learned, in days."""
         return np.where(rows >= 0, self._days[rows], 0.0) if len(self._days) else np.zeros(len(rows))

@@ -21,6 +21,7 @@ from detectors.rhythm import Rhythm
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
 
 FADE: Final = 0.985  # an hour, of today's deviation from the usual flow
 HORIZONS: Final = (24, 72)
@@ -70,6 +71,11 @@ class Weeks:
         if self._rhythm.ages()[self._keys :].any():
             refresh(self.factor, *curves, 0, len(self.factor), self._keys, keys, self._rhythm.own_hour)
         self._keys, self._scale = keys, None
+
+    def renew(self, rows: I64) -> None:
+        """The rhythm forgot these."""
+        self._scale = None
+        self.factor[:, rows] = np.exp(self._rhythm.curves()[-1])[:, None]
 
     def learned(self, hour: int) -> None:
         """What is usual at this hour has changed, and the levels."""

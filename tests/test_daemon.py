@@ -213,6 +213,9 @@ async def test_a_shop_is_as_old_as_its_last_order(tmp_path: Path, standin: Stand
         assert "to come" not in ages
         counted = {"detector": "complaint_spike", "reason": "no_place"}
         assert shop.daemon.registry.get_sample_value("forestall_uncounted_total", counted) == 0.0
+        for detector in ("facility_congested", "backlog_forecast"):
+            counted = {"detector": detector, "reason": "no_room"}
+            assert shop.daemon.registry.get_sample_value("forestall_uncounted_total", counted) == 0.0
 
 
 async def test_a_reload_takes_new_limits_and_a_wrong_one_changes_nothing(

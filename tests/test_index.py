@@ -77,3 +77,38 @@ def test_each_number_knows_its_row_in_what_came_last() -> None:
     index.of(column(texts, 1, 2, 3))
     index.of(column(texts, 3, 0, 1))
     assert index.lines().tolist() == [2, -1, 0]
+
+
+def test_a_number_that_goes_to_another_name_is_that_names_alone_in_every_vocabulary() -> None:
+    """Beside a dictionary, with names that come by code and by text, restarts and vocabularies that change."""
+    rng = np.random.default_rng(5)
+    words = [f"w{number}" for number in range(40)]
+    texts, index, told = [None, *words], Index(capacity=12), dict[str, int]()
+    for step in range(300):
+        if step % 9 == 8:
+            texts = [None, *rng.permutation(words).tolist()]
+        if step % 13 == 12:
+            kept = list(index.names())
+            index = Index(capacity=12)
+            index.restore(kept)
+        codes = rng.integers(0, len(texts), 7)
+        for text in (texts[code] for code in codes):
+            if text and len(told) < 12:
+                told.setdefault(text, len(told))
+        expected = [told.get(texts[code] or "", -1) for code in codes]
+        asked = column(texts, *codes)
+        assert index.of(asked).tolist() == expected
+        strangers = list(dict.fromkeys(codes[(np.array(expected) < 0) & (codes > 0)].tolist()))[:3]
+        assert index.full == (len(told) == 12)
+        if index.full and strangers:
+            numbers = rng.permutation(12)[: len(strangers)]
+            index.replace(numbers, column(texts, *strangers))
+            told = {name: number for name, number in told.items() if number not in numbers}
+            told |= {
+                texts[code] or "": number for code, number in zip(strangers, numbers.tolist(), strict=True)
+            }
+            named = [index.name(number) for number in range(12)]
+            assert named == sorted(told, key=lambda name: told[name])
+            assert index.of(asked).tolist() == [told.get(texts[code] or "", -1) for code in codes]
+            at = dict(zip(index.of(asked).tolist(), range(len(codes)), strict=True))
+            assert index.lines().tolist() == [at.get(number, -1) for number in range(12)]
