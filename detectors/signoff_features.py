@@ -92,6 +92,7 @@ class Signoffs:
     wait_cell: I64
     slot: I64
     km_cell: I64
+    offset: int  # milliseconds from UTC to the shop's wall clock
 
     def __len__(self) -> int:
         return len(self.occurred)
@@ -137,7 +138,7 @@ class Usual:
         carrier = self._rows.of(table.coded("carrier"), self._row, absent=0)
         occurred, out = table.whole("occurred"), table.whole("out_for_delivery")
         timed = kernels.timed(table.narrow("status"), occurred, out, offset, _WAITS)
-        return Signoffs(table, carrier, occurred, *timed, self._distances.cells(_kilometres(table)))
+        return Signoffs(table, carrier, occurred, *timed, self._distances.cells(_kilometres(table)), offset)
 
     def _row(self, carrier: str) -> int:
         """0, the row of all that have none, where there is no room."""
@@ -165,6 +166,7 @@ class Usual:
             carrier,
             together,
             excess,
+            signed.offset,
         )
         if self._knows_the_clock(now):
             clock = kernels.by_the_clock(self._day, present, signed.slot, carrier)
