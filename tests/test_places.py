@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -69,6 +70,30 @@ def test_where_one_carrier_recovers_or_becomes_quicker_nobody_else_has_become_sl
     assert {finding.subject.id for finding in said(CarrierDegraded(), recovers)} == {"A"}
     quicker = _levels(names, lambda name, day: -0.29 if name == "A" and day >= 20 else 0.0)
     assert said(CarrierDegraded(), quicker) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_carrier_begins_anew_after_a_season_without_parcels(*, restarts: bool) -> None:
+    """What takes longer after two months of nothing has not slowed down since before them; what slows down later has."""
+    days = 14
+    before = _levels("AB", lambda _name, _day: 0.0, days)
+    after = _levels(
+        "AB", lambda name, day: (0.5 if name == "A" else 0.0) + 0.7 * (day >= 30 and name == "A"), 45
+    )
+    pause = 60 * DAY
+    later = [Window(one.since + pause, one.until + pause, lanes=one.lanes) for one in after]
+    gap = [
+        window(at, at + 3 * HOUR) for at in range(MONDAY + days * DAY, MONDAY + pause - 3 * HOUR, 3 * HOUR)
+    ]
+    detector = CarrierDegraded()
+    assert said(detector, before + gap) == []
+    if restarts:
+        other = CarrierDegraded()
+        other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(detector.state())))
+        detector = other
+    found = [f for f in said(detector, later) if f.state is State.OPENED]
+    assert [f.subject.id for f in found] == ["A"]
+    assert found[0].started_at > MONDAY + pause + 28 * DAY
 
 
 def test_residuals_that_are_no_numbers_are_refused_and_later_changes_still_found() -> None:
