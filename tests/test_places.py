@@ -74,12 +74,12 @@ def test_where_one_carrier_recovers_or_becomes_quicker_nobody_else_has_become_sl
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_carrier_begins_anew_after_a_season_without_parcels(*, restarts: bool) -> None:
-    """What takes longer after two months of nothing has not slowed down since before them; what slows down later has."""
-    days = 14
-    before = _levels("AB", lambda _name, _day: 0.0, days)
-    after = _levels(
-        "AB", lambda name, day: (0.5 if name == "A" else 0.0) + 0.7 * (day >= 30 and name == "A"), 45
-    )
+    """The last parcels before two months of nothing took longer, and so do those after them: that is no slowing down since
+    before the pause. What slows down later is one.
+    """
+    days = 21
+    before = _levels("AB", lambda name, day: 0.3 * (day >= 20 and name == "A"), days)
+    after = _levels("AB", lambda name, day: 0.7 * (1 + (day >= 30)) if name == "A" else 0.0, 45)
     pause = 60 * DAY
     later = [Window(one.since + pause, one.until + pause, lanes=one.lanes) for one in after]
     gap = [
