@@ -187,7 +187,7 @@ class BacklogForecast:
         extra = int(np.ceil(excess / limits.clear_days))
         people = int(np.ceil(extra / limits.per_courier))
         by = now + round(limits.clear_days * 24) * HOUR
-        when = stamp(by, self._timezone)
+        clears = _clears(extra, people, stamp(by, self._timezone))
         low, high = np.maximum(forecast - margin, 0.0), forecast + margin
         return {
             "facility": name,
@@ -207,12 +207,11 @@ class BacklogForecast:
             "cases": round(float(self._stock.days(self._stock.rows([name]))[0]), 1),
             "zh": (
                 f"网点 {name} 现存 {stock:,.0f} 件，预计 24 小时后 {forecast[0]:,.0f} 件（{low[0]:,.0f}–{high[0]:,.0f}），"
-                f"72 小时后 {forecast[1]:,.0f} 件；每天多处理 {extra:,} 件（约 {people} 名快递员）可在 {when} 前恢复正常"
+                f"72 小时后 {forecast[1]:,.0f} 件；{clears[0]}"
             ),
             "en": (
                 f"hub {name} holds {stock:,.0f} parcels, {forecast[0]:,.0f} expected in 24 hours ({low[0]:,.0f} to "
-                f"{high[0]:,.0f}) and {forecast[1]:,.0f} in 72; {extra:,} more a day (about {people} couriers) "
-                f"clear it by {when}"
+                f"{high[0]:,.0f}) and {forecast[1]:,.0f} in 72; {clears[1]}"
             ),
         }
 
@@ -264,6 +263,17 @@ class BacklogForecast:
         self._run_at = int(state.get("run_at", 0))
         for week in self._weeks:
             week.forget()
+
+
+def _clears(extra: int, people: int, when: str) -> tuple[str, str]:
+    """What must be done, in Chinese and English."""
+    if extra == 0:
+        return "无需额外处理", "nothing more has to be done"
+    couriers = "1 courier" if people == 1 else f"{people:,} couriers"
+    return (
+        f"每天多处理 {extra:,} 件（约 {people} 名快递员）可在 {when} 前恢复正常",
+        f"{extra:,} more a day (about {couriers}) clear it by {when}",
+    )
 
 
 def _above(forecast: F64, line: F64, margin: F64) -> float:

@@ -120,8 +120,8 @@ def timed(status: Any, occurred: Any, out: Any, offset: int, edges: Any) -> tupl
     slot = np.empty(len(out), np.int64)
     scale = (len(edges) - 1) / math.log(edges[-1] / edges[0])
     for row in range(len(out)):
-        timed = _day_ends(occurred[row], offset) == occurred[row] and _day_ends(out[row], offset) == out[row]
-        if timed and status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
+        dates = _day_ends(occurred[row], offset) > occurred[row] and _day_ends(out[row], offset) > out[row]
+        if not dates and status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
             wait[row] = (occurred[row] - out[row]) / SECOND
             cell[row] = _cell(wait[row], edges, scale)
         slot[row] = (occurred[row] + offset) % DAY // SLOT

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detectors.backlog import BacklogForecast
+from detectors.backlog import BacklogForecast, BacklogLimits
 from detectors.clock import DAY, HOUR
 from detectors.degraded import CarrierDegraded
 from detectors.findings import CloseReason, Finding, State, SubjectType
@@ -109,6 +109,21 @@ def test_constant_lanes_without_variance_and_new_carriers_say_nothing() -> None:
     windows = [each.replaced(lanes=frame) for each in carriers.WINDOWS]
     assert said(CarrierDegraded(), windows) == []
     assert said(CarrierDegraded(), carriers.WINDOWS[-8:]) == []
+
+
+def test_what_clears_a_backlog_is_said_by_its_number_and_not_where_nothing_is_left_to_clear() -> None:
+    """The hub has sent on all it held when it is looked at last."""
+    detector = BacklogForecast(limits=BacklogLimits(per_courier=10_000))
+    windows = hubs.world()
+    found = said(detector, windows)
+    assert {finding.evidence["extra_couriers"] for finding in found} == {1}
+    for finding in found:
+        assert "(about 1 courier) clear it by" in finding.evidence["en"]
+        assert "（约 1 名快递员）" in finding.evidence["zh"]
+    place, nothing = ("H-1", None, None), np.zeros(2)
+    told = detector._evidence(place, 0, nothing, nothing, nothing, nothing, windows[-1].until)
+    assert told["en"].endswith("; nothing more has to be done")
+    assert told["zh"].endswith("；无需额外处理")
 
 
 def test_a_hub_that_sends_on_too_little_is_told_with_an_interval_and_what_clears_it() -> None:
