@@ -171,9 +171,9 @@ class SignatureSuspect:
             case "too_fast":
                 return not is_date(at, offset) and not is_date(before, offset)
             case "earlier_stage":
-                return max(at, before) >= day_ends(min(at, before), offset)
+                return bool(max(at, before) >= day_ends(min(at, before), offset))
             case _:
-                return max(at, before) >= day_ends(at, offset)
+                return bool(max(at, before) >= day_ends(at, offset))
 
     def _complain(self, frame: pl.DataFrame) -> set[str]:
         changed = set[str]()

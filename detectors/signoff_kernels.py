@@ -257,7 +257,7 @@ def _impossible(occurred: int, accepted: int, ordered: int, offset: int) -> bool
 
 
 @njit(cache=True, nogil=True)
-def _day_ends(at: int, offset: int) -> Any:
+def _day_ends(at: Any, offset: int) -> Any:
     """As `detectors.clock.day_ends`."""
     return at + DAY if at % DAY == 0 or (at + offset) % DAY == 0 else at
 
