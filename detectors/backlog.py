@@ -21,6 +21,7 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
+from detectors.resting import Rest
 from detectors.rhythm import Rhythm
 from detectors.weeks import HORIZONS, Weeks, forecast, fullest
 
@@ -65,6 +66,7 @@ class BacklogForecast:
         self._error = np.zeros((2, 0))  # mean absolute error of past forecasts, by horizon
         # A ring of forecasts by the stretch in which they were made and horizon.
         self._told: F32 = np.full((HORIZONS[-1] // STEP, 2, 0), np.nan, dtype=np.float32)
+        self._rest = Rest()
         self._run_at = 0  # its number since 1970
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
 
@@ -84,7 +86,7 @@ class BacklogForecast:
         told = self._forecast(stock, deviation, slot)
         self._check(stock, told, now // self.every)
         found = self._speak(facilities, told, hours, now, (slot + 1) % self._stock.slots)
-        self._learn(facilities, slot, hours)
+        self._learn(facilities, slot, hours, now)
         return found
 
     def _deviate(self, facilities: Facilities, slot: int, hours: float) -> F32:
@@ -215,8 +217,9 @@ class BacklogForecast:
             ),
         }
 
-    def _learn(self, facilities: Facilities, slot: int, hours: float) -> None:
-        if hours > 2 * STEP:  # what an outage hid cannot be told by hours
+    def _learn(self, facilities: Facilities, slot: int, hours: float, now: Instant) -> None:
+        rests = self._rest.rests(float(facilities.arrived.sum()), hours, now)
+        if rests or hours > 2 * STEP:  # what an outage hid cannot be told by hours
             return
         days, rows, stock = hours / 24, facilities.rows, facilities.stock
         after = (slot + 1) % self._stock.slots
@@ -248,6 +251,7 @@ class BacklogForecast:
             "error": pack(self._error[:, :size].T),
             "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
             "run_at": self._run_at,
+            "rest": self._rest.state(),
             "episodes": self._episodes.state(),
         }
 
@@ -261,6 +265,8 @@ class BacklogForecast:
             told if "run_at" in state else np.full((len(self._told), *told.shape[1:]), np.nan, np.float32)
         )
         self._run_at = int(state.get("run_at", 0))
+        if "rest" in state:  # younger than the format
+            self._rest.restore(state["rest"])
         for week in self._weeks:
             week.forget()
 

@@ -7,7 +7,6 @@ no jam. *Standstill*: stalled parcels against the facility's usual share of them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
+from detectors.resting import Rest
 from detectors.rhythm import Rhythm
 
 F64 = npt.NDArray[np.float64]
@@ -33,9 +33,6 @@ F64 = npt.NDArray[np.float64]
 _FACILITY: Final = SubjectType.FACILITY
 _SHARE_MEMORY: Final = 7.0  # days over which the usual share of stalled parcels and departures are averaged
 _FLOW_MEMORY: Final = 6.0  # hours over which arrivals and departures are averaged
-_DAY_MEMORY: Final = 24.0  # hours over which what arrives anywhere is averaged
-_AT_REST: Final = 0.25  # of what usually arrives anywhere: less than that for a day teaches nothing
-_STOPPED: Final = 0.01  # likewise, however long
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,7 @@ class FacilityCongested:
         self._flow_usual = np.zeros(0)  # departures an hour, slowly averaged
         self._stalled_share = np.zeros((0, 3))  # decayed parcels stalled, parcels held, days
         self._network_days = 0.0
-        self._arrivals = [0.0, 0.0, 0.0]  # anywhere: an hour, averaged over a day; decayed parcels and days
-        self._rests_since: Instant | None = None
+        self._rest = Rest(self._limits.accept_days)
         self._hot_since: dict[int, Instant] = {}  # by row of the stock's usual
         self._told: dict[
             int, int
@@ -111,32 +107,9 @@ class FacilityCongested:
         kernels.flow(facilities.arrived, facilities.out, hours, gain, self._flow)
         judged = self._judge(facilities, window.until)
         found = self._speak(judged, window.until)
-        if not self._rests(float(facilities.arrived.sum()), hours, window.until):
+        if not self._rest.rests(float(facilities.arrived.sum()), hours, window.until):
             self._learn(judged, window.until, hours)
         return found
-
-    def _rests(self, arrived: float, hours: float, now: Instant) -> bool:
-        """Whether next to nothing arrives anywhere: empty hubs of a pause are not the usual of the time after it.
-
-        A network that has shrunk for good is believed after `accept_days`; one in which nothing at all arrives is not.
-        """
-        of_day, parcels, known = self._arrivals
-        of_day += (1.0 - math.exp(-hours / _DAY_MEMORY)) * (arrived / hours - of_day)
-        usual = parcels / (24 * known) if known >= self._limits.ready_days else 0.0
-        quiet = max(of_day, float(self._flow[:, 0].sum())) < _AT_REST * usual
-        self._rests_since = (self._rests_since or now) if quiet else None
-        shrunk = (
-            quiet
-            and of_day > _STOPPED * usual
-            and now - (self._rests_since or now) >= self._limits.accept_days * DAY
-        )
-        rests = quiet and not shrunk
-        if not rests:
-            days = min(hours, 6.0) / 24
-            keep = math.exp(-days / _SHARE_MEMORY)
-            parcels, known = parcels * keep + arrived / hours * 24 * days, known * keep + days
-        self._arrivals = [of_day, parcels, known]
-        return rests
 
     def _judge(self, facilities: Facilities, now: Instant) -> _Judged:
         hour, stock = hour_of_week(now, self._timezone), facilities.stock
@@ -259,8 +232,7 @@ class FacilityCongested:
             "flow_usual": pack(self._flow_usual),
             "stalled_share": pack(self._stalled_share),
             "network_days": self._network_days,
-            "arrivals": list(self._arrivals),
-            "rests_since": self._rests_since,
+            "rest": self._rest.state(),
             "hot_since": {self._stock.key(at): since for at, since in self._hot_since.items()},
             "episodes": self._episodes.state(),
         }
@@ -271,9 +243,8 @@ class FacilityCongested:
         self._flow_usual = unpack(state["flow_usual"])
         self._stalled_share = _with_days(unpack(state["stalled_share"]))
         self._network_days = float(state["network_days"])
-        # younger than the format
-        self._arrivals = [float(one) for one in state.get("arrivals", (0.0, 0.0, 0.0))]
-        self._rests_since = state.get("rests_since")
+        if "rest" in state:  # younger than the format
+            self._rest.restore(state["rest"])
         self._hot_since = {
             self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
         }

@@ -175,7 +175,7 @@ def test_arrivals_that_are_told_once_a_day_are_no_pause() -> None:
     for _ in range(12):
         network.live(1 / 144, factor=40)
         network.live(143 / 144, factor=0)
-    learned = network.detector.state()["arrivals"][2]
+    learned = network.detector.state()["rest"][3]
     assert learned == pytest.approx(7 * (1 - math.exp(-12 / 7)), rel=0.01)  # twelve days, fading within seven
 
 

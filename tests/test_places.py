@@ -111,6 +111,14 @@ def test_constant_lanes_without_variance_and_new_carriers_say_nothing() -> None:
     assert said(CarrierDegraded(), carriers.WINDOWS[-8:]) == []
 
 
+def test_a_season_without_parcels_does_not_teach_hubs_that_they_are_empty() -> None:
+    days, pause = 14, 70 * DAY
+    calm = hubs.world(days=days, jam=(99, 99))
+    closed = [window(at - hubs.EVERY, at) for at in range(MONDAY + days * DAY, MONDAY + pause, hubs.EVERY)]
+    again = [one.replaced(since=one.since + pause, until=one.until + pause) for one in calm]
+    assert said(BacklogForecast(), calm + closed + again) == []
+
+
 def test_what_clears_a_backlog_is_said_by_its_number_and_not_where_nothing_is_left_to_clear() -> None:
     """The hub has sent on all it held when it is looked at last."""
     detector = BacklogForecast(limits=BacklogLimits(per_courier=10_000))
