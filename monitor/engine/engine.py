@@ -153,7 +153,9 @@ class Engine:
             self._release(rows["parcel0"], rows["parcel1"])
             self._release(rows["order0"], rows["order1"])
         if len(batch.scans):
-            told = self.stage.feed_scans(_of_feeds(batch.scans, self.names), self.now)
+            scans = _of_feeds(batch.scans, self.names)
+            self.holding.count(scans)
+            told = self.stage.feed_scans(scans, self.now)
             found += self.judge.marks(told.marks, self.now)
             self.place.take(told.endings, told.oddities, ())
             self.watching.take(told.endings)
