@@ -16,7 +16,7 @@ from detectors.findings import Instant
 from monitor.columns import Scans
 from monitor.engine.layout import DAY, HOUR
 
-LATE: Final = 3 * HOUR * 1000  # after a scan, milliseconds
+LATE: Final = 2 * HOUR * 1000  # after a scan, milliseconds
 MOSTLY: Final = 0.5  # of scans: an outage's backlog is less of what a feed tells in a week
 READY: Final = 50.0  # scans
 HALF_LIFE: Final = 7 * DAY * 1000
