@@ -23,6 +23,7 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
+from detectors.resting import Rest
 from detectors.rhythm import Rhythm
 from detectors.room import Room
 from detectors.weeks import HORIZONS, Weeks, forecast, fullest
@@ -69,6 +70,7 @@ class BacklogForecast:
         self._error = np.zeros((2, 0))  # mean absolute error of past forecasts, by horizon
         # A ring of forecasts by the stretch in which they were made and horizon.
         self._told: F32 = np.full((HORIZONS[-1] // STEP, 2, 0), np.nan, dtype=np.float32)
+        self._rest = Rest()
         self._run_at = 0  # its number since 1970
         self._episodes = Episodes(self.name, Kind.BACKLOG_FORECAST, step=0.15)
         self._room = Room(self._stock.names, self._spoken)
@@ -91,7 +93,7 @@ class BacklogForecast:
             hours,
         )
         found = self._speak(facilities, told, flows, hours, now, (slot + 1) % self._stock.slots)
-        self._learn(facilities, slot, hours)
+        self._learn(facilities, slot, hours, now)
         return found
 
     def uncounted(self) -> Mapping[str, int]:
@@ -227,7 +229,7 @@ class BacklogForecast:
         extra = int(np.ceil(excess / limits.clear_days))
         people = int(np.ceil(extra / limits.per_courier))
         by = now + round(limits.clear_days * 24) * HOUR
-        when = stamp(by, self._timezone)
+        clears = _clears(extra, people, stamp(by, self._timezone))
         low, high = np.maximum(forecast - margin, 0.0), forecast + margin
         return {
             "facility": name,
@@ -247,17 +249,17 @@ class BacklogForecast:
             "cases": round(float(self._stock.days(self._stock.rows([name]))[0]), 1),
             "zh": (
                 f"网点 {name} 现存 {stock:,.0f} 件，预计 24 小时后 {forecast[0]:,.0f} 件（{low[0]:,.0f}–{high[0]:,.0f}），"
-                f"72 小时后 {forecast[1]:,.0f} 件；每天多处理 {extra:,} 件（约 {people} 名快递员）可在 {when} 前恢复正常"
+                f"72 小时后 {forecast[1]:,.0f} 件；{clears[0]}"
             ),
             "en": (
                 f"hub {name} holds {stock:,.0f} parcels, {forecast[0]:,.0f} expected in 24 hours ({low[0]:,.0f} to "
-                f"{high[0]:,.0f}) and {forecast[1]:,.0f} in 72; {extra:,} more a day (about {people} couriers) "
-                f"clear it by {when}"
+                f"{high[0]:,.0f}) and {forecast[1]:,.0f} in 72; {clears[1]}"
             ),
         }
 
-    def _learn(self, facilities: Facilities, slot: int, hours: float) -> None:
-        if hours > 2 * STEP:  # what an outage hid cannot be told by hours
+    def _learn(self, facilities: Facilities, slot: int, hours: float, now: Instant) -> None:
+        rests = self._rest.rests(float(facilities.arrived.sum()), hours, now)
+        if rests or hours > 2 * STEP:  # what an outage hid cannot be told by hours
             return
         days, rows, stock = hours / 24, facilities.rows, facilities.stock
         after = (slot + 1) % self._stock.slots
@@ -290,6 +292,7 @@ class BacklogForecast:
             "error": pack(self._error[:, :size].T),
             "told": pack(self._told[:, :, :size].transpose(2, 0, 1)),
             "run_at": self._run_at,
+            "rest": self._rest.state(),
             "episodes": self._episodes.state(),
             "room": self._room.state(),
         }
@@ -306,8 +309,21 @@ class BacklogForecast:
         )
         self._run_at = int(state.get("run_at", 0))
         self._room.restore(state.get("room"))
+        if "rest" in state:  # younger than the format
+            self._rest.restore(state["rest"])
         for week in self._weeks:
             week.forget()
+
+
+def _clears(extra: int, people: int, when: str) -> tuple[str, str]:
+    """What must be done, in Chinese and English."""
+    if extra == 0:
+        return "无需额外处理", "nothing more has to be done"
+    couriers = "1 courier" if people == 1 else f"{people:,} couriers"
+    return (
+        f"每天多处理 {extra:,} 件（约 {people} 名快递员）可在 {when} 前恢复正常",
+        f"{extra:,} more a day (about {couriers}) clear it by {when}",
+    )
 
 
 def _above(forecast: F64, line: F64, margin: F64) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from detectors.findings import Instant
@@ -43,7 +43,7 @@ def promise_ends(promised: Instant, offset: int) -> Instant:
 
     Midnight of the shop's wall clock or of UTC: exports without a zone are read as UTC.
     """
-    return promised + DAY if promised % DAY == 0 or (promised + offset) % DAY == 0 else promised
+    return day_ends(promised, offset)
 
 
 def kept_until(promised: Instant, timezone: str) -> Instant:
@@ -55,3 +55,13 @@ def kept_until(promised: Instant, timezone: str) -> Instant:
     if (promised + offset) % DAY == 0:
         ends += offset - offset_of(ends, timezone)
     return ends - 1000
+
+
+def is_date(at: Any, offset: int) -> Any:
+    """Whether a moment (or each of an array) is a midnight, of UTC or of a wall clock: who only knows days says that."""
+    return (at % DAY == 0) | ((at + offset) % DAY == 0)
+
+
+def day_ends(at: Instant, offset: int) -> Instant:
+    """Until when a moment may have been: a date names the whole day, any other time itself."""
+    return at + DAY if is_date(at, offset) else at

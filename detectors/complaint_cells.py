@@ -61,6 +61,7 @@ class Cells:
         self.profile = np.full(
             (2, 24), 1.0
         )  # complaints by hour, working days and weekends; all cells together
+        self.exposed_from = -1  # the day of the first parcels; negative: there were none yet
         self.hour = -1  # local hours since 1970; negative: not begun
         self.refused = 0  # cells, for want of room
         self.unplaced = 0  # complaints without a region that came before any parcel
@@ -84,6 +85,7 @@ class Cells:
             self.usual.counts[:], self.usual.exposure[:] = 0, 0
             self.usual.step, self.hour, gap = hour // 24, hour, 0
             self.hours[:] = 0
+            self.exposed_from = -1
         for _ in range(max(gap, 0)):
             if self.hour % 24 == 23:
                 self._learn_day()
@@ -95,7 +97,8 @@ class Cells:
     def _learn_day(self) -> None:
         day = self.hours[:, -24:].astype(np.float64)
         self.profile[self._weekend()] = self.profile[self._weekend()] * 0.97 + day[self._wholes()].sum(axis=0)
-        young = self.usual.step - self.usual.origin < self.gathering.warm_up_days
+        began = self.exposed_from if self.exposed_from >= 0 else self.usual.origin
+        young = self.usual.step - began < self.gathering.warm_up_days
         exposure = self.exposure_now()
         self.usual.learn(day.sum(axis=1), np.zeros_like(exposure) if young else exposure)
         silent = self.usual.counts[:, -self.gathering.forget_days :].sum(axis=1) == 0
@@ -121,6 +124,10 @@ class Cells:
 
     def expose(self, regions: Table, facilities: Table, share: float) -> None:
         """`share` of what the tables count came in the hours that `advance` goes through next."""
+        if self.exposed_from < 0 and (
+            _moved(regions, "delivered", "shipped") or _moved(facilities, "arrived", "departed")
+        ):
+            self.exposed_from = self.usual.step
         hour = self.hour % 24
         if len(regions):
             self.exposures.add_regions(regions, share, hour)
@@ -252,6 +259,7 @@ class Cells:
             "exposures": self.exposures.state(),
             "profile": pack(self.profile),
             "hour": self.hour,
+            "exposed_from": self.exposed_from,
             "refused": self.refused,
             "unplaced": self.unplaced,
             "home_of": self.home_of,
@@ -266,8 +274,13 @@ class Cells:
         self._countries = ((-1, -1), [])
         self._exposed_as_of = (-1, (-1, -1), -1)
         self.hour = int(state["hour"])
+        self.exposed_from = int(state.get("exposed_from", self.usual.origin))  # younger than the format
         self.refused, self.unplaced = int(state["refused"]), int(state.get("unplaced", 0))
         self.home_of = {str(facility): str(region) for facility, region in state["home_of"].items()}
+
+
+def _moved(table: Table, *columns: str) -> bool:
+    return len(table) > 0 and any(bool((table.whole(name) > 0).any()) for name in columns)
 
 
 def _nowhere(row: Mapping[str, Any]) -> bool:

@@ -42,7 +42,7 @@ def written(jam: Jam, timezone: str) -> dict[str, Any]:
         "stalled_usual": round(jam.stalled_usual, 1),
         "arrivals_per_hour": round(jam.arrivals_per_hour, 1),
         "departures_per_hour": round(jam.departures_per_hour, 1),
-        "deviations": round(jam.deviations, 1),
+        "deviations": round(jam.deviations, 1) + 0.0,  # no minus before a zero
         "since": jam.since,
         "cases": round(jam.days, 1),
         "zh": zh,

@@ -29,6 +29,7 @@ BATCH: Final = 20.0  # legs
 LONGEST: Final = 3 * DAY  # a batch that does not fill is judged by then, from five legs on
 FEWEST: Final = 5.0
 MATERIAL: Final = math.log(1.15)  # slower than this part is nobody's business
+PAUSE: Final = 14 * DAY  # a carrier of which nothing ended for so long begins anew
 CALM: Final = 2  # batches back near the usual end an episode
 _SEGMENTS: Final = (
     ("", ""), ("发货", "fulfilment"), ("揽收", "pickup"), ("中转", "facility"), ("干线", "linehaul"), ("清关", "customs"),
@@ -85,6 +86,7 @@ class CarrierDegraded:
         """Adds to the batches, and names those that are full: carriers first, then by name."""
         if not len(moved.rows):
             return []
+        self._begin_anew(moved, now)
         finished = moved.table.whole("finished")[moved.rows].astype(np.float64)
         residual = moved.table.number("residual")[moved.rows]
         size, rows = len(self._watches), self._watches.rows
@@ -97,6 +99,15 @@ class CarrierDegraded:
         full = np.flatnonzero((seen == now) & (waited >= SHORTEST) & (legs >= need)).tolist()
         keys, level = self._watches.keys, self._watches.level
         return sorted(full, key=lambda watch: (level[watch], keys[watch].split("|")))
+
+    def _begin_anew(self, moved: _Moved, now: Instant) -> None:
+        """Carriers after a pause, with their lanes: what was usual before it says nothing of a change since."""
+        carriers = moved.watches[:, 0]
+        seen = self._watches.rows["seen"][carriers]
+        for watch in np.unique(carriers[(seen > 0) & (now - seen > PAUSE)]).tolist():
+            for own in self._watches.of_carrier(watch):
+                if _subject(self._watches.keys[own]) not in self._episodes:
+                    self._watches.restart(own, now)
 
     def _judge(self, watch: int, moved: _Moved, now: Instant) -> Finding | None:
         row, drift = self._watches.rows[watch], self._watches.drift(watch)

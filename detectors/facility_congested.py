@@ -25,6 +25,7 @@ from detectors.facilities import Facilities
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
 from detectors.interfaces import Window
 from detectors.plain import pack, unpack
+from detectors.resting import Rest
 from detectors.rhythm import Rhythm
 from detectors.room import Room
 
@@ -90,6 +91,7 @@ class FacilityCongested:
         self._flow_usual = np.zeros(0)  # departures an hour, slowly averaged
         self._stalled_share = np.zeros((0, 3))  # decayed parcels stalled, parcels held, days
         self._network_days = 0.0
+        self._rest = Rest(self._limits.accept_days)
         self._hot_since: dict[int, Instant] = {}  # by row of the stock's usual
         self._told: dict[
             int, int
@@ -106,7 +108,8 @@ class FacilityCongested:
         kernels.flow(facilities.arrived, facilities.out, hours, gain, self._flow)
         judged = self._judge(facilities, window.until)
         found = self._speak(judged, window.until)
-        self._learn(judged, window.until, hours)
+        if not self._rest.rests(float(facilities.arrived.sum()), hours, window.until):
+            self._learn(judged, window.until, hours)
         return found
 
     def uncounted(self) -> Mapping[str, int]:
@@ -242,6 +245,7 @@ class FacilityCongested:
             "flow_usual": pack(self._flow_usual),
             "stalled_share": pack(self._stalled_share),
             "network_days": self._network_days,
+            "rest": self._rest.state(),
             "hot_since": {self._stock.key(at): since for at, since in self._hot_since.items()},
             "episodes": self._episodes.state(),
             "room": self._room.state(),
@@ -253,6 +257,8 @@ class FacilityCongested:
         self._flow_usual = unpack(state["flow_usual"])
         self._stalled_share = _with_days(unpack(state["stalled_share"]))
         self._network_days = float(state["network_days"])
+        if "rest" in state:  # younger than the format
+            self._rest.restore(state["rest"])
         self._hot_since = {
             self._stock.row(str(name)): int(since) for name, since in state["hot_since"].items()
         }

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.clock import HOUR
+from detectors.clock import HOUR, is_date
 from detectors.findings import Instant
 from detectors.signoff_features import NEAR
 from detectors.tables import F64, I64, Rows, Table
@@ -34,13 +34,16 @@ class Gestures:
         self._received: I64 = np.zeros(0, np.int64)
         self._names: npt.NDArray[np.object_] = np.zeros(0, object)
 
-    def together(self, table: Table, now: Instant) -> tuple[F64, dict[str, float]]:
-        """Counts by row, and those of earlier sign-offs that the new ones joined."""
+    def together(self, table: Table, now: Instant, offset: int = 0) -> tuple[F64, dict[str, float]]:
+        """Counts by row, and those of earlier sign-offs that the new ones joined. `offset`: of the shop's wall clock.
+
+        Those of which only the day is known were not made together.
+        """
         if len(self._numbers) > 2 * self._capacity:
             self.restore(self.state())  # couriers that have nothing kept are forgotten
         courier = self._rows.of(table.coded("courier"), self._number)
         count, grown = np.zeros(len(table)), dict[str, float]()
-        known = np.flatnonzero(courier >= 0)
+        known = np.flatnonzero((courier >= 0) & ~is_date(table.whole("occurred"), offset))
         if len(known):
             keys = courier[known] * _SPAN + table.whole("occurred")[known]
             order = np.argsort(keys, kind="stable")

@@ -8,6 +8,7 @@ and ends with the last of them.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -185,6 +186,7 @@ def _evidence(key: Matter, row: Mapping[str, Any], history: list[tuple[str, Inst
     customer, thing, about = key
     zh, en = _WORDS.get(about, ("同一问题", "the same matter"))
     times, hours = len(history), (history[-1][1] - history[0][1]) / HOUR
+    within = max(math.ceil(hours), 1)
     return {
         "order_id": row["order_id"],
         "tracking_number": row["tracking_number"],
@@ -196,6 +198,7 @@ def _evidence(key: Matter, row: Mapping[str, Any], history: list[tuple[str, Inst
         "region": row["region"],
         "carrier": row["carrier"],
         "feed": row["feed"],
-        "zh": f"客户 {customer} 就 {thing} 的{zh}问题在 {hours:.0f} 小时内投诉 {times} 次",
-        "en": f"customer {customer} complained {times} times within {hours:.0f} hours about {en} of {thing}",
+        "zh": f"客户 {customer} 就 {thing} 的{zh}问题在 {within} 小时内投诉 {times} 次",
+        "en": f"customer {customer} complained {times} times within {within} {'hour' if within == 1 else 'hours'}"
+        f" about {en} of {thing}",
     }

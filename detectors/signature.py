@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from detectors.clock import DAY, HOUR, offset_of
+from detectors.clock import DAY, HOUR, day_ends, is_date, offset_of
 from detectors.deferred import Deferred
 from detectors.episodes import Episodes
 from detectors.findings import CloseReason, Finding, Instant, Kind, Subject, SubjectType
@@ -96,8 +96,9 @@ class SignatureSuspect:
     def _sign(self, table: Table, now: Instant) -> set[str]:
         if not len(table):
             return set()
-        signed = self._usual.read(table, offset_of(now, self._timezone))
-        together, grown = self._gestures.together(table, now)
+        offset = offset_of(now, self._timezone)
+        signed = self._usual.read(table, offset)
+        together, grown = self._gestures.together(table, now, offset)
         couriers = self._couriers.rows_of(table.coded("courier"))
         excess = self._couriers.excess(couriers)
         judged = self._usual.beside(signed, together, excess, couriers, self._digits, now)
@@ -143,6 +144,8 @@ class SignatureSuspect:
             feature, amount = ODD.get(row["oddity"], ("", 0.0))
             if not feature or (feature == "rescanned" and row["status"] in _ENDS):
                 continue
+            if not self._told_apart(row):
+                continue
             if row["oddity"] == "paid_late" and self._later & {row["feed"], "*"}:
                 continue
             if feature == "rescanned" and row["status"] in _BEFORE_WAY:
@@ -155,6 +158,23 @@ class SignatureSuspect:
             self._kept.rows[place, AT[feature]] = max(self._kept.rows[place, AT[feature]], amount)
             changed.add(name)
         return changed
+
+    def _told_apart(self, row: Mapping[str, Any]) -> bool:
+        """Whether an odd scan and the one it is held against say which came first, and for `too_fast` how long after.
+
+        A scan that knows only its day says neither of what else happened on that day.
+        """
+        at, before = row["occurred"], row["previous_occurred"] or row["occurred"]
+        offset = offset_of(at, self._timezone)
+        match row["oddity"]:
+            case "after_end":
+                return True
+            case "too_fast":
+                return not is_date(at, offset) and not is_date(before, offset)
+            case "earlier_stage":
+                return bool(max(at, before) >= day_ends(min(at, before), offset))
+            case _:
+                return bool(max(at, before) >= day_ends(at, offset))
 
     def _complain(self, frame: pl.DataFrame) -> set[str]:
         changed = set[str]()

@@ -94,6 +94,7 @@ class Signoffs:
     slot: I64
     km_cell: I64
     placed: bool  # the distance of any is known
+    offset: int  # milliseconds from UTC to the shop's wall clock
 
     def __len__(self) -> int:
         return len(self.occurred)
@@ -141,7 +142,7 @@ class Usual:
         timed = kernels.timed(table.narrow("status"), occurred, out, offset, _WAITS)
         away = _kilometres(table)
         km_cell = _no_cells(len(table)) if away is None else self._distances.cells(away)
-        return Signoffs(table, carrier, occurred, *timed, km_cell, away is not None)
+        return Signoffs(table, carrier, occurred, *timed, km_cell, away is not None, offset)
 
     def _row(self, carrier: str) -> int:
         """0, the row of all that have none, where there is no room."""
@@ -171,6 +172,7 @@ class Usual:
             together,
             excess,
             courier,
+            signed.offset,
         )
         if self._knows_the_clock(now):
             clock = kernels.by_the_clock(self._day, present, signed.slot, carrier)

@@ -73,6 +73,7 @@ class Columns(NamedTuple):
     together: npt.NDArray[np.float64]  # others of its courier within the minute
     excess: npt.NDArray[np.float64]  # of its courier, a logarithm
     courier: npt.NDArray[Any]  # whose it is; negative where nobody's
+    offset: int  # milliseconds from UTC to the shop's wall clock, one for all
 
 
 class Beside(NamedTuple):
@@ -118,14 +119,15 @@ def _cell(value: float, edges: Any, scale: float) -> Any:
 
 @njit(cache=True, nogil=True)
 def timed(status: Any, occurred: Any, out: Any, offset: int, edges: Any) -> tuple[Any, Any, Any]:
-    """Of each sign-off: seconds since it went `out`, NaN where that says nothing; the cell of `edges` they lie in, or -1;
-    and the slot of the local day. Times in milliseconds, 0 where absent.
+    """Of each sign-off: seconds since it went `out`, NaN where that says nothing, as between dates; the cell of `edges` they
+    lie in, or -1; and the slot of the local day. Times in milliseconds, 0 where absent.
     """
     wait, cell = np.full(len(out), np.nan), np.full(len(out), -1, np.int64)
     slot = np.empty(len(out), np.int64)
     scale = (len(edges) - 1) / math.log2(edges[-1] / edges[0])
     for row in range(len(out)):
-        if status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
+        dates = _day_ends(occurred[row], offset) > occurred[row] and _day_ends(out[row], offset) > out[row]
+        if not dates and status[row] == DELIVERED and 0 < out[row] <= occurred[row]:
             wait[row] = (occurred[row] - out[row]) / SECOND
             cell[row] = _cell(wait[row], edges, scale)
         slot[row] = (occurred[row] + offset) % DAY // SLOT
@@ -217,7 +219,7 @@ def judge(
         direct = columns.status[row] == DELIVERED
         unheld = direct and columns.before[row] != HELD
         accepted, ordered = columns.accepted[row], columns.ordered[row]
-        found[_IMPOSSIBLE] = _impossible(columns.occurred[row], accepted, ordered)
+        found[_IMPOSSIBLE] = _impossible(columns.occurred[row], accepted, ordered, columns.offset)
         found[_INSTANT] = beside.wait[row] < 75
         if beside.wait_cell[row] >= 0:
             found[_FAST] = min(max(beside.fast[carrier, beside.wait_cell[row]] - 1.5, 0.0), 3.0)
@@ -255,13 +257,19 @@ def judge(
 
 
 @njit(cache=True, nogil=True)
-def _impossible(occurred: int, accepted: int, ordered: int) -> bool:
+def _impossible(occurred: int, accepted: int, ordered: int, offset: int) -> bool:
     """Handed over before it was ordered, signed before it was handed over: clocks may differ by a minute."""
-    at = occurred + MINUTE
+    at = _day_ends(occurred, offset) + MINUTE
     handed, begun = np.int64(accepted) * SECOND, np.int64(ordered) * SECOND
-    if handed > 0 and (at < handed or (begun > 0 and handed + MINUTE < begun)):
+    if handed > 0 and (at < handed or (begun > 0 and _day_ends(handed, offset) + MINUTE < begun)):
         return True
     return bool(begun > 0 and at < begun)
+
+
+@njit(cache=True, nogil=True)
+def _day_ends(at: Any, offset: int) -> Any:
+    """As `detectors.clock.day_ends`."""
+    return at + DAY if at % DAY == 0 or (at + offset) % DAY == 0 else at
 
 
 @njit(cache=True, nogil=True)

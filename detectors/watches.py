@@ -64,6 +64,17 @@ class Watches:
             known = self._drifts[watch] = self._drift(self.keys[watch])
         return known
 
+    def of_carrier(self, watch: int) -> list[int]:
+        """A carrier's watch and those of its lanes."""
+        carrier = self.keys[watch]
+        return [own for own, key in enumerate(self.keys) if key == carrier or key.startswith(f"{carrier}|")]
+
+    def restart(self, watch: int, now: Instant) -> None:
+        """As if it had never been seen."""
+        self._drifts[watch] = None
+        self.rows[watch] = 0
+        self.rows["began"][watch] = self.rows["since"][watch] = now
+
     def of(self, table: Table, now: Instant) -> I64:
         """Of each row of `lanes` its watches, one a level; NOBODY where the row has no such name or there is no room."""
         if len(self) >= self._capacity:

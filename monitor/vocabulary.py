@@ -55,6 +55,14 @@ class DeliveredTo(IntEnum):
     SAFE_PLACE = 5
 
 
+class Nameless(StrEnum):
+    """The feeds of events that name no source: by kind, as orders go on where a tracker falls silent."""
+
+    TRACKING = "tracking"
+    ORDER = "order"
+    COMPLAINT = "complaint"
+
+
 class DeadReason(StrEnum):
     """Why an event went to the dead-letter stream: the closed list, a metric label."""
 

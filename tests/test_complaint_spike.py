@@ -311,3 +311,22 @@ def test_what_cannot_be_counted_is_counted_as_such() -> None:
     again = ComplaintSpike()
     again.restore(shop.detector.state())
     assert again.uncounted() == uncounted
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_five_days_are_not_learned_from_the_first_parcels_on_however_long_the_daemon_waited_for_them(
+    *, restarts: bool
+) -> None:
+    """In the first five days there are fewer complaints a parcel than later."""
+    shop = Shop(detector())
+    for _ in range(20 * 8):
+        shop.detector.run(window(shop.now, shop.now + STEP))
+        shop.now += STEP
+    for part in (0.02, 0.05, 0.1, 0.2, 0.5):
+        shop.live(1, sale=part, parcels=1 / part)
+        if restarts:
+            again = detector()
+            again.restore(shop.detector.state())
+            shop.detector = again
+    assert shop.live(14) == []
+    assert shop.live(1, only("440300", 4.0))[0].subject.id == "440300"

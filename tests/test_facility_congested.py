@@ -139,6 +139,46 @@ def test_a_day_without_data_and_a_jumping_clock_are_survived() -> None:
     assert quiet == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_pause_in_which_nothing_arrives_does_not_become_the_usual(*, restarts: bool) -> None:
+    """A shop that closes for two months: what its hubs hold at first is what they held before."""
+    network = Network(FacilityCongested())
+    network.live(14)
+    network.live(60, factor=0)
+    if restarts:
+        detector = FacilityCongested()
+        detector.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(network.detector.state())))
+        network.detector = detector
+    assert network.live(7) == []
+    assert network.live(1, jam=600)[0].state is State.OPENED
+
+
+def test_a_network_that_shrinks_for_good_is_believed() -> None:
+    """To a seventh. A hub that holds what it held before is jammed then."""
+    network = Network(FacilityCongested())
+    network.live(14)
+    network.live(45, factor=0.15)
+    assert network.live(0.5, factor=0.15, jam=60)[0].state is State.OPENED
+
+
+def test_a_network_that_rests_at_weekends_learns_from_monday_morning_on() -> None:
+    network = Network(FacilityCongested())
+    for _ in range(4):
+        network.live(5)
+        assert network.live(2, factor=0) == []
+    assert network.live(0.4) == []
+    assert network.live(0.2, jam=900)[0].state is State.OPENED
+
+
+def test_arrivals_that_are_told_once_a_day_are_no_pause() -> None:
+    network = Network(FacilityCongested())
+    for _ in range(12):
+        network.live(1 / 144, factor=40)
+        network.live(143 / 144, factor=0)
+    learned = network.detector.state()["rest"][3]
+    assert learned == pytest.approx(7 * (1 - math.exp(-12 / 7)), rel=0.01)  # twelve days, fading within seven
+
+
 def test_a_constant_hub_of_zero_variance_needs_more_than_a_flicker() -> None:
     detector = FacilityCongested()
     now = MONDAY

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from detectors.backlog import BacklogForecast
+from detectors.backlog import BacklogForecast, BacklogLimits
 from detectors.clock import DAY, HOUR
 from detectors.degraded import CarrierDegraded
 from detectors.findings import CloseReason, Finding, State, SubjectType
@@ -71,6 +72,30 @@ def test_where_one_carrier_recovers_or_becomes_quicker_nobody_else_has_become_sl
     assert said(CarrierDegraded(), quicker) == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_carrier_begins_anew_after_a_season_without_parcels(*, restarts: bool) -> None:
+    """The last parcels before two months of nothing took longer, and so do those after them: that is no slowing down since
+    before the pause. What slows down later is one.
+    """
+    days = 21
+    before = _levels("AB", lambda name, day: 0.3 * (day >= 20 and name == "A"), days)
+    after = _levels("AB", lambda name, day: 0.7 * (1 + (day >= 30)) if name == "A" else 0.0, 45)
+    pause = 60 * DAY
+    later = [Window(one.since + pause, one.until + pause, lanes=one.lanes) for one in after]
+    gap = [
+        window(at, at + 3 * HOUR) for at in range(MONDAY + days * DAY, MONDAY + pause - 3 * HOUR, 3 * HOUR)
+    ]
+    detector = CarrierDegraded()
+    assert said(detector, before + gap) == []
+    if restarts:
+        other = CarrierDegraded()
+        other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(detector.state())))
+        detector = other
+    found = [f for f in said(detector, later) if f.state is State.OPENED]
+    assert [f.subject.id for f in found] == ["A"]
+    assert found[0].started_at > MONDAY + pause + 28 * DAY
+
+
 def test_residuals_that_are_no_numbers_are_refused_and_later_changes_still_found() -> None:
     windows = carriers.world()
     bad = windows[30].lanes.with_columns(residual=pl.lit(float("nan")))
@@ -84,6 +109,29 @@ def test_constant_lanes_without_variance_and_new_carriers_say_nothing() -> None:
     windows = [each.replaced(lanes=frame) for each in carriers.WINDOWS]
     assert said(CarrierDegraded(), windows) == []
     assert said(CarrierDegraded(), carriers.WINDOWS[-8:]) == []
+
+
+def test_a_season_without_parcels_does_not_teach_hubs_that_they_are_empty() -> None:
+    days, pause = 14, 70 * DAY
+    calm = hubs.world(days=days, jam=(99, 99))
+    closed = [window(at - hubs.EVERY, at) for at in range(MONDAY + days * DAY, MONDAY + pause, hubs.EVERY)]
+    again = [one.replaced(since=one.since + pause, until=one.until + pause) for one in calm]
+    assert said(BacklogForecast(), calm + closed + again) == []
+
+
+def test_what_clears_a_backlog_is_said_by_its_number_and_not_where_nothing_is_left_to_clear() -> None:
+    """The hub has sent on all it held when it is looked at last."""
+    detector = BacklogForecast(limits=BacklogLimits(per_courier=10_000))
+    windows = hubs.world()
+    found = said(detector, windows)
+    assert {finding.evidence["extra_couriers"] for finding in found} == {1}
+    for finding in found:
+        assert "(about 1 courier) clear it by" in finding.evidence["en"]
+        assert "（约 1 名快递员）" in finding.evidence["zh"]
+    place, nothing = ("H-1", None, None), np.zeros(2)
+    told = detector._evidence(place, 0, nothing, nothing, nothing, nothing, windows[-1].until)
+    assert told["en"].endswith("; nothing more has to be done")
+    assert told["zh"].endswith("；无需额外处理")
 
 
 def test_a_hub_that_sends_on_too_little_is_told_with_an_interval_and_what_clears_it() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from detectors.clock import DAY, HOUR
+from detectors.clock import DAY, HOUR, MINUTE
 from detectors.findings import CloseReason, Finding, State
 from detectors.interfaces import SCHEMAS, Window, empty
 from detectors.repeat_complainer import RepeatComplainer
@@ -74,6 +74,20 @@ def test_a_withdrawn_complaint_is_taken_back() -> None:
     (closed,) = run(detector, NOON + 3 * HOUR, complaint("C", NOON + 3 * HOUR, status="withdrawn"))
     assert opened.state is State.OPENED
     assert (closed.state, closed.close_reason) == (State.CLOSED, CloseReason.ANSWERED)
+
+
+def test_the_time_between_complaints_is_said_in_whole_hours_begun() -> None:
+    for minutes, words in (
+        (0, "within 1 hour "),
+        (25, "within 1 hour "),
+        (60, "within 1 hour "),
+        (70, "within 2 hours "),
+    ):
+        again = NOON + minutes * MINUTE
+        detector = RepeatComplainer()
+        (found,) = run(detector, again, complaint("A", NOON), complaint("B", again))
+        assert words in found.evidence["en"]
+        assert f" {words.split()[1]} 小时内" in found.evidence["zh"]
 
 
 def test_one_taken_back_of_three_leaves_a_repetition() -> None:

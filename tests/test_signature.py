@@ -101,6 +101,64 @@ def test_clocks_that_differ_by_seconds_make_no_impossible_order() -> None:
     assert one(signoff(1, "K1", NOON, None, accepted=NOON + 30_000, previous_status=11)) == []
 
 
+DAWN = MONDAY + 8 * HOUR  # midnight of UTC
+
+
+@pytest.mark.parametrize("day", [MONDAY, DAWN], ids=["the shop's day", "a day of UTC"])
+def test_a_carrier_that_tells_dates_only_gives_no_impossible_order_and_nothing_was_signed_at_once(
+    day: int,
+) -> None:
+    """Ordered in the afternoon of the day on which it was handed over, went out and was signed, as far as scans say."""
+    detector = SignatureSuspect()
+    signed = [
+        signoff(n, "K1", day, day, accepted=day, ordered=day + 15 * HOUR) | {"received": day + 20 * HOUR}
+        for n in range(9)
+    ]
+    at = day + 20 * HOUR
+    assert detector.run(window(at - HOUR, at, signoffs=rows("signoffs", signed))) == []
+
+
+@pytest.mark.parametrize(
+    "known", [{"accepted": MONDAY + DAY}, {"ordered": MONDAY + 25 * HOUR, "accepted": MONDAY}, {}]
+)
+def test_a_date_before_the_day_of_the_order_is_impossible(known: dict[str, int]) -> None:
+    """Or a day that is over before the parcel was handed over."""
+    row = signoff(1, "K1", MONDAY, None, **({"ordered": MONDAY + 30 * HOUR} | known))
+    assert len(one(row | {"accepted": row["accepted"] + 2 * MINUTE})) == 1
+
+
+@pytest.mark.parametrize(
+    ("oddity", "at", "before", "asked"),
+    [
+        ("before_order", MONDAY, None, False),
+        ("before_order", MONDAY + 1000, None, True),
+        ("before_order", MONDAY, MONDAY + 15 * HOUR, False),
+        ("before_order", MONDAY, MONDAY + 25 * HOUR, True),
+        ("paid_late", MONDAY, MONDAY + 15 * HOUR, False),
+        ("paid_late", MONDAY, MONDAY + 25 * HOUR, True),
+        ("too_fast", MONDAY, MONDAY, False),
+        ("too_fast", MONDAY, MONDAY - 10 * MINUTE, False),
+        ("too_fast", NOON, MONDAY + 10 * MINUTE, True),
+        ("too_fast", NOON, MONDAY, False),
+        ("after_end", MONDAY, MONDAY - 2 * DAY, True),
+    ],
+)
+def test_an_odd_scan_that_tells_its_date_only_is_compared_by_days(
+    oddity: str, at: int, before: int | None, *, asked: bool
+) -> None:
+    row = scan_again("P1", at) | {"oddity": oddity, "previous_occurred": before, "status": 4}
+    detector = SignatureSuspect(open_score=0.1)
+    assert bool(detector.run(window(NOON, NOON + HOUR, oddities=rows("oddities", [row])))) == asked
+
+
+def test_an_earlier_stage_on_the_date_of_a_later_one_is_not_odd() -> None:
+    for at, before, odd in ((MONDAY, MONDAY, False), (NOON, NOON, True), (NOON, MONDAY, False)):
+        detector = SignatureSuspect(open_score=0.01)
+        row = scan_again("P1", at) | {"oddity": "earlier_stage", "previous_occurred": before, "status": 2}
+        found = detector.run(window(NOON, NOON + HOUR, oddities=rows("oddities", [row])))
+        assert bool(found) == odd
+
+
 def test_signed_in_another_city_is_a_question_and_in_the_same_is_none() -> None:
     (found,) = one(signoff(1, "K1", NOON, NOON - 2 * HOUR, region="110105"))
     assert found.evidence["reasons"][0] == "other_city"

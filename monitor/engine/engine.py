@@ -7,7 +7,7 @@ tick: place detectors -> holding -> sweep of the buckets due -> dues open episod
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ from monitor.engine.watching import Watching
 from monitor.engine.whereabouts import Whereabouts
 from monitor.engine.windows import Frames
 from monitor.names import Names
-from monitor.vocabulary import Segment, Status
+from monitor.vocabulary import Nameless, Segment, Status
 
 SWEEPS_A_CENSUS: Final = 3  # where sweeps are sliced
 _LEAVE: Final = np.uint8(What.LEAVE)
@@ -149,8 +149,8 @@ class Engine:
 
     def feed(self, batch: Batch) -> list[Finding]:
         found: list[Finding] = []
-        self.stage.hear(batch.orders)
-        self.stage.hear(batch.complaints)
+        self.stage.hear(batch.orders, Nameless.ORDER)
+        self.stage.hear(batch.complaints, Nameless.COMPLAINT)
         complaints = self.complaints.rows(batch.complaints)
         if batch.orders:
             rows = order_rows(
@@ -162,7 +162,9 @@ class Engine:
             self._release(rows["parcel0"], rows["parcel1"])
             self._release(rows["order0"], rows["order1"])
         if len(batch.scans):
-            told = self.stage.feed_scans(batch.scans, self.now)
+            scans = _of_feeds(batch.scans, self.names)
+            self.holding.count(scans)
+            told = self.stage.feed_scans(scans, self.now)
             found += self.judge.marks(told.marks, self.now)
             self.place.take(told.endings, told.oddities, ())
             self._release(batch.scans.key0, batch.scans.key1)
@@ -361,6 +363,14 @@ class Engine:
         self._outcomes_before = self.stage.world.outcomes.copy()
         self._uncounted_before = {name: dict(one.uncounted()) for name, one in self._counts.items()}
         return position
+
+
+def _of_feeds(scans: Scans, names: Names) -> Scans:
+    """Those that name no source as of one feed, or nobody would notice its silence."""
+    if scans.source.all():
+        return scans
+    nameless = np.uint16(names.sources.code(Nameless.TRACKING))
+    return replace(scans, source=np.where(scans.source == 0, nameless, scans.source))
 
 
 def _of_these(buckets: I64, left: set[int]) -> list[int]:

@@ -1,5 +1,6 @@
 """When the stalls of a feed's parcels are held back: while it is silent, and until it has caught up.
 
+* The feed tells of most scans hours later, in batches, and the next one is awaited (`batches`).
 * A detector doubts the feed: held, but not for longer than `catch_up_limit_hours` on doubt alone. What a feed says is
   late is told hours before its silence is sure: a promise passes at midnight, the sign-off of the evening is hidden.
 * `feed_silent` opened: the feed's parcels are held from its last word on.
@@ -22,6 +23,8 @@ import numpy as np
 
 from config.detection import DetectionSettings
 from detectors.findings import Finding, Instant, Kind, State
+from monitor.columns import Scans
+from monitor.engine.batches import Batches
 from monitor.engine.layout import HOUR
 from monitor.engine.stage import ParcelStage
 
@@ -44,6 +47,7 @@ class Holding:
         self._limit = round(detection.catch_up_limit_hours * HOUR * 1000)
         self._settle = round(detection.settle_minutes * 60_000)
         self._backlog = round(detection.backlog_hours * HOUR * 1000)
+        self._batches = Batches(stage.places.source_limit + 1, detection.look_hours)
         self._silent: set[int] = set()
         self._before: dict[int, int] = {}  # events that a silent feed had told of
         self._awaited: dict[int, _Backlog] = {}
@@ -60,6 +64,10 @@ class Holding:
     def silent(self) -> bool:
         """Whether any feed is."""
         return bool(self._silent)
+
+    def count(self, scans: Scans) -> None:
+        """Every batch of scans that the engine is fed."""
+        self._batches.count(scans)
 
     def jumped(self, before: Instant, now: Instant) -> None:
         """Two ticks in a row."""
@@ -133,13 +141,15 @@ class Holding:
         world.hold[:] = 0
         self._settling = {feed: until for feed, until in self._settling.items() if now < until}
         doubted = [feed for feed, since in self._doubted.items() if now - since <= self._limit]
-        held = [*self._silent, *self._catching, *self._settling, *doubted]
+        awaited = self._batches.unheard(len(self._stage.names.sources) + 1, now)
+        held = [*self._silent, *self._catching, *self._settling, *doubted, *awaited]
         world.hold[np.array(held, np.int64)] = 1
 
     def state(self) -> dict[str, Any]:
         world = self._stage.world
         feeds = len(self._stage.names.sources) + 1
         return {
+            "batches": self._batches.state(feeds),
             "silent": sorted(self._silent),
             "catching": sorted(self._catching.items()),
             "doubted": sorted(self._doubted.items()),
@@ -151,6 +161,8 @@ class Holding:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        if "batches" in state:  # younger than the format
+            self._batches.restore(state["batches"])
         self._silent = set(state["silent"])
         self._catching = dict(state["catching"])
         self._doubted = dict(state.get("doubted", ()))

@@ -12,6 +12,7 @@ from monitor.engine.complaints import event_hash
 from monitor.engine.layout import DAY, ORDER_ROW, OrderStatus, Records
 from monitor.events import Order
 from monitor.names import NO_KEY, Names
+from monitor.vocabulary import Nameless
 
 _STATUS: Final = {status.name.lower(): int(status) for status in OrderStatus}
 
@@ -66,7 +67,7 @@ def _row(order: Order, names: Names, now: int, history_days: int, timezone: str)
         names.regions.code(order.region),
         names.facilities.code(order.warehouse),
         names.carriers.code(order.carrier),
-        names.sources.code(order.source),
+        names.sources.code(order.source or Nameless.ORDER),
         _STATUS.get(order.status, 0),
         horizon - occurred > history_days * DAY * 1000,
         order.latitude or 0.0,

@@ -57,7 +57,7 @@ from monitor.engine.places import MAX_ZONES, Places
 from monitor.engine.records import copied, joined
 from monitor.events import Complaint, Order
 from monitor.names import Names
-from monitor.vocabulary import Segment, Status
+from monitor.vocabulary import Nameless, Segment, Status
 
 CHUNK: Final = 8192  # rows a kernel call: bounds the rows handed up and the time away from the loop
 MAX_REGION_PAIRS: Final = 1 << 18
@@ -273,11 +273,14 @@ class ParcelStage:
         order_kernels.apply_orders(self.table, self.world, rows, told)
         return _notices(told)
 
-    def hear(self, told: Iterable[Order | Complaint]) -> None:
-        """Feeds spoke of orders or complaints, whatever becomes of them; what they say of scans the kernel counts."""
+    def hear(self, told: Iterable[Order | Complaint], kind: Nameless) -> None:
+        """Feeds spoke of orders or complaints, whatever becomes of them; what they say of scans the kernel counts.
+
+        `kind` is the feed of those that name no source.
+        """
         for source, events in groupby(told, key=attrgetter("source")):
             times = [(one.occurred_at, one.received_at) for one in events]
-            feed = self.world.feeds[self.names.sources.code(source)]
+            feed = self.world.feeds[self.names.sources.code(source or kind)]
             feed["events"] += len(times)
             feed["newest_occurred"] = max(int(feed["newest_occurred"]), *(occurred for occurred, _ in times))
             feed["newest_received"] = max(int(feed["newest_received"]), *(received for _, received in times))

@@ -30,6 +30,33 @@ def test_orders_and_complaints_count_as_what_their_feeds_said() -> None:
     assert feeds["desk"]["newest_received"] == START + 7
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_scans_without_a_source_are_a_feed_whose_silence_is_noticed_while_orders_go_on(
+    *, restarts: bool
+) -> None:
+    """A tracker that names no source says nothing for two days; the shop, which names none either, goes on."""
+    shop = Shop(place=[FeedSilent(ready_events=30, ready_hours=12)])
+    shop.until(START)
+    shop.scan(Scan("SF1", Status.ACCEPTED, START, source=None))
+    for at in range(START, QUIET + 48 * HOUR, 8 * MINUTE):
+        shop.order(order(f"O{at}", "placed", at, source=""))
+        if at <= QUIET:
+            shop.scan(Scan(f"X{at // MINUTE % 997}", Status.IN_TRANSIT, at, source=None))
+        shop.until(at + 8 * MINUTE, step=STEP)
+    if restarts:
+        shop.restart()
+    assert said(shop.found) == ["opened feed_silent tracking"]
+    feeds = shop.engine.feeds()
+    assert (feeds["tracking"]["held"], feeds["order"]["held"]) == (1, 0)
+
+
+def test_complaints_without_a_source_are_a_feed_of_their_own() -> None:
+    shop = Shop()
+    shop.until(START)
+    shop.complain(complaint("K1", START, source=""))
+    assert shop.engine.feeds()["complaint"]["events"] == 1
+
+
 def test_a_feed_that_scans_only_name_has_said_nothing_and_one_that_speaks_is_as_old_as_its_last_word() -> (
     None
 ):
