@@ -117,6 +117,7 @@ class BacklogForecast:
             week.renew(rows)
         self._sums[:, rows] = self._error[:, rows] = 0.0
         self._told[..., rows] = np.nan
+        self._flow.renew(rows)
 
     def _spoken(self) -> list[int]:
         """Of open episodes."""

@@ -223,7 +223,7 @@ def test_a_first_route_tells_of_what_fires_already_and_of_its_end() -> None:
     assert reasons(world.tick()) == [SendReason.FIRST]
     assert world.wait(2 * HOUR) == []
     assert reasons([*world.tick(closed(jam("H1"), world.now)), *world.wait(10 * MINUTE)]) == [
-        SendReason.RESOLVED
+        SendReason.ALL_RESOLVED
     ]
 
 
