@@ -55,7 +55,9 @@ class Flow:
 
     def renew(self, rows: npt.NDArray[np.int64]) -> None:
         """Of other facilities now: their twins are empty, and right within a stay."""
-        self._sums[:, rows[rows < self._sums.shape[1]]] = 0.0  # after a checkpoint without twins there are none yet
+        self._sums[:, rows[rows < self._sums.shape[1]]] = (
+            0.0  # after a checkpoint without twins there are none yet
+        )
 
     def state(self, size: int) -> dict[str, Any]:
         return pack(self._sums[:, :size].T)

@@ -57,6 +57,20 @@ def kept_until(promised: Instant, timezone: str) -> Instant:
     return ends - 1000
 
 
+def day_spoken_of(promised: Instant, timezone: str, where: str) -> Instant | None:
+    """Noon, by the clock of `where`, of the day that a promise names, as it was given or as `kept_until` says it: for who
+    speaks of it. None: it names an hour.
+    """
+    offset = offset_of(promised, timezone)
+    ends = (0, DAY - 1000)
+    if (promised + offset) % DAY not in ends:
+        if promised % DAY not in ends:
+            return None
+        offset = 0  # a day as UTC names it
+    noon = (promised + offset) // DAY * DAY + DAY // 2
+    return noon - offset_of(noon, where)
+
+
 def is_date(at: Any, offset: int) -> Any:
     """Whether a moment (or each of an array) is a midnight, of UTC or of a wall clock: who only knows days says that."""
     return (at % DAY == 0) | ((at + offset) % DAY == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.clock import DAY, HOUR, offset_of, promise_ends, stamp
+from detectors.clock import HOUR, day_spoken_of, offset_of, promise_ends, stamp
 from detectors.findings import Instant
 from detectors.tables import F64
 from detectors.transit import QUANTILES
@@ -50,8 +50,6 @@ def named_quantiles(times: F64) -> dict[str, Instant]:
 
 
 def _promise(promised: Instant, timezone: str) -> str:
-    """The day where it names one: see `promise_ends`."""
-    offset = offset_of(promised, timezone)
-    if promise_ends(promised, offset) == promised:
-        return stamp(promised, timezone)
-    return stamp(promised, timezone if (promised + offset) % DAY == 0 else "UTC")[:10]
+    """The day where it names one."""
+    day = day_spoken_of(promised, timezone, timezone)
+    return stamp(promised, timezone) if day is None else stamp(day, timezone)[:10]

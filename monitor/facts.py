@@ -114,6 +114,7 @@ def _facts_of(order: OrderEntry, finding: Finding, timezone: str) -> OrderFacts:
         open_ticket=order.open_tickets > 0,
         contact_hashes=order.contact_hashes,
         timezone=order.timezone,
+        shop_timezone=timezone,
         cancelled=order.status in DEAD_ORDERS,
         received=finding.state is not State.CLOSED and is_received(order, finding.kind),
         customer_cause=finding.kind in LATE and finding.evidence.get("segment") in WITH_THE_RECEIVER,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from babel.numbers import get_currency_precision
 
 from config.policies import Action, PolicyPack, Rule, minor
+from detectors.clock import day_spoken_of
 from detectors.findings import CloseReason, Finding, Instant, Kind, State, SubjectType
 from notifier.actions import ActionKind, Proposal, Reason
 
@@ -51,6 +52,7 @@ class OrderFacts:
     region: str | None = None
     timezone: str | None = None
     promised_at: Instant | None = None
+    shop_timezone: str = "UTC"  # in which a promise may name a day
     has_contact: bool = False
     open_ticket: bool = False
     cancelled: bool = False  # or refunded: nothing is owed any more
@@ -266,12 +268,19 @@ class _Draft:
             "since": self.finding.started_at,
             "order_id": facts.order_id,
             "tracking_number": facts.tracking_number,
-            "promised_at": promised,
+            "promised_at": promised and _spoken_of(promised, facts),
             "overdue": promised is not None and promised <= at,
             "customer_region": facts.region,
             "texts": {language: str(evidence[language]) for language in TEXTS if evidence.get(language)},
         }
         return found
+
+
+def _spoken_of(promised: Instant, facts: OrderFacts) -> Instant:
+    """For words, which name days by the receiver's clock: a promise that names a day ends when that day does."""
+    where = facts.timezone or facts.shop_timezone
+    day = day_spoken_of(promised, facts.shop_timezone, where)
+    return promised if day is None else day
 
 
 def _without_rule(finding: Finding, pack: PolicyPack) -> Proposal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,10 +12,12 @@ from msgspec import structs
 
 from config.loading import ConfigError
 from config.policies import ACTIONS, KINDS, load_pack
+from detectors.clock import kept_until
 from detectors.findings import CloseReason, Finding, Kind, State, Subject, SubjectType
 from monitor import policy
 from monitor.policy import OrderFacts
 from notifier.actions import ActionKind, Proposal, Reason
+from notifier.templates import Templates
 
 DAY = 86_400_000
 NOW = 1_795_334_400_000
@@ -109,6 +112,20 @@ def test_the_words_know_whether_the_promised_day_has_passed(
     message = by_kind(decide(finding(kind), facts, PACK, NOW))[ActionKind.MESSAGE]
     assert message.variables["promised_at"] == spoken
     assert message.variables["overdue"] is overdue
+
+
+@pytest.mark.parametrize("where", ["Asia/Shanghai", "America/Los_Angeles", "Pacific/Auckland"])
+@pytest.mark.parametrize("given", ["2026-11-26T00:00:00+08:00", "2026-11-26T00:00:00+00:00"])
+@pytest.mark.parametrize("kind", [Kind.LINEHAUL_STALLED, Kind.PROMISE_BROKEN])
+def test_a_promise_that_names_a_day_is_spoken_of_as_that_day_wherever_it_is_read(
+    kind: Kind, given: str, where: str
+) -> None:
+    """Told of at its end, as the engine keeps it: in another zone that is another day."""
+    ends = kept_until(round(datetime.fromisoformat(given).timestamp() * 1000), "Asia/Shanghai")
+    facts = replace(FACTS, promised_at=ends, timezone=where, shop_timezone="Asia/Shanghai")
+    one = structs.replace(finding(kind), started_at=ends)
+    message = by_kind(decide(one, facts, PACK, NOW))[ActionKind.MESSAGE]
+    assert Templates().spoken_facts(message.variables, "en", where)["promised_day"] == "November 26, 2026"
 
 
 def test_a_slow_refund_brings_words_and_a_ticket() -> None:

@@ -2,7 +2,9 @@
 
 A daily export that comes at six in the morning says nothing of the evening before until then: a promise of that evening
 is judged when the batch is in, and not at midnight. What counts is how long after they happened a feed tells of scans,
-and that it has told of none for a while; a feed that is quiet at night, and prompt by day, is none of these.
+and that it has told of none for a while; a feed that is quiet at night, and prompt by day, is none of these. Who tells dates
+only is late by what is more than their day, and what is days old is history that is brought in. Where a batch does not come
+for days, nothing is held for it: a silent feed is another detector's.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from detectors.clock import is_date
 from detectors.findings import Instant
 from monitor.columns import Scans
 from monitor.engine.layout import DAY, HOUR
 
 LATE: Final = 2 * HOUR * 1000  # after a scan, milliseconds
+OLD: Final = 3 * DAY * 1000  # no batch of a feed that is in use is as late
+AWAITED: Final = 2 * DAY * 1000  # a batch, at most
 MOSTLY: Final = 0.5  # of scans: an outage's backlog is less of what a feed tells in a week
 READY: Final = 50.0  # scans
 HALF_LIFE: Final = 7 * DAY * 1000
@@ -34,13 +39,21 @@ class Batches:
         self._began = np.zeros(feeds, np.int64)  # the batch that came last
         self._spoke = np.zeros(feeds, np.int64)
 
-    def count(self, scans: Scans) -> None:
-        """Sums of whole numbers: how scans are cut into batches of columns changes nothing."""
-        late = scans.source[scans.received - scans.occurred > LATE]
-        for mine, sources in zip(self._scans, (scans.source, late), strict=True):
-            counts = np.bincount(sources)
-            mine[: len(counts)] += counts
-            self._told[: len(counts)] |= counts > 0
+    def count(self, scans: Scans, now: Instant, offset: int) -> None:
+        """`now`: of the engine, since a feed need not say when it was told of a scan; `offset` of the shop's wall clock.
+
+        Sums of whole numbers: how scans are cut into batches of columns changes nothing.
+        """
+        age = np.maximum(scans.received, now) - scans.occurred
+        slow = np.flatnonzero(age > LATE)
+        sources = scans.source[slow]
+        age = age[slow] - np.where(is_date(scans.occurred[slow], offset), DAY * 1000, 0)
+        late, old = sources[(age > LATE) & (age <= OLD)], sources[age > OLD]
+        for mine, signed in ((0, scans.source), (0, old), (1, late)):
+            counts = np.bincount(signed)
+            self._scans[mine, : len(counts)] += -counts if signed is old else counts
+            if signed is scans.source:
+                self._told[: len(counts)] |= counts > 0
 
     def unheard(self, used: int, now: Instant) -> list[int]:
         """Feeds, of the first so many, of which the next batch is awaited, or comes in."""
@@ -51,6 +64,7 @@ class Batches:
         self._fade(now)
         scans, late = self._scans[:, :used]
         batched = (scans >= READY) & (late > MOSTLY * scans)
+        batched &= now - self._spoke[:used] <= AWAITED
         known = (now - self._began[:used] >= COMES_IN) & (now - self._spoke[:used] <= self._current)
         return np.flatnonzero(batched & ~known).tolist()
 

@@ -131,7 +131,7 @@ class Engine:
         self.watching = Watching(
             self.stage, frames, self.judge, self.where, self.episodes, parcel, census_ms, ended
         )
-        self.holding = Holding(self.stage, detection, settings.tick_seconds)
+        self.holding = Holding(self.stage, detection, settings.tick_seconds, timezone)
         self.jams = Jams(self.stage)
         self.stops = Stops(self.stage, timezone)
         self.pacing = Pacing(self.stage, detection.calendars)
@@ -163,7 +163,7 @@ class Engine:
             self._release(rows["order0"], rows["order1"])
         if len(batch.scans):
             scans = _of_feeds(batch.scans, self.names)
-            self.holding.count(scans)
+            self.holding.count(scans, self.now)
             told = self.stage.feed_scans(scans, self.now)
             found += self.judge.marks(told.marks, self.now)
             self.place.take(told.endings, told.oddities, ())

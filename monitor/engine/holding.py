@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from config.detection import DetectionSettings
+from detectors.clock import offset_of
 from detectors.findings import Finding, Instant, Kind, State
 from monitor.columns import Scans
 from monitor.engine.batches import Batches
@@ -40,8 +41,10 @@ class _Backlog(NamedTuple):
 
 
 class Holding:
-    def __init__(self, stage: ParcelStage, detection: DetectionSettings, tick_seconds: int) -> None:
-        self._stage = stage
+    def __init__(
+        self, stage: ParcelStage, detection: DetectionSettings, tick_seconds: int, timezone: str
+    ) -> None:
+        self._stage, self._timezone = stage, timezone
         self._jump = max(JUMP_MS, 3000 * tick_seconds)
         self._recent = round(detection.catch_up_minutes * 60_000)
         self._limit = round(detection.catch_up_limit_hours * HOUR * 1000)
@@ -65,9 +68,9 @@ class Holding:
         """Whether any feed is."""
         return bool(self._silent)
 
-    def count(self, scans: Scans) -> None:
+    def count(self, scans: Scans, now: Instant) -> None:
         """Every batch of scans that the engine is fed."""
-        self._batches.count(scans)
+        self._batches.count(scans, now, offset_of(now, self._timezone))
 
     def jumped(self, before: Instant, now: Instant) -> None:
         """Two ticks in a row."""

@@ -53,7 +53,7 @@ end
 
 -- What is given up because it is no longer wanted has the state of what failed, and is counted beside it: people call it
 -- withdrawn.
-local NOT_WANTED = {recovered = true, ticket_open = true, opted_out = true, no_consent = true}
+local NOT_WANTED = {recovered = true, received = true, ticket_open = true, opted_out = true, no_consent = true}
 local function withdraw(id)
   redis.call('HSET', action(id), 'withdrawn', '1')
   redis.call('INCR', key('withdrawn'))

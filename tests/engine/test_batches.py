@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -94,3 +95,55 @@ def test_the_backlog_of_an_outage_makes_no_feed_one_of_batches() -> None:
     shop.scan(*(Scan(f"Y{n}", Status.IN_TRANSIT, back - n * 15 * MINUTE, received=back) for n in range(160)))
     shop.until(back + 12 * HOUR, step=STEP)
     assert shop.engine.holding.held == 0
+
+
+def held_in(shop: Shop, until: int) -> int:
+    """Ticks at which any feed was held."""
+    held = 0
+    while shop.engine.now < until:
+        shop.until(shop.engine.now + STEP, step=STEP)
+        held += bool(shop.engine.holding.held)
+    return held
+
+
+def test_a_batch_that_never_comes_again_holds_nothing_after_two_days() -> None:
+    shop = Shop()
+    shop.until(MIDNIGHT)
+    shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, MIDNIGHT - DAY, received=MIDNIGHT) for n in range(900)))
+    shop.until(MIDNIGHT + 2 * DAY + HOUR, step=STEP)
+    assert held_in(shop, MIDNIGHT + 20 * DAY) == 0
+
+
+def test_a_feed_that_does_not_say_when_it_was_told_is_seen_to_come_in_batches() -> None:
+    shop = Shop()
+    shop.until(MIDNIGHT + DAY)
+    for day in range(4):
+        shop.until(MIDNIGHT + (day + 1) * DAY + 6 * HOUR, step=STEP)
+        shop.scan(*(replace(scan, received=None) for scan in told_daily(day)))
+    shop.until(MIDNIGHT + 4 * DAY + 12 * HOUR, step=STEP)
+    assert held_in(shop, MIDNIGHT + 5 * DAY) > 100
+
+
+@pytest.mark.parametrize("zone", [0, 8])
+def test_a_prompt_feed_that_tells_dates_only_is_held_in_no_night(zone: int) -> None:
+    """Dates as the shop's clock or UTC names them."""
+    shop, held = Shop(), 0
+    shop.until(MIDNIGHT)
+    for day in range(6):
+        date = MIDNIGHT + day * DAY + (8 - zone) * HOUR
+        for hour in range(9, 18):
+            held += held_in(shop, MIDNIGHT + day * DAY + hour * HOUR)
+            shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, date, received=shop.engine.now) for n in range(20)))
+    assert held == 0
+
+
+def test_history_that_is_brought_in_makes_no_feed_one_of_batches() -> None:
+    shop, held = Shop(), 0
+    shop.until(MIDNIGHT)
+    shop.scan(*(Scan(f"H{n}", Status.IN_TRANSIT, MIDNIGHT - 9 * DAY, received=MIDNIGHT) for n in range(2000)))
+    for quarter in range(3 * 96):
+        at = MIDNIGHT + quarter * 15 * MINUTE
+        if 8 <= quarter // 4 % 24 < 20:
+            shop.scan(*(Scan(f"X{n}", Status.IN_TRANSIT, at, received=at + 15 * MINUTE) for n in range(15)))
+        held += held_in(shop, at + 15 * MINUTE)
+    assert held == 0

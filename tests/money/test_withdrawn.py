@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from monitor.cli.rows import outbox_row, status_rows
 from monitor.views import claim_record
 from monitor.withdrawn import outbox_counts
@@ -16,10 +18,15 @@ from tests.money.test_retention import LATER, weekly
 from tests.money.test_retention import play as aged
 
 
-def test_a_coupon_and_its_words_that_are_no_longer_wanted_are_withdrawn(valkey: Valkey, prefix: str) -> None:
+@pytest.mark.parametrize(
+    "why", [Reason.TICKET_OPEN, Reason.RECOVERED, Reason.RECEIVED, Reason.OPTED_OUT, Reason.NO_CONSENT]
+)
+def test_a_coupon_and_its_words_that_are_no_longer_wanted_are_withdrawn(
+    valkey: Valkey, prefix: str, why: Reason
+) -> None:
     async def story(world: World) -> None:
         gift, words = await world.ledger.claim_all(gifts(), NOW)
-        world.moved["1001"] = Reason.TICKET_OPEN
+        world.moved["1001"] = why
         await run_dry(await world.delivery(), NOW)
         found = await world.ledger.claims([gift.proposal.action_id, words.proposal.action_id])
         assert [(one.state, one.withdrawn) for one in found] == [("failed", True)] * 2
