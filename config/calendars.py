@@ -7,11 +7,10 @@ business time between two moments is a difference of two readings. Years outside
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Final, Self, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 import holidays
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from config.section import Section
+from config.zones import ZoneName, unknown
 
 FIRST_YEAR: Final = 2015
 LAST_YEAR: Final = 2039
@@ -33,27 +33,13 @@ _SPRING_FESTIVAL_DAYS: Final = (-2, 6)  # around the lunar new year: carriers st
 Worked: TypeAlias = npt.NDArray[np.uint32]
 
 
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(_unknown("time zone", value, available_timezones())) from None
-    return value
-
-
 def _country(value: str) -> str:
     names = holidays.list_supported_countries()
     if value not in names:
-        raise ValueError(_unknown("country", value, names))
+        raise ValueError(unknown("country", value, names))
     return value
 
 
-def _unknown(what: str, value: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(value, list(names), n=1)
-    return f"no {what} {value!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-ZoneName = Annotated[str, AfterValidator(_zone)]
 Country = Annotated[str, AfterValidator(_country)]
 
 

@@ -172,7 +172,7 @@ def _line(name: str, error: Any, origins: Mapping[str, str], model: type[BaseMod
 
 def _sentence(error: Any) -> str:
     # Pydantic repeats the value in some messages only; a secret's value must never appear, so none does.
-    message = str(error["msg"])
+    message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 

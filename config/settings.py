@@ -17,6 +17,7 @@ from config.detection import DetectionSettings
 from config.money import DeliverySettings, MoneySettings, PolicySettings
 from config.plugins import ChannelSettings, FeedSettings
 from config.section import Section
+from config.zones import ZoneName
 
 
 def _parts(url: SecretStr) -> SplitResult | None:
@@ -258,8 +259,13 @@ class OutboundSettings(Section):
         if proxy is None:
             return None
         parts = _parts(proxy)
-        known = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
-        if parts is None or not known or parts.path.strip("/") or parts.query:
+        if (
+            parts is None
+            or parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.path.strip("/")
+            or parts.query
+        ):
             raise ValueError(
                 "must be http://host:port or https://host:port; percent-encode the signs of a password"
             )
@@ -271,7 +277,7 @@ class Settings(Section):
 
     data_dir: Path = Field(Path("forestall-data"), description="checkpoints and the embedded store")
     shadow: bool = Field(True, description="decide and record everything, send nothing")
-    timezone: str = Field("Asia/Shanghai", description="of the shop: days of budgets and calendars")
+    timezone: ZoneName = Field("Asia/Shanghai", description="of the shop: days of budgets and calendars")
     locale: str = Field("zh-CN", description="of customers whose orders do not say")
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()

@@ -20,9 +20,8 @@ Bools = npt.NDArray[np.bool_]
 MEMORY: Final = 24.0  # hours over which the usual stay is taken: hubs send by the hour of the day
 STAY: Final = (1.0, 72.0)  # hours, the least and the most that are believed
 SALE: Final = 1.3  # times the usual stock, at the usual stay, from which much more comes than usual
-KEEPS_UP: Final = (
-    1.6  # times what the twin holds: a hub whose parcels leave in turn held up to 1.5 of it in a tenfold sale
-)
+# Times what the twin holds: a hub whose parcels leave in turn held up to 1.5 of it in a tenfold sale.
+KEEPS_UP: Final = 1.6
 SOME: Final = 10.0  # parcels more or less mean nothing
 HOLDS, LEAVE, STAND = range(3)
 
@@ -55,9 +54,8 @@ class Flow:
 
     def renew(self, rows: npt.NDArray[np.int64]) -> None:
         """Of other facilities now: their twins are empty, and right within a stay."""
-        self._sums[:, rows[rows < self._sums.shape[1]]] = (
-            0.0  # after a checkpoint without twins there are none yet
-        )
+        known = rows[rows < self._sums.shape[1]]  # after a checkpoint without twins there are none yet
+        self._sums[:, known] = 0.0
 
     def state(self, size: int) -> dict[str, Any]:
         return pack(self._sums[:, :size].T)

@@ -38,18 +38,10 @@ def stamp(now: Instant, timezone: str) -> str:
     return datetime.fromtimestamp(now / 1000, ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
 
 
-def promise_ends(promised: Instant, offset: int) -> Instant:
-    """A promise at midnight names a day, and is kept until that day ends; any other promise is kept until it says.
-
-    Midnight of the shop's wall clock or of UTC: exports without a zone are read as UTC.
-    """
-    return day_ends(promised, offset)
-
-
 def kept_until(promised: Instant, timezone: str) -> Instant:
     """The last second of a promise as people mean it: of one that names a day, that day's, be it of 23 or 25 hours."""
     offset = offset_of(promised, timezone)
-    ends = promise_ends(promised, offset)
+    ends = day_ends(promised, offset)
     if ends == promised:
         return promised
     if (promised + offset) % DAY == 0:
@@ -77,5 +69,7 @@ def is_date(at: Any, offset: int) -> Any:
 
 
 def day_ends(at: Instant, offset: int) -> Instant:
-    """Until when a moment may have been: a date names the whole day, any other time itself."""
+    """Until when a moment may have been: a date names the whole day, any other time itself. A promise that names a day is kept
+    until that day ends: midnight of the shop's wall clock or of UTC, as exports without a zone are read as UTC.
+    """
     return at + DAY if is_date(at, offset) else at

@@ -195,6 +195,7 @@ class ComplaintSpike:
 
     def _open(self, reading: Reading, now: Instant, offset: int) -> list[Finding]:
         config, found = self._config, list[Finding]()
+        resting = self._resting()
         spoken: set[Subject] = set()
         for zone in zones(self._cells, self._tree, config.hours, reading, config.false_discoveries):
             inside = self._inside(zone)
@@ -202,7 +203,9 @@ class ComplaintSpike:
             subject = watched or subject_of(zone, self._cells)
             hour = self._watches[watched].since if watched else self._cells.hour - zone.began
             evidence = evidence_of(zone, reading, self._cells, self._tree, hour, offset, self._timezone)
-            if subject in spoken or (watched is None and self._quiet(subject, zone, reading, evidence)):
+            if subject in spoken or (
+                watched is None and self._quiet(subject, zone, resting, reading, evidence)
+            ):
                 continue
             spoken.add(subject)
             for smaller in inside:
@@ -271,14 +274,29 @@ class ComplaintSpike:
             )
         ]
 
-    def _quiet(self, subject: Subject, zone: Zone, reading: Reading, evidence: Mapping[str, Any]) -> bool:
+    def _resting(self) -> dict[str, float]:
+        """The regions that rest, each with the largest ratio that was told of it."""
+        hour, rest_hours = self._cells.hour, self._config.rest_hours
+        self._rests = {one: rest for one, rest in self._rests.items() if hour - rest.hour < rest_hours}
+        found: dict[str, float] = {}
+        for rest in self._rests.values():
+            for region in rest.regions:
+                found[region] = max(rest.ratio, found.get(region, 0.0))
+        return found
+
+    def _quiet(
+        self,
+        subject: Subject,
+        zone: Zone,
+        resting: Mapping[str, float],
+        reading: Reading,
+        evidence: Mapping[str, Any],
+    ) -> bool:
         """A place that rests, or one that has too little beside what was told of places that rest."""
         config = self._config
-        rests = {s: r for s, r in self._rests.items() if self._cells.hour - r.hour < config.rest_hours}
-        if subject in rests:
+        if subject in self._rests:
             return True
         seen, ratio = int(evidence["seen"]), float(evidence["ratio"])
-        resting = {region: rest.ratio for rest in rests.values() for region in rest.regions}
         own, told = apart(self._tree, zone, resting)
         if told or own != zone.regions:
             seen, usual = beyond(zone, own, told, reading, self._cells, evidence["hours"])
@@ -303,7 +321,6 @@ class ComplaintSpike:
                 del self._watches[subject]
                 self._rests[subject] = _Rest(hour, watch.regions, watch.ratio)
                 found += [finding] if finding else []
-        self._rests = {s: r for s, r in self._rests.items() if hour - r.hour < self._config.rest_hours}
         return found
 
     # --- checkpoints --------------------------------------------------------

@@ -101,7 +101,7 @@ class FeedSilent:
             if finding is not None:
                 found.append(finding)
             self._learn(feed, events, window, silent=silent)
-            if finding is not None and finding.evidence.get("gone"):
+            if finding is not None and finding.close_reason is CloseReason.EXPIRED:
                 del self._feeds[name]  # should it speak again, it is a new one
         return found
 
@@ -144,7 +144,6 @@ class FeedSilent:
             "since": feed.heard_at,
             "age_hours": round((now - feed.heard_at) / HOUR, 2),
             "live_parcels": 0,
-            "gone": True,
             "zh": f"数据源 {name} 自 {since} 起没有任何消息，已逾 {days} 天，也没有在途包裹依赖它：视为已停用",
             "en": f"feed {name} has said nothing since {since}, for over {days} days, and no live parcel hangs on it: taken as"
             " no longer in use",

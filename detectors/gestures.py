@@ -34,7 +34,7 @@ class Gestures:
         self._received: I64 = np.zeros(0, np.int64)
         self._names: npt.NDArray[np.object_] = np.zeros(0, object)
 
-    def together(self, table: Table, now: Instant, offset: int = 0) -> tuple[F64, dict[str, float]]:
+    def together(self, table: Table, now: Instant, offset: int) -> tuple[F64, dict[str, float]]:
         """Counts by row, and those of earlier sign-offs that the new ones joined. `offset`: of the shop's wall clock.
 
         Those of which only the day is known were not made together.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.calibration import Calibration
-from detectors.clock import DAY, HOUR, offset_of
+from detectors.clock import DAY, HOUR, is_date, offset_of
 from detectors.deferred import Deferred
 from detectors.findings import Instant
 from detectors.interfaces import SCHEMAS, Verdict, Waiting
@@ -351,8 +351,7 @@ def _today(now: Instant, offset: int) -> int:
 
 
 def _ends_of(promised: I64, offset: int) -> I64:
-    midnight = (promised % DAY == 0) | ((promised + offset) % DAY == 0)
-    return np.where(midnight, promised + DAY, promised)
+    return np.asarray(promised + DAY * is_date(promised, offset))
 
 
 def _day_of(promised: I64, offset: int) -> I64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.clock import HOUR, day_spoken_of, offset_of, promise_ends, stamp
+from detectors.clock import HOUR, day_ends, day_spoken_of, offset_of, stamp
 from detectors.findings import Instant
 from detectors.tables import F64
 from detectors.transit import QUANTILES
@@ -22,7 +22,7 @@ def late_evidence(
 ) -> dict[str, Any]:
     number, since = row["tracking_number"], row["accepted"] or row["ordered"]
     quantiles = named_quantiles(arrival)
-    kept_until = promise_ends(row["promised"], offset_of(row["promised"], timezone))
+    kept_until = day_ends(row["promised"], offset_of(row["promised"], timezone))
     promise, likely = _promise(row["promised"], timezone), stamp(quantiles["p50"], timezone)
     chance = round(100 * probability)
     return {

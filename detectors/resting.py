@@ -28,11 +28,6 @@ class Rest:
         self._days = 0.0
         self._since: Instant | None = None
 
-    @property
-    def days(self) -> float:
-        """Learned, fading within a week."""
-        return self._days
-
     def rests(self, arrived: float, hours: float, now: Instant) -> bool:
         """`arrived`: parcels anywhere within the last `hours`."""
         rate = arrived / hours

@@ -54,8 +54,8 @@ class Standstill:
         keep = 0.5 ** (share / MEMORY_DAYS)
         scratch = np.empty((2, len(arrived)))
         ready = self._age >= READY_DAYS
-        learned = self._seen, self._days, self._evidence, self._since, self.stopped
-        _pass_time(arrived, hour, days, ready, keep, *learned, scratch)
+        known = self._seen, self._days, self._evidence, self._since, self.stopped
+        _pass_time(arrived, hour, days, ready, keep, *known, scratch)
         self._days[hour] = self._days[hour] * keep + share
         self._age += days
 

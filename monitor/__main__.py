@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from monitor.cli.ending import interrupted_at_start
+import sys
+
+from monitor.cli.ending import INTERRUPTED
 
 
 def main() -> None:
-    interrupted_at_start(_verbs)
+    try:
+        from monitor.cli.main import main as verbs
 
-
-def _verbs() -> None:
-    from monitor.cli.main import main as verbs
-
-    verbs()
+        verbs()
+    except KeyboardInterrupt:  # while the modules of the verbs are still being read
+        print("forestall: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ Json: TypeAlias = Mapping[str, Any]
 _HIDDEN: Final = frozenset({"coupon_code", "customer_id"})
 
 
-def of_customer(story: Json) -> bool:
+def is_of_customer(story: Json) -> bool:
     """Without the token there is no such story, whichever id it was asked by."""
     return str(story.get("subject")).startswith(CUSTOMER)
 
@@ -27,6 +27,6 @@ def story_for_all(story: Json) -> Json:
 
 
 def entry_for_all(entry: Json) -> Json:
-    if not str(entry.get("subject")).startswith(CUSTOMER):
+    if not is_of_customer(entry):
         return entry
     return {**entry, "subject": f"{CUSTOMER}hidden"}

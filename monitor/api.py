@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from monitor.anonymous import entry_for_all, of_customer, story_for_all
+from monitor.anonymous import entry_for_all, is_of_customer, story_for_all
 from monitor.bodies import TooLarge, bounded_body
 from monitor.forwarded import peer
 from notifier.store import StoreError, StoreFullError, StoreUnreachableError
@@ -201,7 +201,7 @@ class _Handlers:
     async def explain(self, request: Request) -> Response:
         found = await self._service.explain(request.path_params["subject"])
         trusted = has_token(request, self._token)
-        if found is None or (not trusted and of_customer(found)):
+        if found is None or (not trusted and is_of_customer(found)):
             more = "" if trusted else "; what is known of customers needs the token"
             text = f"nothing is known of this id: no parcel, order, finding, incident or action{more}"
             return error_response(text, 404)

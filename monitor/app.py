@@ -189,6 +189,7 @@ async def _assemble(on: Ground) -> Daemon:
     async def trust() -> None:
         await on.tenant.trust()
         Original(settings.data_dir).trust()
+        await opened.trust()
 
     daemon = Daemon(
         settings=settings,
@@ -213,7 +214,6 @@ async def _assemble(on: Ground) -> Daemon:
             sending.reconciler,
             reminder,
             on.letters,
-            opened,
             decisions,
             resubmit,
             trust,

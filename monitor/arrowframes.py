@@ -6,6 +6,7 @@ plain is left, and nothing was learned from it.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,7 +132,7 @@ class ArrowRows:
     def _known(self) -> Known:
         """In the order of `arrowfill`."""
         now = [interner.whereabouts for interner in self._interners]
-        if not self._whereabouts or any(map(_differ, now, self._whereabouts)):
+        if not self._whereabouts or any(map(operator.is_not, now, self._whereabouts)):
             self._whereabouts = now
             self._found = Known(np.array(now), _STATUS.values, _DELIVERED.values)
         return self._found
@@ -154,10 +155,6 @@ class ArrowRows:
         place = arrowfill.place_of(frame.column(arrowfill.NUMBER), row, frame.text.ctypes.data)
         columns, at = self._columns, self._last + row
         columns.key0[at], columns.key1[at] = self.names.pack(frame.string(*place))
-
-
-def _differ(one: I64, other: I64) -> bool:
-    return one is not other
 
 
 def _links(frame: Opened) -> list[tuple[str, str]] | None:

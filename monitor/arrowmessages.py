@@ -30,15 +30,16 @@ from monitor.arrowrows import (
     VALID,
     VIEWS,
     WIDTH,
+    signed,
+    whole_at,
 )
 from monitor.columns import I64, U8
-from monitor.words import byte_at, half_word_at, whole_word_at
+from monitor.words import byte_at, half_word_at
 
 FLAT: Final = 4  # a form beside those of texts: numbers of one width
 LEFT: Final = -1  # to the library
-COLUMN_FORM, BITS, WORDS = range(
-    3
-)  # of a column: form, bits of a number or a place, row of its dictionary or -1
+# Of a column: form, bits of a number or a place, row of its dictionary or -1.
+COLUMN_FORM, BITS, WORDS = range(3)
 SPANS: Final = 2048  # numbers: two for each buffer behind the views of a frame
 _CONTINUES: Final = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
@@ -55,11 +56,6 @@ def _half(text: int, place: int) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _whole(text: int, place: int) -> int:
-    return int(np.int64(whole_word_at(text, place)))
-
-
-@njit(cache=True, nogil=True, inline="always")
 def _two(text: int, place: int) -> int:
     return int(byte_at(text, place) | byte_at(text, place + 1) << 8)
 
@@ -72,7 +68,7 @@ def _table(text: int, low: int, high: int, field: int) -> int:
     table = field + _half(text, field)
     if table + 4 > high or (table - low) & 3:
         return _BAD
-    names = table - int(np.int64(np.int32(np.uint32(_half(text, table)))))
+    names = table - signed(np.uint64(half_word_at(text, table)))
     if names < low or names + 4 > high or (names - low) & 1:
         return _BAD
     size = _two(text, names)
@@ -82,7 +78,7 @@ def _table(text: int, low: int, high: int, field: int) -> int:
 @njit(cache=True, nogil=True)
 def _field(text: int, low: int, high: int, table: int, number: int, width: int) -> int:
     """Where a field of a table lies; `_ABSENT` where the table has none, `_BAD` where it lies outside."""
-    names = table - int(np.int64(np.int32(np.uint32(_half(text, table)))))
+    names = table - signed(np.uint64(half_word_at(text, table)))
     if 4 + 2 * number >= _two(text, names):
         return _ABSENT
     offset = _two(text, names + 4 + 2 * number)
@@ -122,16 +118,16 @@ def _rows(text: int, low: int, high: int, table: int, left: I64) -> int:
         if vector == _BAD:
             return LEFT
         left[_COUNT], left[_COUNTS] = vector + 4, _half(text, vector)
-    rows = _whole(text, length) if length != _ABSENT else 0
+    rows = whole_at(text, length) if length != _ABSENT else 0
     return rows if 0 <= rows <= left[_BYTES] else LEFT
 
 
 @njit(cache=True, nogil=True)
 def _next_node(text: int, left: I64, rows: int) -> int:
     """How many of the next node's rows are null, of which there are so many; or `LEFT`."""
-    if left[_NODES] <= 0 or _whole(text, left[_NODE]) != rows:
+    if left[_NODES] <= 0 or whole_at(text, left[_NODE]) != rows:
         return LEFT
-    nulls = _whole(text, left[_NODE] + 8)
+    nulls = whole_at(text, left[_NODE] + 8)
     left[_NODE] += 16
     left[_NODES] -= 1
     return nulls if 0 <= nulls <= rows else LEFT
@@ -142,7 +138,7 @@ def _next_buffer(text: int, left: I64, least: int) -> int:
     """Where the next buffer begins, of at least so many bytes; or `LEFT`."""
     if left[_BUFFERS] <= 0:
         return LEFT
-    place, length = _whole(text, left[_BUFFER]), _whole(text, left[_BUFFER] + 8)
+    place, length = whole_at(text, left[_BUFFER]), whole_at(text, left[_BUFFER] + 8)
     left[_BUFFER] += 16
     left[_BUFFERS] -= 1
     left[_LENGTH] = length
@@ -174,7 +170,7 @@ def _texts(text: int, left: I64, form: int, entries: int, nulls: int, out: I64, 
         if form == OFFSETS:
             first, last = _half(text, places), _half(text, places + 4 * entries)
         else:
-            first, last = _whole(text, places), _whole(text, places + 8 * entries)
+            first, last = whole_at(text, places), whole_at(text, places + 8 * entries)
         out[SIZE] = last
         return bool(0 <= first <= last <= left[_LENGTH])
     return True
@@ -185,7 +181,7 @@ def _spans(text: int, left: I64, out: I64, spans: I64) -> bool:
     """The buffers behind views: their addresses, then their sizes."""
     if left[_COUNTS] <= 0:
         return False
-    count = _whole(text, left[_COUNT])
+    count = whole_at(text, left[_COUNT])
     left[_COUNT] += 8
     left[_COUNTS] -= 1
     first = left[_SPAN]
@@ -237,7 +233,7 @@ def _dictionary(
     number, pieces = _field(text, low, high, table, 0, 8), _field(text, low, high, table, 2, 1)
     if min(number, pieces) == _BAD or (pieces != _ABSENT and byte_at(text, pieces) != 0):
         return False
-    name = _whole(text, number) if number != _ABSENT else 0
+    name = whole_at(text, number) if number != _ABSENT else 0
     batch = _table(text, low, high, _field(text, low, high, table, 1, 4))
     if batch == _BAD:
         return False
@@ -279,7 +275,7 @@ def describe(data: U8, head: int, columns: I64, ids: I64, out: I64, spans: I64) 
         body = _field(text, low, high, message, 3, 8) if kind != LEFT else _BAD
         if body == _BAD:
             return LEFT
-        left[_BODY], left[_BYTES] = high, _whole(text, body) if body != _ABSENT else 0
+        left[_BODY], left[_BYTES] = high, whole_at(text, body) if body != _ABSENT else 0
         if left[_BYTES] < 0 or left[_BYTES] & 7 or left[_BYTES] > size - high:
             return LEFT
         table = _table(text, low, high, _field(text, low, high, message, 2, 4))
@@ -330,14 +326,13 @@ def dictionaries_of(data: U8, out: I64) -> int:
     if message == _BAD:
         return LEFT
     body, kind = _field(text, low, high, message, 3, 8), _field(text, low, high, message, 1, 1)
-    if kind <= 0 or byte_at(text, kind) != _SCHEMA or (body > 0 and _whole(text, body) != 0):
+    if kind <= 0 or byte_at(text, kind) != _SCHEMA or (body > 0 and whole_at(text, body) != 0):
         return LEFT
     schema = _table(text, low, high, _field(text, low, high, message, 2, 4))
     fields = _field(text, low, high, schema, 1, 4) if schema != _BAD else _BAD
     order = _field(text, low, high, schema, 0, 2) if schema != _BAD else _BAD
-    if (
-        fields <= 0 or order == _BAD or (order != _ABSENT and _two(text, order) != 0)
-    ):  # the highest byte first
+    # Where the highest byte comes first, the order of bytes is stated.
+    if fields <= 0 or order == _BAD or (order != _ABSENT and _two(text, order) != 0):
         return LEFT
     vector = fields + _half(text, fields)
     if vector + 4 > high or _half(text, vector) != len(out) or vector + 4 + 4 * len(out) > high:
@@ -353,7 +348,7 @@ def dictionaries_of(data: U8, out: I64) -> int:
             name = _field(text, low, high, encoding, 0, 8) if encoding != _BAD else _BAD
             if name == _BAD:
                 return LEFT
-            out[number] = _whole(text, name) if name != _ABSENT else 0
+            out[number] = whole_at(text, name) if name != _ABSENT else 0
     return high
 
 

@@ -41,7 +41,7 @@ _HALF: Final = np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _at(address: int, place: int) -> int:
+def whole_at(address: int, place: int) -> int:
     return int(np.int64(whole_word_at(address, place)))
 
 
@@ -51,48 +51,56 @@ def describe(batch: int, wanted: I64, out: I64) -> bool:
 
     False for a batch that begins in the middle of its columns, or lacks a buffer.
     """
-    if _at(batch, _OFFSET) != 0:
+    if whole_at(batch, _OFFSET) != 0:
         return False
     for row in range(len(wanted)):
         out[row, :] = 0
         if wanted[row, 0] < 0:
             continue
-        array = _at(_at(batch, _CHILDREN), 8 * wanted[row, 0])
-        out[row, NULLS] = _at(array, _NULL_COUNT)
+        array = whole_at(whole_at(batch, _CHILDREN), 8 * wanted[row, 0])
+        out[row, NULLS] = whole_at(array, _NULL_COUNT)
         if wanted[row, 2]:
-            buffers = _at(array, _BUFFERS)
+            buffers = whole_at(array, _BUFFERS)
             out[row, INDEX], out[row, WIDTH], out[row, FIRST] = (
-                _at(buffers, 8),
+                whole_at(buffers, 8),
                 wanted[row, 2],
-                _at(array, _OFFSET),
+                whole_at(array, _OFFSET),
             )
-            out[row, SET] = _at(buffers, 0) if _at(array, _NULL_COUNT) else 0
-            array = _at(array, _DICTIONARY)
+            out[row, SET] = whole_at(buffers, 0) if whole_at(array, _NULL_COUNT) else 0
+            array = whole_at(array, _DICTIONARY)
         else:
-            out[row, INDEX] = out[row, FIRST] = _at(array, _OFFSET)
-            out[row, SET] = _at(_at(array, _BUFFERS), 0) if _at(array, _NULL_COUNT) else 0
-        form, buffers, last = wanted[row, 1], _at(array, _BUFFERS), _at(array, _LENGTH) + _at(array, _OFFSET)
-        out[row, FORM], out[row, ENTRIES], out[row, OFFSET] = form, _at(array, _LENGTH), _at(array, _OFFSET)
-        out[row, VALID] = _at(buffers, 0) if _at(array, _NULL_COUNT) else 0
-        out[row, PLACES], out[row, DATA] = _at(buffers, 8), _at(buffers, 16)
+            out[row, INDEX] = out[row, FIRST] = whole_at(array, _OFFSET)
+            out[row, SET] = whole_at(whole_at(array, _BUFFERS), 0) if whole_at(array, _NULL_COUNT) else 0
+        form, buffers, last = (
+            wanted[row, 1],
+            whole_at(array, _BUFFERS),
+            whole_at(array, _LENGTH) + whole_at(array, _OFFSET),
+        )
+        out[row, FORM], out[row, ENTRIES], out[row, OFFSET] = (
+            form,
+            whole_at(array, _LENGTH),
+            whole_at(array, _OFFSET),
+        )
+        out[row, VALID] = whole_at(buffers, 0) if whole_at(array, _NULL_COUNT) else 0
+        out[row, PLACES], out[row, DATA] = whole_at(buffers, 8), whole_at(buffers, 16)
         if (out[row, ENTRIES] and not out[row, PLACES]) or (wanted[row, 2] and not out[row, INDEX]):
             return False
         if form == VIEWS:  # the addresses of the buffers behind them, and their sizes in the last one
-            out[row, DATA], out[row, SIZE] = buffers + 16, _at(array, _COUNT) - 3
-            out[row, SIZES] = _at(buffers, 8 * _at(array, _COUNT) - 8)
+            out[row, DATA], out[row, SIZE] = buffers + 16, whole_at(array, _COUNT) - 3
+            out[row, SIZES] = whole_at(buffers, 8 * whole_at(array, _COUNT) - 8)
         elif out[row, ENTRIES] and form == OFFSETS:
             out[row, SIZE] = int(np.int64(np.int32(half_word_at(out[row, PLACES], 4 * last))))
         elif out[row, ENTRIES]:
-            out[row, SIZE] = _at(out[row, PLACES], 8 * last)
+            out[row, SIZE] = whole_at(out[row, PLACES], 8 * last)
     return True
 
 
 @njit(cache=True, nogil=True)
 def moments(batch: int, column: int, each: int, low: int, high: int, out: I64) -> bool:
     """Times in milliseconds, 0 where null; `each`: units a millisecond. False where one is not in `low`..`high`."""
-    array = _at(_at(batch, _CHILDREN), 8 * column)
-    buffers, offset = _at(array, _BUFFERS), _at(array, _OFFSET)
-    valid, data = _at(buffers, 0) if _at(array, _NULL_COUNT) else 0, _at(buffers, 8)
+    array = whole_at(whole_at(batch, _CHILDREN), 8 * column)
+    buffers, offset = whole_at(array, _BUFFERS), whole_at(array, _OFFSET)
+    valid, data = whole_at(buffers, 0) if whole_at(array, _NULL_COUNT) else 0, whole_at(buffers, 8)
     return bool(times_of(valid, data, offset, each, low, high, out))
 
 
@@ -101,7 +109,7 @@ def times_of(valid: int, data: int, offset: int, each: int, low: int, high: int,
     """As `moments`, of a column whose bits and times lie at these addresses."""
     fine = data != 0
     for row in range(len(out) if fine else 0):
-        moment = _at(data, 8 * (offset + row))
+        moment = whole_at(data, 8 * (offset + row))
         if each != 1:  # to divide takes as long as all else
             moment //= each
         if not is_set(valid, offset + row):
@@ -119,7 +127,7 @@ def is_set(bits: int, place: int) -> bool:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _signed(half: np.uint64) -> int:
+def signed(half: np.uint64) -> int:
     return int(np.int64(np.int32(np.uint32(half))))
 
 
@@ -141,22 +149,22 @@ def text_of(
     """
     if form == VIEWS:
         low, high = whole_word_at(places, 16 * entry), whole_word_at(places, 16 * entry + 8)
-        length = _signed(low & _HALF)
+        length = signed(low & _HALF)
         if length <= _INLINE:
             start = 16 * entry + 4
             return places, 16 * last, start if _is_padded(low, high, length) else -1, start + length
-        buffer, start = _signed(high & _HALF), _signed(high >> np.uint64(32))
+        buffer, start = signed(high & _HALF), signed(high >> np.uint64(32))
         if buffer < 0 or buffer >= size or start < 0:
             return data, 0, -1, -1
-        room = _at(sizes, 8 * buffer)
+        room = whole_at(sizes, 8 * buffer)
         if start + length > room:
             return data, 0, -1, -1
-        return _at(data, 8 * buffer), room, start, start + length
+        return whole_at(data, 8 * buffer), room, start, start + length
     if form == OFFSETS:
         both = whole_word_at(places, 4 * entry)
-        start, end = _signed(both & _HALF), _signed(both >> np.uint64(32))
+        start, end = signed(both & _HALF), signed(both >> np.uint64(32))
     else:
-        start, end = _at(places, 8 * entry), _at(places, 8 * entry + 8)
+        start, end = whole_at(places, 8 * entry), whole_at(places, 8 * entry + 8)
     if start < 0 or end < start or end > size:
         return data, 0, -1, -1
     return data, size, start, end
@@ -172,7 +180,7 @@ def entry_of(index: int, width: int, row: int) -> int:
     if width == 0:
         return row - index
     if width == 8:
-        return _at(index, 8 * row)
+        return whole_at(index, 8 * row)
     return int(np.int64(word_at(index, width * row + width, width * row, width)))
 
 

@@ -68,9 +68,7 @@ class Batch:
     orders: list[Order] = field(default_factory=list)
     complaints: list[Complaint] = field(default_factory=list)
     engagements: list[Engagement] = field(default_factory=list)
-    links: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # tracking number, order id: where a scan names its order
-    parcels: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # of orders whose customers confirmed receipt: their parcels, which the directory knows
+    # Tracking number and order id, where a scan names its order.
+    links: list[tuple[str, str]] = field(default_factory=list)
+    # Of orders whose customers confirmed receipt: their parcels, which the directory knows.
+    parcels: dict[str, tuple[str, ...]] = field(default_factory=dict)

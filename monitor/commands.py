@@ -16,7 +16,6 @@ from monitor.incidents import Command
 from monitor.letters import Letter
 from monitor.loop import Loop
 from monitor.records import when
-from monitor.storage import OpenStore
 from monitor.vocabulary import DeadReason
 from notifier.ledger import Ledger, Person, SecondPersonNeededError
 from notifier.reconcile import Reconciler
@@ -44,12 +43,9 @@ class Commands:
     reconciler: Reconciler
     reminder: Reminder
     letters: DeadLetters
-    opened: OpenStore
     decisions: Decisions
     resubmit: Callable[[Letter], Awaitable[bool]]
-    trust_here: Callable[
-        [], Awaitable[None]
-    ]  # the tenant's key as the one of this store, and this folder as the original
+    trust: Callable[[], Awaitable[None]]  # of what is here: key, folder and store are the right ones
 
     async def run(self, name: str, arguments: Json, actor: Actor, now: Instant) -> Json:
         handlers: Mapping[str, Handler] = {
@@ -183,16 +179,12 @@ class Commands:
         except CouponsUnavailableError as error:
             raise Refused(f"still on hold: {error}", 503) from None
         try:
-            count = await self.ledger.release(_person(actor, arguments), now, self._trust)
+            count = await self.ledger.release(_person(actor, arguments), now, self.trust)
         except SecondPersonNeededError as error:
             return {"message": f"still on hold: {SAID[error.asked]}", "answer": error.asked}
         found = f"{books.at_shop} codes at the shop, {books.unknown_to_us + len(books.found)} that we did not know"
         found += f"; {forgotten} words that the store forgot" if forgotten else ""
         return {"message": f"released after reconciling ({found}); {count} held decisions go on"}
-
-    async def _trust(self) -> None:
-        await self.trust_here()
-        await self.opened.trust()
 
     async def _kill(self, arguments: Json, actor: Actor, now: Instant) -> Json:
         changed = await self.ledger.kill(_person(actor, arguments), now)

@@ -38,8 +38,8 @@ STAYS: Final = (
 class Erased(NamedTuple):
     actions: int  # that lost the name
     left: list[str]  # those that could not, as they are being sent or wait to be resolved
-    letters: int = 0  # dead letters that spoke of the customer, and are gone
-    events: int = 0  # that waited for another push, and are gone
+    letters: int  # dead letters that spoke of the customer, and are gone
+    events: int  # that waited for another push, and are gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ async def events_about(store: Store, speaks: Speaks) -> list[tuple[str, str, byt
 
 async def drop(store: Store, speaks: Speaks) -> tuple[int, int]:
     """How many letters and how many events went."""
-    letters = {one.id for one in await letters_about(store, speaks)}
-    dropped = await DeadLetters(store).drop(ids=letters) if letters else 0
+    letters = [one.id for one in await letters_about(store, speaks)]
+    dropped = await DeadLetters(store).delete(letters)
     events = await events_about(store, speaks)
     for key, field, _ in events:
         await store.hash_delete(key, field)

@@ -65,7 +65,6 @@ OBSERVE_SECONDS: Final = 5.0
 ALIVE_SECONDS: Final = 30.0
 RECONCILE_SECONDS: Final = 60.0
 BOOKS_SECONDS: Final = 3_600.0  # between two looks whether it is time
-BOOKS_MS: Final = 86_400_000
 RETENTION_SECONDS: Final = 3_600.0
 EXPIRY_SECONDS: Final = 600.0
 
@@ -244,19 +243,14 @@ class Daemon:
             await self.commands.letters.expire(now)
 
     async def compare_books(self, now: Instant) -> None:
-        """Once a day by the clock, as a daemon may be started anew more often than that."""
-        store = self.opened.store
-        done = store.key("books-compared")
-        last = int(await store.get(done) or 0)
-        if not self._in_time(now) or 0 <= now - last < BOOKS_MS:
+        if not self._in_time(now):
             return
         try:
-            books = await self.reconciler.shop(now)
+            books = await self.reconciler.daily(now)
         except CouponsUnavailableError as error:
             log.warning("books.unavailable", why=str(error))
             return
-        await store.put(done, now)
-        if books.missing or books.unpaid:
+        if books is not None and (books.missing or books.unpaid):
             log.error("books.differ", missing=list(books.missing), unpaid=list(books.unpaid))
 
     # time
@@ -306,7 +300,9 @@ class Daemon:
             self.metrics.gauge("ready").set(0)
             raise
         self.refused = None
-        self.metrics.gauge("ready").set(self._unready(lag, full=await self._full()) is None)
+        self.metrics.gauge("ready").set(
+            self._unready(lag, full=await self.stream.crowded(FULL_SHARE)) is None
+        )
 
     def health(self) -> Json:
         asking = self.loop.pipeline.ask
@@ -319,15 +315,11 @@ class Daemon:
     async def readiness(self) -> tuple[bool, Json]:
         try:
             lag = await self.stream.lag_ms(self.loop.taken)
-            full = await self._full()
+            full = await self.stream.crowded(FULL_SHARE)
         except StoreError as error:
             return False, {"ready": False, "why": str(error)}
         why = self._unready(lag, full=full)
         return why is None, {"ready": why is None, "lag_seconds": lag / 1000, "why": why}
-
-    async def _full(self) -> bool:
-        used, most = await self.stream.memory()
-        return most > 0 and used > FULL_SHARE * most
 
     def _unready(self, lag: float, *, full: bool) -> str | None:
         """Why nothing is taken, found or done at present. `lag` in milliseconds."""
@@ -414,7 +406,7 @@ class Daemon:
         """What has no story under its own name: a live parcel, an order without a finding, a customer by their actions."""
         if kind in {"", "parcel"} and self.parcel(bare) is not None:
             return [(f"parcel:{bare}", [])]
-        if kind in {"", "order"} and await self.loop.pipeline.directory.orders([bare]):
+        if kind in {"", "order"} and await self.loop.pipeline.directory.orders([bare], 0):
             return [(f"order:{bare}", [])]
         if kind not in {"", "customer"} or not (claims := await self.ledger.of_customer(bare)):
             return []
@@ -423,10 +415,8 @@ class Daemon:
         return [(f"{CUSTOMER}{bare}", []), *told]
 
     def _incident_lines(self, view: View) -> list[str]:
-        record, held = (
-            incident_record(view, self.loop.pipeline.now),
-            self.notifications.why_not(view.incident_id),
-        )
+        record = incident_record(view, self.loop.pipeline.now)
+        held = self.notifications.why_not(view.incident_id)
         lines = [f"  {record['opened_at']}  {record['kind']} {record['state']}: {record['summary']}"]
         return [*lines, f"      nobody is told since {when(held[0])}: {held[1]}"] if held else lines
 

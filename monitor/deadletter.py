@@ -215,9 +215,7 @@ class DeadLetters:
                 break
             old.append(letter.id)
             feeds[letter.feed] += 1
-        dropped = 0
-        for start in range(0, len(old), DELETED_AT_ONCE):
-            dropped += await self.store.stream_delete(self.key, *old[start : start + DELETED_AT_ONCE])
+        dropped = await self._delete(old)
         self._say_dropped(Unkept.AGE, dropped, feeds)
         return dropped
 
@@ -230,10 +228,18 @@ class DeadLetters:
             async for letter in self.all(reason)
             if (ids is None or letter.id in ids) and feed in {None, letter.feed}
         ]
-        dropped = 0
-        for start in range(0, len(wanted), DELETED_AT_ONCE):
-            dropped += await self.store.stream_delete(self.key, *wanted[start : start + DELETED_AT_ONCE])
+        return await self.delete(wanted)
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """As `drop`, of those that are known by their ids."""
+        dropped = await self._delete(ids)
         self._count_unkept(Unkept.PERSON, dropped)
+        return dropped
+
+    async def _delete(self, ids: Sequence[str]) -> int:
+        dropped = 0
+        for start in range(0, len(ids), DELETED_AT_ONCE):
+            dropped += await self.store.stream_delete(self.key, *ids[start : start + DELETED_AT_ONCE])
         return dropped
 
 

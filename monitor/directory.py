@@ -22,9 +22,8 @@ from notifier.sending import Contact
 from notifier.store import Pipeline, Script, Store
 
 KEPT_MS: Final = 400 * 86_400_000
-CONTACT_MS: Final = (
-    120 * 86_400_000
-)  # since the order's last event: twice what a parcel is waited for without a scan
+# Since the order's last event: twice what a parcel is waited for without a scan.
+CONTACT_MS: Final = 120 * 86_400_000
 NEWEST: Final = 5  # live orders of a customer that are looked at for a contact
 # In the order of their steps: of two at the same moment the later step is the status.
 STEPS: Final = (
@@ -80,8 +79,6 @@ class Directory:
     async def remember(self, batch: Batch) -> None:
         known = await self.orders_of([number for number, _ in batch.links])
         pipe = self._store.pipeline(atomic=False)
-        if batch.orders:
-            pipe.call("SCRIPT", "LOAD", _TOLD.text)  # each time: the server may be another one by now
         for order in batch.orders:
             self._order(pipe, order)
         tickets.remember(self._store, pipe, batch.complaints)
@@ -118,7 +115,7 @@ class Directory:
             if numbers
         }
 
-    async def orders(self, order_ids: Iterable[str], now: Instant = 0) -> dict[str, OrderEntry]:
+    async def orders(self, order_ids: Iterable[str], now: Instant) -> dict[str, OrderEntry]:
         """By order id, those that are known. Tickets of which nothing was heard for weeks before `now` are not open."""
         ids = list(dict.fromkeys(order_ids))
         if not ids:
@@ -203,7 +200,7 @@ class Directory:
             fields["contact"] = msgspec.json.encode(order.contact)
         keys = (self._store.key("order", order.order_id), self._store.key("live-orders", order.customer_id))
         told = (order.order_id, order.status, order.occurred_at, KEPT_MS, CONTACT_MS)
-        pipe.call("EVALSHA", _TOLD.sha, 2, *keys, *told, *[part for pair in fields.items() for part in pair])
+        pipe.digested(_TOLD, keys, *told, *[part for pair in fields.items() for part in pair])
         if order.tracking_number:
             self._link(pipe, order.tracking_number, order.order_id)
             remember_parcel(self._store, pipe, order.order_id, order.tracking_number)

@@ -12,7 +12,7 @@ from config.loading import ConfigError
 from config.settings import Settings
 from detectors.findings import Instant
 from monitor import store_doctor
-from monitor.assembly import ledger_rules, pack_of, tenant_key, zone
+from monitor.assembly import ledger_rules, pack_of, tenant_key
 from monitor.audience import check_audience, unheard
 from monitor.checkpoint import CheckpointError, CheckpointFolder
 from monitor.embedded import EmbeddedStoreError
@@ -80,7 +80,6 @@ async def _ledger(settings: Settings, store: Store) -> Check:
 
 def _config(settings: Settings) -> Check:
     try:
-        zone(settings.timezone)
         pack = pack_of(settings)
     except ConfigError as error:
         return Check("config", Verdict.WRONG, "; ".join(error.problems))

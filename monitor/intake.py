@@ -236,10 +236,9 @@ class Intake:
         if not self._full and self._unchecked < CHECK_ROOM_BYTES:
             return
         self._unchecked = 0
-        used, most = await self._stream.memory()
-        full = most > 0 and used + size > FULL_SHARE * most
+        full = await self._stream.crowded(FULL_SHARE, size)
         if full and not self._full:
-            log.error("store.nearly_full", maxmemory=most)
+            log.error("store.nearly_full")
         self._full = full
         if full:
             raise IntakeBusyError("the store is nearly full")

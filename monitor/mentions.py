@@ -5,6 +5,7 @@ Short numbers are words of every payload: they count only as the value of a fiel
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -31,7 +32,7 @@ def mentions(customer_id: str, contacts: Iterable[str], orders: Iterable[str]) -
 
 def _spellings(name: str) -> bytes:
     """As it stands in text, in JSON that spells all but ASCII, and in a form."""
-    escaped = "".join(one if one.isascii() else f"\\u{ord(one):04x}" for one in name)
+    escaped = json.dumps(name)[1:-1]
     plain = msgspec.json.encode(name)[1:-1]
     known = dict.fromkeys((name.encode(), plain, escaped.encode(), quote(name, safe="").encode()))
     return b"(?:" + b"|".join(map(re.escape, known)) + b")"
@@ -40,16 +41,4 @@ def _spellings(name: str) -> bytes:
 def _field(name: bytes, value: bytes) -> bytes:
     """`"customer_id": 42`, also as JSON within JSON; `{"customer": {"id": 42`; `customer_id=42`."""
     mark = rb'[\\"]*'
-    return (
-        name
-        + rb"\w*"
-        + mark
-        + rb"\s*[:=]\s*(?:\{\s*"
-        + mark
-        + rb"id"
-        + mark
-        + rb"\s*:\s*)?"
-        + mark
-        + value
-        + rb"(?![\w-])"
-    )
+    return rb"%s\w*%s\s*[:=]\s*(?:\{\s*%sid%s\s*:\s*)?%s%s(?![\w-])" % (name, mark, mark, mark, mark, value)

@@ -33,7 +33,7 @@ class Notices:
 
     def advance(self, transitions: Sequence[Transition], now: Instant) -> list[Proposal]:
         self.notifications.observe(transitions)
-        for receiver, route, _ in self.notifications.reroute(self.incidents.firing(), now):
+        for receiver, route, _ in self.notifications.reroute(self.incidents.firing, now):
             log.info("notifications.route_gone", route=route, receiver=receiver)
         due = self.notifications.due(now, self.incidents.get, shadow=self.shadow())
         return [propose(one, self.desk) for one in due]

@@ -2,8 +2,8 @@
 
 Store, checkpoints and the record of words that left agree with each other in a copy, so nothing in it can tell that more was
 said since. But a copied file is another file: it has another number and another time of its making. Both must differ,
-as a change of owner renews the time, and some network file systems number files anew with each mount. A copy of a whole disk
-is not noticed.
+as a change of owner renews the time, and some network file systems number files anew with each mount. Not noticed are a copy of
+a whole disk, and a copy that is put back over the folder, as it writes into the same files.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Story:
         self._store = store
 
     async def findings(self, findings: Iterable[Finding]) -> None:
-        pipe = self._begin()
+        pipe = self._store.pipeline(atomic=False)
         for finding in findings:
             subject = f"{finding.subject.type}:{finding.subject.id}"
             identity = f"{finding.finding_id}:{finding.state}"
@@ -40,7 +40,7 @@ class Story:
         await pipe.run()
 
     async def decisions(self, decisions: Iterable[Decided]) -> None:
-        pipe = self._begin()
+        pipe = self._store.pipeline(atomic=False)
         for decided in decisions:
             record = action_record(decided)
             identity = f"{record['action_id']}:{decided.outcome}:{decided.reason}"
@@ -90,10 +90,6 @@ class Story:
         known = await self._store.get(self._store.key("subject", given))
         return [known.decode()] if known else [f"{kind}:{given}" for kind in ("parcel", "order", "customer")]
 
-    def _begin(self) -> Pipeline:
-        pipe = self._store.pipeline(atomic=False)
-        return pipe.call("SCRIPT", "LOAD", _PUT.text)  # each time: the server may be another one by now
-
     def _put(
         self, pipe: Pipeline, subject: str, at: Instant, identity: str, record: Mapping[str, Any]
     ) -> None:
@@ -104,7 +100,7 @@ class Story:
             pipe.call("PEXPIRE", key, KEPT_MS)
         else:
             oldest = f"{max(0, at - KEPT_MS):015d}"
-            pipe.call("EVALSHA", _PUT.sha, 1, key, field, value, KEPT_MS, oldest, SHORT)
+            pipe.digested(_PUT, [key], field, value, KEPT_MS, oldest, SHORT)
 
 
 def _moment(record: Record) -> tuple[str, bool]:

@@ -102,10 +102,12 @@ class EventStream:
                 position = entries[-1].id
         return dropped
 
-    async def crowded(self) -> bool:
-        """Whether what is only useful should make room: half of the store's memory is in use."""
+    async def crowded(self, share: float = CROWDED_SHARE, more: int = 0) -> bool:
+        """Whether over that share of the store's memory would be in use with so many bytes more. By default: whether what is
+        only useful should make room.
+        """
         used, most = await self.memory()
-        return most > 0 and used > CROWDED_SHARE * most
+        return most > 0 and used + more > share * most
 
     async def memory(self) -> tuple[int, int]:
         """Bytes that the store uses, and its `maxmemory`; 0: none is set."""

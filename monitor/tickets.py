@@ -33,9 +33,7 @@ _TOLD: Final = Script.load(Path(__file__).with_name("ticket_told.lua"))
 
 
 def remember(store: Store, pipe: Pipeline, complaints: Iterable[Complaint]) -> None:
-    for place, complaint in enumerate(complaints):
-        if not place:
-            pipe.call("SCRIPT", "LOAD", _TOLD.text)  # each time: the server may be another one by now
+    for complaint in complaints:
         keys = (
             store.key("ticket", complaint.source, complaint.complaint_id),
             store.key("open-tickets"),
@@ -44,7 +42,7 @@ def remember(store: Store, pipe: Pipeline, complaints: Iterable[Complaint]) -> N
         at = min(complaint.occurred_at, complaint.received_at)  # no desk tells of what is to come
         told = (complaint.complaint_id, _WORDS[complaint.status], at)
         whose = (complaint.order_id or "", complaint.customer_id or "")
-        pipe.call("EVALSHA", _TOLD.sha, len(keys), *keys, *told, *whose, LASTS_MS, KEPT_MS)
+        pipe.digested(_TOLD, keys, *told, *whose, LASTS_MS, KEPT_MS)
 
 
 def ask(store: Store, pipe: Pipeline, kind: str, identity: str, now: Instant) -> None:

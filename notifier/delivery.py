@@ -291,9 +291,8 @@ class Delivery:
         if told is not None:
             try:
                 await told.note(left, now)
-            except (
-                OSError
-            ) as error:  # the disk is full: no fault of the entry nor of its channel, which nobody asked
+            except OSError as error:
+                # A full disk: no fault of the entry, nor of its channel, which nobody asked.
                 tell("told.unwritable", error, action=entry.action_id)
                 due = now + self._rules.backoff.after(entry.action_id, entry.attempts + 1)
                 return Verdict("defer", Reason.UNRECORDED, due), None

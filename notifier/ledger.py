@@ -177,11 +177,11 @@ class Ledger:
         """
         system = Person("forestall", "nobody decided in time", "expiry")
         held = await self.held()
-        for claim in held:
-            if (until := claim.proposal.expires_at) is not None and until < now:
-                await self._word(claim.action_id, "expire", system, now)
-        if not held:
+        over = [one for one in held if one.proposal.expires_at is not None and one.proposal.expires_at < now]
+        if not over or "hold" in await self.switches():
             return []
+        for claim in over:
+            await self._word(claim.action_id, "expire", system, now)
         ended = await self.claims([claim.action_id for claim in held])
         return [
             Decided(claim.proposal, claim.outcome, claim.reason, now, claim.arm, claim.coupon_code)

@@ -61,6 +61,15 @@ class Reconciler:
         self._known = script("known")
         self._found = script("found")
 
+    async def daily(self, now: Instant) -> Books | None:
+        """As `shop`, once a day by the clock, as a daemon may be started anew more often than that; None: it is not time."""
+        done = self._store.key("books-compared")
+        if 0 <= now - int(await self._store.get(done) or 0) < DAY_MS:
+            return None
+        books = await self.shop(now)
+        await self._store.put(done, now)
+        return books
+
     async def shop(self, now: Instant) -> Books:
         """Compares all codes, keeps those that we do not know, and closes claims whose code is there already. Raises
         `CouponsUnavailableError` where a shop does not list them all: then nothing may be released.

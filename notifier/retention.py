@@ -2,7 +2,7 @@
 
 A claim that is retired takes its money out of the counters, so a budget "in 400 days" is a sliding one, and the counters
 are always the sum of the claims there are. What is owed (held, waiting, pending, sending, unknown with money) is never retired.
-The log loses entries by age alone, from its old end, and none that is younger than the oldest claim still kept.
+Of a coupon its code stays, as it is at the shop for good. The log loses entries by age alone, from its old end, and none that is younger than the oldest claim still kept.
 """
 
 from __future__ import annotations

@@ -106,6 +106,7 @@ class Pipeline:
     store: Store
     atomic: bool = True
     commands: list[tuple[Any, ...]] = field(default_factory=list)
+    _loaded: set[str] = field(default_factory=set)  # digests of scripts, since the last run
 
     def call(self, *command: Value) -> Pipeline:
         self.commands.append(command)
@@ -118,8 +119,16 @@ class Pipeline:
         """By text, not by digest: inside a transaction there is no second try for a forgotten script."""
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
+    def digested(self, script: Script, keys: Sequence[str], *args: Value) -> Pipeline:
+        """By digest, loaded before its first use in each run, which has an answer too: the server may be another one by then."""
+        if script.sha not in self._loaded:
+            self._loaded.add(script.sha)
+            self.call("SCRIPT", "LOAD", script.text)
+        return self.call("EVALSHA", script.sha, len(keys), *keys, *args)
+
     async def run(self) -> list[Any]:
         commands, self.commands = self.commands, []
+        self._loaded.clear()
         return await self.store.run(commands, atomic=self.atomic) if commands else []
 
 

@@ -7,13 +7,12 @@ counts objects, comes for it when there are a quarter more than before: after so
 from __future__ import annotations
 
 import gc
-import mmap
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from monitor.collector import give_back
+from monitor.engine.helpers import resident
 
 GROWN: Final = 100 * 2**20  # bytes since memory was last given back
 MOST: Final = 2 * 2**30  # bytes: two such processes and their daemons are to fit a small machine
@@ -40,11 +39,3 @@ def _keep() -> None:
     """What is there now stays for good: to look through all modules for garbage each time takes a third of a second."""
     gc.collect()
     gc.freeze()
-
-
-def resident() -> int:
-    """Bytes of memory in use; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
-    except OSError:
-        return 0

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def replaying(tmp_path: Path, environment: dict[str, str]) -> Iterator[subproces
     ) as process:
         while not list(tmp_path.glob("forestall-replay-*")):
             assert process.poll() is None, process.stderr.read() if process.stderr else b""
-            os.sched_yield()
+            time.sleep(0.01)
         yield process
         process.kill()
 

@@ -163,6 +163,15 @@ def test_a_province_speaks_beside_its_resting_city_only_of_what_was_not_told(
     assert [one.subject.id for one in resting.run(last)] == opens
 
 
+def test_of_two_rests_in_a_region_the_greater_one_keeps_it_quiet(shop: Shop) -> None:
+    shop.live(0.125)
+    hour = shop.detector._cells.hour
+    rests = [["region", name, hour, ["440300"], ratio] for name, ratio in (("a", 8.0), ("b", 2.0))]
+    again = detector()
+    again.restore({**shop.detector.state(), "rests": rests})
+    assert again._resting() == {"440300": 8.0}
+
+
 def test_a_slow_rise_is_found_before_it_is_large(shop: Shop) -> None:
     day = shop.now
     found = shop.live(5, lambda city: 0.4 * (shop.now - day) / DAY if city == "320500" else 0.0)

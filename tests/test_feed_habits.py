@@ -214,9 +214,7 @@ def test_a_checkpoint_that_knew_one_gap_for_all_hours_is_read() -> None:
     assert heard.until(2) == [10.0]
 
 
-def test_a_silent_feed_on_which_no_parcel_hangs_is_no_longer_in_use_after_three_weeks_and_new_when_it_speaks() -> (
-    None
-):
+def test_a_feed_that_no_parcel_hangs_on_is_out_of_use_after_three_silent_weeks() -> None:
     detector, now, found = FeedSilent(), MONDAY, []
     live = 9
 

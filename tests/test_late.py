@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from benchmarks.detection.waiting import waiting_in
-from detectors.clock import DAY, HOUR, promise_ends
+from detectors.clock import DAY, HOUR, day_ends
 from detectors.interfaces import SCHEMAS, Waiting, empty
 from detectors.late import LatePredicted
 from detectors.late_words import late_evidence
@@ -38,7 +38,7 @@ def test_parcels_of_the_slow_lane_are_told_before_their_promise_and_mostly_right
         for verdict in detector.look(shifted, now + 30 * DAY):
             if verdict.open:
                 told.setdefault(table["tracking_number"][verdict.row], now)
-    late = {name for name, one in made.items() if one["ended"] > promise_ends(one["promised"], 8 * HOUR)}
+    late = {name for name, one in made.items() if one["ended"] > day_ends(one["promised"], 8 * HOUR)}
     early = {name for name, at in told.items() if at < made[name]["promised"] - DAY}
     last = max(now for _, _, now in FRAMES)
     due = {name for name in late if made[name]["promised"] < last}
@@ -92,9 +92,9 @@ def test_a_parcel_not_handed_over_on_the_eve_of_its_promise_is_judged_too() -> N
 
 def test_a_promise_of_a_day_is_kept_until_that_day_ends() -> None:
     shanghai = 8 * HOUR
-    assert promise_ends(MONDAY, shanghai) == MONDAY + DAY
-    assert promise_ends(MONDAY + 8 * HOUR, shanghai) == MONDAY + 8 * HOUR + DAY
-    assert promise_ends(MONDAY + 18 * HOUR, shanghai) == MONDAY + 18 * HOUR
+    assert day_ends(MONDAY, shanghai) == MONDAY + DAY
+    assert day_ends(MONDAY + 8 * HOUR, shanghai) == MONDAY + 8 * HOUR + DAY
+    assert day_ends(MONDAY + 18 * HOUR, shanghai) == MONDAY + 18 * HOUR
 
 
 def test_a_clock_that_jumps_and_empty_frames_are_survived() -> None:

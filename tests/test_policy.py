@@ -271,7 +271,7 @@ def test_a_coupon_is_good_from_the_order_value_that_the_pack_says(tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('amount = "5.00"', "amount = 5.00"), "rules.0.actions.0.amount: value error, write money as text"),
+        (('amount = "5.00"', "amount = 5.00"), "rules.0.actions.0.amount: write money as text"),
         (('amount = "5.00"', 'amount = "5.001"'), "finer than the smallest unit of CNY"),
         (
             ('amount = "5.00"', 'amount = "5.00"\nminimum_order = "99.001"'),

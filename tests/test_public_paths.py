@@ -14,6 +14,7 @@ from detectors.findings import Finding, Kind, State, Subject, SubjectType
 from monitor.anonymous import entry_for_all
 from monitor.records import when
 from monitor.standin import Standin
+from tests.money.shop import ANNA
 from tests.whole import Clock, late_parcel, running, until
 
 pytestmark = pytest.mark.anyio
@@ -83,6 +84,7 @@ async def test_which_customer_complains_again_is_told_with_the_token_only(
     one = {"incidents": {"rules": {"customers": {"min_members": 1}}}, "console": {"open_reading": True}}
     async with running(tmp_path, standin, clock, **one) as shop:
         await until(shop.daemon.loop.caught_up.is_set)
+        await shop.daemon.ledger.hold(ANNA, clock.now)
         for number in (1, 2, 3):
             again = {
                 "kind": "complaint",
@@ -102,7 +104,16 @@ async def test_which_customer_complains_again_is_told_with_the_token_only(
         (known,) = json.loads((await shop.ask("GET", "/v1/incidents", **shop.bearer)).body)
         assert (known["kind"], known["as_of"]) == ("customers", when(clock.now))
         page = f"/incidents/{known['incident_id']}"
-        paths = ("/v1/incidents?all=1", "/v1/outbox", "/v1/outbox?state=held", "/", "/incidents", page)
+        paths = (
+            "/v1/incidents?all=1",
+            "/v1/outbox",
+            "/v1/outbox?state=held",
+            "/",
+            "/incidents",
+            "/approvals",
+            page,
+        )
+        assert b"Eve-77" in (await shop.ask("GET", "/v1/outbox?state=held", **shop.bearer)).body
         for path in (*paths, f"/v1/explain/{known['incident_id']}"):
             assert b"Eve-77" not in (await shop.ask("GET", path)).body, path
         signed_in = await shop.ask("POST", "/sign-in", f"token={shop.daemon.token}&name=eve".encode())

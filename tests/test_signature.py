@@ -334,7 +334,7 @@ def test_gestures_are_counted_over_windows_as_one_by_one(*, restarts: bool) -> N
             other = Gestures()
             other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(gestures.state())))
             gestures = other
-        count, grown = gestures.together(table_of(rows("signoffs", fresh)), now)
+        count, grown = gestures.together(table_of(rows("signoffs", fresh)), now, 0)
         everyone = [*kept, *(row for row in fresh if row["courier"])]
         assert count.tolist() == [others(row, everyone) if row["courier"] else 0 for row in fresh]
         joined = [row for row in kept if others(row, fresh)]

@@ -80,7 +80,7 @@ async def test_a_ticket_that_goes_to_another_customer_is_no_longer_the_first_one
     moved = word("responded", 5, customer_id="C2", order_id="O2")
     directory = await told(store, word("opened", 2), moved, word("opened", 2))
     await directory.remember(batch(orders=[order("placed", 1, order_id="O2", customer_id="C2")]))
-    known = await directory.orders(["O1", "O2"])
+    known = await directory.orders(["O1", "O2"], 0)
     assert [known[one].open_tickets for one in ("O1", "O2")] == [0, 1]
 
 

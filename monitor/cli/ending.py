@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -58,12 +57,3 @@ def terminated_cleanly() -> Iterator[None]:
         raise KeyboardInterrupt(TERMINATED if came else INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def interrupted_at_start(run: Callable[[], None]) -> None:
-    """`run`, where Ctrl-C may come while its modules are still being read."""
-    try:
-        run()
-    except KeyboardInterrupt:
-        print("forestall: interrupted", file=sys.stderr)  # noqa: T201
-        sys.exit(INTERRUPTED)

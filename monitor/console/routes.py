@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from monitor.anonymous import of_customer
+from monitor.anonymous import entry_for_all, is_of_customer
 from monitor.answers import precision
 from monitor.api import Actor, Refused
 from monitor.console.auth import COOKIE, OPEN, Gate, Role, Session, SignInNeeded
@@ -42,7 +42,6 @@ from monitor.withdrawn import outbox_counts
 from notifier.ops_message import advice_text, moment
 
 SHOWN = 100
-SIGN_IN = "customers are shown to those who have signed in"
 FIRST = 20  # on the first page; the rest is one link away
 Handler = Callable[[Request, Session], Awaitable[Response]]
 RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -201,7 +200,7 @@ class Console:
         if view is None:
             raise HTTPException(404, "no such incident")
         if session.id == OPEN and view.family == "customers":
-            raise HTTPException(403, SIGN_IN)
+            raise HTTPException(403, "customers are shown to those who have signed in")
         number = _number(request.query_params.get("page", "1"))
         told = await self.source.explain(f"incident:{view.incident_id}")
         return self.pages.render(
@@ -235,7 +234,7 @@ class Console:
     async def story(self, request: Request, session: Session) -> Response:
         subject = request.path_params["subject"]
         told, stranger = await self.source.explain(subject), session.id == OPEN
-        if told is None or (stranger and of_customer(told)):  # not even that there is one
+        if told is None or (stranger and is_of_customer(told)):  # not even that there is one
             more = ", or it is shown to those who have signed in" if stranger else ""
             raise HTTPException(404, f"nothing is known of {subject}{more}")
         locale, zone = locale_of(request), ZoneInfo(self.source.settings().timezone)
@@ -243,7 +242,10 @@ class Console:
         return self.pages.render(request, "story.html", session, subject=told["subject"], story=shown)
 
     async def approvals(self, request: Request, session: Session) -> Response:
-        return self.pages.render(request, "approvals.html", session, held=await self.source.outbox("held"))
+        held = await self.source.outbox("held")
+        if session.id == OPEN:
+            held = [entry_for_all(entry) for entry in held]
+        return self.pages.render(request, "approvals.html", session, held=held)
 
     async def silences(self, request: Request, session: Session) -> Response:
         asked = [line for line in request.query_params.get("matchers", "").splitlines() if line.strip()]

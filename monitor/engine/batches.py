@@ -48,12 +48,12 @@ class Batches:
         slow = np.flatnonzero(age > LATE)
         sources = scans.source[slow]
         age = age[slow] - np.where(is_date(scans.occurred[slow], offset), DAY * 1000, 0)
-        late, old = sources[(age > LATE) & (age <= OLD)], sources[age > OLD]
-        for mine, signed in ((0, scans.source), (0, old), (1, late)):
-            counts = np.bincount(signed)
-            self._scans[mine, : len(counts)] += -counts if signed is old else counts
-            if signed is scans.source:
-                self._told[: len(counts)] |= counts > 0
+        told = np.bincount(scans.source)
+        self._told[: len(told)] |= told > 0
+        self._scans[0, : len(told)] += told
+        for row, some, sign in ((0, sources[age > OLD], -1), (1, sources[(age > LATE) & (age <= OLD)], 1)):
+            counts = np.bincount(some)
+            self._scans[row, : len(counts)] += sign * counts
 
     def unheard(self, used: int, now: Instant) -> list[int]:
         """Feeds, of the first so many, of which the next batch is awaited, or comes in."""

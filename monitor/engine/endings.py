@@ -31,9 +31,9 @@ class EndingLog(RowLog):
         first = self._end - self.waiting(reader)
         parts = self.parts(reader)
         if before:
-            return laid_out([*before, *parts])
+            return _laid_out([*before, *parts])
         if self._laid is None or self._laid[0] != first:
-            self._laid = first, laid_out(parts)
+            self._laid = first, _laid_out(parts)
         laid = self._laid[1]
         if not self._chunks:  # nobody else asks
             self._laid = None
@@ -48,7 +48,7 @@ def by_status(statuses: Collection[Status]) -> npt.NDArray[np.bool_]:
     return np.array([status in statuses for status in Status])
 
 
-def laid_out(parts: Sequence[Records]) -> Endings:
+def _laid_out(parts: Sequence[Records]) -> Endings:
     room, rows = sum(map(len, parts)), 0
     columns = EndingColumns(*(np.empty(room, ENDING[name]) for name in EndingColumns._fields))
     for part in parts:

@@ -136,11 +136,11 @@ def main() -> None:
     with seldom_collected():
         for number in _drawn(int(sys.argv[1])):
             parts[number]()
-            if _resident() > LARGE:  # begins anew, as the same process
+            if resident() > LARGE:  # begins anew, as the same process
                 os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes of memory in use; 0 where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE

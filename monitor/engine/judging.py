@@ -12,10 +12,7 @@ from detectors.deferred import Deferred
 from detectors.findings import CloseReason, Evidence, Finding, Instant, Kind, State, Subject, SubjectType
 from monitor.engine import wording
 from monitor.engine.episodes import LOST, PROMISE, STALL, Key, ParcelEpisodes
-from monitor.engine.kernels import state
-from monitor.engine.kernels.waiting import LOST_BEYOND
 from monitor.engine.layout import (
-    ABROAD,
     DETECTOR_BIT,
     ORDER,
     Ended,
@@ -134,8 +131,8 @@ class Judge:
         found: list[Finding] = []
         for row, (key, number, what) in enumerate(zip(keys, numbers, rows["what"].tolist(), strict=True)):
             if what != _STALL:
-                limit = self._lost_after(rows[row]) if what & _LOST else 0
-                found += self._other(SlotRow._make(rows[row]["slot"].item()), number, what, limit, now)
+                slot, limit = SlotRow._make(rows[row]["slot"].item()), int(rows[row]["age"])
+                found += self._other(slot, number, what, limit, now)
             if what & _STALL:
                 stall = next(stalls)
                 self._episodes.open(key, stall)
@@ -156,14 +153,6 @@ class Judge:
         promised = slot.promised * 1000
         said = (wording.promise_broken, promised, now, slot.segment, self._timezone)
         return self._open(slot, number, PROMISE, Kind.PROMISE_BROKEN, promised, now, CERTAIN, said)
-
-    def _lost_after(self, row: Any) -> int:
-        """Seconds, by a row of DUE; of a lane slower than the ceiling a multiple of its own limit, as in the kernel."""
-        world = self._stage.world
-        limit = int(world.limit[row["way"], row["leg"]])
-        beyond = limit * LOST_BEYOND // 2 if limit > world.ceiling[row["leg"]] else 0
-        abroad = int(row["slot"]["state"]) & ABROAD
-        return max(int(world.rules[state.LOST_ABROAD_SECONDS if abroad else state.LOST_SECONDS]), beyond)
 
     def _lost(self, slot: SlotRow, number: str, limit: int, now: Instant) -> Finding:
         said = (wording.presumed_lost, now, limit, self._timezone)

@@ -98,7 +98,7 @@ ORDER: Final = 4  # the slot is an order's, not a parcel's
 HISTORY: Final = 8  # its last scan was old news when it came
 PROMISE_TOLD: Final = 16  # the promise's passing was told
 IN_PLACE: Final = 32  # it is in `facility`
-ABROAD: Final = 64  # customs have seen it
+ABROAD: Final = 64  # customs have seen it, or its ends lie in different countries
 JOINED: Final = 128  # its order is known
 
 

@@ -31,7 +31,7 @@ def order_rows(
     now: int,
     history_days: int,
     timezone: str,
-    parcels: Mapping[str, Sequence[str]] | None = None,
+    parcels: Mapping[str, Sequence[str]],
 ) -> Records:
     """In the order given. A status of the future (clock skew) is taken as of now; `now` is the last tick, in ms.
     `parcels`: of orders that are completed, by order id; each gets a row without an order after its order's.
@@ -39,7 +39,7 @@ def order_rows(
     rows: list[tuple[Any, ...]] = []
     for order in orders:
         rows.append(_row(order, names, now, history_days, timezone))
-        rows += _of_parcels(order, names, rows[-1], parcels or {})
+        rows += _of_parcels(order, names, rows[-1], parcels)
     return np.array(rows, ORDER_ROW)
 
 

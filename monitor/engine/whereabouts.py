@@ -29,7 +29,7 @@ class Whereabouts:
         names = self._names
         known: dict[str, Any] = {
             "carrier": names.carriers.text(slot.carrier),
-            "lane": self.lane(slot.lane),
+            "lane": self._lane(slot.lane),
             "facility": names.facilities.text(slot.facility),
             "region": names.regions.text(slot.region),
             "destination": names.regions.text(slot.destination),
@@ -42,7 +42,7 @@ class Whereabouts:
             found["history"] = True
         return found
 
-    def lane(self, code: int) -> str | None:
+    def _lane(self, code: int) -> str | None:
         if code not in self._lanes:
             way = self._ways[code]
             origin, destination = (

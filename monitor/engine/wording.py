@@ -98,7 +98,7 @@ def promise_broken(evidence: dict[str, Any], promised: int, now: int, segment: i
 
 def _promised_by(promised: int, timezone: str) -> str:
     """Of a day as UTC names it that day, not the hour at which it ends here."""
-    names_utc = (promised + 1000) % DAY == 0 and offset_of(promised, timezone) % DAY != 0
+    names_utc = (promised + 1000) % DAY == 0 and offset_of(promised, timezone) != 0
     return f"{stamp(promised, 'UTC')} UTC" if names_utc else stamp(promised, timezone)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from config.zones import ZoneName
 from monitor.feeds.canonical import LONGEST_TEXT, TIMES, Code, Drafts, digest, number_of, raw_of, text_of
-from monitor.feeds.options import ZoneName
 from monitor.feeds.zones import end_of_day
 from monitor.vocabulary import DeadReason, Status
 

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from config.zones import ZoneName
 from notifier.options import Options, Secret
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone of the IANA database") from None
-    return name
-
-
-ZoneName = Annotated[str, AfterValidator(_zone)]
 
 
 class SignedOptions(Options):

@@ -63,7 +63,7 @@ class Notifications:
         self.held_counts: dict[Held, int] = dict.fromkeys(Held, 0)
         self._per_minute = dict(per_minute or {})
         self.reload(settings, escalation)
-        self._routed_by = self._routing.print()
+        self._routed_by = self._routing.mark
 
     def reload(self, settings: NotifySettings, escalation: tuple[EscalationStep, ...] = ()) -> None:
         """New routes; what was told stays known, so a reload repeats nothing. Raises ValueError for a matcher that cannot
@@ -72,17 +72,17 @@ class Notifications:
         self._routing = Routing(settings, escalation)
         self._settings = settings
 
-    def reroute(self, firing: Sequence[View], now: Instant) -> list[GroupKey]:
+    def reroute(self, fires: Callable[[], Sequence[View]], now: Instant) -> list[GroupKey]:
         """Where routes are other ones than those that made the groups: what fires belongs to the groups of the routes of
         now. Returns the groups that are gone, as nobody is told by their route, or that receiver, any more.
         """
-        if self._routed_by == (print_ := self._routing.print()):
+        if self._routed_by == self._routing.mark:
             return []
-        self._routed_by = print_
+        self._routed_by, firing = self._routing.mark, fires()
         wanted = {view.incident_id: dict(self._routing.groups_of(view.labels)) for view in firing}
         gone = [key for key in self._groups if not self._routing.knows(key)]
         for key in gone:
-            self._drop(key)
+            self._leave(key, [*self._groups[key].members, *self._groups[key].over])
         for key in list(self._groups):
             if not key[1].startswith(ESCALATION):
                 self._leave(key, [name for name, keys in wanted.items() if key not in keys])
@@ -178,11 +178,6 @@ class Notifications:
         self._groups_of.setdefault(incident_id, {})[key] = None
         if group.told is None:
             self._hold(incident_id, Held.WAITING, at)
-
-    def _drop(self, key: GroupKey) -> None:
-        group = self._groups[key]
-        self._leave(key, [*group.members, *group.over])
-        self._groups.pop(key, None)
 
     def _leave(self, key: GroupKey, incidents: Iterable[str]) -> None:
         group = self._groups[key]

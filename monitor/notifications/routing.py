@@ -21,6 +21,7 @@ class Routing:
         self._routes = [(route, parse_all(route.match)) for route in settings.routes]
         self._by_name = {route.name: route for route in settings.routes}
         self._escalation = escalation
+        self.mark = _mark(settings.routes, escalation)
 
     def groups_of(self, labels: Mapping[str, str]) -> Iterator[tuple[GroupKey, int]]:
         """And how many milliseconds each waits for company."""
@@ -55,11 +56,9 @@ class Routing:
         level = int(name.removeprefix(ESCALATION))
         return self._escalation[level - 1].mention if level <= len(self._escalation) else ()
 
-    def print(self) -> str:
-        """Of all that decides who is told: another one means that what fires has to be looked at again."""
-        routes = [
-            (route.name, route.match, route.group_by, route.receivers, route.go_on)
-            for route, _ in self._routes
-        ]
-        steps = [step.receivers for step in self._escalation]
-        return hashlib.sha256(msgspec.json.encode([routes, steps])).hexdigest()[:16]
+
+def _mark(routes: tuple[Route, ...], escalation: tuple[EscalationStep, ...]) -> str:
+    """Of all that decides who is told: another one means that what fires has to be looked at again."""
+    told_by = [(one.name, one.match, one.group_by, one.receivers, one.go_on) for one in routes]
+    steps = [step.receivers for step in escalation]
+    return hashlib.sha256(msgspec.json.encode([told_by, steps])).hexdigest()[:16]

@@ -147,7 +147,7 @@ def test_the_directory_knows_a_contact_by_keyed_hash_and_zone_only(valkey: Valke
             }
             await store.hash_set(store.key("order", "1"), fields)
             await store.hash_set(store.key("order", "2"), other)
-            found = await Directory(store, IDENTITY.contact_hashes).orders(["1", "2"])
+            found = await Directory(store, IDENTITY.contact_hashes).orders(["1", "2"], 0)
             assert found["1"].timezone == "Europe/London"
             assert set(found["2"].contact_hashes) < set(found["1"].contact_hashes)
             assert any(one.startswith(ADDRESS) for one in found["2"].contact_hashes)

@@ -223,6 +223,8 @@ def test_payloads_that_speak_of_a_customer_go_and_others_stay(valkey: Valkey, pr
         ("\u674e\u96f7-2026-001", b'{"name":"\\u674e\\u96f7-2026-001"}', True),
         ("\u674e\u96f7-2026-001", "\u674e\u96f7-2026-001".encode(), True),
         ("\u674e\u96f7-2026-001", "\u674e\u96f7-2026-0012".encode(), False),
+        ("u\U0001f600-2026-001", b'{"name":"u\\ud83d\\ude00-2026-001"}', True),
+        ('\u674e"\u96f7-long-id', b'{"name":"\\u674e\\"\\u96f7-long-id"}', True),
     ],
 )
 def test_a_number_is_found_however_it_is_spelled_and_as_a_whole(

@@ -44,7 +44,7 @@ class World:
 
     def tick(self, *findings: Finding) -> list[Notification]:
         self.notify.observe(self.book.advance(findings, self.now))
-        self.gone = self.notify.reroute(self.book.firing(), self.now) or self.gone
+        self.gone = self.notify.reroute(self.book.firing, self.now) or self.gone
         out = self.notify.due(self.now, self.book.get)
         self.sent += out
         return out

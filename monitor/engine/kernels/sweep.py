@@ -87,8 +87,7 @@ def _judge(world: World, slot: Any, now: int, due: Any) -> int:
         wait = _lost_at(world, slot, now)
         if wait <= now and not hold:
             slot.open = (slot.open & ~np.uint8(STALL)) | np.uint8(LOST)
-            due.way = way_of(world, slot)
-            due.leg = leg_of(slot)
+            due.age = max(lost_after(world, slot), lost_at_least(world, slot))
             what |= DUE_LOST
             wait = FAR
     outlasts = False
